@@ -1,0 +1,2 @@
+//! The `uso` command.
+fn main() {}
