@@ -1,0 +1,143 @@
+//! Fifth step: the Rust items, one definition at a time.
+//!
+//! The types of fields come from the skeleton; everything that makes them pleasant and safe to use
+//! comes from here: names, order, what may be absent, constants, checks, conversions and docs.
+
+mod checks;
+mod constants;
+mod docs;
+mod enums;
+mod structs;
+mod unions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::Ident;
+
+use super::Options;
+use super::load::Fault;
+use super::model::{Definition, Kind, Model, Node};
+use super::skeleton::Skeleton;
+
+/// What the passes share.
+struct Context<'a> {
+    model: &'a Model,
+    options: &'a Options,
+    /// The types that have a bound somewhere in them.
+    checked: BTreeSet<String>,
+}
+
+/// Writes the items of every definition.
+pub fn emit(
+    model: &Model,
+    skeletons: &BTreeMap<String, Skeleton>,
+    options: &Options,
+) -> Result<syn::File, Fault> {
+    let context = Context {
+        model,
+        options,
+        checked: checks::checked(model),
+    };
+    let mut items = TokenStream::new();
+    if let Some(endpoint) = &model.endpoint {
+        items.extend(quote! {
+            /// The endpoint's id, as it stands in its addresses.
+            pub const ENDPOINT_ID: &str = #endpoint;
+        });
+    }
+    for (name, definition) in model.ordered() {
+        let skeleton = skeletons
+            .get(name)
+            .ok_or_else(|| Fault::new(format!("definitions.{name}"), "typify left it out"))?;
+        items.extend(match definition.kind() {
+            Kind::Object => structs::object(&context, name, definition, skeleton),
+            Kind::Enum(values) => enums::enumeration(&context, name, definition, values),
+            Kind::Union(shapes) => unions::union(&context, name, definition, shapes, skeleton),
+            Kind::Alias => structs::alias(&context, name, definition, skeleton),
+        });
+    }
+    let imports = imports(&items, options);
+    syn::parse2(quote! { #imports #items })
+        .map_err(|error| Fault::new("", format!("the generated code does not parse: {error}")))
+}
+
+/// Imports of what the items mention.
+fn imports(items: &TokenStream, options: &Options) -> TokenStream {
+    let mut words = BTreeSet::new();
+    collect_words(items.clone(), &mut words);
+    let pick = |candidates: &[&str]| -> Vec<Ident> {
+        candidates
+            .iter()
+            .filter(|name| words.contains(**name))
+            .map(|name| ident(name))
+            .collect()
+    };
+    let line = |path: TokenStream, names: Vec<Ident>| {
+        (!names.is_empty()).then(|| quote! { use #path::{#(#names),*}; })
+    };
+    let support = options.support.path();
+    [
+        line(quote! { std::collections }, pick(&["BTreeMap"])),
+        line(quote! { std::fmt }, pick(&["Display", "Formatter"])),
+        line(quote! { std::ops }, pick(&["Bound"])),
+        line(quote! { std::str }, pick(&["FromStr"])),
+        line(
+            quote! { serde },
+            pick(&["Deserialize", "Deserializer", "Serialize", "Serializer"]),
+        ),
+        line(
+            quote! { #support },
+            pick(&["Json", "UnknownValue", "Violations"]),
+        ),
+        line(quote! { #support::check }, pick(&["Check", "Checker"])),
+        line(quote! { #support::decode }, pick(&["Alternative", "Kind"])),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn collect_words(tokens: TokenStream, words: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            proc_macro2::TokenTree::Ident(word) => drop(words.insert(word.to_string())),
+            proc_macro2::TokenTree::Group(group) => collect_words(group.stream(), words),
+            _ => {}
+        }
+    }
+}
+
+fn ident(name: &str) -> Ident {
+    format_ident!("{name}")
+}
+
+/// The Rust name of a field or an alternative.
+fn rust_name(node: &Node) -> Ident {
+    ident(node.name.as_deref().unwrap_or("unnamed"))
+}
+
+/// Whether an enumeration may come with values that the schema does not list.
+fn is_open(definition: &Definition) -> bool {
+    definition.received
+}
+
+impl Context<'_> {
+    /// Whether a union stands somewhere in what a node describes.
+    fn holds_union(&self, node: &Node) -> bool {
+        let inner = node.items.as_deref().or(node.entries.as_deref());
+        inner.is_some_and(|inner| self.holds_union(inner))
+            || self
+                .model
+                .target(node)
+                .is_some_and(|(_, target)| matches!(target.kind(), Kind::Union(_)))
+    }
+
+    /// The attributes that make a type describe itself, where that is wanted.
+    fn schema_derive(&self) -> Option<TokenStream> {
+        self.options.schema_feature.then(|| {
+            quote! { #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))] }
+        })
+    }
+}

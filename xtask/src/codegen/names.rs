@@ -1,0 +1,156 @@
+//! Names that a person would choose, out of names that a service chose.
+
+use heck::{ToPascalCase, ToShoutySnakeCase, ToSnakeCase};
+
+/// Words that Rust keeps for itself.
+const KEYWORDS: &[&str] = &[
+    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue",
+    "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if",
+    "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub",
+    "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// A type's name.
+pub fn type_name(text: &str) -> String {
+    let name = identifier(&text.to_pascal_case());
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("T{name}")
+    } else {
+        name
+    }
+}
+
+/// A component's name without the namespace that some documents put before it, like
+/// `FalAiUno_Image` or `registry__image__models__Image`. Only a part that begins with a capital
+/// can be the name proper.
+pub fn without_namespace(component: &str) -> Option<&str> {
+    let (_, name) = component.rsplit_once('_')?;
+    name.starts_with(|first: char| first.is_ascii_uppercase())
+        .then_some(name)
+}
+
+/// A field's name.
+pub fn field_name(text: &str) -> String {
+    let name = identifier(&text.to_snake_case());
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("_{name}")
+    } else {
+        name
+    }
+}
+
+/// A constant's name, after the field that it belongs to.
+pub fn constant_name(field: &str, suffix: &str) -> String {
+    format!(
+        "{}_{suffix}",
+        field.trim_matches('_').to_shouty_snake_case()
+    )
+}
+
+/// The name of one item of a list, after the list's name.
+pub fn singular(name: &str) -> String {
+    if let Some(stem) = name.strip_suffix("ies") {
+        format!("{stem}y")
+    } else if let Some(stem) = name.strip_suffix('s').filter(|stem| !stem.ends_with('s')) {
+        stem.to_owned()
+    } else {
+        format!("{name}_item")
+    }
+}
+
+/// The names of an enumeration's values, all different.
+///
+/// A value that starts with a digit takes the last word of the enumeration's name, so `16:9` of
+/// `AspectRatio` is `Ratio16_9`; digits that stood apart stay apart.
+pub fn variant_names<'a>(
+    type_name: &str,
+    values: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for value in values {
+        let base = variant_name(type_name, value);
+        let mut name = base.clone();
+        let mut count = 1;
+        while names.contains(&name) {
+            count += 1;
+            let joint = if base.ends_with(|last: char| last.is_numeric()) {
+                "_"
+            } else {
+                ""
+            };
+            name = format!("{base}{joint}{count}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn variant_name(type_name: &str, value: &str) -> String {
+    let spelled = spell_symbols(value);
+    let mut name = String::new();
+    for word in spelled.split(|character: char| !character.is_alphanumeric()) {
+        let word = word.to_pascal_case();
+        let digits_meet = name.ends_with(|last: char| last.is_numeric())
+            && word.starts_with(|first: char| first.is_numeric());
+        if digits_meet {
+            name.push('_');
+        }
+        name.push_str(&word);
+    }
+    if name.is_empty() {
+        return if value.is_empty() { "Empty" } else { "Symbol" }.to_owned();
+    }
+    if name.starts_with(|first: char| first.is_numeric()) {
+        let snake = type_name.to_snake_case();
+        let last = snake
+            .rsplit('_')
+            .find(|word| word.starts_with(char::is_alphabetic));
+        name = format!("{}{name}", last.unwrap_or("value").to_pascal_case());
+    }
+    identifier(&name)
+}
+
+/// Symbols that carry meaning, in words; the others only separate.
+fn spell_symbols(value: &str) -> String {
+    let mut spelled = String::new();
+    let mut previous: Option<char> = None;
+    let mut rest = value.chars().peekable();
+    while let Some(character) = rest.next() {
+        let before_digit = rest.peek().is_some_and(char::is_ascii_digit);
+        let word = match character {
+            '+' => Some("plus"),
+            '%' => Some("percent"),
+            '#' => Some("sharp"),
+            '&' => Some("and"),
+            '-' if before_digit && previous.is_none_or(char::is_whitespace) => Some("minus"),
+            _ => None,
+        };
+        match word {
+            Some(word) => spelled.extend([" ", word, " "]),
+            None => spelled.push(character),
+        }
+        previous = Some(character);
+    }
+    spelled
+}
+
+/// Makes a cased text a valid identifier.
+fn identifier(text: &str) -> String {
+    let name: String = text
+        .chars()
+        .filter(|character| *character == '_' || is_continue(*character))
+        .collect();
+    if name.is_empty() {
+        "unnamed".to_owned()
+    } else if KEYWORDS.contains(&name.as_str()) {
+        format!("{name}_")
+    } else {
+        name
+    }
+}
+
+fn is_continue(character: char) -> bool {
+    // Two letters before it, so that no keyword comes about.
+    syn::parse_str::<syn::Ident>(&format!("xx{character}")).is_ok()
+}

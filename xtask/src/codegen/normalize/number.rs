@@ -1,0 +1,132 @@
+//! Which Rust type a number gets, and its bounds in one spelling.
+
+use serde_json::{Number, Value, json};
+
+use super::Node;
+
+/// Names of quantities that are never negative. Where the schema says nothing about the lower end,
+/// an unsigned type is right for these: seeds exceed `i64`.
+const COUNTED: &[&str] = &[
+    "bytes", "channels", "count", "frames", "height", "length", "num", "seed", "size", "tokens",
+    "width",
+];
+
+/// Rewrites the bounds of a number and gives an integer its `format`.
+pub(super) fn settle(node: &mut Node, name: &str) {
+    let integer = super::text(node, "type") == Some("integer");
+    if integer {
+        let least = bound(node, "minimum", "exclusiveMinimum", 1);
+        let most = bound(node, "maximum", "exclusiveMaximum", -1);
+        for key in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] {
+            node.remove(key);
+        }
+        let format = integer_format(node, name, least, most);
+        let (lowest, highest) = limits(format);
+        // A bound that the type cannot pass, or cannot hold, is no bound.
+        if let Some(least) = least.filter(|least| *least >= lowest && *least <= highest) {
+            if let Ok(least) = u64::try_from(least) {
+                node.insert("minimum".into(), json!(least));
+            } else if let Ok(least) = i64::try_from(least) {
+                node.insert("minimum".into(), json!(least));
+            }
+        }
+        if let Some(most) = most.filter(|most| *most >= lowest && *most < highest) {
+            if let Ok(most) = u64::try_from(most) {
+                node.insert("maximum".into(), json!(most));
+            } else if let Ok(most) = i64::try_from(most) {
+                node.insert("maximum".into(), json!(most));
+            }
+        }
+        node.insert("format".into(), json!(format));
+    } else {
+        for (key, exclusive) in [
+            ("minimum", "exclusiveMinimum"),
+            ("maximum", "exclusiveMaximum"),
+        ] {
+            // OpenAPI 3.0 writes `exclusiveMinimum: true` beside `minimum`.
+            if super::truth(node, exclusive)
+                && let Some(value) = node.remove(key)
+            {
+                node.insert(exclusive.into(), value);
+            }
+            if node.contains_key(key) || !node.get(exclusive).is_some_and(Value::is_number) {
+                node.remove(exclusive);
+            }
+        }
+    }
+}
+
+fn integer_format(
+    node: &Node,
+    name: &str,
+    least: Option<i128>,
+    most: Option<i128>,
+) -> &'static str {
+    let negative = |value: &Value| value.as_f64().is_some_and(|number| number < 0.0);
+    let mut samples = node.get("default").into_iter().chain(
+        node.get("examples")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten(),
+    );
+    let unsigned = match least {
+        Some(least) => least >= 0,
+        None => {
+            most.is_none_or(|most| most > 0)
+                && !samples.any(negative)
+                && name.split('_').any(|word| COUNTED.contains(&word))
+        }
+    };
+    match (unsigned, least, most) {
+        (true, Some(_), Some(most)) if most <= i128::from(u32::MAX) => "uint32",
+        (true, ..) => "uint64",
+        (false, ..) => "int64",
+    }
+}
+
+fn limits(format: &str) -> (i128, i128) {
+    match format {
+        "uint32" => (0, i128::from(u32::MAX)),
+        "uint64" => (0, i128::from(u64::MAX)),
+        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
+    }
+}
+
+/// A bound as an inclusive whole number.
+fn bound(node: &Node, inclusive: &str, exclusive: &str, step: i128) -> Option<i128> {
+    let plain = node
+        .get(inclusive)
+        .and_then(Value::as_number)
+        .and_then(|n| whole(n, step));
+    match node.get(exclusive) {
+        Some(Value::Bool(true)) => plain.map(|value| value + step),
+        Some(Value::Number(number)) => {
+            // Rounding moves a fraction past the bound already.
+            let fraction = number.as_f64().is_some_and(|number| number.fract() != 0.0);
+            let open = whole(number, step)? + if fraction { 0 } else { step };
+            Some(match plain {
+                Some(plain) if step > 0 => plain.max(open),
+                Some(plain) => plain.min(open),
+                None => open,
+            })
+        }
+        _ => plain,
+    }
+}
+
+fn whole(number: &Number, step: i128) -> Option<i128> {
+    if let Some(whole) = number.as_i64() {
+        return Some(i128::from(whole));
+    }
+    if let Some(whole) = number.as_u64() {
+        return Some(i128::from(whole));
+    }
+    let float = number.as_f64()?;
+    let rounded = if step > 0 {
+        float.ceil()
+    } else {
+        float.floor()
+    };
+    // Beyond 64 bits there is nothing to check: no integer of ours gets there.
+    (rounded.abs() < 1.8e19).then_some(rounded as i128)
+}

@@ -1,0 +1,129 @@
+//! A short list of everything public in a generated file, for people who review a change.
+
+use quote::ToTokens;
+use syn::{ImplItem, Item, Visibility};
+
+/// Lists the public items, one line each.
+pub fn outline(file: &syn::File) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for item in &file.items {
+        match item {
+            Item::Const(item) if is_public(&item.vis) => {
+                lines.push(format!(
+                    "const {}: {} = {}",
+                    item.ident,
+                    text(&item.ty),
+                    text(&item.expr)
+                ));
+            }
+            Item::Type(item) => lines.push(format!("type {} = {}", item.ident, text(&item.ty))),
+            Item::Struct(item) => {
+                lines.push(String::new());
+                lines.push(format!("struct {}", item.ident));
+                for field in &item.fields {
+                    let name = field
+                        .ident
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
+                    lines.push(format!(
+                        "    {name}: {}{}",
+                        text(&field.ty),
+                        wire_name(&field.attrs)
+                    ));
+                }
+            }
+            Item::Enum(item) => {
+                lines.push(String::new());
+                lines.push(format!("enum {}", item.ident));
+                for variant in &item.variants {
+                    let fields = text(&variant.fields);
+                    lines.push(format!(
+                        "    {}{fields}{}",
+                        variant.ident,
+                        wire_name(&variant.attrs)
+                    ));
+                }
+            }
+            Item::Impl(item) if item.trait_.is_none() => {
+                lines.push(format!("impl {}", text(&item.self_ty)));
+                for member in &item.items {
+                    match member {
+                        ImplItem::Const(member) if is_public(&member.vis) => {
+                            lines.push(format!(
+                                "    const {}: {} = {}",
+                                member.ident,
+                                text(&member.ty),
+                                text(&member.expr)
+                            ));
+                        }
+                        ImplItem::Fn(member) if is_public(&member.vis) => {
+                            lines.push(format!("    {}", text(&member.sig)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Item::Impl(item) => {
+                if let Some((path, _)) = &item.trait_ {
+                    lines.push(format!("impl {} for {}", text(path), text(&item.self_ty)));
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut outline = lines.join("\n");
+    outline.push('\n');
+    outline
+}
+
+fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+/// The name under which it travels, where that is another.
+fn wire_name(attributes: &[syn::Attribute]) -> String {
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("serde"))
+    {
+        let mut name = None;
+        // Other keys of the attribute do not matter here.
+        let _ = attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("rename") {
+                name = Some(meta.value()?.parse::<syn::LitStr>()?.value());
+            } else if meta.input.peek(syn::Token![=]) {
+                meta.value()?.parse::<syn::Expr>()?;
+            }
+            Ok(())
+        });
+        if let Some(name) = name {
+            return format!(" = {name:?}");
+        }
+    }
+    String::new()
+}
+
+/// Tokens as people write them.
+fn text(tokens: &impl ToTokens) -> String {
+    let text = tokens.to_token_stream().to_string();
+    [
+        (" :: ", "::"),
+        (" < ", "<"),
+        (" >", ">"),
+        ("< ", "<"),
+        ("& ", "&"),
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        (" ,", ","),
+        (" : ", ": "),
+        ("[ ", "["),
+        (" ]", "]"),
+        (" .", "."),
+        (" :", ":"),
+        (" <", "<"),
+    ]
+    .iter()
+    .fold(text, |text, (from, to)| text.replace(from, to))
+}
