@@ -1,0 +1,235 @@
+//! Starting, asking and stopping an emulator.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::ledger::Ledger;
+use crate::lock::lock;
+use crate::picture::PictureMode;
+use crate::queue::{Retention, driver};
+use crate::requests::LoggedRequest;
+use crate::scenario::Scenario;
+use crate::schema::{DOCUMENT, Schema};
+use crate::server::{self, tls};
+use crate::state::{Settings, State};
+
+/// A running emulator. Dropping it stops it.
+pub struct Emulator {
+    state: Arc<State>,
+    accepting: JoinHandle<()>,
+}
+
+impl Emulator {
+    /// Starts one with every default, on a free port of the loopback interface.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Starts one that differs from the defaults.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+
+    /// Scheme, address and port, such as `http://127.0.0.1:41234`.
+    pub fn origin(&self) -> String {
+        self.state.origin()
+    }
+
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.state.addr
+    }
+
+    /// Everything that was bought so far.
+    pub fn ledger(&self) -> Ledger {
+        lock(&self.state.ledger).snapshot()
+    }
+
+    /// The newest requests, oldest of them first; some ten thousands are kept.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.state.requests.snapshot()
+    }
+
+    /// Moves the emulator's clock forward. Everything that is due by then happens: jobs start and
+    /// end, start deadlines pass, keep-alives are sent, results expire.
+    pub fn advance(&self, by: Duration) {
+        self.state.clock.advance(by);
+    }
+
+    /// When the request became completed, in real time; nothing before that.
+    pub fn completed_at(&self, request_id: &str) -> Option<Instant> {
+        lock(&self.state.machine)
+            .get(request_id, Duration::ZERO)?
+            .completed_at
+    }
+
+    /// Closes the address and every connection, and ends all jobs.
+    pub async fn shutdown(mut self) {
+        self.accepting.abort();
+        // Only ever cancelled; there is nothing to learn from how it ended.
+        let _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.state.stop();
+    }
+}
+
+/// What can be different about an emulator.
+#[derive(Clone, Debug)]
+pub struct EmulatorBuilder {
+    listen: SocketAddr,
+    tls: Option<(Vec<u8>, Vec<u8>)>,
+    speed: f64,
+    settings: Settings,
+    scenario: Scenario,
+}
+
+impl Default for EmulatorBuilder {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
+            speed: 1.0,
+            settings: Settings {
+                inference_time: Duration::from_millis(5),
+                concurrency: 2,
+                allow_anonymous: false,
+                keys: Vec::new(),
+                cancellable: false,
+                picture: PictureMode::default(),
+                index_delay: Duration::ZERO,
+                retention: Retention::default(),
+            },
+            scenario: Scenario::default(),
+        }
+    }
+}
+
+impl EmulatorBuilder {
+    /// Where to listen. Default: a free port of 127.0.0.1.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = addr;
+        self
+    }
+
+    /// Speaks HTTPS (HTTP/2 and HTTP/1.1) with this certificate chain and key, both PEM, so that
+    /// unmodified clients reach it under fal's host names. Default: plain HTTP.
+    pub fn tls(mut self, certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        self.tls = Some((certificate, key));
+        self
+    }
+
+    /// How long a picture takes at least; the picture itself may take longer. Default: 5 ms, so
+    /// that tests are quick. For people, 1.5 s lets every state be seen.
+    pub fn inference_time(mut self, duration: Duration) -> Self {
+        self.settings.inference_time = duration;
+        self
+    }
+
+    /// Divides the durations that the emulator makes up: inference time and indexing delay. What a
+    /// caller sets (start timeouts) and what fal documents (keep-alives, retention) stay as they
+    /// are. Default: 1. Values that are not above zero are ignored.
+    pub fn speed(mut self, speed: f64) -> Self {
+        self.speed = speed;
+        self
+    }
+
+    /// How many requests run at once; the others wait in line. Default: 2, what fal gives to new
+    /// accounts.
+    pub fn concurrency(mut self, requests: usize) -> Self {
+        self.settings.concurrency = requests;
+        self
+    }
+
+    /// Whether calls without a key are served. Default: no.
+    pub fn allow_anonymous(mut self, allow: bool) -> Self {
+        self.settings.allow_anonymous = allow;
+        self
+    }
+
+    /// Makes this key known; any other is then refused. Default: every key of the form
+    /// `id:secret` is known.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.settings.keys.push(key.into());
+        self
+    }
+
+    /// Whether a running job heeds a cancel and ends with 499. Default: no; it finishes and is
+    /// billed, as an app without a cancel route does.
+    pub fn cancellable(mut self, heeds: bool) -> Self {
+        self.settings.cancellable = heeds;
+        self
+    }
+
+    /// How much work goes into a picture. Default: [`PictureMode::Restyled`].
+    pub fn picture(mut self, mode: PictureMode) -> Self {
+        self.settings.picture = mode;
+        self
+    }
+
+    /// How long after its start a request appears in the Platform API's listing. Default: at once.
+    pub fn index_delay(mut self, delay: Duration) -> Self {
+        self.settings.index_delay = delay;
+        self
+    }
+
+    /// Keeps small results this long, as payload storage does (30 days at fal). Default: off, so
+    /// that results are gone after one hour, or after six minutes if they have 10 KB and more; the
+    /// stricter reading of what fal documents.
+    pub fn payload_storage(mut self, period: Duration) -> Self {
+        self.settings.retention.stored = Some(period);
+        self
+    }
+
+    /// What goes wrong. Default: nothing.
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.scenario = scenario;
+        self
+    }
+
+    /// Starts it on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on, or the certificate or its key cannot be used.
+    pub async fn start(self) -> io::Result<Emulator> {
+        let mut settings = self.settings;
+        for duration in [&mut settings.inference_time, &mut settings.index_delay] {
+            *duration = faster(*duration, self.speed);
+        }
+        let acceptor = match &self.tls {
+            Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
+            None => None,
+        };
+        let schema = Schema::read(DOCUMENT).map_err(io::Error::other)?;
+        let listener = TcpListener::bind(self.listen).await?;
+        let addr = listener.local_addr()?;
+        let state = Arc::new(State::new(
+            settings,
+            schema,
+            self.scenario,
+            addr,
+            acceptor.is_some(),
+        ));
+        state.spawn(driver::keep_deadlines(Arc::clone(&state)));
+        let accepting = tokio::spawn(server::accept(listener, acceptor, Arc::clone(&state)));
+        Ok(Emulator { state, accepting })
+    }
+}
+
+fn faster(duration: Duration, speed: f64) -> Duration {
+    if speed > 0.0 {
+        Duration::try_from_secs_f64(duration.as_secs_f64() / speed).unwrap_or(duration)
+    } else {
+        duration
+    }
+}

@@ -1,0 +1,166 @@
+//! The request log: who called what, and what they were told.
+//!
+//! Never a key, never a body. It keeps the newest entries only; the sequence numbers still tell
+//! how many there were.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use http::Version;
+use http::request::Parts;
+use serde_json::{Value, json};
+
+use crate::lock::lock;
+use crate::scenario::Operation;
+
+/// One request that the emulator received.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoggedRequest {
+    /// Counts from 1 over the life of the emulator.
+    pub sequence: u64,
+    /// HTTP method.
+    pub method: String,
+    /// Host and port as the caller wrote them.
+    pub host: String,
+    /// Path as the caller wrote it.
+    pub path: String,
+    /// Query without its question mark; empty if there was none. Tokens in it are masked.
+    pub query: String,
+    /// Status of the answer; nothing while there is none, and for ever if none is given.
+    pub status: Option<u16>,
+    /// What the request is about.
+    pub operation: Operation,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub http_version: String,
+    /// The fault that a scenario put in its way, by name.
+    pub fault: Option<String>,
+}
+
+impl LoggedRequest {
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "sequence": self.sequence,
+            "method": self.method,
+            "host": self.host,
+            "path": self.path,
+            "query": self.query,
+            "status": self.status,
+            "operation": self.operation.as_str(),
+            "http_version": self.http_version,
+            "fault": self.fault,
+        })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct RequestLog(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    newest: VecDeque<LoggedRequest>,
+    count: u64,
+}
+
+impl RequestLog {
+    /// Requests that are kept; older ones are dropped.
+    const KEPT: usize = 20_000;
+
+    /// Notes a request as it arrives and gives its number.
+    pub(crate) fn open(&self, parts: &Parts, host: &str, operation: Operation) -> u64 {
+        let mut entries = lock(&self.0);
+        entries.count += 1;
+        let sequence = entries.count;
+        if entries.newest.len() >= Self::KEPT {
+            entries.newest.pop_front();
+        }
+        entries.newest.push_back(LoggedRequest {
+            sequence,
+            method: parts.method.to_string(),
+            host: host.to_owned(),
+            path: parts.uri.path().to_owned(),
+            query: masked(parts.uri.query().unwrap_or_default()),
+            status: None,
+            operation,
+            http_version: version(parts.version).to_owned(),
+            fault: None,
+        });
+        sequence
+    }
+
+    pub(crate) fn strike(&self, sequence: u64, fault: &str) {
+        self.with(sequence, |entry| entry.fault = Some(fault.to_owned()));
+    }
+
+    pub(crate) fn close(&self, sequence: u64, status: u16) {
+        self.with(sequence, |entry| entry.status = Some(status));
+    }
+
+    pub(crate) fn snapshot(&self) -> Vec<LoggedRequest> {
+        lock(&self.0).newest.iter().cloned().collect()
+    }
+
+    fn with(&self, sequence: u64, change: impl FnOnce(&mut LoggedRequest)) {
+        let mut entries = lock(&self.0);
+        let first = entries.count + 1 - entries.newest.len() as u64;
+        let place = sequence
+            .checked_sub(first)
+            .and_then(|place| usize::try_from(place).ok());
+        if let Some(entry) = place.and_then(|place| entries.newest.get_mut(place)) {
+            change(entry);
+        }
+    }
+}
+
+/// A token in the query is a credential.
+fn masked(query: &str) -> String {
+    let Some((before, token)) = query.split_once("fal_jwt_token=") else {
+        return query.to_owned();
+    };
+    let after = token
+        .find('&')
+        .map_or("", |end| token.get(end..).unwrap_or_default());
+    format!("{before}fal_jwt_token=...{after}")
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_bounded_and_keeps_its_numbers() {
+        let log = RequestLog::default();
+        let (parts, ()) = http::Request::builder()
+            .uri("/a?b=1")
+            .body(())
+            .unwrap()
+            .into_parts();
+        for _ in 0..RequestLog::KEPT + 5 {
+            log.open(&parts, "h", Operation::Status);
+        }
+        log.close(3, 200);
+        log.close(7, 202);
+        let kept = log.snapshot();
+        assert_eq!(kept.len(), RequestLog::KEPT);
+        assert_eq!((kept[0].sequence, kept[0].status), (6, None));
+        assert_eq!((kept[1].sequence, kept[1].status), (7, Some(202)));
+    }
+
+    #[test]
+    fn tokens_are_masked() {
+        assert_eq!(
+            masked("a=1&fal_jwt_token=secret&b=2"),
+            "a=1&fal_jwt_token=...&b=2"
+        );
+        assert_eq!(masked("fal_jwt_token=secret"), "fal_jwt_token=...");
+        assert_eq!(masked("logs=1"), "logs=1");
+    }
+}

@@ -1,0 +1,81 @@
+//! The operations that requests are sorted into.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Operation {
+    /// Into the queue.
+    Submit,
+    /// Synchronous run.
+    Run,
+    /// Status of a request.
+    Status,
+    /// Status stream of a request.
+    Stream,
+    /// Result of a request.
+    Result,
+    /// Cancel a request.
+    Cancel,
+    /// Download from the CDN.
+    File,
+    /// The endpoint's OpenAPI document.
+    OpenApi,
+    /// Platform API: models.
+    Models,
+    /// Platform API: prices.
+    Pricing,
+    /// Platform API: price estimate.
+    Estimate,
+    /// Platform API: past requests of an endpoint.
+    Listing,
+    /// Platform API: facts about the platform.
+    Meta,
+    /// A CORS preflight.
+    Preflight,
+    /// The emulator's own pages.
+    Page,
+    /// Anything that is not served.
+    Other,
+}
+
+impl Operation {
+    /// The name that the request log, scenario files and comparisons use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Run => "run",
+            Self::Status => "status",
+            Self::Stream => "stream",
+            Self::Result => "result",
+            Self::Cancel => "cancel",
+            Self::File => "file",
+            Self::OpenApi => "open-api",
+            Self::Models => "models",
+            Self::Pricing => "pricing",
+            Self::Estimate => "estimate",
+            Self::Listing => "listing",
+            Self::Meta => "meta",
+            Self::Preflight => "preflight",
+            Self::Page => "page",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// So that a test can say `request.operation == "submit"`.
+impl PartialEq<&str> for Operation {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}

@@ -1,0 +1,157 @@
+//! One request: log it, route it, answer it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, ORIGIN};
+use http::request::Parts;
+use http::{Method, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::Connection;
+use super::address::Address;
+use super::respond::{self, Response, detail, json};
+use super::route::{Page, Route};
+use crate::lock::lock;
+use crate::queue::Plan;
+use crate::queue::handlers::{self, Call};
+use crate::state::State;
+use crate::{pages, platform};
+
+/// Bodies above this are refused with 413. fal publishes no limit; this one is chosen here.
+const MAX_BODY: usize = 64 << 20;
+
+/// The answer was deliberately not given.
+#[derive(Debug)]
+pub(crate) struct Unanswered;
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the answer was withheld")
+    }
+}
+
+impl std::error::Error for Unanswered {}
+
+pub(crate) async fn serve(
+    state: Arc<State>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response, Unanswered> {
+    let (parts, body) = request.into_parts();
+    let address = Address::of(&parts, connection.tls, &state.addr.to_string());
+    let route = Route::of(&parts.method, address.service, &address.path);
+    let sequence = state
+        .requests
+        .open(&parts, &address.host, route.operation());
+    let body = match read(&parts, body).await {
+        Ok(body) => body,
+        Err(refusal) => {
+            state.requests.close(sequence, refusal.status().as_u16());
+            return Ok(open_to_browsers(&parts, refusal));
+        }
+    };
+    let response = answer(&state, &parts, &address, &route, &body).await;
+    state.requests.close(sequence, response.status().as_u16());
+    Ok(open_to_browsers(&parts, response))
+}
+
+/// What the request gets when nothing goes wrong.
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    parts: &Parts,
+    address: &Address,
+    route: &Route,
+    body: &Bytes,
+) -> Response {
+    let query = parts.uri.query().unwrap_or_default();
+    let call = |endpoint_id| Call {
+        endpoint_id,
+        headers: &parts.headers,
+        query,
+        body,
+        base: &address.base,
+        plan: Plan::default(),
+    };
+    match route {
+        Route::Submit(endpoint_id) => handlers::submit(state, call(endpoint_id)),
+        Route::Run(endpoint_id) => handlers::run(state, call(endpoint_id)).await,
+        Route::FollowUp(follow_up) => handlers::follow_up(
+            state,
+            follow_up,
+            &parts.headers,
+            query,
+            &address.base,
+            false,
+        ),
+        Route::File(path) => file(state, path),
+        Route::OpenApi => platform::document(state, query),
+        Route::Platform(operation) => platform::answer(
+            state,
+            *operation,
+            &parts.headers,
+            query,
+            body,
+            &address.base,
+        ),
+        Route::Page(page) => match page {
+            Page::Home => pages::home(state),
+            Page::Requests => pages::requests(state),
+            Page::Ledger => json(200, &lock(&state.ledger).snapshot().json()),
+        },
+        Route::Preflight => respond::response(204, "text/plain", respond::full(Bytes::new())),
+        Route::WrongMethod => detail(405, "Method Not Allowed"),
+        Route::Unknown => detail(404, "Not Found"),
+    }
+}
+
+fn file(state: &State, path: &str) -> Response {
+    match state.files.get(path) {
+        Some(file) => respond::response(200, file.content_type, respond::full(file.bytes)),
+        None => detail(404, "File not found"),
+    }
+}
+
+async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, Response> {
+    if parts.method == Method::GET || parts.method == Method::HEAD {
+        return Ok(Bytes::new());
+    }
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(detail(413, "The request body is too large."))
+        }
+        Err(_) => Err(detail(400, "The request body ended early.")),
+    }
+}
+
+/// CORS from any origin, as fal's apps allow it.
+fn open_to_browsers(parts: &Parts, mut response: Response) -> Response {
+    if !parts.headers.contains_key(ORIGIN) {
+        return response;
+    }
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, PUT, OPTIONS"),
+        ("access-control-allow-headers", ALLOWED),
+        ("access-control-expose-headers", EXPOSED),
+        ("access-control-max-age", "86400"),
+    ] {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
+    response
+}
+
+/// A wildcard does not cover `authorization`.
+const ALLOWED: &str = "authorization, *, accept, content-type, x-app-fal-disable-fallback, \
+    x-fal-no-retry, x-fal-object-lifecycle-preference, x-fal-queue-priority, \
+    x-fal-request-start-timeout, x-fal-request-timeout, x-fal-retry-config, x-fal-runner-hint, \
+    x-fal-store-io, x-fal-tags, x-fal-target-url";
+
+const EXPOSED: &str = "x-fal-billable-units, x-fal-error-type, x-fal-needs-retry, \
+    x-fal-request-id, x-fal-request-timeout-type, x-fal-retryable, x-fal-served-from";

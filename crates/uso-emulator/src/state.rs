@@ -1,0 +1,104 @@
+//! What every handler shares.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::fetch::Fetcher;
+use crate::files::Files;
+use crate::ledger::Book;
+use crate::lock::lock;
+use crate::picture::PictureMode;
+use crate::queue::{Machine, Retention};
+use crate::requests::RequestLog;
+use crate::scenario::Scenario;
+use crate::schema::Schema;
+
+/// What can be set, after `speed` has been applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) inference_time: Duration,
+    pub(crate) concurrency: usize,
+    pub(crate) allow_anonymous: bool,
+    /// Keys that are known; empty for any key of the right form.
+    pub(crate) keys: Vec<String>,
+    pub(crate) cancellable: bool,
+    pub(crate) picture: PictureMode,
+    pub(crate) index_delay: Duration,
+    pub(crate) retention: Retention,
+}
+
+pub(crate) struct State {
+    pub(crate) settings: Settings,
+    pub(crate) schema: Schema,
+    pub(crate) clock: Clock,
+    pub(crate) machine: Mutex<Machine>,
+    /// Wakes the keeper of start deadlines.
+    pub(crate) deadline_set: Notify,
+    /// Locked after the machine where both are needed.
+    pub(crate) ledger: Mutex<Book>,
+    pub(crate) requests: RequestLog,
+    pub(crate) files: Arc<Files>,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) painters: Semaphore,
+    pub(crate) scenario: Mutex<Scenario>,
+    pub(crate) addr: SocketAddr,
+    pub(crate) tls: bool,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl State {
+    pub(crate) fn new(
+        settings: Settings,
+        schema: Schema,
+        scenario: Scenario,
+        addr: SocketAddr,
+        tls: bool,
+    ) -> Self {
+        let files = Arc::new(Files::default());
+        let painters = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            machine: Mutex::new(Machine::new(settings.concurrency, settings.retention)),
+            deadline_set: Notify::new(),
+            settings,
+            schema,
+            clock: Clock::start(),
+            ledger: Mutex::default(),
+            requests: RequestLog::default(),
+            fetcher: Fetcher::new(Arc::clone(&files), addr),
+            files,
+            painters: Semaphore::new(painters),
+            scenario: Mutex::new(scenario),
+            addr,
+            tls,
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Runs a task that ends with the emulator at the latest.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    pub(crate) fn stop(&self) {
+        lock(&self.tasks).abort_all();
+    }
+
+    /// Whether an endpoint id names the emulated app, or a path below it.
+    pub(crate) fn serves(&self, endpoint_id: &str) -> bool {
+        endpoint_id
+            .strip_prefix(self.schema.endpoint_id())
+            .is_some_and(|path| path.is_empty() || path.starts_with('/'))
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
+    }
+}
