@@ -1,2 +1,7 @@
-//! The `uso` command.
-fn main() {}
+//! The `uso` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    uso_cli::main()
+}

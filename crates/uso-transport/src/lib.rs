@@ -1,1 +1,37 @@
-//! Placeholder.
+//! fal's queue protocol over HTTP: submit, status, status stream, result, cancel, synchronous run
+//! and download, with errors that say what was sent and what to do next.
+//!
+//! This crate is the wall around HTTP: it is the only one that uses `reqwest`, and nothing of
+//! `reqwest` shows in its public face. It moves JSON and knows tickets, deadlines and retries; it
+//! must not know what a picture, a style or a content reference is. Most people want the facade
+//! crate `uso`, which speaks in those roles.
+//!
+//! Where a rule of the service is stated in these docs, its source is fal's published
+//! documentation of the queue unless another one is named.
+
+mod answer;
+mod config;
+mod download;
+mod endpoint;
+mod error;
+mod http;
+mod key;
+mod retry;
+mod status;
+mod stream;
+mod ticket;
+mod transport;
+mod watch;
+mod wire;
+
+pub use crate::answer::Answer;
+pub use crate::config::{BaseUrls, Config};
+pub use crate::download::{Download, Overwrite};
+pub use crate::endpoint::{EndpointId, InvalidEndpointId};
+pub use crate::error::{Delivery, Error, ErrorKind, Operation, Problem, Result};
+pub use crate::key::ApiKey;
+pub use crate::retry::{Decision, Outcome, RetryPolicy, decide};
+pub use crate::status::{Cancellation, Completion, LogLine, State, Status};
+pub use crate::ticket::{Fingerprint, InvalidRequestId, Ticket};
+pub use crate::transport::{SubmitOptions, Transport};
+pub use crate::watch::{Update, Watch};

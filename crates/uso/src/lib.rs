@@ -1,1 +1,134 @@
-//! Placeholder.
+//! Pictures from fal's endpoint `fal-ai/uso`: a content picture, up to two style pictures and a
+//! prompt go in, new pictures come out.
+//!
+//! This is the crate to depend on. It speaks in roles (content, style) where the service has array
+//! positions, and it keeps two promises: **you never pay twice for one picture, and you never lose
+//! one that was paid for.** It must not know HTTP, which is `uso-transport`'s, nor how the types
+//! came about, which is `uso-types`'.
+//!
+//! # The main job
+//!
+//! ```no_run
+//! use uso::{Client, Request};
+//!
+//! # async fn example() -> uso::Result<()> {
+//! let client = Client::from_env()?; // FAL_KEY, or FAL_KEY_ID and FAL_KEY_SECRET
+//! let job = client.submit(Request::restyle("photo.jpg", "ink.webp")).await?;
+//! println!("{}", job.ticket().request_id()); // safe to keep: the job can be resumed with it
+//! let output = job.wait().await?;
+//! output.images()[0].save("out.png").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client::submit`] buys a job and returns a [`Job`]; everything after it can be repeated freely.
+//! A job runs on the service whether or not anybody waits for it: dropping a [`Job`] detaches from
+//! it, [`Job::cancel`] is what stops it.
+//!
+//! # What to ask for
+//!
+//! A [`Request`] is one of the model's real uses, and a combination that the model does not know
+//! does not compile:
+//!
+//! ```
+//! use uso::{ImageSizePreset, OutputFormat, Request};
+//!
+//! // This subject in a new scene.
+//! let cat = Request::subject("cat.png", "a cat on a lighthouse, at dusk");
+//! // This picture in that look, with its layout kept; two looks are mixed.
+//! let mixed = Request::restyle("photo.jpg", "ink.webp").extra_style("https://example.org/wash.png");
+//! // This subject, that look, a new scene; and every knob that the endpoint has.
+//! let scene = Request::styled_scene("cat.png", "ink.webp", "a cat in the rain")
+//!     .size(ImageSizePreset::Landscape16_9)
+//!     .images(4)
+//!     .seed(7)
+//!     .format(OutputFormat::Jpeg);
+//! ```
+//!
+//! ```compile_fail
+//! use uso::Request;
+//! // Without a style there is no extra style.
+//! Request::subject("cat.png", "a cat").extra_style("ink.webp");
+//! ```
+//!
+//! A [`Reference`] is a path, bytes, a URL or a data URI; a string that starts with `http://`,
+//! `https://` or `data:` is what it says, any other is a path. What is wrong with a request is
+//! found before anything is sent, and [`Request::estimate`] says what it will cost.
+//!
+//! # Progress
+//!
+//! ```no_run
+//! # async fn example(client: uso::Client) -> uso::Result<()> {
+//! use uso::{Event, Request};
+//!
+//! let job = client.submit(Request::reimagine("photo.jpg", "as a woodcut")).await?;
+//! let mut events = job.events();
+//! while let Some(event) = events.next().await {
+//!     match event? {
+//!         Event::Queued { position } => println!("{position:?} requests ahead"),
+//!         Event::Running => println!("running"),
+//!         Event::Log(line) => println!("{}", line.message),
+//!         other => println!("{other:?}"),
+//!     }
+//! }
+//! let output = job.output().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When something goes wrong
+//!
+//! There is one [`Error`]. Its [`ErrorKind`] says what to do next, and from the moment of the
+//! purchase on it carries the [`Ticket`], which resumes the job in this process or in another:
+//!
+//! ```no_run
+//! # async fn example(client: uso::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use uso::{ErrorKind, Request, Ticket};
+//!
+//! let job = client.submit(Request::restyle("photo.jpg", "ink.webp")).await?;
+//! std::fs::write("ticket.json", serde_json::to_string(job.ticket())?)?;
+//! match job.wait().await {
+//!     Ok(output) => println!("seed {:?}", output.seed()),
+//!     Err(error) if error.kind() == ErrorKind::Deadline => {
+//!         let ticket: Ticket = serde_json::from_str(&std::fs::read_to_string("ticket.json")?)?;
+//!         let output = client.job(ticket).wait().await?; // later, anywhere
+//!     }
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Without an account
+//!
+//! `uso emulator` (or the crate `uso-emulator` in a test) is a fal on this machine. Give its
+//! address as `USO_BASE_URL`, or as [`BaseUrls::single_origin`] in a [`Config`].
+//!
+//! # What is not known
+//!
+//! fal does not publish how it rounds megapixels, how many references it takes, what it wants in
+//! the first slot when there are only styles (so those forms are not offered), nor whether a job
+//! that is cancelled while it runs is billed. The docs of the functions concerned say so again.
+
+mod client;
+mod estimate;
+mod job;
+mod output;
+mod reference;
+mod request;
+
+pub use crate::client::Client;
+pub use crate::estimate::{Estimate, MicroDollars};
+pub use crate::job::{Event, Events, Job};
+pub use crate::output::{Output, Picture};
+pub use crate::reference::Reference;
+pub use crate::request::{Request, Styled, Unstyled};
+
+pub use uso_transport::{
+    ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId, Error,
+    ErrorKind, Fingerprint, InvalidRequestId, LogLine, Operation, Overwrite, Problem, Result,
+    RetryPolicy, State, Status, Ticket,
+};
+pub use uso_types::{
+    Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,
+};

@@ -1,0 +1,57 @@
+//! `uso emulator`: a fal on this machine, until Ctrl-C.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+use uso_emulator::Emulator;
+
+use crate::args::EmulatorArgs;
+use crate::exit::Failure;
+use crate::output::Printer;
+
+/// Long enough for a person to see a job queue, run and end.
+const INFERENCE_TIME: Duration = Duration::from_millis(1500);
+
+pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    if !(args.speed.is_finite() && args.speed > 0.0) {
+        return Err(Failure::usage(format!(
+            "--speed is {}, and must be a number above 0",
+            args.speed
+        )));
+    }
+    let mut builder = Emulator::builder()
+        .listen(args.listen)
+        .speed(args.speed)
+        .inference_time(INFERENCE_TIME);
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        builder = builder.tls(read(certificate).await?, read(key).await?);
+    }
+    let started = builder.start().await;
+    let emulator = started.map_err(|error| {
+        Failure::other(format!(
+            "the emulator cannot listen on {}: {error}",
+            args.listen
+        ))
+    })?;
+    let origin = emulator.origin();
+    printer.data(
+        &json!({ "origin": origin }),
+        &[format!("export USO_BASE_URL={origin} FAL_KEY=any:key")],
+    );
+    printer.say(&format!(
+        "the emulator listens on {origin}; requests and purchases are at {origin}/emulator"
+    ));
+    printer.say("Ctrl-C stops it");
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    emulator.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = tokio::fs::read(path).await;
+    read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
+}

@@ -1,0 +1,91 @@
+//! stdout is data, stderr is talk.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+use crate::args::Global;
+use crate::exit::Failure;
+
+/// Prints in the form that was asked for.
+pub(crate) struct Printer {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) terminal: bool,
+}
+
+impl Printer {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// The command's data: one JSON document, or the lines of `text`.
+    pub(crate) fn data(&self, value: &Value, text: &[String]) {
+        if self.json {
+            print_json(value);
+        } else {
+            let mut stdout = std::io::stdout().lock();
+            for line in text {
+                // A reader that went away is no reason to fail after the work is done.
+                let _ = writeln!(stdout, "{line}");
+            }
+        }
+    }
+
+    /// A line for the person who watches.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+
+    /// A line that must be seen, also when it is quiet.
+    pub(crate) fn warn(&self, line: &str) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            print_json(&failure.to_json());
+            return;
+        }
+        self.warn(&format!("uso: {}", failure.chain()));
+        if let Some(advice) = failure.advice() {
+            self.warn(&format!("     {advice}"));
+        }
+        if let Some(raw) = failure.raw_body() {
+            self.keep(raw, failure.request_id().unwrap_or("unknown"));
+        }
+    }
+
+    /// Writes an answer that could not be understood beside the pictures that it should have been.
+    fn keep(&self, raw: &[u8], request_id: &str) {
+        let name = format!("uso-{request_id}.answer");
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&name)
+            .and_then(|mut file| file.write_all(raw));
+        match written {
+            Ok(()) => self.warn(&format!(
+                "     the service's answer, as it came, is in {name}"
+            )),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                self.warn(&format!(
+                    "     an earlier answer to this request is in {name}"
+                ));
+            }
+            Err(error) => self.warn(&format!(
+                "     the service's answer could not be written to {name}: {error}"
+            )),
+        }
+    }
+}
+
+pub(crate) fn print_json(value: &Value) {
+    let _ = writeln!(std::io::stdout(), "{value}");
+}

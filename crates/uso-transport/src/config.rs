@@ -1,0 +1,402 @@
+//! Settings of the transport: the key, the hosts, the deadlines.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::key::ApiKey;
+use crate::retry::RetryPolicy;
+
+/// Where each of fal's services lives.
+///
+/// The key is sent to `run`, `queue`, `rest` and `platform` and to no other origin; `cdn` never
+/// sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrls {
+    pub(crate) run: Url,
+    pub(crate) queue: Url,
+    pub(crate) rest: Url,
+    pub(crate) cdn: Url,
+    pub(crate) platform: Url,
+}
+
+impl BaseUrls {
+    /// fal's own hosts: `fal.run`, `queue.fal.run`, `rest.fal.ai`, `v3.fal.media`, `api.fal.ai`.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the addresses are constants.
+    pub fn fal() -> Result<Self> {
+        Self::for_hosts("fal.run", "queue.fal.run")
+    }
+
+    /// One origin that serves all of fal's hosts under the prefixes `/run`, `/queue`, `/rest`,
+    /// `/cdn` and `/platform`, as the emulator does, or a gateway of one's own.
+    ///
+    /// ```
+    /// let urls = uso_transport::BaseUrls::single_origin("http://127.0.0.1:7700")?;
+    /// assert_eq!(urls.queue().as_str(), "http://127.0.0.1:7700/queue");
+    /// # Ok::<(), uso_transport::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when it is not an `https` URL, or an `http` URL of this machine.
+    pub fn single_origin(base: &str) -> Result<Self> {
+        let base = base_url("base URL", base)?;
+        let prefixed = |prefix: &str| {
+            let mut url = base.clone();
+            if let Ok(mut segments) = url.path_segments_mut() {
+                segments.pop_if_empty().push(prefix);
+            }
+            url
+        };
+        Ok(Self {
+            run: prefixed("run"),
+            queue: prefixed("queue"),
+            rest: prefixed("rest"),
+            cdn: prefixed("cdn"),
+            platform: prefixed("platform"),
+        })
+    }
+
+    /// fal's hosts with other names for run and queue, as `FAL_RUN_HOST` and
+    /// `FAL_QUEUE_RUN_HOST` give them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when `https://{host}` is not a usable URL.
+    pub fn for_hosts(run: &str, queue: &str) -> Result<Self> {
+        let host = |name: &str, host: &str| base_url(name, &format!("https://{host}"));
+        Ok(Self {
+            run: host("run host", run)?,
+            queue: host("queue host", queue)?,
+            rest: host("rest host", "rest.fal.ai")?,
+            cdn: host("CDN host", "v3.fal.media")?,
+            platform: host("platform host", "api.fal.ai")?,
+        })
+    }
+
+    /// The queue: submit, status, result, cancel.
+    pub fn queue(&self) -> &Url {
+        &self.queue
+    }
+
+    /// The synchronous run.
+    pub fn run(&self) -> &Url {
+        &self.run
+    }
+
+    /// Uploads and tokens.
+    pub fn rest(&self) -> &Url {
+        &self.rest
+    }
+
+    /// Files.
+    pub fn cdn(&self) -> &Url {
+        &self.cdn
+    }
+
+    /// Prices and the listing of requests.
+    pub fn platform(&self) -> &Url {
+        &self.platform
+    }
+
+    pub(crate) fn all(&self) -> [&Url; 5] {
+        [
+            &self.run,
+            &self.queue,
+            &self.rest,
+            &self.cdn,
+            &self.platform,
+        ]
+    }
+}
+
+/// A base URL that may be given the key: `https`, or `http` where it cannot leave the machine.
+fn base_url(name: &str, text: &str) -> Result<Url> {
+    let refuse = |why: &str| {
+        Error::new(
+            Operation::Configure,
+            ErrorKind::Config,
+            format!("the {name} {text:?} {why}"),
+        )
+        .with_hint("give it as https://host, or as http://127.0.0.1:port for this machine")
+    };
+    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let why = "must not carry a user or a password";
+        return Err(Error::new(
+            Operation::Configure,
+            ErrorKind::Config,
+            format!("the {name} {why}"),
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("must have neither query nor fragment"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_this_machine(&url) => Ok(url),
+        "http" => Err(refuse(
+            "would send the key in clear text to another machine",
+        )),
+        _ => Err(refuse("is neither https nor http")),
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+/// Settings of a [`Transport`](crate::Transport); each explains its default.
+///
+/// ```
+/// use std::time::Duration;
+/// use uso_transport::{ApiKey, BaseUrls, Config};
+///
+/// let config = Config::new(ApiKey::new("id:secret")?, BaseUrls::fal()?)
+///     .finish_within(Duration::from_secs(300));
+/// # Ok::<(), uso_transport::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) key: ApiKey,
+    pub(crate) base_urls: BaseUrls,
+    pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) connect_within: Duration,
+    pub(crate) answer_within: Duration,
+    pub(crate) start_within: Duration,
+    pub(crate) finish_within: Duration,
+    pub(crate) stream_idle: Duration,
+    pub(crate) max_body: usize,
+    pub(crate) max_download: u64,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Config {
+    /// Settings with this key and these hosts, and the defaults for the rest.
+    pub fn new(key: ApiKey, base_urls: BaseUrls) -> Self {
+        Self {
+            key,
+            base_urls,
+            root_certificates: Vec::new(),
+            connect_within: Duration::from_secs(10),
+            answer_within: Duration::from_secs(60),
+            start_within: Duration::from_secs(600),
+            finish_within: Duration::from_secs(3600),
+            stream_idle: Duration::from_secs(45),
+            max_body: 32 << 20,
+            max_download: 1 << 30,
+            retry: RetryPolicy::default(),
+        }
+    }
+
+    /// Settings from the environment: `FAL_KEY`, or `FAL_KEY_ID` with `FAL_KEY_SECRET`; then
+    /// `USO_BASE_URL` for one origin, or `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST`
+    /// (`queue.{FAL_RUN_HOST}` when it is not set).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when there is no key or a value is unusable.
+    pub fn from_env() -> Result<Self> {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    /// As [`Config::from_env`], from any source of variables.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when there is no key or a value is unusable.
+    pub fn from_vars(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let key = match (set("FAL_KEY"), set("FAL_KEY_ID"), set("FAL_KEY_SECRET")) {
+            (Some(key), _, _) => ApiKey::new(key)?,
+            (None, Some(id), Some(secret)) => {
+                ApiKey::new(format!("{}:{}", id.trim(), secret.trim()))?
+            }
+            _ => {
+                return Err(Error::new(
+                    Operation::Configure,
+                    ErrorKind::Config,
+                    "there is no API key",
+                )
+                .with_hint(
+                    "set FAL_KEY (or FAL_KEY_ID and FAL_KEY_SECRET) to a key from fal's dashboard",
+                ));
+            }
+        };
+        let base_urls = match (
+            set("USO_BASE_URL"),
+            set("FAL_RUN_HOST"),
+            set("FAL_QUEUE_RUN_HOST"),
+        ) {
+            (Some(base), _, _) => BaseUrls::single_origin(base.trim())?,
+            (None, run, queue) => {
+                let run = run.unwrap_or_else(|| "fal.run".to_owned());
+                let queue = queue.unwrap_or_else(|| format!("queue.{run}"));
+                BaseUrls::for_hosts(run.trim(), queue.trim())?
+            }
+        };
+        Ok(Self::new(key, base_urls))
+    }
+
+    /// Trusts these certificates (PEM, one or several) besides the system's.
+    ///
+    /// The system's come from its own store, or from the file that `SSL_CERT_FILE` names.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
+    /// The longest time for a connection to come about. Default: 10 s, since a connect that fails
+    /// is safe to repeat and a slow one only delays that.
+    #[must_use]
+    pub fn connect_within(mut self, limit: Duration) -> Self {
+        self.connect_within = limit;
+        self
+    }
+
+    /// The longest time for one HTTP attempt, from the connection to the last byte of the answer.
+    /// Default: 60 s; a submit is answered in well under one. Streams and downloads are bounded by
+    /// their idle time instead, and the synchronous run by [`Config::finish_within`].
+    #[must_use]
+    pub fn answer_within(mut self, limit: Duration) -> Self {
+        self.answer_within = limit;
+        self
+    }
+
+    /// The deadline for the service to *start* a job, counted from the submit. When it passes, the
+    /// job never runs and nothing is billed. Default: 10 min, long enough for a cold start, short
+    /// enough that an unknown outcome becomes known. The service wants more than one second.
+    #[must_use]
+    pub fn start_within(mut self, limit: Duration) -> Self {
+        self.start_within = limit;
+        self
+    }
+
+    /// The deadline for a job to *finish*, counted from the call that waits. When it passes the job
+    /// still runs, and its ticket collects it. Default: 1 h, the service's own limit for one
+    /// attempt.
+    #[must_use]
+    pub fn finish_within(mut self, limit: Duration) -> Self {
+        self.finish_within = limit;
+        self
+    }
+
+    /// How long a status stream or a download may be silent before it counts as broken. Default:
+    /// 45 s, three of the service's keep-alive comments.
+    #[must_use]
+    pub fn stream_idle(mut self, limit: Duration) -> Self {
+        self.stream_idle = limit;
+        self
+    }
+
+    /// The largest answer that is held in memory, in bytes. Default: 32 MiB, room for four large
+    /// pictures as data URIs.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// The largest picture that is downloaded, in bytes. Default: 1 GiB; downloads are streamed to
+    /// disk, so this bounds the disk and not the memory.
+    #[must_use]
+    pub fn max_download(mut self, bytes: u64) -> Self {
+        self.max_download = bytes;
+        self
+    }
+
+    /// How often and how patiently idempotent requests are repeated.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// The deadline that [`Config::finish_within`] set.
+    pub fn finish_limit(&self) -> Duration {
+        self.finish_within
+    }
+
+    /// The deadline that [`Config::start_within`] set.
+    pub fn start_limit(&self) -> Duration {
+        self.start_within
+    }
+
+    /// Where each of fal's services lives.
+    pub fn base_urls(&self) -> &BaseUrls {
+        &self.base_urls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(pairs: &[(&str, &str)]) -> Result<Config> {
+        let pairs: Vec<(String, String)> = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Config::from_vars(|name| {
+            pairs
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone())
+        })
+    }
+
+    #[test]
+    fn the_environment_of_the_official_clients_is_honoured() {
+        let config = from(&[("FAL_KEY", "a:b"), ("FAL_RUN_HOST", "fal.example")]).unwrap();
+        assert_eq!(config.base_urls().run().as_str(), "https://fal.example/");
+        assert_eq!(
+            config.base_urls().queue().as_str(),
+            "https://queue.fal.example/"
+        );
+
+        let config = from(&[("FAL_KEY_ID", "a"), ("FAL_KEY_SECRET", "b")]).unwrap();
+        assert_eq!(
+            config.base_urls().queue().as_str(),
+            "https://queue.fal.run/"
+        );
+        assert!(config.key.has_documented_form());
+
+        let both = [("FAL_KEY", " "), ("FAL_KEY_ID", "a")];
+        assert_eq!(from(&both).unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn clear_text_stays_on_this_machine() {
+        for base in [
+            "http://localhost:1",
+            "http://127.8.0.1:1/fal/",
+            "http://[::1]:1",
+            "https://gateway.example",
+        ] {
+            assert!(BaseUrls::single_origin(base).is_ok(), "{base}");
+        }
+        for base in [
+            "http://gateway.example",
+            "ftp://127.0.0.1",
+            "gateway",
+            "https://a:b@host",
+            "https://h/?q",
+            "http://127.0.0.1.example",
+        ] {
+            assert!(BaseUrls::single_origin(base).is_err(), "{base}");
+        }
+        let urls = BaseUrls::single_origin("http://127.0.0.1:1/fal/").unwrap();
+        assert_eq!(urls.queue().as_str(), "http://127.0.0.1:1/fal/queue");
+    }
+}

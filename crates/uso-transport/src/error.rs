@@ -1,0 +1,458 @@
+//! The one error of the client path: what was being done, what became of it, and what to do next.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::ticket::Ticket;
+
+/// Shorthand for results of the client path.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What the caller does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The set-up is wrong: no key, an unusable base URL, no root certificates.
+    ///
+    /// What to do: mend the configuration. Nothing was sent.
+    Config,
+    /// The request is refused, by our own check before anything is sent or by the service.
+    ///
+    /// What to do: change the fields that [`Error::problems`] names. The service bills nothing for
+    /// a request that fails its validation.
+    Input,
+    /// The key is missing, unknown, revoked or not allowed to use the endpoint.
+    ///
+    /// What to do: check the key. Repeating the call changes nothing.
+    Auth,
+    /// The account is locked, as a rule because its balance is exhausted.
+    ///
+    /// What to do: top up the account, then repeat the call.
+    Locked,
+    /// The service refuses more requests for the moment, and refused this one before queueing it.
+    ///
+    /// What to do: repeat the call later; nothing was bought.
+    Throttled,
+    /// No connection came about, so nothing was sent.
+    ///
+    /// What to do: repeat the call when the network is back; this is safe.
+    Unreachable,
+    /// The request was sent, or may have been, and no usable answer came.
+    ///
+    /// What to do: do not simply repeat it, since it may have been accepted and paid for. Look for
+    /// the request on the service by the seed and the time of the attempt.
+    OutcomeUnknown,
+    /// The service failed for the moment; for a job that is already bought, its ticket is still good.
+    ///
+    /// What to do: repeat the call; with a ticket, resume the job.
+    Server,
+    /// The job ran and failed, or was cancelled.
+    ///
+    /// What to do: read the message; submitting again buys a new attempt.
+    Failed,
+    /// The service no longer has the request, its result or its picture, or never had it.
+    ///
+    /// What to do: check the request id. Results are kept for an hour, or six minutes when they
+    /// are 10 KB or larger, unless the account stores payloads.
+    Gone,
+    /// The job has not finished yet.
+    ///
+    /// What to do: wait for it and ask again.
+    NotReady,
+    /// A deadline passed; the message names which, and what is still running.
+    ///
+    /// What to do: resume with the ticket if there is one.
+    Deadline,
+    /// The answer could not be understood. [`Error::raw_body`] has it as it came.
+    ///
+    /// What to do: keep the raw body and the ticket, and report the answer as a defect.
+    Malformed,
+    /// A local file could not be read or written.
+    ///
+    /// What to do: mend the path, its permissions or the disk.
+    Io,
+}
+
+impl ErrorKind {
+    /// The kind's name in lower case, as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Input => "input",
+            Self::Auth => "auth",
+            Self::Locked => "locked",
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Server => "server",
+            Self::Failed => "failed",
+            Self::Gone => "gone",
+            Self::NotReady => "not_ready",
+            Self::Deadline => "deadline",
+            Self::Malformed => "malformed",
+            Self::Io => "io",
+        }
+    }
+}
+
+/// Whether the request reached the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It provably did not leave: no connection came about, or our own check stopped it.
+    NotSent,
+    /// It may have arrived: the connection was there and no complete answer came back.
+    Unknown,
+    /// The service answered.
+    Answered,
+}
+
+/// What was being done when the error happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Operation {
+    /// Setting the client up.
+    Configure,
+    /// Reading and checking the input before it is sent.
+    Prepare,
+    /// Buying a job: the POST to the queue.
+    Submit,
+    /// Asking for a job's status.
+    Status,
+    /// Following a job's status as a stream.
+    Stream,
+    /// Fetching a finished job's result.
+    Result,
+    /// Asking the service to cancel a job.
+    Cancel,
+    /// The synchronous run, which is bought and answered in one request.
+    Run,
+    /// Fetching a picture.
+    Download,
+    /// Writing a picture to disk.
+    Save,
+}
+
+impl Operation {
+    /// Whether the service may see the same request twice without a second purchase.
+    ///
+    /// ```
+    /// use uso_transport::Operation;
+    /// assert!(Operation::Result.is_idempotent());
+    /// assert!(!Operation::Submit.is_idempotent());
+    /// ```
+    pub fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Submit | Self::Run)
+    }
+
+    /// The operation's name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configure => "configure",
+            Self::Prepare => "prepare",
+            Self::Submit => "submit",
+            Self::Status => "status",
+            Self::Stream => "stream",
+            Self::Result => "result",
+            Self::Cancel => "cancel",
+            Self::Run => "run",
+            Self::Download => "download",
+            Self::Save => "save",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that is wrong with a request, as our own check or the service's 422 names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The field, such as `num_images` or `input_image_urls[0]`; empty when it is the whole input.
+    pub path: String,
+    /// What is wrong, for people.
+    pub message: String,
+    /// The machine's category, such as `image_too_large`; empty when there is none.
+    pub category: String,
+    /// The limits that the service named, such as `max_width` and `2048`.
+    pub limits: Vec<(String, String)>,
+}
+
+impl Problem {
+    /// A problem that our own check found.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            category: String::new(),
+            limits: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        for (position, (name, value)) in self.limits.iter().enumerate() {
+            let separator = if position == 0 { " (" } else { ", " };
+            write!(f, "{separator}{name} {value}")?;
+        }
+        if !self.limits.is_empty() {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong between the caller and the picture.
+///
+/// `Display` is one lower-case fragment without the source, a body or a key; walk
+/// [`std::error::Error::source`] for the causes.
+///
+/// ```
+/// # fn handle(error: uso_transport::Error) {
+/// use uso_transport::ErrorKind;
+/// match error.kind() {
+///     ErrorKind::Unreachable | ErrorKind::Throttled => println!("safe to repeat"),
+///     ErrorKind::OutcomeUnknown => println!("look for the request before repeating it"),
+///     _ => println!("{error}"),
+/// }
+/// if let Some(ticket) = error.ticket() {
+///     println!("the job can be resumed: {}", ticket.request_id());
+/// }
+/// # }
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    operation: Operation,
+    kind: ErrorKind,
+    delivery: Delivery,
+    message: String,
+    hint: Option<String>,
+    problems: Vec<Problem>,
+    ticket: Option<Ticket>,
+    request_id: Option<String>,
+    status: Option<u16>,
+    error_type: Option<String>,
+    attempts: u32,
+    elapsed: Duration,
+    raw: Option<Bytes>,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// An error that happened before anything was sent.
+    pub fn new(operation: Operation, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            operation,
+            kind,
+            delivery: Delivery::NotSent,
+            message: message.into(),
+            hint: None,
+            problems: Vec::new(),
+            ticket: None,
+            request_id: None,
+            status: None,
+            error_type: None,
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            raw: None,
+            source: None,
+        }))
+    }
+
+    /// A request that our own check refuses, with everything that is wrong with it.
+    pub fn invalid(problems: Vec<Problem>) -> Self {
+        let message = sentence(&problems, "the input is refused");
+        Self::new(Operation::Prepare, ErrorKind::Input, message).with_problems(problems)
+    }
+
+    /// What was being done.
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// What the caller does next.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the request reached the service.
+    pub fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    /// The way out that fits this very error, where there is a better one than the kind's.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The fields that are wrong, for [`ErrorKind::Input`].
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// The bought job that this error belongs to; it can be resumed.
+    pub fn ticket(&self) -> Option<&Ticket> {
+        self.0.ticket.as_ref()
+    }
+
+    /// The request's id on the service, from the ticket or from the answer's header.
+    pub fn request_id(&self) -> Option<&str> {
+        let from_ticket = self.0.ticket.as_ref().map(Ticket::request_id);
+        from_ticket.or(self.0.request_id.as_deref())
+    }
+
+    /// The HTTP status of the answer, if one came.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The service's `error_type`, such as `runner_disconnected`, where it sent one.
+    pub fn error_type(&self) -> Option<&str> {
+        self.0.error_type.as_deref()
+    }
+
+    /// How many HTTP attempts were made.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Time from the first attempt to the error.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// The answer's body as it came, where money was spent and it could not be understood.
+    pub fn raw_body(&self) -> Option<&[u8]> {
+        self.0.raw.as_deref()
+    }
+
+    /// Attaches the job that the error belongs to, unless it already has one.
+    #[must_use]
+    pub fn with_ticket(mut self, ticket: &Ticket) -> Self {
+        self.0.ticket.get_or_insert_with(|| ticket.clone());
+        self
+    }
+
+    /// Attaches the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Attaches the way out that fits this very error.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Attaches the body as it came.
+    #[must_use]
+    pub fn with_raw_body(mut self, raw: Bytes) -> Self {
+        self.0.raw = Some(raw);
+        self
+    }
+
+    pub(crate) fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.0.problems = problems;
+        self
+    }
+
+    /// Says whether the request reached the service.
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.0.delivery = delivery;
+        self
+    }
+
+    pub(crate) fn with_answer(mut self, status: u16, request_id: Option<String>) -> Self {
+        self.0.status = Some(status);
+        self.0.request_id = request_id;
+        self.0.delivery = Delivery::Answered;
+        self
+    }
+
+    pub(crate) fn with_error_type(mut self, error_type: Option<String>) -> Self {
+        self.0.error_type = error_type;
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32, elapsed: Duration) -> Self {
+        self.0.attempts = attempts;
+        self.0.elapsed = elapsed;
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.debug_struct("Error")
+            .field("operation", &inner.operation)
+            .field("kind", &inner.kind)
+            .field("delivery", &inner.delivery)
+            .field("message", &inner.message)
+            .field("request_id", &self.request_id())
+            .field("status", &inner.status)
+            .field("error_type", &inner.error_type)
+            .field("attempts", &inner.attempts)
+            .field("elapsed", &inner.elapsed)
+            .field("raw_body_len", &inner.raw.as_ref().map(Bytes::len))
+            .field("source", &inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.0.source.as_deref()?;
+        Some(source)
+    }
+}
+
+impl From<uso_types::Violations> for Error {
+    fn from(violations: uso_types::Violations) -> Self {
+        let problems = violations
+            .iter()
+            .map(|violation| {
+                let message = format!("{} is not {}", violation.value(), violation.limit());
+                Problem::new(violation.path(), message)
+            })
+            .collect();
+        Self::invalid(problems)
+    }
+}
+
+/// The problems as one fragment; `otherwise` where there is none.
+pub(crate) fn sentence(problems: &[Problem], otherwise: &str) -> String {
+    if problems.is_empty() {
+        return otherwise.to_owned();
+    }
+    let parts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    parts.join("; ")
+}

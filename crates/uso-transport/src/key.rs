@@ -1,0 +1,59 @@
+//! The API key, which shows nowhere but in the `Authorization` header.
+
+use std::fmt;
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, ErrorKind, Operation, Result};
+
+/// A fal API key, `key_id:key_secret` in one string.
+///
+/// It is wiped from memory when it is dropped, and its `Debug` shows nothing of it.
+///
+/// ```
+/// let key = uso_transport::ApiKey::new("id:secret")?;
+/// assert_eq!(format!("{key:?}"), "ApiKey(…)");
+/// # Ok::<(), uso_transport::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ApiKey(SecretString);
+
+impl ApiKey {
+    /// Takes a key, without the blanks around it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when it is empty or has a character that no HTTP header may carry.
+    pub fn new(key: impl AsRef<str>) -> Result<Self> {
+        let key = key.as_ref().trim();
+        let problem = if key.is_empty() {
+            "the API key is empty"
+        } else if !key.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+            "the API key has a blank, a line break or another character that a key never has"
+        } else {
+            return Ok(Self(SecretString::from(key)));
+        };
+        Err(Error::new(Operation::Configure, ErrorKind::Config, problem)
+            .with_hint("a key has the form key_id:key_secret; copy it again from fal's dashboard"))
+    }
+
+    /// Whether the key has the documented form `key_id:key_secret`.
+    pub(crate) fn has_documented_form(&self) -> bool {
+        let key = self.0.expose_secret();
+        matches!(key.split_once(':'), Some((id, secret)) if !id.is_empty() && !secret.is_empty())
+    }
+
+    /// The value of the `Authorization` header, marked so that HTTP layers do not log it.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(format!("Key {}", self.0.expose_secret())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}

@@ -1,0 +1,173 @@
+//! What the service says of a job, read as leniently as the service is known to be.
+
+use serde_json::Value;
+
+use crate::wire::plain_text;
+
+/// Where a job stands. A job can go back from running to the queue, when its runner fails.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum State {
+    /// It waits; `position` counts the requests ahead of it.
+    Queued {
+        /// Requests ahead, where the service says so.
+        position: Option<u64>,
+    },
+    /// A runner has it.
+    Running,
+    /// It has ended, well or badly.
+    Completed(Completion),
+}
+
+/// How a job ended, as far as its status says; the result has the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Completion {
+    /// The service's text when the job failed or was cancelled.
+    pub error: Option<String>,
+    /// The category of the failure, such as `runner_disconnected`.
+    pub error_type: Option<String>,
+    /// Seconds that the model took.
+    pub inference_seconds: Option<f64>,
+}
+
+/// One line that the job's code wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// The line, without control characters.
+    pub message: String,
+    /// When it was written, in RFC 3339, as the service gave it.
+    pub timestamp: Option<String>,
+    /// Its level, as the service gave it; not a closed list.
+    pub level: Option<String>,
+}
+
+/// One answer about a job.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Where the job stands.
+    pub state: State,
+    /// Log lines: all so far from a status request, the new ones from a stream.
+    pub logs: Vec<LogLine>,
+}
+
+impl Status {
+    /// Whether the job has ended, well or badly.
+    pub fn is_completed(&self) -> bool {
+        matches!(self.state, State::Completed(_))
+    }
+
+    /// Reads a status object; `Err` says why it is none.
+    pub(crate) fn read(body: &[u8]) -> Result<Self, String> {
+        let value: Value = serde_json::from_slice(body).map_err(|error| json_problem(&error))?;
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(plain_text);
+        let state = match value.get("status").and_then(Value::as_str) {
+            Some("IN_QUEUE") => State::Queued {
+                position: value.get("queue_position").and_then(Value::as_u64),
+            },
+            Some("IN_PROGRESS") => State::Running,
+            Some("COMPLETED") => State::Completed(Completion {
+                error: text("error"),
+                error_type: text("error_type"),
+                inference_seconds: value
+                    .pointer("/metrics/inference_time")
+                    .and_then(Value::as_f64),
+            }),
+            Some(other) => return Err(format!("status {:?} is unknown", plain_text(other))),
+            None => return Err("there is no status in it".to_owned()),
+        };
+        let logs = value.get("logs").and_then(Value::as_array);
+        let logs = logs
+            .into_iter()
+            .flatten()
+            .filter_map(LogLine::read)
+            .collect();
+        Ok(Self { state, logs })
+    }
+}
+
+impl LogLine {
+    fn read(value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(plain_text);
+        Some(Self {
+            message: text("message")?,
+            timestamp: text("timestamp"),
+            level: text("level"),
+        })
+    }
+}
+
+/// What is wrong with JSON text, without quoting any of it.
+pub(crate) fn json_problem(error: &serde_json::Error) -> String {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Eof => format!("it ends too early, at {place}"),
+        serde_json::error::Category::Syntax => format!("it is not JSON, at {place}"),
+        serde_json::error::Category::Data => format!("it has another shape, at {place}"),
+        serde_json::error::Category::Io => "it could not be read".to_owned(),
+    }
+}
+
+/// The service's answer to a cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cancellation {
+    /// The job was still queued and is removed; it is not billed.
+    Removed,
+    /// The runner was told. The job may still complete, and is then billed: keep watching.
+    Requested,
+    /// Too late: the job had ended. Its result can be fetched.
+    AlreadyCompleted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_missing_and_empty_logs_are_alike() {
+        for logs in ["", r#","logs":null"#, r#","logs":[]"#, r#","logs":{}"#] {
+            let body = format!(r#"{{"status":"IN_PROGRESS","request_id":"r"{logs}}}"#);
+            let status = Status::read(body.as_bytes()).unwrap();
+            assert_eq!(
+                status,
+                Status {
+                    state: State::Running,
+                    logs: Vec::new()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_line_needs_only_its_message() {
+        let body = br#"{"status":"IN_PROGRESS","logs":[{"message":"a"},{"message":"b","level":"LOUD","labels":{}},{"level":"INFO"}]}"#;
+        let logs = Status::read(body).unwrap().logs;
+        assert_eq!(logs.len(), 2);
+        assert_eq!(logs[1].level.as_deref(), Some("LOUD"));
+    }
+
+    #[test]
+    fn null_metrics_and_a_missing_position_are_tolerated() {
+        let body = br#"{"status":"COMPLETED","metrics":null,"error":null}"#;
+        assert_eq!(
+            Status::read(body).unwrap().state,
+            State::Completed(Completion::default())
+        );
+        let body = br#"{"status":"IN_QUEUE"}"#;
+        assert_eq!(
+            Status::read(body).unwrap().state,
+            State::Queued { position: None }
+        );
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_and_nothing_else_is_quoted() {
+        let problem = Status::read(br#"{"status":"PAUSED","prompt":"secret"}"#).unwrap_err();
+        assert_eq!(problem, r#"status "PAUSED" is unknown"#);
+        let problem = Status::read(br#"{"status":"COMP"#).unwrap_err();
+        assert_eq!(problem, "it ends too early, at line 1, column 15");
+    }
+}

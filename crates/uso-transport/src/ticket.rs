@@ -1,0 +1,182 @@
+//! The ticket: everything that is needed to collect a job that is already paid for.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::endpoint::EndpointId;
+
+/// A handle to a submitted job.
+///
+/// A submit returns it, every later error carries it, and it can be written down: serialised, it
+/// is a small JSON object without key, prompt or picture.
+///
+/// ```
+/// use uso_transport::{EndpointId, Ticket};
+///
+/// let ticket = Ticket::for_request(EndpointId::uso(), "3f1c9a52-7d0e-4c86-9a57-0f6b2f0c1d11")?;
+/// let kept = serde_json::to_string(&ticket)?;
+/// assert_eq!(serde_json::from_str::<Ticket>(&kept)?, ticket);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    endpoint: EndpointId,
+    request_id: RequestId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status_url: Option<Url>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    response_url: Option<Url>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel_url: Option<Url>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    submitted_at_ms: Option<u64>,
+}
+
+impl Ticket {
+    /// A ticket for a request id that was kept elsewhere; its URLs are built from the id.
+    ///
+    /// # Errors
+    ///
+    /// When the id is empty, longer than 200 bytes, or has a character that would change the URL.
+    pub fn for_request(
+        endpoint: EndpointId,
+        request_id: impl Into<String>,
+    ) -> Result<Self, InvalidRequestId> {
+        Ok(Self {
+            endpoint,
+            request_id: RequestId::try_from(request_id.into())?,
+            status_url: None,
+            response_url: None,
+            cancel_url: None,
+            seed: None,
+            fingerprint: None,
+            submitted_at_ms: None,
+        })
+    }
+
+    pub(crate) fn with_urls(
+        mut self,
+        status: Option<Url>,
+        response: Option<Url>,
+        cancel: Option<Url>,
+    ) -> Self {
+        self.status_url = status;
+        self.response_url = response;
+        self.cancel_url = cancel;
+        self
+    }
+
+    pub(crate) fn submitted(mut self, seed: Option<u64>, input: &[u8]) -> Self {
+        self.seed = seed;
+        self.fingerprint = Some(Fingerprint::of(input));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        self.submitted_at_ms = u64::try_from(now.as_millis()).ok();
+        self
+    }
+
+    /// The endpoint that runs the job.
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
+    }
+
+    /// The id that the service gave; opaque.
+    pub fn request_id(&self) -> &str {
+        &self.request_id.0
+    }
+
+    /// The seed that the input was pinned to.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// SHA-256 of the input as it was sent.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.fingerprint.as_ref()
+    }
+
+    /// When the submit was answered, by this machine's clock.
+    pub fn submitted_at(&self) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.submitted_at_ms?))
+    }
+
+    pub(crate) fn status_url(&self) -> Option<&Url> {
+        self.status_url.as_ref()
+    }
+
+    pub(crate) fn response_url(&self) -> Option<&Url> {
+        self.response_url.as_ref()
+    }
+
+    pub(crate) fn cancel_url(&self) -> Option<&Url> {
+        self.cancel_url.as_ref()
+    }
+}
+
+/// SHA-256 of an input as it was sent, in lower-case hex: it tells two inputs apart and shows
+/// nothing of either.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The fingerprint of these bytes.
+    pub fn of(input: &[u8]) -> Self {
+        let digest = Sha256::digest(input);
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The 64 hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct RequestId(String);
+
+impl TryFrom<String> for RequestId {
+    type Error = InvalidRequestId;
+
+    fn try_from(id: String) -> Result<Self, InvalidRequestId> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte);
+        let safe = !matches!(id.as_str(), "" | "." | "..") && id.bytes().all(plain);
+        if safe && id.len() <= 200 {
+            Ok(Self(id))
+        } else {
+            Err(InvalidRequestId(id.chars().take(80).collect()))
+        }
+    }
+}
+
+impl From<RequestId> for String {
+    fn from(id: RequestId) -> Self {
+        id.0
+    }
+}
+
+/// A string that cannot be a request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidRequestId(String);
+
+impl fmt::Display for InvalidRequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is not a request id: 1 to 200 letters, digits, '-', '_', '.', '~' or ':'",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for InvalidRequestId {}

@@ -1,0 +1,392 @@
+//! The operations of the protocol, each with its deadline and the one retry loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, header};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use crate::answer::Answer;
+use crate::config::Config;
+use crate::endpoint::EndpointId;
+use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
+use crate::http::{BodyProblem, Http, Incoming, Unanswered};
+use crate::retry::{Decision, Outcome, decide};
+use crate::status::{Cancellation, Status};
+use crate::ticket::Ticket;
+use crate::watch::Watch;
+use crate::wire::{Reply, Wire, read_cancelled, read_submitted};
+
+/// What a submit may be told besides its input.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SubmitOptions {
+    /// The seed that the input is pinned to, kept in the ticket.
+    pub seed: Option<u64>,
+    /// The start deadline of this job, in place of [`Config::start_within`].
+    pub start_within: Option<Duration>,
+}
+
+/// The protocol's client: one set of connections, shared by all clones.
+///
+/// ```no_run
+/// use uso_transport::{Config, EndpointId, SubmitOptions, Transport};
+///
+/// # async fn example() -> uso_transport::Result<()> {
+/// let transport = Transport::new(Config::from_env()?)?;
+/// let input = br#"{"input_image_urls":["https://example.org/cat.png"],"seed":7}"#;
+/// let ticket = transport
+///     .submit(&EndpointId::uso(), input.to_vec().into(), SubmitOptions::default())
+///     .await?;
+/// let mut watch = transport.watch(&ticket);
+/// while let Some(update) = watch.next().await {
+///     println!("{:?}", update?);
+/// }
+/// let answer = transport.result(&ticket).await?;
+/// println!("{} bytes", answer.body().len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Transport {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    http: Http,
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transport")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// Makes the client. No connection is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when TLS is needed and there are no root certificates.
+    pub fn new(config: Config) -> Result<Self> {
+        let http = Http::new(&config)?;
+        Ok(Self {
+            shared: Arc::new(Shared { config, http }),
+        })
+    }
+
+    /// The settings that the client was made with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.shared.http
+    }
+
+    pub(crate) fn wire(&self) -> Wire<'_> {
+        Wire::new(&self.shared.config)
+    }
+
+    /// Buys a job: puts the input (a JSON object) into the endpoint's queue.
+    ///
+    /// The request is sent again only when it provably did not leave, or when the service refused
+    /// it with 429 before queueing it. The input is validated when the job runs, not now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutcomeUnknown`] when the job may have been bought; [`ErrorKind::Unreachable`],
+    /// [`ErrorKind::Throttled`], [`ErrorKind::Auth`] and [`ErrorKind::Locked`] when it was not.
+    pub async fn submit(
+        &self,
+        endpoint: &EndpointId,
+        input: Bytes,
+        options: SubmitOptions,
+    ) -> Result<Ticket> {
+        let start_within = self.start_deadline(Operation::Submit, &options)?;
+        let request = || self.wire().submit(endpoint, input.clone(), start_within);
+        let reply = self.exchange(Operation::Submit, request).await?;
+        if !reply.is_success() {
+            return Err(self.refused(reply));
+        }
+        let ticket = read_submitted(endpoint, &reply)?.submitted(options.seed, &input);
+        debug!(request_id = ticket.request_id(), "submitted");
+        Ok(ticket)
+    }
+
+    /// Runs the endpoint synchronously. There is no ticket: when the connection breaks, what was
+    /// bought is lost. Prefer [`Transport::submit`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Transport::submit`], and those of the job itself as for [`Transport::result`].
+    pub async fn run(
+        &self,
+        endpoint: &EndpointId,
+        input: Bytes,
+        options: SubmitOptions,
+    ) -> Result<Answer> {
+        let start_within = self.start_deadline(Operation::Run, &options)?;
+        let request = || self.wire().run(endpoint, input.clone(), start_within);
+        let reply = self.exchange(Operation::Run, request).await?;
+        if reply.is_success() {
+            Ok(answer(reply))
+        } else {
+            Err(self.refused(reply))
+        }
+    }
+
+    /// Both official clients refuse a start deadline of a second or less, as older documentation
+    /// of the service does.
+    fn start_deadline(&self, operation: Operation, options: &SubmitOptions) -> Result<Duration> {
+        let start_within = options
+            .start_within
+            .unwrap_or(self.shared.config.start_within);
+        if start_within > Duration::from_secs(1) {
+            return Ok(start_within);
+        }
+        let message = format!(
+            "the start deadline of {} s is too short",
+            start_within.as_secs_f64()
+        );
+        Err(Error::new(operation, ErrorKind::Config, message)
+            .with_hint("give it more than one second"))
+    }
+
+    /// Asks once where a job stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] when the service does not know the request, [`ErrorKind::Malformed`]
+    /// with the raw body when the answer is of no use.
+    pub async fn status(&self, ticket: &Ticket) -> Result<Status> {
+        let attach = |error: Error| error.with_ticket(ticket);
+        let request = || self.wire().status(ticket, true);
+        let reply = self
+            .exchange(Operation::Status, request)
+            .await
+            .map_err(attach)?;
+        self.read_status(reply).map_err(attach)
+    }
+
+    pub(crate) fn read_status(&self, reply: Reply) -> Result<Status> {
+        if !reply.is_success() {
+            return Err(self.refused(reply));
+        }
+        Status::read(&reply.body).map_err(|why| {
+            let message = format!("the status could not be understood: {why}");
+            Error::new(reply.operation, ErrorKind::Malformed, message)
+                .with_answer(reply.status, reply.request_id())
+                .with_raw_body(reply.body)
+        })
+    }
+
+    /// Follows a job until it has ended: by stream where it can, by polling where it cannot.
+    pub fn watch(&self, ticket: &Ticket) -> Watch {
+        Watch::new(self.clone(), ticket.clone())
+    }
+
+    /// Fetches the result of a job that has ended. Fetching does not consume it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotReady`] when the job has not ended, [`ErrorKind::Input`] when the endpoint
+    /// refused the input, [`ErrorKind::Failed`] when the job failed, [`ErrorKind::Gone`] when the
+    /// service does not have the result (any more).
+    pub async fn result(&self, ticket: &Ticket) -> Result<Answer> {
+        let attach = |error: Error| error.with_ticket(ticket);
+        let request = || self.wire().result(ticket);
+        let reply = self
+            .exchange(Operation::Result, request)
+            .await
+            .map_err(attach)?;
+        if reply.is_success() {
+            return Ok(answer(reply));
+        }
+        // "Not finished yet" is a 400, and so may be the job's own answer: the status tells.
+        if reply.status == 400 && !self.status(ticket).await?.is_completed() {
+            let message = "the job has not finished yet";
+            let error = Error::new(Operation::Result, ErrorKind::NotReady, message);
+            return Err(attach(error.with_answer(reply.status, reply.request_id())));
+        }
+        Err(attach(self.refused(reply)))
+    }
+
+    /// Asks the service to cancel a job. It may still complete, and is then billed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] when the service does not know the request.
+    pub async fn cancel(&self, ticket: &Ticket) -> Result<Cancellation> {
+        let attach = |error: Error| error.with_ticket(ticket);
+        let request = || self.wire().cancel(ticket);
+        let reply = self
+            .exchange(Operation::Cancel, request)
+            .await
+            .map_err(attach)?;
+        read_cancelled(&reply).ok_or_else(|| attach(self.refused(reply)))
+    }
+
+    pub(crate) fn refused(&self, reply: Reply) -> Error {
+        reply.into_error(self.shared.config.key.has_documented_form())
+    }
+
+    /// The one retry loop: sends until there is an answer to take, or no attempt left.
+    async fn exchange(
+        &self,
+        operation: Operation,
+        request: impl Fn() -> Request<Bytes>,
+    ) -> Result<Reply> {
+        let started = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let outcome = self.attempt(operation, request()).await;
+            let summary = match &outcome {
+                Ok(reply) => reply.outcome(),
+                Err(AttemptProblem::Unanswered(problem))
+                    if problem.delivery == Delivery::NotSent =>
+                {
+                    Outcome::NotSent
+                }
+                Err(AttemptProblem::Unanswered(_)) => Outcome::Lost,
+                Err(AttemptProblem::TooLong { .. }) => Outcome::Lost,
+            };
+            let too_long = matches!(outcome, Err(AttemptProblem::TooLong { .. }));
+            let decision = decide(operation, summary, attempt, &self.shared.config.retry);
+            if let (Some(delay), false) = (decision.delay(), too_long) {
+                warn!(%operation, attempt, ?summary, ?delay, "trying again");
+                sleep(delay).await;
+                attempt += 1;
+                continue;
+            }
+            let exhausted = decision == Decision::Exhausted;
+            debug!(%operation, attempt, ?summary, exhausted, "done");
+            return outcome.map_err(|problem| {
+                problem
+                    .into_error(operation)
+                    .with_attempts(attempt, started.elapsed())
+            });
+        }
+    }
+
+    /// One attempt, from the connection to the last byte of the answer.
+    pub(crate) async fn attempt(
+        &self,
+        operation: Operation,
+        request: Request<Bytes>,
+    ) -> Result<Reply, AttemptProblem> {
+        let config = &self.shared.config;
+        let limit = match operation {
+            Operation::Run => config.finish_within,
+            _ => config.answer_within,
+        };
+        let deadline = Instant::now() + limit;
+        let Incoming {
+            status,
+            headers,
+            body,
+        } = self
+            .shared
+            .http
+            .send(request, deadline)
+            .await
+            .map_err(AttemptProblem::Unanswered)?;
+        let reading = body.collect(config.max_body, config.stream_idle);
+        let body = match tokio::time::timeout_at(deadline, reading).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(BodyProblem::TooLong)) => {
+                return Err(AttemptProblem::TooLong {
+                    status: status.as_u16(),
+                    limit: config.max_body,
+                });
+            }
+            Ok(Err(BodyProblem::Broken(problem))) => {
+                return Err(AttemptProblem::Unanswered(problem));
+            }
+            Err(_) => {
+                let why = format!("the answer did not end within {} s", limit.as_secs_f64());
+                let problem = Unanswered {
+                    delivery: Delivery::Unknown,
+                    why,
+                    source: None,
+                };
+                return Err(AttemptProblem::Unanswered(problem));
+            }
+        };
+        Ok(Reply {
+            operation,
+            status: status.as_u16(),
+            headers,
+            body,
+        })
+    }
+}
+
+/// Why an attempt has no answer.
+#[derive(Debug)]
+pub(crate) enum AttemptProblem {
+    Unanswered(Unanswered),
+    TooLong { status: u16, limit: usize },
+}
+
+impl AttemptProblem {
+    pub(crate) fn into_error(self, operation: Operation) -> Error {
+        match self {
+            Self::TooLong { status, limit } => {
+                let kind = match operation {
+                    Operation::Submit | Operation::Run => ErrorKind::OutcomeUnknown,
+                    _ => ErrorKind::Malformed,
+                };
+                let message = format!("the answer to {operation} is larger than {limit} bytes");
+                Error::new(operation, kind, message).with_answer(status, None)
+            }
+            Self::Unanswered(problem) => {
+                let sent = problem.delivery != Delivery::NotSent;
+                let kind = if sent && !operation.is_idempotent() {
+                    ErrorKind::OutcomeUnknown
+                } else {
+                    ErrorKind::Unreachable
+                };
+                let message = match kind {
+                    ErrorKind::OutcomeUnknown => {
+                        format!(
+                            "{operation} was sent, and {}: it may have been accepted",
+                            problem.why
+                        )
+                    }
+                    _ => format!("{operation} failed: {}", problem.why),
+                };
+                let error = Error::new(operation, kind, message).with_delivery(problem.delivery);
+                match problem.source {
+                    Some(source) => error.with_source(source),
+                    None => error,
+                }
+            }
+        }
+    }
+}
+
+fn answer(reply: Reply) -> Answer {
+    Answer {
+        operation: reply.operation,
+        status: reply.status,
+        request_id: reply.request_id(),
+        billable_units: reply.billable_units(),
+        body: reply.body,
+    }
+}
+
+/// Whether an answer's body is a stream of events.
+pub(crate) fn is_event_stream(incoming: &Incoming) -> bool {
+    let content_type = incoming.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    incoming.status.is_success() && essence.eq_ignore_ascii_case("text/event-stream")
+}

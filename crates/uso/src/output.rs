@@ -1,0 +1,203 @@
+//! What a job made.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use uso_transport::{
+    Answer, Delivery, Download, Error, ErrorKind, Operation, Overwrite, Result, Ticket, Transport,
+};
+use uso_types::{Image, UsoOutput};
+
+/// The output of a job: at least one picture, and what the service says of it.
+#[derive(Clone, Debug)]
+pub struct Output {
+    images: Vec<Picture>,
+    decoded: UsoOutput,
+    answer: Answer,
+}
+
+impl Output {
+    pub(crate) fn read(
+        transport: &Transport,
+        ticket: Option<&Ticket>,
+        answer: &Answer,
+    ) -> Result<Self> {
+        let attach = |error: Error| match ticket {
+            Some(ticket) => error.with_ticket(ticket),
+            None => error,
+        };
+        let mut decoded: UsoOutput = answer.decode().map_err(attach)?;
+        let flags = decoded.has_nsfw_concepts.as_deref().unwrap_or_default();
+        let images: Vec<Picture> = decoded
+            .images
+            .take()
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+            .map(|(position, image)| Picture {
+                transport: transport.clone(),
+                ticket: ticket.cloned(),
+                flagged: flags.get(position).copied().unwrap_or(false),
+                image,
+            })
+            .collect();
+        if images.is_empty() {
+            let error = Error::new(
+                Operation::Result,
+                ErrorKind::Malformed,
+                "the result has no picture in it",
+            );
+            let error = error
+                .with_delivery(Delivery::Answered)
+                .with_raw_body(answer.body().clone());
+            return Err(attach(error));
+        }
+        Ok(Self {
+            images,
+            decoded,
+            answer: answer.clone(),
+        })
+    }
+
+    /// The pictures; there is at least one.
+    pub fn images(&self) -> &[Picture] {
+        &self.images
+    }
+
+    /// The seed that the service used, where it says so.
+    pub fn seed(&self) -> Option<u64> {
+        self.decoded.seed
+    }
+
+    /// The prompt that the service used, where it says so.
+    pub fn prompt(&self) -> Option<&str> {
+        self.decoded.prompt.as_deref()
+    }
+
+    /// What was billed, as the service's header says it: a decimal number of megapixels.
+    pub fn billable_units(&self) -> Option<&str> {
+        self.answer.billable_units()
+    }
+
+    /// The answer's body as it came.
+    pub fn raw_body(&self) -> &[u8] {
+        self.answer.body()
+    }
+
+    pub(crate) fn into_raw_body(self) -> Bytes {
+        self.answer.body().clone()
+    }
+}
+
+/// A picture that a job made. It lies on the service's CDN and may expire: save it soon.
+#[derive(Clone)]
+pub struct Picture {
+    transport: Transport,
+    ticket: Option<Ticket>,
+    image: Image,
+    flagged: bool,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Picture")
+            .field("width", &self.image.width)
+            .field("height", &self.image.height)
+            .field("content_type", &self.image.content_type)
+            .field("flagged", &self.flagged)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Picture {
+    /// Where it lies: an `https` URL, or a data URI for a job in sync mode.
+    pub fn url(&self) -> &str {
+        &self.image.url
+    }
+
+    /// Its MIME type, where the service says so.
+    pub fn content_type(&self) -> Option<&str> {
+        self.image.content_type.as_deref()
+    }
+
+    /// Its width in pixels, where the service says so.
+    pub fn width(&self) -> Option<u64> {
+        self.image.width
+    }
+
+    /// Its height in pixels, where the service says so.
+    pub fn height(&self) -> Option<u64> {
+        self.image.height
+    }
+
+    /// Whether the safety checker flagged it; the picture is then usually black.
+    pub fn is_flagged(&self) -> bool {
+        self.flagged
+    }
+
+    /// Saves it under a name that must be free. A file appears under the name only when it is
+    /// whole: its length and its first bytes are checked before.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] when the name is taken or the file cannot be written,
+    /// [`ErrorKind::Gone`] when the picture has expired. Both carry the ticket.
+    pub async fn save(&self, path: impl AsRef<Path>) -> Result<Download> {
+        self.save_as(path.as_ref(), Overwrite::Never).await
+    }
+
+    /// Saves it as [`Picture::save`] does, replacing a file that has the name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Picture::save`], without the taken name.
+    pub async fn save_over(&self, path: impl AsRef<Path>) -> Result<Download> {
+        self.save_as(path.as_ref(), Overwrite::Replace).await
+    }
+
+    async fn save_as(&self, path: &Path, overwrite: Overwrite) -> Result<Download> {
+        let saved = self
+            .transport
+            .download(self.url(), path, overwrite, &is_picture)
+            .await;
+        saved.map_err(|error| self.attach(error))
+    }
+
+    /// Fetches it into memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] when it has expired, [`ErrorKind::Malformed`] when it is no picture.
+    pub async fn bytes(&self) -> Result<Bytes> {
+        let bytes = self
+            .transport
+            .fetch(self.url())
+            .await
+            .map_err(|error| self.attach(error))?;
+        is_picture(&bytes).map_err(|why| {
+            let error = Error::new(
+                Operation::Download,
+                ErrorKind::Malformed,
+                format!("the picture is damaged: {why}"),
+            );
+            self.attach(error.with_delivery(Delivery::Answered))
+        })?;
+        Ok(bytes)
+    }
+
+    fn attach(&self, error: Error) -> Error {
+        match &self.ticket {
+            Some(ticket) => error.with_ticket(ticket),
+            None => error,
+        }
+    }
+}
+
+/// Whether these first bytes are those of a picture, by content and not by name.
+fn is_picture(header: &[u8]) -> Result<(), String> {
+    match infer::get(header) {
+        Some(kind) if kind.matcher_type() == infer::MatcherType::Image => Ok(()),
+        Some(kind) => Err(format!("it is of type {}", kind.mime_type())),
+        None => Err("its first bytes are those of no known format".to_owned()),
+    }
+}

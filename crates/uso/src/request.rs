@@ -1,0 +1,307 @@
+//! What to ask the model for, in its real uses.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use uso_transport::{Error, Problem, Result};
+use uso_types::{ImageSizeChoice, OutputFormat, UsoInput};
+
+use crate::reference::Reference;
+
+/// A seed of ours stays below this, so that clients that hold numbers as floats keep it whole.
+const SEED_LIMIT: u64 = 1 << 31;
+
+/// A request that takes one more style. See [`Request::extra_style`].
+#[derive(Debug)]
+pub enum Styled {}
+
+/// A request that takes no (further) style.
+#[derive(Debug)]
+pub enum Unstyled {}
+
+/// What to ask the model for: a constructor for each of its uses, then the knobs.
+///
+/// | constructor | sends | means |
+/// | --- | --- | --- |
+/// | [`Request::subject`] | content | put this subject into the scene of the prompt |
+/// | [`Request::restyle`] | content, style, empty prompt, `keep_size` | this picture in that look, layout kept |
+/// | [`Request::restyle_by_text`] | content, `keep_size` | this picture in the look that the words name |
+/// | [`Request::reimagine`] | content | style words, new layout |
+/// | [`Request::styled_scene`] | content, style | this subject, that look, a new scene |
+/// | [`Request::extra_style`] | one more style | where a style is already given |
+/// | [`Request::raw`] | as given | the escape hatch; bounds are still checked |
+///
+/// A knob that is not turned stays off the wire, and the service's own default holds; only the
+/// seed is always pinned, because a job whose submit got lost is found again by it.
+pub struct Request<S = Unstyled> {
+    content: Option<Reference>,
+    styles: Vec<Reference>,
+    input: UsoInput,
+    start_within: Option<Duration>,
+    styling: PhantomData<S>,
+}
+
+impl<S> Clone for Request<S> {
+    fn clone(&self) -> Self {
+        Self {
+            content: self.content.clone(),
+            styles: self.styles.clone(),
+            input: self.input.clone(),
+            start_within: self.start_within,
+            styling: PhantomData,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Request<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The prompts are the caller's own, and references may be whole pictures.
+        f.debug_struct("Request")
+            .field("content", &self.content)
+            .field("styles", &self.styles)
+            .field("seed", &self.input.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Request<Unstyled> {
+    /// Puts the subject of `content` into the scene that `prompt` describes.
+    pub fn subject(content: impl Into<Reference>, prompt: impl Into<String>) -> Self {
+        Self::with_content(content).prompt(prompt)
+    }
+
+    /// This picture in the look that `instruction` names, such as "transform the image into
+    /// watercolour style"; the layout stays.
+    pub fn restyle_by_text(content: impl Into<Reference>, instruction: impl Into<String>) -> Self {
+        Self::with_content(content)
+            .prompt(instruction)
+            .keep_size(true)
+    }
+
+    /// This picture anew in the look that `prompt` names, with a layout of its own.
+    pub fn reimagine(content: impl Into<Reference>, prompt: impl Into<String>) -> Self {
+        Self::with_content(content).prompt(prompt)
+    }
+
+    /// The endpoint's input as it is, for what the other forms do not offer. Its bounds are still
+    /// checked, and a seed is chosen where it has none.
+    ///
+    /// ```
+    /// use uso::{Request, UsoInput};
+    ///
+    /// let request = Request::raw(UsoInput {
+    ///     input_image_urls: vec!["https://example.org/photo.png".to_owned()],
+    ///     sync_mode: Some(true),
+    ///     ..UsoInput::default()
+    /// });
+    /// ```
+    pub fn raw(input: UsoInput) -> Self {
+        Self {
+            content: None,
+            styles: Vec::new(),
+            input,
+            start_within: None,
+            styling: PhantomData,
+        }
+    }
+}
+
+impl Request<Styled> {
+    /// This picture in that look: the layout stays, and no prompt is needed.
+    pub fn restyle(content: impl Into<Reference>, style: impl Into<Reference>) -> Self {
+        Self::with_content(content)
+            .with_style(style)
+            .prompt("")
+            .keep_size(true)
+    }
+
+    /// This subject in that look, in the new scene that `prompt` describes.
+    pub fn styled_scene(
+        content: impl Into<Reference>,
+        style: impl Into<Reference>,
+        prompt: impl Into<String>,
+    ) -> Self {
+        Self::with_content(content).with_style(style).prompt(prompt)
+    }
+
+    /// Mixes a second style in. The model takes two at the most.
+    #[must_use]
+    pub fn extra_style(self, style: impl Into<Reference>) -> Request {
+        Request::from(self.with_style(style))
+    }
+}
+
+impl From<Request<Styled>> for Request {
+    fn from(request: Request<Styled>) -> Self {
+        Self {
+            content: request.content,
+            styles: request.styles,
+            input: request.input,
+            start_within: request.start_within,
+            styling: PhantomData,
+        }
+    }
+}
+
+impl<S> Request<S> {
+    fn with_content(content: impl Into<Reference>) -> Self {
+        Self {
+            content: Some(content.into()),
+            styles: Vec::new(),
+            input: UsoInput::default(),
+            start_within: None,
+            styling: PhantomData,
+        }
+    }
+
+    fn with_style(mut self, style: impl Into<Reference>) -> Self {
+        self.styles.push(style.into());
+        self
+    }
+
+    /// What the picture should show.
+    #[must_use]
+    pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
+        self.input.prompt = Some(prompt.into());
+        self
+    }
+
+    /// What the picture should not show.
+    #[must_use]
+    pub fn negative_prompt(mut self, prompt: impl Into<String>) -> Self {
+        self.input.negative_prompt = Some(prompt.into());
+        self
+    }
+
+    /// The size of the new pictures: a preset, or width and height. The size of the content
+    /// picture is then no longer kept.
+    ///
+    /// ```
+    /// use uso::{ImageSize, ImageSizePreset, Request};
+    ///
+    /// let preset = Request::reimagine("a.png", "ink").size(ImageSizePreset::Portrait4_3);
+    /// let custom = Request::reimagine("a.png", "ink")
+    ///     .size(ImageSize { width: Some(1280), height: Some(720) });
+    /// ```
+    #[must_use]
+    pub fn size(mut self, size: impl Into<ImageSizeChoice>) -> Self {
+        self.input.image_size = Some(size.into());
+        self.input.keep_size = None;
+        self
+    }
+
+    /// Keeps layout and size of the content picture; a size that was set before is dropped, since
+    /// the service would ignore it.
+    #[must_use]
+    pub fn keep_size(mut self, keep: bool) -> Self {
+        self.input.keep_size = Some(keep);
+        if keep {
+            self.input.image_size = None;
+        }
+        self
+    }
+
+    /// Denoising steps, from [`UsoInput::NUM_INFERENCE_STEPS_MIN`] to
+    /// [`UsoInput::NUM_INFERENCE_STEPS_MAX`].
+    #[must_use]
+    pub fn steps(mut self, steps: u32) -> Self {
+        self.input.num_inference_steps = Some(steps);
+        self
+    }
+
+    /// How closely to follow the prompt, from [`UsoInput::GUIDANCE_SCALE_MIN`] to
+    /// [`UsoInput::GUIDANCE_SCALE_MAX`].
+    #[must_use]
+    pub fn guidance(mut self, scale: f64) -> Self {
+        self.input.guidance_scale = Some(scale);
+        self
+    }
+
+    /// The seed: the same one gives the same picture. Chosen at random when it is not given.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.input.seed = Some(seed);
+        self
+    }
+
+    /// How many pictures, from [`UsoInput::NUM_IMAGES_MIN`] to [`UsoInput::NUM_IMAGES_MAX`]; each
+    /// is billed.
+    #[must_use]
+    pub fn images(mut self, count: u32) -> Self {
+        self.input.num_images = Some(count);
+        self
+    }
+
+    /// The file format of the new pictures.
+    #[must_use]
+    pub fn format(mut self, format: OutputFormat) -> Self {
+        self.input.output_format = Some(format);
+        self
+    }
+
+    /// Whether the service looks for pictures that are not safe for work.
+    #[must_use]
+    pub fn safety_checker(mut self, on: bool) -> Self {
+        self.input.enable_safety_checker = Some(on);
+        self
+    }
+
+    /// The deadline for the service to start this job, in place of the client's.
+    #[must_use]
+    pub fn start_within(mut self, limit: Duration) -> Self {
+        self.start_within = Some(limit);
+        self
+    }
+
+    pub(crate) fn start_deadline(&self) -> Option<Duration> {
+        self.start_within
+    }
+
+    pub(crate) fn input(&self) -> &UsoInput {
+        &self.input
+    }
+
+    pub(crate) fn content(&self) -> Option<&Reference> {
+        self.content.as_ref()
+    }
+
+    /// The endpoint's input, complete and checked: what [`Client::submit`](crate::Client::submit)
+    /// sends.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) with everything that is wrong with it.
+    pub async fn into_input(self) -> Result<UsoInput> {
+        let mut input = self.input;
+        let mut problems: Vec<Problem> = Vec::new();
+        if let Err(violations) = input.validate() {
+            problems.extend_from_slice(Error::from(violations).problems());
+        }
+        let styles = self.styles.into_iter().zip(["style", "extra style"]);
+        let references = self
+            .content
+            .into_iter()
+            .map(|content| (content, "content"))
+            .chain(styles);
+        for (reference, role) in references {
+            match reference.into_wire(role).await {
+                Ok(url) => input.input_image_urls.push(url),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if input.input_image_urls.is_empty() && problems.is_empty() {
+            problems.push(Problem::new(
+                "input_image_urls",
+                "it is empty; the content picture is missing",
+            ));
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid(problems));
+        }
+        input
+            .seed
+            .get_or_insert_with(|| fastrand::u64(..SEED_LIMIT));
+        Ok(input)
+    }
+}
