@@ -13,6 +13,7 @@ pub mod select;
 pub mod skeleton;
 
 pub use load::{Document, Fault};
+pub use model::Model;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -55,10 +56,14 @@ pub struct Generated {
     pub outline: String,
 }
 
+/// Runs the steps that only read: what the document says about the endpoint's types.
+pub fn read(document: &Document) -> Result<Model, Fault> {
+    Model::read(&normalize::normalize(&select::select(&document.value)?)?)
+}
+
 /// Runs all steps on a document.
 pub fn generate(document: &Document, options: &Options) -> Result<Generated, Fault> {
-    let selection = select::select(&document.value)?;
-    let model = model::Model::read(&normalize::normalize(&selection)?)?;
+    let model = read(document)?;
     let skeletons = skeleton::skeletons(&model)?;
     let file = emit::emit(&model, &skeletons, options)?;
     let outline = outline::outline(&file);

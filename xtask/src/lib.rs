@@ -3,5 +3,6 @@
 //! It knows the schema, the repository's layout and nothing of the crates: what they do with the
 //! generated types is their business.
 
+pub mod ci;
 pub mod codegen;
 pub mod commands;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use xtask::commands;
+use xtask::{ci, commands};
 
 const USAGE: &str = "\
 The project's own tasks.
@@ -13,6 +13,9 @@ Usage: cargo xtask <TASK>
   codegen                            write the types of the pinned schema
   codegen --check                    fail with a diff if they are not up to date
   codegen --schema FILE --out FILE   write the types of any fal document, as a file that stands alone
+  ci                                 check everything: format, clippy, tests, docs, generated code
+  ci --no-skips                      the same, where a test that misses a tool fails
+  bench [ARGUMENT...]                measure what the README says of speed
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +28,9 @@ fn main() -> ExitCode {
         | ["codegen", "--out", out, "--schema", schema] => {
             commands::any_document(Path::new(schema), Path::new(out))
         }
+        ["ci"] => ci::run(false),
+        ["ci", "--no-skips"] => ci::run(true),
+        ["bench", arguments @ ..] => ci::bench(arguments),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

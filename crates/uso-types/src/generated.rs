@@ -147,17 +147,15 @@ impl UsoInput {
             output_format: None,
         }
     }
+
+    /// Checks every value against what the service accepts, before anything is sent.
+    pub fn validate(&self) -> Result<(), Violations> {
+        crate::support::check::run(self)
+    }
     fn read_image_size<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<ImageSizeChoice>, D::Error> {
         crate::support::decode::field(deserializer, "image_size")
-    }
-}
-
-impl UsoInput {
-    /// Checks every value against what the service accepts, before anything is sent.
-    pub fn validate(&self) -> Result<(), Violations> {
-        crate::support::check::run(self)
     }
 }
 
@@ -309,9 +307,7 @@ impl ImageSize {
     pub const HEIGHT_MAX: u32 = 14142;
     /// What the service takes when [`height`](Self::height) is left out.
     pub const HEIGHT_DEFAULT: u32 = 512;
-}
 
-impl ImageSize {
     /// Checks every value against what the service accepts, before anything is sent.
     pub fn validate(&self) -> Result<(), Violations> {
         crate::support::check::run(self)

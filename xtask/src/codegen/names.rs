@@ -11,8 +11,14 @@ const KEYWORDS: &[&str] = &[
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
+/// Words whose inner capitals do not start a new word.
+const WORDS: &[(&str, &str)] = &[("LoRA", "Lora")];
+
 /// A type's name.
 pub fn type_name(text: &str) -> String {
+    let text = WORDS.iter().fold(text.to_owned(), |text, (word, plain)| {
+        text.replace(word, plain)
+    });
     let name = identifier(&text.to_pascal_case());
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         format!("T{name}")
@@ -103,10 +109,11 @@ fn variant_name(type_name: &str, value: &str) -> String {
     }
     if name.starts_with(|first: char| first.is_numeric()) {
         let snake = type_name.to_snake_case();
-        let last = snake
+        let mut words = snake
             .rsplit('_')
-            .find(|word| word.starts_with(char::is_alphabetic));
-        name = format!("{}{name}", last.unwrap_or("value").to_pascal_case());
+            .filter(|word| word.starts_with(char::is_alphabetic));
+        let word = words.find(|word| *word != "preset").unwrap_or("value");
+        name = format!("{}{name}", word.to_pascal_case());
     }
     identifier(&name)
 }

@@ -19,7 +19,7 @@ pub fn outline(file: &syn::File) -> String {
             Item::Type(item) => lines.push(format!("type {} = {}", item.ident, text(&item.ty))),
             Item::Struct(item) => {
                 lines.push(String::new());
-                lines.push(format!("struct {}", item.ident));
+                lines.push(format!("struct {}{}", item.ident, growing(&item.attrs)));
                 for field in &item.fields {
                     let name = field
                         .ident
@@ -35,7 +35,7 @@ pub fn outline(file: &syn::File) -> String {
             }
             Item::Enum(item) => {
                 lines.push(String::new());
-                lines.push(format!("enum {}", item.ident));
+                lines.push(format!("enum {}{}", item.ident, growing(&item.attrs)));
                 for variant in &item.variants {
                     let fields = text(&variant.fields);
                     lines.push(format!(
@@ -65,16 +65,24 @@ pub fn outline(file: &syn::File) -> String {
                 }
             }
             Item::Impl(item) => {
-                if let Some((path, _)) = &item.trait_ {
+                // The check is the crate's own business.
+                let public = |path: &&(syn::Path, _)| !path.0.is_ident("Check");
+                if let Some((path, _)) = item.trait_.as_ref().filter(public) {
                     lines.push(format!("impl {} for {}", text(path), text(&item.self_ty)));
                 }
             }
             _ => {}
         }
     }
-    let mut outline = lines.join("\n");
-    outline.push('\n');
-    outline
+    format!("{}\n", lines.join("\n").trim_start())
+}
+
+/// Whether more may come without breaking who uses it.
+fn growing(attributes: &[syn::Attribute]) -> &'static str {
+    let growing = attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("non_exhaustive"));
+    if growing { ", non-exhaustive" } else { "" }
 }
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -122,6 +130,7 @@ fn text(tokens: &impl ToTokens) -> String {
         (" ]", "]"),
         (" .", "."),
         (" :", ":"),
+        ("- ", "-"),
         (" <", "<"),
     ]
     .iter()

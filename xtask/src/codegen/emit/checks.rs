@@ -46,12 +46,12 @@ fn has_bounds(node: &Node, checked: &BTreeSet<String>) -> bool {
             .any(|inner| has_bounds(inner, checked))
 }
 
-/// The check of a struct, and the method that runs it.
+/// The method of a struct that runs its check, and the check.
 pub(super) fn of_struct(
     context: &Context<'_>,
     name: &str,
     definition: &Definition,
-) -> Option<TokenStream> {
+) -> Option<(TokenStream, TokenStream)> {
     let is_root = context.model.input.as_deref() == Some(name);
     if !definition.sent || !(is_root || context.checked.contains(name)) {
         return None;
@@ -81,20 +81,20 @@ pub(super) fn of_struct(
     } else {
         quote!(checker)
     };
-    Some(quote! {
-        impl #type_name {
-            /// Checks every value against what the service accepts, before anything is sent.
-            pub fn validate(&self) -> Result<(), Violations> {
-                #support::check::run(self)
-            }
+    let validate = quote! {
+        /// Checks every value against what the service accepts, before anything is sent.
+        pub fn validate(&self) -> Result<(), Violations> {
+            #support::check::run(self)
         }
-
+    };
+    let check = quote! {
         impl Check for #type_name {
             fn check(&self, #checker: &mut Checker) {
                 #(#checks)*
             }
         }
-    })
+    };
+    Some((validate, check))
 }
 
 /// The check of a union: that of the shape it has.

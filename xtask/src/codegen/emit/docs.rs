@@ -33,7 +33,9 @@ pub(super) fn comment(paragraphs: &[String]) -> TokenStream {
 pub(super) fn prose(description: &str) -> String {
     let mut blocks: Vec<String> = Vec::new();
     let mut open = false;
-    for line in description.lines().map(str::trim) {
+    for line in description.lines() {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = line.as_str();
         let item = list_item(line);
         match blocks.last_mut() {
             _ if line.is_empty() => open = false,
@@ -83,12 +85,37 @@ fn sentence(text: &str) -> String {
     sentence
 }
 
-/// Keeps code spans and escapes what Markdown or rustdoc would read as more than text.
+/// Escapes what Markdown or rustdoc would read as more than text; links stay links.
 fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut rest = text;
+    while let Some((before, link, after)) = next_link(rest) {
+        escaped.push_str(&escape_words(before));
+        escaped.push_str(link);
+        rest = after;
+    }
+    escaped.push_str(&escape_words(rest));
+    escaped
+}
+
+/// The first `[text](address)` with what stands before and after it.
+fn next_link(text: &str) -> Option<(&str, &str, &str)> {
+    let middle = text.find("](http")?;
+    let (head, tail) = text.split_at_checked(middle)?;
+    let (before, link) = head.split_at_checked(head.rfind('[')?)?;
+    let length = link.len() + tail.find(')')? + 1;
+    let (link, after) = text
+        .split_at_checked(before.len())?
+        .1
+        .split_at_checked(length)?;
+    (!link.contains('`')).then_some((before, link, after))
+}
+
+fn escape_words(text: &str) -> String {
     let ticks = text.matches('`').count();
     let mut escaped = String::new();
     let mut in_code = false;
-    for (index, word) in text.split_whitespace().enumerate() {
+    for (index, word) in text.split(' ').enumerate() {
         if index > 0 {
             escaped.push(' ');
         }

@@ -81,9 +81,10 @@ pub(super) fn object(
         Vec::new()
     };
     let constructor = context.constructor(definition, skeleton);
-    let inherent = (!constants.is_empty() || constructor.is_some() || !readers.is_empty())
-        .then(|| quote! { impl #type_name { #(#constants)* #constructor #(#readers)* } });
-    let check = checks::of_struct(context, name, definition);
+    let (validate, check) = checks::of_struct(context, name, definition).unzip();
+    let members = [Some(constants.into_iter().collect()), constructor, validate];
+    let members: TokenStream = members.into_iter().flatten().chain(readers).collect();
+    let inherent = (!members.is_empty()).then(|| quote! { impl #type_name { #members } });
     quote! {
         #type_docs
         #[derive(Clone, Debug, #default PartialEq, Serialize, Deserialize)]
@@ -124,6 +125,8 @@ impl Context<'_> {
             let rust = rust_name(field);
             if !definition.is_certain(wire, field) {
                 values.push(quote!(#rust: None));
+            } else if self.has_one_value(field) {
+                values.push(quote!(#rust: Default::default()));
             } else if field.kind.as_deref() == Some("string") {
                 parameters.push(quote!(#rust: impl Into<String>));
                 values.push(quote!(#rust: #rust.into()));
@@ -158,7 +161,7 @@ impl Context<'_> {
                 match self.model.target(field) {
                     Some((name, target)) => match target.kind() {
                         Kind::Object => open.insert(name) && self.has_default(target, open),
-                        Kind::Enum([_]) => !super::is_open(target),
+                        Kind::Enum(_) => self.has_one_value(field),
                         _ => false,
                     },
                     None => !matches!(
@@ -167,6 +170,14 @@ impl Context<'_> {
                     ),
                 }
             })
+    }
+
+    /// Whether only one value may stand in a field.
+    fn has_one_value(&self, field: &Node) -> bool {
+        self.model.target(field).is_some_and(|(_, target)| {
+            matches!(target.kind(), Kind::Enum([only]) if only.is_string())
+                && !super::is_open(target)
+        })
     }
 
     /// The bounds in the words of the schema that a type gives of itself.
