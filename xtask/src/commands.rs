@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::codegen::{self, Document, Generated, Options, Support};
+use crate::drift::{self, Severity};
 
 /// The pinned schema, from the root of the repository.
 pub const SCHEMA: &str = "schema/fal-ai-uso.openapi.json";
@@ -45,23 +46,19 @@ pub fn codegen() -> Result<()> {
 
 /// Fails with a diff if the pinned types are not what their schema gives.
 pub fn check() -> Result<()> {
-    let fresh = pinned()?.code;
     let current = fs::read_to_string(root().join(GENERATED)).unwrap_or_default();
-    match difference(&current, &fresh) {
-        None => Ok(()),
-        Some(diff) => bail!("{GENERATED} is not what {SCHEMA} gives:\n\n{diff}\nRun `{COMMAND}`."),
-    }
+    compare(&current, &pinned()?.code)
 }
 
-/// The unified diff from what is there to what should be there.
-pub fn difference(current: &str, fresh: &str) -> Option<String> {
-    (current != fresh).then(|| {
-        similar::TextDiff::from_lines(current, fresh)
-            .unified_diff()
-            .context_radius(3)
-            .header(GENERATED, "generated anew")
-            .to_string()
-    })
+/// Fails with the diff from what is there to what should be there, and with what mends it.
+pub fn compare(current: &str, fresh: &str) -> Result<()> {
+    if current == fresh {
+        return Ok(());
+    }
+    let diff = similar::TextDiff::from_lines(current, fresh);
+    let mut diff = diff.unified_diff();
+    let diff = diff.context_radius(3).header(GENERATED, "generated anew");
+    bail!("{GENERATED} is not what {SCHEMA} gives:\n\n{diff}\nRun `{COMMAND}`.")
 }
 
 /// Generates the types of any document into a file that stands alone.
@@ -80,6 +77,23 @@ pub fn any_document(schema: &Path, out: &Path) -> Result<()> {
     fs::write(out, code).with_context(|| format!("cannot write {}", out.display()))?;
     println!("{} written", out.display());
     Ok(())
+}
+
+/// Tells what a newer document changes; the exit code says how much it asks of callers.
+pub fn drift(old: &Path, new: &Path, json: bool) -> Result<u8> {
+    let read = |path: &Path| -> Result<Document> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = path.display().to_string();
+        Document::parse(&name, &bytes).with_context(|| format!("cannot use {name}"))
+    };
+    let drift = drift::drift(&read(old)?, &read(new)?)
+        .map_err(|(name, fault)| anyhow::Error::new(fault).context(format!("cannot use {name}")))?;
+    if json {
+        println!("{:#}", drift.to_json());
+    } else {
+        print!("{drift}");
+    }
+    Ok(Severity::exit_code(drift.severity()))
 }
 
 fn generate(name: &str, bytes: &[u8], options: &Options) -> Result<Generated> {

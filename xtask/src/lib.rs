@@ -6,3 +6,4 @@
 pub mod ci;
 pub mod codegen;
 pub mod commands;
+pub mod drift;

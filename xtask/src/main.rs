@@ -1,6 +1,6 @@
 //! The project's own tasks: `cargo xtask`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use xtask::{ci, commands};
@@ -13,6 +13,8 @@ Usage: cargo xtask <TASK>
   codegen                            write the types of the pinned schema
   codegen --check                    fail with a diff if they are not up to date
   codegen --schema FILE --out FILE   write the types of any fal document, as a file that stands alone
+  drift [OLD] NEW [--json]           tell what a newer document changes; OLD is the pinned one
+                                     exit code: 0 nothing, 3 documentation, 4 adds, 5 breaks callers
   ci                                 check everything: format, clippy, tests, docs, generated code
   ci --no-skips                      the same, where a test that misses a tool fails
   bench [ARGUMENT...]                measure what the README says of speed
@@ -28,6 +30,12 @@ fn main() -> ExitCode {
         | ["codegen", "--out", out, "--schema", schema] => {
             commands::any_document(Path::new(schema), Path::new(out))
         }
+        ["drift", rest @ ..] => match drift_arguments(rest) {
+            Some((old, new, json)) => {
+                return finish(commands::drift(&old, &new, json).map(ExitCode::from));
+            }
+            None => return usage(),
+        },
         ["ci"] => ci::run(false),
         ["ci", "--no-skips"] => ci::run(true),
         ["bench", arguments @ ..] => ci::bench(arguments),
@@ -35,16 +43,39 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    finish(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// The two documents, the older one being the pinned one unless it is named, and `--json`.
+fn drift_arguments(arguments: &[&str]) -> Option<(PathBuf, PathBuf, bool)> {
+    let json = arguments.contains(&"--json");
+    let files: Vec<&str> = arguments
+        .iter()
+        .copied()
+        .filter(|word| *word != "--json")
+        .collect();
+    match files.as_slice() {
+        [new] => Some((
+            commands::root().join(commands::SCHEMA),
+            PathBuf::from(new),
+            json,
+        )),
+        [old, new] => Some((PathBuf::from(old), PathBuf::from(new), json)),
+        _ => None,
     }
+    .filter(|_| files.iter().all(|word| !word.starts_with('-')))
+}
+
+fn usage() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn finish(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

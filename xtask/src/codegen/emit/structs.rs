@@ -9,6 +9,9 @@ use super::{Context, checks, docs, ident, rust_name};
 use crate::codegen::model::{Definition, Kind, Node};
 use crate::codegen::skeleton::Skeleton;
 
+/// A request must stay easy to write out, so the compiler does not enforce this.
+const ADVICE: &str = "A newer schema may add fields: end a literal with `..Default::default()`.";
+
 /// Writes a struct with its constants, its constructor and its check.
 pub(super) fn object(
     context: &Context<'_>,

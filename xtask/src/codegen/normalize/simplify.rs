@@ -220,6 +220,35 @@ fn any_of(
     Ok(node)
 }
 
+/// Enumerations of one kind are one enumeration.
+fn join_enumerations(shapes: &mut Vec<Node>) {
+    let mut joined: Vec<Node> = Vec::new();
+    for shape in shapes.drain(..) {
+        let same_kind = |known: &&mut Node| {
+            known.contains_key("enum") && known.get("type") == shape.get("type")
+        };
+        let known = joined
+            .iter_mut()
+            .find(same_kind)
+            .filter(|_| shape.contains_key("enum"));
+        match (
+            known.and_then(|known| known.get_mut("enum")),
+            shape.get("enum"),
+        ) {
+            (Some(Value::Array(values)), Some(Value::Array(more))) => {
+                let fresh: Vec<_> = more
+                    .iter()
+                    .filter(|m| !values.contains(m))
+                    .cloned()
+                    .collect();
+                values.extend(fresh);
+            }
+            _ => joined.push(shape),
+        }
+    }
+    *shapes = joined;
+}
+
 /// Two alternatives that differ only in what they say are one.
 fn add(shapes: &mut Vec<Node>, shape: Node) {
     let bare = |node: &Node| {
