@@ -1,6 +1,28 @@
 //! The picture that stands in for the model's: the content in the colours of the styles.
+//!
+//! The content is scaled to fill the wanted size and cut evenly where it does not fit, or keeps its
+//! own size under `keep_size`. Its colours move towards those of all styles together. The seed and
+//! the number of the picture decide a slight turn of the hues, a slope of light and a grain; a
+//! prompt adds a faint tint of its own. The same order gives the same bytes. A strip at the foot
+//! says what the picture is.
+
+mod dice;
+mod font;
+mod lab;
+mod load;
+mod stamp;
+mod transfer;
+
 use bytes::Bytes;
+use image::{Rgb, RgbImage};
 use serde_json::Value;
+
+use dice::Dice;
+use lab::Lab;
+use stamp::Stamp;
+use transfer::{Palette, Transfer};
+
+pub(crate) use load::dimensions;
 
 /// How much work goes into a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,64 +89,81 @@ pub(crate) struct Made {
 /// The reference at this place is not a picture.
 pub(crate) struct Undecodable(pub(crate) usize);
 
-/// Width and height from the header alone.
-pub(crate) fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
-    image::ImageReader::new(std::io::Cursor::new(bytes))
-        .with_guessed_format()
-        .ok()?
-        .into_dimensions()
-        .ok()
-}
-
+/// All pictures of an order, and the pixels that they have together.
 pub(crate) fn make(order: &Order) -> Result<(Vec<Made>, u64), Undecodable> {
-    let content = order.references.first().ok_or(Undecodable(0))?;
-    let content = image::load_from_memory(content).map_err(|_| Undecodable(0))?;
+    let mut references = Vec::with_capacity(order.references.len());
+    for (place, bytes) in order.references.iter().enumerate() {
+        references.push(load::decode(bytes).ok_or(Undecodable(place))?);
+    }
+    let thumbs: Vec<RgbImage> = references.iter().filter_map(thumb).collect();
+    let mut references = references.into_iter();
+    let content = references.next().ok_or(Undecodable(0))?;
+    let style: Vec<Lab> = references
+        .flat_map(|style| sample(style).unwrap_or_default())
+        .collect();
     let (width, height) = match order.size {
-        Size::OfContent => (content.width(), content.height()),
+        Size::OfContent => content.dimensions(),
         Size::Exactly(width, height) => (width, height),
     };
-    let content = content
-        .resize_to_fill(width, height, image::imageops::FilterType::Triangle)
-        .to_rgb8();
-    let mut made = Vec::new();
-    for _ in 0..order.images {
-        made.push(Made {
-            bytes: encode(&content, order.format),
-            format: order.format,
-            width,
-            height,
-        });
-    }
+    let content = load::fill(content, width, height).ok_or(Undecodable(0))?;
+    let recoloured = recolour(content, style);
+    let made = (1..=order.images)
+        .map(|number| {
+            let mut picture = if order.flagged {
+                RgbImage::new(width, height)
+            } else {
+                develop(
+                    &recoloured,
+                    width,
+                    &Dice::new(&order.seed, number, &order.prompt),
+                )
+            };
+            let number = (order.images > 1).then_some(number);
+            Stamp {
+                seed: order.seed.to_string(),
+                number,
+                roles: &thumbs,
+            }
+            .draw(&mut picture);
+            let bytes = load::encode(&picture, order.format);
+            Made {
+                bytes,
+                format: order.format,
+                width,
+                height,
+            }
+        })
+        .collect();
     Ok((
         made,
         u64::from(width) * u64::from(height) * u64::from(order.images),
     ))
 }
 
-fn encode(picture: &image::RgbImage, format: Format) -> Bytes {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let format = match format {
-        Format::Png => image::ImageFormat::Png,
-        Format::Jpeg => image::ImageFormat::Jpeg,
-    };
-    // Writing into memory does not fail.
-    let _ = picture.write_to(&mut bytes, format);
-    bytes.into_inner().into()
-}
-
+/// Tiny flat pictures; see [`PictureMode::Plain`].
 pub(crate) fn plain(order: &Order) -> (Vec<Made>, u64) {
     const SIDE: u32 = 16;
-    let picture = image::RgbImage::from_pixel(SIDE, SIDE, image::Rgb([1, 2, 3]));
     let (width, height) = match order.size {
+        // Nobody looked at the content.
         Size::OfContent => (1024, 1024),
         Size::Exactly(width, height) => (width, height),
     };
-    let made = (0..order.images)
-        .map(|_| Made {
-            bytes: encode(&picture, order.format),
-            format: order.format,
-            width: SIDE,
-            height: SIDE,
+    let made = (1..=order.images)
+        .map(|number| {
+            let grey = Lab {
+                l: 0.6,
+                a: 0.08,
+                b: 0.0,
+            };
+            let colour = Dice::new(&order.seed, number, &order.prompt).apply(grey, 0.5, 0.5);
+            let picture = RgbImage::from_pixel(SIDE, SIDE, Rgb(colour.to_rgb()));
+            let bytes = load::encode(&picture, order.format);
+            Made {
+                bytes,
+                format: order.format,
+                width: SIDE,
+                height: SIDE,
+            }
         })
         .collect();
     (
@@ -132,3 +171,48 @@ pub(crate) fn plain(order: &Order) -> (Vec<Made>, u64) {
         u64::from(width) * u64::from(height) * u64::from(order.images),
     )
 }
+
+/// The content's pixels in the colours of the styles; without styles, as they are.
+fn recolour(content: RgbImage, style: Vec<Lab>) -> Vec<Lab> {
+    let mut pixels: Vec<Lab> = content
+        .pixels()
+        .map(|pixel| Lab::from_rgb(pixel.0))
+        .collect();
+    let own = sample(content).and_then(Palette::learn);
+    if let (Some(own), Some(style)) = (own, Palette::learn(style)) {
+        let transfer = Transfer::new(&own, &style);
+        for pixel in &mut pixels {
+            *pixel = transfer.apply(*pixel);
+        }
+    }
+    pixels
+}
+
+fn develop(pixels: &[Lab], width: u32, dice: &Dice) -> RgbImage {
+    let height = pixels.len() as u32 / width.max(1);
+    let longer = width.max(height).max(1) as f32;
+    let mut bytes = Vec::with_capacity(pixels.len() * 3);
+    for (y, row) in pixels.chunks_exact(width.max(1) as usize).enumerate() {
+        for (x, pixel) in row.iter().enumerate() {
+            let pixel = dice.apply(*pixel, x as f32 / longer, y as f32 / longer);
+            bytes.extend_from_slice(&pixel.to_rgb());
+        }
+    }
+    RgbImage::from_raw(width, height, bytes).unwrap_or_default()
+}
+
+/// Few enough pixels to learn from quickly.
+fn sample(picture: RgbImage) -> Option<Vec<Lab>> {
+    const SIDE: u32 = 160;
+    let small = load::fill(picture, SIDE, SIDE)?;
+    Some(small.pixels().map(|pixel| Lab::from_rgb(pixel.0)).collect())
+}
+
+/// A square for the stamp.
+fn thumb(picture: &RgbImage) -> Option<RgbImage> {
+    const SIDE: u32 = 64;
+    load::fill(picture.clone(), SIDE, SIDE)
+}
+
+#[cfg(test)]
+mod tests;
