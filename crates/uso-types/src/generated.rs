@@ -15,6 +15,8 @@ use crate::support::decode::{Alternative, Kind};
 pub const ENDPOINT_ID: &str = "fal-ai/uso";
 
 /// What a request to `fal-ai/uso` carries.
+///
+/// A newer schema may add fields: end a literal with `..Default::default()`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

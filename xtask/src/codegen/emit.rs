@@ -16,10 +16,10 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Ident;
 
-use super::Options;
 use super::load::Fault;
 use super::model::{Definition, Kind, Model, Node};
 use super::skeleton::Skeleton;
+use super::{Options, Support};
 
 /// What the passes share.
 struct Context<'a> {
@@ -78,19 +78,23 @@ fn imports(items: &TokenStream, options: &Options) -> TokenStream {
         (!names.is_empty()).then(|| quote! { use #path::{#(#names),*}; })
     };
     let support = options.support.path();
+    let shown = match options.support {
+        Support::Sibling => pick(&["Json", "UnknownValue", "Violations"]),
+        // A file that stands alone shows what its own types mention.
+        Support::Embedded => Vec::new(),
+    };
+    let own = (options.support == Support::Embedded).then(|| {
+        quote! { pub use support::{Json, UnknownValue, Violation, Violations}; }
+    });
+    let serde = ["Deserialize", "Deserializer", "Serialize", "Serializer"];
     [
         line(quote! { std::collections }, pick(&["BTreeMap"])),
         line(quote! { std::fmt }, pick(&["Display", "Formatter"])),
         line(quote! { std::ops }, pick(&["Bound"])),
         line(quote! { std::str }, pick(&["FromStr"])),
-        line(
-            quote! { serde },
-            pick(&["Deserialize", "Deserializer", "Serialize", "Serializer"]),
-        ),
-        line(
-            quote! { #support },
-            pick(&["Json", "UnknownValue", "Violations"]),
-        ),
+        line(quote! { serde }, pick(&serde)),
+        own,
+        line(quote! { #support }, shown),
         line(quote! { #support::check }, pick(&["Check", "Checker"])),
         line(quote! { #support::decode }, pick(&["Alternative", "Kind"])),
     ]

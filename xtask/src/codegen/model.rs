@@ -261,6 +261,16 @@ impl Definition {
     }
 }
 
+impl Definition {
+    /// Whether a field may be missing where the type is received, and must be given where it is
+    /// sent.
+    pub fn must_be_given(&self, name: &str, field: &Node) -> bool {
+        let required = self.required.iter().any(|required| required == name);
+        let both_ways = self.sent && self.received;
+        both_ways && required && !field.nullable && !self.is_certain(name, field)
+    }
+}
+
 impl Limits {
     fn contain(&self, number: &Number) -> bool {
         let value = number.as_f64().unwrap_or(f64::NAN);

@@ -33,9 +33,6 @@ pub fn print(document: &Document, mut file: syn::File, options: &Options) -> Res
             "//\n// The file stands alone: it needs the crate `serde` with its feature `derive`.\n",
         );
         file.items.push(support()?);
-        file.items.push(
-            syn::parse_quote! { pub use support::{Json, UnknownValue, Violation, Violations}; },
-        );
     }
     let allowed = "#![allow(clippy::enum_variant_names, clippy::large_enum_variant, clippy::too_many_arguments)]\n";
     Ok(format!(

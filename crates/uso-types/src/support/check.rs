@@ -199,6 +199,11 @@ impl Checker {
         }
     }
 
+    /// Reports a value that is not there.
+    pub(crate) fn missing(&mut self) {
+        self.report("missing", "given");
+    }
+
     /// Reports a value that the enumeration does not list.
     pub(crate) fn unlisted(&mut self, value: impl Display, listed: &[impl Display]) {
         self.report(format!("`{value}`"), one_of(listed));

@@ -16,9 +16,9 @@ pub(super) fn checked(model: &Model) -> BTreeSet<String> {
         let before = checked.len();
         for (name, definition) in model.ordered().filter(|(_, definition)| definition.sent) {
             let something = match definition.kind() {
-                Kind::Object => definition
-                    .fields()
-                    .any(|(_, field)| has_bounds(field, &checked)),
+                Kind::Object => definition.fields().any(|(wire, field)| {
+                    has_bounds(field, &checked) || definition.must_be_given(wire, field)
+                }),
                 Kind::Union(shapes) => shapes.iter().any(|shape| has_bounds(shape, &checked)),
                 Kind::Enum(_) => is_open(definition),
                 Kind::Alias => false,
@@ -61,19 +61,29 @@ pub(super) fn of_struct(
     let checks: Vec<_> = definition
         .fields()
         .filter_map(|(wire, field)| {
-            let bounds = Bounds::of_field(field);
-            let check = context.check(field, &quote!(value), &bounds)?;
             let rust = rust_name(field);
-            let certain = definition.is_certain(wire, field);
-            Some(if certain {
-                quote! { checker.field(#wire, |checker| { let value = &self.#rust; #check }); }
-            } else {
+            let check = context.check(field, &quote!(value), &Bounds::of_field(field));
+            if definition.is_certain(wire, field) {
+                let check = check?;
+                return Some(quote! {
+                    checker.field(#wire, |checker| { let value = &self.#rust; #check });
+                });
+            }
+            let given = check.map(|check| {
                 quote! {
                     if let Some(value) = &self.#rust {
                         checker.field(#wire, |checker| #check);
                     }
                 }
-            })
+            });
+            let missing = definition.must_be_given(wire, field).then(|| {
+                quote! {
+                    if self.#rust.is_none() {
+                        checker.field(#wire, Checker::missing);
+                    }
+                }
+            });
+            (given.is_some() || missing.is_some()).then(|| quote! { #given #missing })
         })
         .collect();
     let checker = if checks.is_empty() {

@@ -20,11 +20,14 @@ pub(super) fn object(
     skeleton: &Skeleton,
 ) -> TokenStream {
     let type_name = ident(name);
-    let type_docs = docs::comment(&context.type_docs(name, definition));
+    let mut type_docs = context.type_docs(name, definition);
     let schema = context.schema_derive();
-    let default = context
-        .has_default(definition, &mut BTreeSet::new())
-        .then(|| quote!(Default,));
+    let has_default = context.has_default(definition, &mut BTreeSet::new());
+    if has_default && context.model.input.as_deref() == Some(name) {
+        type_docs.push(ADVICE.to_owned());
+    }
+    let type_docs = docs::comment(&type_docs);
+    let default = has_default.then(|| quote!(Default,));
     let answer = definition.received && !definition.sent;
     // A field more in an answer must not break who reads it.
     let growing = answer.then(|| quote!(#[non_exhaustive]));
@@ -49,8 +52,9 @@ pub(super) fn object(
         }
         if !certain {
             serde.push(quote!(default));
-            let must_travel =
-                definition.sent && definition.required.iter().any(|name| name == wire);
+            // What is required but may be null travels as null.
+            let required = definition.required.iter().any(|name| name == wire);
+            let must_travel = definition.sent && field.nullable && required;
             if !must_travel {
                 serde.push(quote!(skip_serializing_if = "Option::is_none"));
             }

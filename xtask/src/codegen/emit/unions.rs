@@ -174,7 +174,14 @@ impl Context<'_> {
                     let some: Vec<String> = values
                         .iter()
                         .take(8)
-                        .map(|value| format!("`{}`", value.as_str().unwrap_or_default()))
+                        .map(|value| {
+                            format!(
+                                "`{}`",
+                                value
+                                    .as_str()
+                                    .map_or_else(|| value.to_string(), str::to_owned)
+                            )
+                        })
                         .collect();
                     let more = if values.len() > 8 { ", …" } else { "" };
                     format!("one of {}{more}", some.join(", "))

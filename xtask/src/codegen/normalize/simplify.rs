@@ -135,7 +135,7 @@ fn enumeration(source: &Node) -> Option<Vec<Value>> {
     }
 }
 
-/// Values of one kind stay an enumeration; for others only their common type is kept.
+/// Texts are one enumeration, whole numbers another; of other values only the common type is kept.
 fn enumerated(mut node: Node, source: &Node, values: Vec<Value>) -> Node {
     let mut listed: Vec<Value> = Vec::new();
     for value in values {
@@ -145,28 +145,28 @@ fn enumerated(mut node: Node, source: &Node, values: Vec<Value>) -> Node {
             listed.push(value);
         }
     }
-    let kind = if listed.is_empty() {
-        None
-    } else if listed.iter().all(Value::is_string) {
-        Some("string")
-    } else if listed.iter().all(Value::is_i64) {
-        Some("integer")
-    } else {
-        let common = if listed.iter().all(Value::is_number) {
-            Some("number")
-        } else if listed.iter().all(Value::is_boolean) {
-            Some("boolean")
-        } else {
-            None
-        };
-        if let Some(common) = common {
-            copy(source, &mut node, common, &[]);
+    if listed
+        .iter()
+        .all(|value| value.is_string() || value.is_i64())
+    {
+        let (texts, numbers): (Vec<Value>, Vec<Value>) =
+            listed.into_iter().partition(Value::is_string);
+        let mut shapes: Vec<Node> = [("string", texts), ("integer", numbers)]
+            .into_iter()
+            .filter(|(_, values)| !values.is_empty())
+            .map(|(kind, values)| {
+                Node::from_iter([("type".into(), json!(kind)), ("enum".into(), json!(values))])
+            })
+            .collect();
+        if shapes.len() == 1 {
+            node.extend(shapes.remove(0));
+        } else if !shapes.is_empty() {
+            node.insert("anyOf".into(), json!(shapes));
         }
-        return node;
-    };
-    if let Some(kind) = kind {
-        node.insert("type".into(), json!(kind));
-        node.insert("enum".into(), Value::Array(listed));
+    } else if listed.iter().all(Value::is_number) {
+        copy(source, &mut node, "number", &[]);
+    } else if listed.iter().all(Value::is_boolean) {
+        copy(source, &mut node, "boolean", &[]);
     }
     node
 }
@@ -197,6 +197,7 @@ fn any_of(
             _ => add(&mut shapes, shape),
         }
     }
+    join_enumerations(&mut shapes);
     if shapes
         .iter()
         .any(|shape| kind(shape) == Some("number") && !shape.contains_key("enum"))
