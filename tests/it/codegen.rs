@@ -1,0 +1,20 @@
+//! The generator: one small schema for each trap, what comes out of it, and how that behaves.
+
+pub mod compiled;
+mod drift;
+mod pinned;
+mod properties;
+mod traps;
+
+use std::path::Path;
+
+/// Compares with a snapshot whose name says what it guards.
+#[track_caller]
+pub fn snapshot(name: &str, guards: &str, content: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(guards);
+    settings.bind(|| insta::assert_snapshot!(name, content));
+}

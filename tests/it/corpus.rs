@@ -1,0 +1,564 @@
+//! What fal publishes for other endpoints goes through the generator, compiles, and behaves.
+//!
+//! The documents are not part of the project: `USO_CORPUS` names their folder, by default
+//! `../shared/schema/corpus` beside the repository. Where they are missing, the fixtures of
+//! `codegen` stand for the traps that they hold, one each.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use xtask::codegen::Model;
+use xtask::codegen::model::{Definition, Kind, Node};
+
+use crate::codegen::compiled::{
+    Answer, CORPUS, Case, Entry, FIXTURES, PINNED, ask_all, corpus_path, skip,
+};
+use crate::codegen::snapshot;
+
+/// The documents that no types can be made from, and why.
+const BROKEN: &[(&str, &str)] = &[
+    (
+        "fal-ai-patina-material.openapi",
+        "components.schemas.PatinaMaterialOutput.properties.images.items.anyOf.0: refers to the \
+         component `ImageFile`, which the document lacks",
+    ),
+    (
+        "fal-ai-wan-ati.2026-01.openapi",
+        "components.schemas.WanAtiInput.properties.track.items.items: refers to the component \
+         `TrackPoint`, which the document lacks",
+    ),
+    (
+        "fal-ai-wan-move.2026-01.openapi",
+        "components.schemas.WanMoveInput.properties.trajectories.items.items: refers to the \
+         component `TrajectoryPoint`, which the document lacks",
+    ),
+    (
+        "fal-ai-whisper.2026-01.openapi",
+        "components.schemas.DiarizationSegment.properties.timestamp.items: numbered keys stand \
+         where a schema must be; a list of schemas was meant",
+    ),
+    (
+        "openrouter-router-openai-v1-chat-completions.openapi",
+        "paths./openrouter/router/openai/v1/chat/completions.post.requestBody: refers to the \
+         component `RouterOpenaiV1ChatCompletionsInput`, which the document lacks",
+    ),
+];
+
+/// All documents at hand; says so where the corpus is not.
+fn documents() -> impl Iterator<Item = &'static Entry> {
+    if CORPUS.is_empty() {
+        skip(&format!(
+            "no documents of other endpoints in {}",
+            corpus_path().display()
+        ));
+    }
+    CORPUS
+        .values()
+        .chain(FIXTURES.values())
+        .chain(PINNED.values())
+}
+
+fn definitions() -> impl Iterator<
+    Item = (
+        &'static str,
+        &'static Model,
+        &'static str,
+        &'static Definition,
+    ),
+> {
+    documents()
+        .filter_map(|entry| Some((entry.name.as_str(), &entry.outcome.as_ref().ok()?.model)))
+        .flat_map(|(document, model)| {
+            model
+                .ordered()
+                .map(move |(name, found)| (document, model, name, found))
+        })
+}
+
+#[test]
+fn every_document_ends_with_types_or_with_place_and_reason() {
+    let mut broken = BTreeMap::new();
+    for entry in CORPUS.values() {
+        if let Err(fault) = &entry.outcome {
+            broken.insert(entry.name.as_str(), fault.to_string());
+        }
+    }
+    let known: BTreeMap<_, _> = BROKEN
+        .iter()
+        .filter(|(name, _)| CORPUS.contains_key(*name))
+        .map(|(name, reason)| (*name, (*reason).to_owned()))
+        .collect();
+    assert_eq!(broken, known);
+    assert_eq!(
+        documents().count(),
+        CORPUS.len() + FIXTURES.len() + PINNED.len()
+    );
+}
+
+#[test]
+fn examples_and_defaults_decode_and_encode_to_the_same() {
+    let mut cases = Vec::new();
+    for (document, model, name, definition) in definitions() {
+        for (wire, field) in definition.fields() {
+            for value in field.examples.iter().chain(&field.default) {
+                if value.is_null() || !model.fits(field, value) {
+                    continue;
+                }
+                let mut object = sample_object(model, definition);
+                object.insert(wire.to_owned(), value.clone());
+                cases.push(case(document, name, Value::Object(object)));
+            }
+        }
+    }
+    assert!(cases.len() > 5, "there is something to try");
+    for (case, answer) in cases.iter().zip(ask_all(&cases)) {
+        match answer {
+            Answer::Refused(message) => panic!("{}: {message}: {}", place(case), case.value),
+            Answer::Read { again, violations } => {
+                assert!(
+                    same(&again, &case.value),
+                    "{}: {} became {again}",
+                    place(case),
+                    case.value
+                );
+                assert_eq!(violations, [""; 0], "{}: {}", place(case), case.value);
+            }
+        }
+    }
+}
+
+#[test]
+fn values_outside_their_bounds_are_refused() {
+    let mut cases = Vec::new();
+    for (document, model, name, definition) in definitions().filter(|(.., found)| found.sent) {
+        for (wire, field) in definition.fields() {
+            for value in outside(field) {
+                let mut object = sample_object(model, definition);
+                object.insert(wire.to_owned(), value);
+                cases.push(case(document, name, Value::Object(object)));
+            }
+        }
+    }
+    assert!(cases.len() > 10, "there is something to try");
+    for (case, answer) in cases.iter().zip(ask_all(&cases)) {
+        if let Answer::Read { violations, .. } = answer {
+            assert!(
+                !violations.is_empty(),
+                "{}: {} passed",
+                place(case),
+                case.value
+            );
+        }
+    }
+}
+
+#[test]
+fn unlisted_values_are_refused_when_sent_and_kept_when_received() {
+    let mut cases = Vec::new();
+    let mut open = Vec::new();
+    for (document, _, name, definition) in definitions() {
+        if let Kind::Enum(values) = definition.kind() {
+            let text = values.iter().all(Value::is_string);
+            let strange = if text {
+                json!("no such value")
+            } else {
+                json!(-987_654)
+            };
+            cases.push(case(document, name, strange));
+            open.push(definition.received);
+        }
+    }
+    assert!(
+        open.contains(&true) && open.contains(&false),
+        "there are both kinds"
+    );
+    for ((case, answer), open) in cases.iter().zip(ask_all(&cases)).zip(open) {
+        match answer {
+            Answer::Read { again, .. } => {
+                assert!(open, "{} takes {}", place(case), case.value);
+                assert_eq!(again, case.value, "{}", place(case));
+            }
+            Answer::Refused(message) => assert!(!open, "{}: {message}", place(case)),
+        }
+    }
+}
+
+#[test]
+fn answers_may_hold_null_and_unknown_fields_and_lack_the_rest() {
+    let mut cases = Vec::new();
+    for (document, model, name, definition) in definitions().filter(|(.., found)| found.received) {
+        if !matches!(definition.kind(), Kind::Object) {
+            continue;
+        }
+        let mut bare = Map::new();
+        for (wire, field) in definition.fields() {
+            if definition.is_certain(wire, field) {
+                bare.insert(wire.to_owned(), sample(model, field));
+            }
+        }
+        let mut nulls = bare.clone();
+        for (wire, _) in definition.fields() {
+            nulls.entry(wire).or_insert(Value::Null);
+        }
+        nulls.insert("a_field_of_tomorrow".to_owned(), json!({ "any": [1] }));
+        cases.push(case(document, name, Value::Object(bare)));
+        // What stands beside the known fields may have a type of its own.
+        if definition.node.entries.is_none() {
+            cases.push(case(document, name, Value::Object(nulls)));
+        }
+    }
+    assert!(cases.len() > 4, "there is something to try");
+    for (case, answer) in cases.iter().zip(ask_all(&cases)) {
+        if let Answer::Refused(message) = answer {
+            panic!("{}: {message}: {}", place(case), case.value);
+        }
+    }
+}
+
+#[test]
+fn the_documents_and_what_becomes_of_their_traps() {
+    if CORPUS.is_empty() {
+        skip(&format!(
+            "no documents of other endpoints in {}",
+            corpus_path().display()
+        ));
+        return;
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in CORPUS.values() {
+        for (trap, (_, holds)) in traps() {
+            *counts.entry(trap).or_default() += usize::from(any(&entry.document, &holds));
+        }
+    }
+    let made = CORPUS
+        .values()
+        .filter(|entry| entry.outcome.is_ok())
+        .count();
+    let mut table = format!(
+        "{} documents: {made} become types, {} are broken and say where and why.\n\n",
+        CORPUS.len(),
+        CORPUS.len() - made
+    );
+    table.push_str("| in the schema | documents | what becomes of it |\n| --- | --- | --- |\n");
+    for (trap, (handling, _)) in traps() {
+        writeln!(
+            table,
+            "| {trap} | {} | {handling} |",
+            counts.get(trap).unwrap()
+        )
+        .unwrap();
+    }
+    println!("{table}");
+    snapshot(
+        "corpus-traps",
+        "What other endpoints' schemas hold, and how it is handled.",
+        &table,
+    );
+}
+
+/// Whether a schema, at any depth, has a shape.
+type Holds = Box<dyn Fn(&Map<String, Value>) -> bool>;
+
+fn traps() -> Vec<(&'static str, (&'static str, Holds))> {
+    fn has(key: &'static str, test: impl Fn(&Value) -> bool + 'static) -> Holds {
+        Box::new(move |node| node.get(key).is_some_and(&test))
+    }
+    fn listed(test: impl Fn(&str) -> bool + 'static) -> Holds {
+        has("enum", move |values| {
+            values
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .any(&test)
+        })
+    }
+    let null = |value: &Value| value.get("type").and_then(Value::as_str) == Some("null");
+    let union = |test: fn(usize) -> bool| {
+        has("anyOf", move |all| {
+            all.as_array()
+                .is_some_and(|all| test(all.iter().filter(|one| !null(one)).count()))
+        })
+    };
+    vec![
+        (
+            "union with null",
+            (
+                "optional",
+                has("anyOf", move |all| {
+                    all.as_array().is_some_and(|all| all.iter().any(null))
+                }),
+            ),
+        ),
+        (
+            "`nullable: true`",
+            ("optional", has("nullable", |value| value == &json!(true))),
+        ),
+        (
+            "reference with siblings",
+            (
+                "the reference, with the field's own docs and default",
+                Box::new(|node| node.contains_key("$ref") && node.len() > 1),
+            ),
+        ),
+        (
+            "`allOf`",
+            ("merged; of one, that one", has("allOf", Value::is_array)),
+        ),
+        (
+            "union of several shapes",
+            (
+                "an enum whose error names field and shapes",
+                union(|count| count > 1),
+            ),
+        ),
+        (
+            "`oneOf` with discriminator",
+            ("the tag decides", has("discriminator", Value::is_object)),
+        ),
+        (
+            "value that starts with a digit",
+            (
+                "named after its enum: `Ratio16_9`",
+                listed(|value| value.starts_with(|first: char| first.is_ascii_digit())),
+            ),
+        ),
+        (
+            "value that is not ASCII",
+            (
+                "letters stay, symbols go",
+                listed(|value| !value.is_ascii()),
+            ),
+        ),
+        ("empty value", ("`Empty`", listed(str::is_empty))),
+        (
+            "enumeration of integers",
+            (
+                "an enum with `as_i64`",
+                has("enum", |all| {
+                    all.as_array()
+                        .is_some_and(|all| all.iter().all(Value::is_i64))
+                }),
+            ),
+        ),
+        (
+            "`const`",
+            (
+                "an enum of one, set by itself",
+                Box::new(|node| node.contains_key("const")),
+            ),
+        ),
+        (
+            "numeric `exclusiveMinimum` or `exclusiveMaximum`",
+            (
+                "checked; for integers the next one",
+                Box::new(|node| {
+                    let numeric = |key| node.get(key).is_some_and(Value::is_number);
+                    numeric("exclusiveMinimum") || numeric("exclusiveMaximum")
+                }),
+            ),
+        ),
+        (
+            "bounds of numbers, texts and lists",
+            (
+                "constants, and checked",
+                Box::new(|node| {
+                    [
+                        "minimum",
+                        "maximum",
+                        "minLength",
+                        "maxLength",
+                        "minItems",
+                        "maxItems",
+                    ]
+                    .iter()
+                    .any(|key| node.contains_key(*key))
+                }),
+            ),
+        ),
+        (
+            "`multipleOf`",
+            ("checked", has("multipleOf", Value::is_number)),
+        ),
+        (
+            "`additionalProperties` as schema",
+            ("a map", has("additionalProperties", Value::is_object)),
+        ),
+        (
+            "`additionalProperties: true`",
+            (
+                "kept in a map",
+                has("additionalProperties", |value| value == &json!(true)),
+            ),
+        ),
+        (
+            "bare object",
+            (
+                "a map of anything",
+                Box::new(|node| {
+                    node.get("type") == Some(&json!("object"))
+                        && !node.contains_key("properties")
+                        && !node.contains_key("additionalProperties")
+                }),
+            ),
+        ),
+        (
+            "`prefixItems`",
+            (
+                "a list; of anything where its parts differ",
+                has("prefixItems", Value::is_array),
+            ),
+        ),
+        (
+            "`items` with numbered keys",
+            ("refused", has("items", |items| items.get("0").is_some())),
+        ),
+        (
+            "object or list as default",
+            (
+                "in the docs; a list of plain values also as a constant",
+                has("default", |value| match value {
+                    Value::Object(entries) => !entries.is_empty(),
+                    Value::Array(items) => !items.is_empty(),
+                    _ => false,
+                }),
+            ),
+        ),
+    ]
+}
+
+/// Looks through a schema, its examples and defaults aside.
+fn any(schema: &Value, holds: &Holds) -> bool {
+    match schema {
+        Value::Object(node) => {
+            holds(node)
+                || node.iter().any(|(key, value)| {
+                    !matches!(
+                        key.as_str(),
+                        "default" | "examples" | "enum" | "QueueStatus" | "paths"
+                    ) && any(value, holds)
+                })
+        }
+        Value::Array(items) => items.iter().any(|item| any(item, holds)),
+        _ => false,
+    }
+}
+
+fn case(document: &str, type_name: &str, value: Value) -> Case {
+    Case {
+        document: document.to_owned(),
+        type_name: type_name.to_owned(),
+        value,
+    }
+}
+
+fn place(case: &Case) -> String {
+    format!("{} of {}", case.type_name, case.document)
+}
+
+/// The smallest object that the schema allows.
+fn sample_object(model: &Model, definition: &Definition) -> Map<String, Value> {
+    definition
+        .fields()
+        .filter(|(wire, _)| definition.required.iter().any(|required| required == wire))
+        .map(|(wire, field)| (wire.to_owned(), sample(model, field)))
+        .collect()
+}
+
+fn sample(model: &Model, node: &Node) -> Value {
+    if let Some((_, target)) = model.target(node) {
+        return match target.kind() {
+            Kind::Object => Value::Object(sample_object(model, target)),
+            Kind::Enum(values) => values.first().cloned().unwrap_or_default(),
+            Kind::Union(shapes) => shapes
+                .first()
+                .map(|shape| sample(model, shape))
+                .unwrap_or_default(),
+            Kind::Alias => sample(model, &target.node),
+        };
+    }
+    let limits = &node.limits;
+    match node.kind.as_deref() {
+        Some("boolean") => json!(true),
+        Some("integer") => {
+            let step = limits.multiple_of.as_ref().map(|step| json!(step));
+            limits
+                .minimum
+                .as_ref()
+                .map(|least| json!(least))
+                .or(step)
+                .unwrap_or(json!(1))
+        }
+        Some("number") => limits
+            .minimum
+            .as_ref()
+            .map_or(json!(0.5), |least| json!(least)),
+        Some("string") => json!("x".repeat(limits.min_length.unwrap_or(1) as usize)),
+        Some("array") => {
+            let item = node
+                .items
+                .as_deref()
+                .map(|item| sample(model, item))
+                .unwrap_or_default();
+            Value::Array(vec![item; limits.min_items.unwrap_or(0) as usize])
+        }
+        Some("object") => json!({}),
+        _ => json!("anything"),
+    }
+}
+
+/// Values just outside the bounds of a field.
+fn outside(field: &Node) -> Vec<Value> {
+    let limits = &field.limits;
+    let mut values = Vec::new();
+    let number = |bound: &Option<serde_json::Number>| bound.as_ref().and_then(|b| b.as_f64());
+    match field.kind.as_deref() {
+        Some("integer") => {
+            let least = limits.minimum.as_ref().and_then(|bound| bound.as_i64());
+            let most = limits.maximum.as_ref().and_then(|bound| bound.as_i64());
+            values.extend(
+                least
+                    .and_then(|least| least.checked_sub(1))
+                    .map(|value| json!(value)),
+            );
+            values.extend(
+                most.and_then(|most| most.checked_add(1))
+                    .map(|value| json!(value)),
+            );
+        }
+        Some("number") => {
+            values.extend(number(&limits.minimum).map(|least| json!(least - 0.5)));
+            values.extend(number(&limits.maximum).map(|most| json!(most + 0.5)));
+            values.extend(number(&limits.exclusive_minimum).map(|bound| json!(bound)));
+            values.extend(number(&limits.exclusive_maximum).map(|bound| json!(bound)));
+        }
+        Some("string") => {
+            let shorter = limits.min_length.and_then(|least| least.checked_sub(1));
+            values.extend(shorter.map(|length| json!("x".repeat(length as usize))));
+            let longer = limits.max_length.map(|most| most + 1);
+            values.extend(longer.map(|length| json!("ü".repeat(length as usize))));
+        }
+        _ => {}
+    }
+    values
+}
+
+/// Equal JSON: whichever way its numbers are written, and null as good as absent.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => {
+            left == right || left.as_f64() == right.as_f64()
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(l, r)| same(l, r))
+        }
+        (Value::Object(left), Value::Object(right)) => left.keys().chain(right.keys()).all(|key| {
+            same(
+                left.get(key).unwrap_or(&Value::Null),
+                right.get(key).unwrap_or(&Value::Null),
+            )
+        }),
+        _ => left == right,
+    }
+}
