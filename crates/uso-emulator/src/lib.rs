@@ -28,4 +28,4 @@ pub use emulator::{Emulator, EmulatorBuilder};
 pub use ledger::{Billing, Ledger, Purchase};
 pub use picture::PictureMode;
 pub use requests::LoggedRequest;
-pub use scenario::{Operation, Scenario};
+pub use scenario::{Fault, Operation, Scenario, ScenarioError};

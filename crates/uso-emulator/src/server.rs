@@ -6,8 +6,10 @@ pub(crate) mod respond;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod tls;
+mod trickle;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -20,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::state::State;
+use trickle::Trickle;
 
 /// Streams that one HTTP/2 connection carries; a common limit of load balancers, chosen here.
 const MAX_STREAMS: u32 = 128;
@@ -28,12 +31,18 @@ const MAX_STREAMS: u32 = 128;
 pub(crate) struct Connection {
     pub(crate) tls: bool,
     cut: Notify,
+    slow: Arc<AtomicBool>,
 }
 
 impl Connection {
     /// Closes the connection under everything that is in flight on it, without a farewell.
     pub(crate) fn cut(&self) {
         self.cut.notify_one();
+    }
+
+    /// From now on every answer dribbles out.
+    pub(crate) fn slow_down(&self) {
+        self.slow.store(true, Ordering::Relaxed);
     }
 }
 
@@ -68,9 +77,12 @@ async fn serve<S>(stream: S, tls: bool, state: Arc<State>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let slow = Arc::new(AtomicBool::new(false));
+    let stream = Trickle::new(stream, Arc::clone(&slow));
     let connection = Arc::new(Connection {
         tls,
         cut: Notify::new(),
+        slow,
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());

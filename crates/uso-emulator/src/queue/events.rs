@@ -31,8 +31,6 @@ pub(crate) struct Watcher {
     seen_logs: usize,
     seen: Option<(Phase, Option<usize>)>,
     next_beat: Moment,
-    /// A silent stream: no keep-alive comments.
-    silent: bool,
 }
 
 /// What a watcher has to send next.
@@ -62,7 +60,6 @@ impl Watcher {
         base: Base,
         request_id: &str,
         with_logs: bool,
-        silent: bool,
     ) -> Option<Self> {
         let now = state.clock.now();
         let bell = lock(&state.machine).get(request_id, now)?.listen();
@@ -75,7 +72,6 @@ impl Watcher {
             seen_logs: 0,
             seen: None,
             next_beat: now.saturating_add(KEEP_ALIVE),
-            silent,
         })
     }
 
@@ -105,9 +101,7 @@ impl Watcher {
                 () = state.clock.sleep_until(alarm) => {
                     if state.clock.now() >= self.next_beat {
                         self.next_beat = state.clock.now().saturating_add(KEEP_ALIVE);
-                        if !self.silent {
-                            return Some(Event::KeepAlive);
-                        }
+                        return Some(Event::KeepAlive);
                     }
                 }
             }

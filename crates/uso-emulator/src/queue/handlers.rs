@@ -12,11 +12,16 @@ use super::outcome::Outcome;
 use super::{Cancelled, Phase, Plan, Refused, Submission, driver};
 use crate::auth;
 use crate::lock::lock;
+use crate::scenario::{Fault, streams};
+use crate::server::Connection;
 use crate::server::address::Base;
 use crate::server::query;
 use crate::server::respond::{self, Response, detail, json, platform_error, set};
 use crate::server::route::{FollowUp, Verb};
 use crate::state::State;
+
+/// A fault that wants to be in a stream's body, and the connection that it may cut.
+pub(crate) type Twist<'a> = (&'a Fault, &'a Arc<Connection>);
 
 /// A POST to an endpoint, queued or synchronous.
 pub(crate) struct Call<'a> {
@@ -117,7 +122,7 @@ pub(crate) fn follow_up(
     headers: &HeaderMap,
     query: &str,
     base: &Base,
-    silent: bool,
+    twist: Option<Twist<'_>>,
 ) -> Response {
     let app = state.schema.endpoint_id();
     if let Err(denied) = auth::check(state, headers) {
@@ -146,8 +151,11 @@ pub(crate) fn follow_up(
     }
     let mut response = match follow_up.verb {
         Verb::Status => status(state, id, base, with_logs),
-        Verb::Stream => match Watcher::new(state, base.clone(), id, with_logs, silent) {
-            Some(watcher) => respond::events(respond::stream(events::frames(watcher.events()))),
+        Verb::Stream => match Watcher::new(state, base.clone(), id, with_logs) {
+            Some(watcher) => respond::events(match twist {
+                Some((fault, connection)) => streams::body(watcher.events(), fault, connection),
+                None => respond::stream(events::frames(watcher.events())),
+            }),
             None => json(404, &json!({ "status": "NOT_FOUND" })),
         },
         Verb::Result => result(state, id, base),

@@ -44,6 +44,14 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it belongs to the Platform API, whose errors have an envelope of their own.
+    pub(crate) fn is_platform(self) -> bool {
+        matches!(
+            self,
+            Self::Models | Self::Pricing | Self::Estimate | Self::Listing | Self::Meta
+        )
+    }
+
     /// The name that the request log, scenario files and comparisons use.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
-use http::{Method, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
@@ -15,7 +15,8 @@ use super::respond::{self, Response, detail, json};
 use super::route::{Page, Route};
 use crate::lock::lock;
 use crate::queue::Plan;
-use crate::queue::handlers::{self, Call};
+use crate::queue::handlers::{self, Call, Twist};
+use crate::scenario::{Operation, apply};
 use crate::state::State;
 use crate::{pages, platform};
 
@@ -37,72 +38,90 @@ impl std::error::Error for Unanswered {}
 pub(crate) async fn serve(
     state: Arc<State>,
     connection: Arc<Connection>,
-    request: Request<Incoming>,
+    request: http::Request<Incoming>,
 ) -> Result<Response, Unanswered> {
     let (parts, body) = request.into_parts();
     let address = Address::of(&parts, connection.tls, &state.addr.to_string());
     let route = Route::of(&parts.method, address.service, &address.path);
-    let sequence = state
-        .requests
-        .open(&parts, &address.host, route.operation());
-    let body = match read(&parts, body).await {
-        Ok(body) => body,
-        Err(refusal) => {
-            state.requests.close(sequence, refusal.status().as_u16());
-            return Ok(open_to_browsers(&parts, refusal));
+    let operation = route.operation();
+    let sequence = state.requests.open(&parts, &address.host, operation);
+    let response = match read(&parts, body).await {
+        Ok(body) => {
+            let fault = lock(&state.scenario).strike(operation);
+            let request = Request {
+                state: &state,
+                parts: &parts,
+                address,
+                route,
+                operation,
+                body,
+            };
+            match fault {
+                None => request.answer(Plan::default(), None).await,
+                Some(fault) => {
+                    state.requests.strike(sequence, fault.name());
+                    apply::answer(fault, &request, &connection).await?
+                }
+            }
         }
+        Err(refusal) => refusal,
     };
-    let response = answer(&state, &parts, &address, &route, &body).await;
     state.requests.close(sequence, response.status().as_u16());
     Ok(open_to_browsers(&parts, response))
 }
 
-/// What the request gets when nothing goes wrong.
-pub(crate) async fn answer(
-    state: &Arc<State>,
-    parts: &Parts,
-    address: &Address,
-    route: &Route,
-    body: &Bytes,
-) -> Response {
-    let query = parts.uri.query().unwrap_or_default();
-    let call = |endpoint_id| Call {
-        endpoint_id,
-        headers: &parts.headers,
-        query,
-        body,
-        base: &address.base,
-        plan: Plan::default(),
-    };
-    match route {
-        Route::Submit(endpoint_id) => handlers::submit(state, call(endpoint_id)),
-        Route::Run(endpoint_id) => handlers::run(state, call(endpoint_id)).await,
-        Route::FollowUp(follow_up) => handlers::follow_up(
-            state,
-            follow_up,
-            &parts.headers,
+/// A request that was read and routed.
+pub(crate) struct Request<'a> {
+    pub(crate) state: &'a Arc<State>,
+    pub(crate) parts: &'a Parts,
+    pub(crate) operation: Operation,
+    address: Address,
+    route: Route,
+    body: Bytes,
+}
+
+impl Request<'_> {
+    /// Does the work and answers truthfully, but for what a scenario has planned for the job or
+    /// wants of the stream.
+    pub(crate) async fn answer(&self, plan: Plan, twist: Option<Twist<'_>>) -> Response {
+        let (state, headers, base) = (self.state, &self.parts.headers, &self.address.base);
+        let query = self.parts.uri.query().unwrap_or_default();
+        let call = |endpoint_id| Call {
+            endpoint_id,
+            headers,
             query,
-            &address.base,
-            false,
-        ),
-        Route::File(path) => file(state, path),
-        Route::OpenApi => platform::document(state, query),
-        Route::Platform(operation) => platform::answer(
-            state,
-            *operation,
-            &parts.headers,
-            query,
-            body,
-            &address.base,
-        ),
-        Route::Page(page) => match page {
-            Page::Home => pages::home(state),
-            Page::Requests => pages::requests(state),
-            Page::Ledger => json(200, &lock(&state.ledger).snapshot().json()),
-        },
-        Route::Preflight => respond::response(204, "text/plain", respond::full(Bytes::new())),
-        Route::WrongMethod => detail(405, "Method Not Allowed"),
-        Route::Unknown => detail(404, "Not Found"),
+            body: &self.body,
+            base,
+            plan,
+        };
+        match &self.route {
+            Route::Submit(endpoint_id) => handlers::submit(state, call(endpoint_id)),
+            Route::Run(endpoint_id) => handlers::run(state, call(endpoint_id)).await,
+            Route::FollowUp(follow_up) => {
+                handlers::follow_up(state, follow_up, headers, query, base, twist)
+            }
+            Route::File(path) => file(state, path),
+            Route::OpenApi => platform::document(state, query),
+            Route::Platform(operation) => {
+                platform::answer(state, *operation, headers, query, &self.body, base)
+            }
+            Route::Page(page) => match page {
+                Page::Home => pages::home(state),
+                Page::Requests => pages::requests(state),
+                Page::Ledger => json(200, &lock(&state.ledger).snapshot().json()),
+            },
+            Route::Preflight => respond::response(204, "text/plain", respond::full(Bytes::new())),
+            Route::WrongMethod => detail(405, "Method Not Allowed"),
+            Route::Unknown => detail(404, "Not Found"),
+        }
+    }
+
+    /// The request id in its path.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        match &self.route {
+            Route::FollowUp(follow_up) => Some(&follow_up.request_id),
+            _ => None,
+        }
     }
 }
 

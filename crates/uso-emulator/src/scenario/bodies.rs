@@ -1,0 +1,84 @@
+//! Bodies that are too long, too short, or not what they say.
+
+use std::io::{self, Write as _};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use hyper::body::Frame;
+
+use super::Fault;
+use super::streams::LEAVING;
+use crate::server::respond::{self, Body, full};
+
+const CHUNK: usize = 64 << 10;
+
+/// Bodies that do not depend on the real one.
+pub(super) fn endless(fault: &Fault, headers: &mut HeaderMap) -> Option<Body> {
+    match fault {
+        Fault::HugeBody(length) => {
+            headers.insert(CONTENT_LENGTH, (*length).into());
+            Some(blanks(*length))
+        }
+        Fault::EndlessBody => Some(blanks(u64::MAX)),
+        Fault::GzipBomb => {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Some(bomb())
+        }
+        _ => None,
+    }
+}
+
+/// Blanks are valid JSON so far, so that a parser has no reason to stop.
+fn blanks(length: u64) -> Body {
+    let chunk = Bytes::from(vec![b' '; CHUNK]);
+    respond::stream(stream::unfold(length, move |left| {
+        let mut next = chunk.clone();
+        next.truncate(usize::try_from(left).unwrap_or(CHUNK).min(CHUNK));
+        let rest = left - next.len() as u64;
+        async move { (left > 0).then(|| (Ok(Frame::data(next)), rest)) }
+    }))
+}
+
+/// Members of a gzip file can simply follow each other: a thousand times ten mebibytes.
+fn bomb() -> Body {
+    const MEMBER: usize = 10 << 20;
+    const MEMBERS: usize = 1000;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(&vec![b' '; MEMBER]);
+    let member = Bytes::from(encoder.finish().unwrap_or_default());
+    respond::stream(stream::repeat_with(move || Ok(Frame::data(member.clone()))).take(MEMBERS))
+}
+
+/// Bodies that are the real one, done wrong.
+pub(super) fn changed(fault: &Fault, headers: &mut HeaderMap, bytes: &Bytes) -> Option<Body> {
+    match fault {
+        Fault::TruncatedBody => {
+            headers.insert(CONTENT_LENGTH, bytes.len().into());
+            let half = bytes.slice(..bytes.len() / 2);
+            let cut = stream::once(async {
+                tokio::time::sleep(LEAVING).await;
+                Err(io::Error::other("cut on purpose"))
+            });
+            Some(respond::stream(
+                stream::iter([Ok(Frame::data(half))]).chain(cut),
+            ))
+        }
+        Fault::CorruptBody => {
+            let mut corrupt = bytes.to_vec();
+            for byte in corrupt.iter_mut().step_by(2) {
+                *byte ^= 0xa5;
+            }
+            Some(full(corrupt))
+        }
+        Fault::MislabelledGzip => {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Some(full(bytes.clone()))
+        }
+        _ => None,
+    }
+}

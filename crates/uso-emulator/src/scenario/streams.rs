@@ -1,0 +1,102 @@
+//! Status streams that break off, fall silent or arrive in pieces.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, future, stream};
+use hyper::body::Frame;
+
+use super::{Fault, mangle};
+use crate::queue::events::Event;
+use crate::server::Connection;
+use crate::server::respond::{self, Body};
+
+const CHUNK: usize = 64 << 10;
+/// Long enough for what was written to leave the process.
+pub(super) const LEAVING: Duration = Duration::from_millis(20);
+
+/// The body of a status stream under a fault.
+pub(crate) fn body(
+    events: impl Stream<Item = Event> + Send + 'static,
+    fault: &Fault,
+    connection: &Arc<Connection>,
+) -> Body {
+    let connection = Arc::clone(connection);
+    match fault {
+        Fault::EndStream => {
+            let early = events.take_while(|event| future::ready(!event.is_last()));
+            respond::stream(early.map(|event| frame(event.bytes())))
+        }
+        Fault::CutStream => {
+            let early = events.take_while(|event| future::ready(!event.is_last()));
+            respond::stream(
+                early
+                    .map(|event| frame(event.bytes()))
+                    .chain(cut(connection)),
+            )
+        }
+        Fault::CutAfterCompleted => respond::stream(
+            events
+                .map(|event| frame(event.bytes()))
+                .chain(cut(connection)),
+        ),
+        Fault::CutMidEvent => {
+            let half = |event: Event| {
+                let bytes = event.bytes();
+                frame(bytes.slice(..bytes.len() / 2))
+            };
+            respond::stream(events.take(1).map(half).chain(cut(connection)))
+        }
+        Fault::SilentStream => {
+            let first = events.take(1).map(|event| frame(event.bytes()));
+            respond::stream(first.chain(stream::pending()))
+        }
+        Fault::EndlessLine => {
+            let start = stream::iter([frame(Bytes::from_static(b"data: {\"status\":\""))]);
+            let more = Bytes::from(vec![b'x'; CHUNK]);
+            respond::stream(start.chain(stream::repeat_with(move || frame(more.clone()))))
+        }
+        Fault::SplitEvents => {
+            let pieces = |event: Event| {
+                // The comment has characters of several bytes, which the pieces split.
+                let mut bytes = ": \u{20ac}\u{1f5bc}\n".as_bytes().to_vec();
+                bytes.extend_from_slice(&event.bytes());
+                let pieces: Vec<_> = bytes.chunks(5).map(Bytes::copy_from_slice).collect();
+                stream::iter(pieces).map(frame).then(|piece| async {
+                    // Lets each piece leave on its own.
+                    tokio::task::yield_now().await;
+                    piece
+                })
+            };
+            respond::stream(events.flat_map(pieces))
+        }
+        other => {
+            let fault = other.clone();
+            respond::stream(events.map(move |event| {
+                let mangled = match &event {
+                    Event::Status { json, .. } => mangle::text(&fault, json),
+                    Event::KeepAlive => None,
+                };
+                match mangled {
+                    Some(text) => frame(format!("data: {text}\n\n").into()),
+                    None => frame(event.bytes()),
+                }
+            }))
+        }
+    }
+}
+
+fn frame(bytes: Bytes) -> Result<Frame<Bytes>, io::Error> {
+    Ok(Frame::data(bytes))
+}
+
+/// Ends a body by closing the connection under it, once what was sent before has left.
+fn cut(connection: Arc<Connection>) -> impl Stream<Item = Result<Frame<Bytes>, io::Error>> + Send {
+    stream::once(async move {
+        tokio::time::sleep(LEAVING).await;
+        connection.cut();
+        future::pending().await
+    })
+}
