@@ -1,1 +1,9 @@
-//! Integration tests.
+//! The integration tests: the crates as their users see them.
+
+mod architecture;
+mod cli;
+mod codegen;
+mod corpus;
+mod facade;
+mod pictures;
+mod tls;

@@ -131,8 +131,16 @@ pub struct Fingerprint(String);
 impl Fingerprint {
     /// The fingerprint of these bytes.
     pub fn of(input: &[u8]) -> Self {
+        const DIGITS: [char; 16] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        ];
         let digest = Sha256::digest(input);
-        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Self(
+            nibbles
+                .filter_map(|nibble| DIGITS.get(usize::from(nibble)))
+                .collect(),
+        )
     }
 
     /// The 64 hex digits.
@@ -180,3 +188,26 @@ impl fmt::Display for InvalidRequestId {
 }
 
 impl std::error::Error for InvalidRequestId {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_sha_256_in_hex() {
+        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Fingerprint::of(b"abc").as_str(), of_abc);
+    }
+
+    #[test]
+    fn an_id_that_would_change_the_url_is_refused() {
+        for id in ["", ".", "..", "a/b", "a?b", "a#b", "a%2fb", "a b", "ü"] {
+            assert!(
+                Ticket::for_request(EndpointId::uso(), id).is_err(),
+                "{id:?}"
+            );
+        }
+        let ticket = r#"{"endpoint":"fal-ai/uso","request_id":"../x"}"#;
+        assert!(serde_json::from_str::<Ticket>(ticket).is_err());
+    }
+}

@@ -96,13 +96,10 @@ impl Reference {
                 Bytes::from(read(path).await.map_err(|why| Problem::new(role, why))?)
             }
         };
-        let unreadable = |_| {
-            Problem::new(
-                role,
-                format!("{self} is not a picture whose size can be read"),
-            )
-        };
-        let size = imagesize::blob_size(&bytes).map_err(unreadable)?;
+        let refuse = |why: String| Problem::new(role, format!("{self} is {why}"));
+        format_of(&bytes).map_err(refuse)?;
+        let damaged = |_| refuse("damaged: its size cannot be read".to_owned());
+        let size = imagesize::blob_size(&bytes).map_err(damaged)?;
         Ok(u32::try_from(size.width)
             .ok()
             .zip(u32::try_from(size.height).ok()))
@@ -130,10 +127,17 @@ async fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 /// A local picture as a data URI; `Err` continues the phrase "it is …".
 fn inline(bytes: &[u8]) -> Result<String, String> {
+    let mut uri = format!("data:{};base64,", format_of(bytes)?);
+    STANDARD.encode_string(bytes, &mut uri);
+    Ok(uri)
+}
+
+/// The MIME type of a picture that the service takes; `Err` continues the phrase "it is …".
+fn format_of(bytes: &[u8]) -> Result<&'static str, String> {
     if bytes.is_empty() {
         return Err("empty".to_owned());
     }
-    if bytes.len() as u64 > LARGEST_PICTURE {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_PICTURE) {
         return Err(format!(
             "larger than the {} MiB that the service takes",
             LARGEST_PICTURE >> 20
@@ -141,11 +145,7 @@ fn inline(bytes: &[u8]) -> Result<String, String> {
     }
     let formats = "use JPEG, PNG, WebP or GIF";
     match infer::get(bytes) {
-        Some(kind) if FORMATS.contains(&kind.mime_type()) => {
-            let mut uri = format!("data:{};base64,", kind.mime_type());
-            STANDARD.encode_string(bytes, &mut uri);
-            Ok(uri)
-        }
+        Some(kind) if FORMATS.contains(&kind.mime_type()) => Ok(kind.mime_type()),
         Some(kind) => Err(format!("of type {}; {formats}", kind.mime_type())),
         None => Err(format!("not a picture; {formats}")),
     }

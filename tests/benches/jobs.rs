@@ -1,0 +1,311 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+//! What the README says of speed: `cargo xtask bench`.
+//!
+//! The service, the facade and a bare `reqwest` loop run as processes of their own, so that each
+//! one's CPU time and memory are its own. The loop makes the same three requests a job over the
+//! same kind of connection, and is what a careful person would write without this crate; it
+//! validates nothing, retries nothing and resumes nothing.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uso::{Client, Request};
+use uso_emulator::{Emulator, PictureMode};
+use uso_tests::rig::config_for;
+
+const JOBS: usize = 2_000;
+const AT_ONCE: usize = 200;
+const ROUNDS: usize = 5;
+const LATENCY_JOBS: u64 = 200;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => compare(),
+        ["serve"] => runtime().block_on(serve()),
+        ["facade", origin, certificate] => {
+            report(|| runtime().block_on(facade(origin, certificate)))
+        }
+        ["bare", origin, certificate] => report(|| runtime().block_on(bare(origin, certificate))),
+        other => panic!("unknown arguments {other:?}"),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// The service, until its standard input is closed.
+async fn serve() {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let certificate = made.cert.pem();
+    let emulator = Emulator::builder()
+        .picture(PictureMode::Plain)
+        .concurrency(AT_ONCE)
+        .inference_time(Duration::from_millis(20))
+        .tls(
+            certificate.clone().into_bytes(),
+            made.signing_key.serialize_pem().into_bytes(),
+        )
+        .start()
+        .await
+        .unwrap();
+    println!(
+        "{}",
+        json!({ "origin": emulator.origin(), "certificate": certificate })
+    );
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop))
+        .await
+        .unwrap();
+}
+
+fn request(seed: usize) -> Request {
+    Request::reimagine("https://example.org/content.png", "as a woodcut").seed(seed as u64)
+}
+
+async fn facade(origin: &str, certificate: &str) {
+    let config = config_for(origin).unwrap().root_certificates(certificate);
+    let client = Client::new(config).unwrap();
+    side_by_side(move |seed| {
+        let client = client.clone();
+        async move {
+            let output = client
+                .submit(request(seed))
+                .await
+                .unwrap()
+                .wait()
+                .await
+                .unwrap();
+            assert_eq!(output.images().len(), 1);
+        }
+    })
+    .await;
+}
+
+async fn bare(origin: &str, certificate: &str) {
+    let mut roots = rustls::RootCertStore::empty();
+    let pem =
+        <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(
+            certificate.as_bytes(),
+        );
+    roots.add(pem.unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .unwrap();
+    let submit = format!("{origin}/queue/fal-ai/uso");
+    // One request goes ahead, so that the others find a connection: the loop is to be fast, too.
+    client
+        .get(format!("{origin}/emulator/ledger"))
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    side_by_side(move |seed| {
+        let (client, submit) = (client.clone(), submit.clone());
+        async move {
+            let key = "Key test-id:test-secret";
+            let input = json!({
+                "prompt": "as a woodcut",
+                "input_image_urls": ["https://example.org/content.png"],
+                "seed": seed,
+            });
+            let sent = client
+                .post(&submit)
+                .header("authorization", key)
+                .header("content-type", "application/json");
+            let answer = sent
+                .body(input.to_string())
+                .send()
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap();
+            let answer: Value = serde_json::from_slice(&answer).unwrap();
+            let status = format!("{}/stream?logs=1", answer["status_url"].as_str().unwrap());
+            let mut stream = client
+                .get(status)
+                .header("authorization", key)
+                .send()
+                .await
+                .unwrap();
+            let mut events = Vec::new();
+            while let Some(chunk) = stream.chunk().await.unwrap() {
+                events.extend_from_slice(&chunk);
+            }
+            assert!(events.windows(11).any(|window| window == b"\"COMPLETED\""));
+            let result = client
+                .get(answer["response_url"].as_str().unwrap())
+                .header("authorization", key);
+            let result = result.send().await.unwrap().bytes().await.unwrap();
+            let result: Value = serde_json::from_slice(&result).unwrap();
+            assert_eq!(result["images"].as_array().unwrap().len(), 1);
+        }
+    })
+    .await;
+}
+
+/// Runs all jobs, so many at once.
+async fn side_by_side<F: Future<Output = ()> + Send + 'static>(job: impl Fn(usize) -> F) {
+    let mut running = tokio::task::JoinSet::new();
+    for seed in 0..JOBS {
+        if running.len() >= AT_ONCE {
+            running.join_next().await.unwrap().unwrap();
+        }
+        running.spawn(job(seed));
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+}
+
+/// Prints what the work cost this process.
+fn report(work: impl FnOnce()) {
+    let (cpu, started) = (cpu_nanoseconds(), Instant::now());
+    work();
+    let cpu = cpu_nanoseconds() - cpu;
+    let wall = started.elapsed().as_secs_f64();
+    println!(
+        "{}",
+        json!({ "cpu_ns": cpu, "wall_s": wall, "peak_kib": peak_kib() })
+    );
+}
+
+/// CPU time of this process's threads, from the kernel's own account.
+fn cpu_nanoseconds() -> u64 {
+    let threads = std::fs::read_dir("/proc/self/task").expect("the benchmark needs Linux's /proc");
+    let of_thread = |entry: std::fs::DirEntry| {
+        let account = std::fs::read_to_string(entry.path().join("schedstat")).unwrap_or_default();
+        account
+            .split(' ')
+            .next()
+            .and_then(|spent| spent.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    threads.flatten().map(of_thread).sum()
+}
+
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn first_line(child: &mut Child) -> Value {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn compare() {
+    println!(
+        "{JOBS} jobs, {AT_ONCE} at once, TLS and HTTP/2 on loopback, {ROUNDS} rounds of each in turn (medians)"
+    );
+    let mut figures = [("facade", Vec::new()), ("bare", Vec::new())];
+    for _ in 0..ROUNDS {
+        for (name, runs) in &mut figures {
+            let mut server = start(&["serve"]);
+            let served = first_line(&mut server);
+            let (origin, certificate) = (
+                served["origin"].as_str().unwrap(),
+                served["certificate"].as_str().unwrap(),
+            );
+            let mut client = start(&[name, origin, certificate]);
+            runs.push(first_line(&mut client));
+            assert!(client.wait().unwrap().success(), "{name}");
+            drop(server.stdin.take());
+            server.wait().unwrap();
+        }
+    }
+    let of = |runs: &[Value], field: &str| {
+        median(
+            runs.iter()
+                .map(|run| run[field].as_f64().unwrap())
+                .collect(),
+        )
+    };
+    let mut rows = Vec::new();
+    for (name, runs) in &figures {
+        let cpu_ms = of(runs, "cpu_ns") / 1e6 / JOBS as f64;
+        let peak = of(runs, "peak_kib") / 1024.0;
+        println!(
+            "{name:>7}: {cpu_ms:.3} ms of CPU a job, peak {peak:.1} MiB, {:.2} s in all",
+            of(runs, "wall_s")
+        );
+        rows.push((cpu_ms, peak));
+    }
+    println!(
+        "  ratio: {:.2} x the CPU, {:+.1} MiB",
+        rows[0].0 / rows[1].0,
+        rows[0].1 - rows[1].1
+    );
+    let latency = runtime().block_on(latency());
+    println!(
+        "from the emulator's completion to wait() returning, by stream: median {latency:.2} ms of {LATENCY_JOBS} jobs"
+    );
+    std::io::stdout().flush().unwrap();
+}
+
+/// Median time from completion to `wait` returning, in milliseconds, one job after the other.
+async fn latency() -> f64 {
+    let builder = Emulator::builder()
+        .picture(PictureMode::Plain)
+        .inference_time(Duration::from_millis(10));
+    let emulator = builder.start().await.unwrap();
+    let client = Client::new(config_for(&emulator.origin()).unwrap()).unwrap();
+    let mut spans = Vec::new();
+    for seed in 0..LATENCY_JOBS {
+        let job = client.submit(request(seed as usize)).await.unwrap();
+        job.wait().await.unwrap();
+        let returned = Instant::now();
+        let completed = emulator.completed_at(job.ticket().request_id()).unwrap();
+        spans.push(returned.duration_since(completed).as_secs_f64() * 1e3);
+    }
+    median(spans)
+}

@@ -1,0 +1,528 @@
+//! The command line as a person and as a script see it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use uso_emulator::Emulator;
+use uso_tests::rig::{Cli, Rig, Run, content, style};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
+
+fn uso() -> Cli {
+    Cli::new(PROGRAM)
+}
+
+fn path(path: std::path::PathBuf) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn files(cli: &Cli) -> Vec<String> {
+    let entries = std::fs::read_dir(cli.folder()).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_first_command_of_the_readme_makes_a_picture() {
+    let cli = uso();
+    let (content, style) = (path(content()), path(style()));
+    let make = |seed: &str, out: &str| {
+        let run = cli.run(&[
+            "restyle",
+            &content,
+            &style,
+            "--emulator",
+            "--seed",
+            seed,
+            "-o",
+            out,
+        ]);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(run.stdout, format!("{out}\n"));
+        assert!(run.stderr.contains("emulated"), "{run:?}");
+        std::fs::read(cli.folder().join(out)).unwrap()
+    };
+    let first = make("5", "a.png");
+    let picture = image::load_from_memory(&first).unwrap();
+    assert_eq!((picture.width(), picture.height()), (1024, 1024));
+    assert_eq!(make("5", "b.png"), first);
+    assert_ne!(make("6", "c.png"), first);
+}
+
+#[test]
+fn several_pictures_get_numbers_and_the_name_tells_the_format() {
+    let cli = uso();
+    let (content, style) = (path(content()), path(style()));
+    let size = ["--size", "64x32", "--images", "3", "--emulator", "--json"];
+    let run = cli.run(&[&["restyle", &content, &style, "-o", "a.jpg"], &size[..]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(files(&cli), ["a-1.jpg", "a-2.jpg", "a-3.jpg"]);
+    let made = run.json();
+    assert_eq!(made["images"].as_array().unwrap().len(), 3);
+    assert_eq!(made["images"][0]["content_type"], "image/jpeg");
+    let bytes = std::fs::read(cli.folder().join("a-2.jpg")).unwrap();
+    assert_eq!(
+        image::guess_format(&bytes).unwrap(),
+        image::ImageFormat::Jpeg
+    );
+
+    let generate = [
+        "generate",
+        "--content",
+        &content,
+        "--style",
+        &style,
+        "--prompt",
+        "a storm",
+        "-o",
+        "sub/",
+    ];
+    let run = cli.run(&[&generate[..], &["--size", "64x32", "--emulator"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(
+        std::fs::read_dir(cli.folder().join("sub")).unwrap().count(),
+        1
+    );
+}
+
+#[test]
+fn without_a_name_nothing_is_overwritten() {
+    let cli = uso();
+    let (content, style) = (path(content()), path(style()));
+    for _ in 0..2 {
+        let run = cli.run(&[
+            "restyle",
+            &content,
+            &style,
+            "--size",
+            "32x32",
+            "--emulator",
+            "-q",
+        ]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+        assert!(cli.folder().join(run.stdout.trim()).is_file(), "{run:?}");
+    }
+    assert_eq!(files(&cli).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
+    let emulator = Emulator::start().await.unwrap();
+    let cli = uso().at(&emulator.origin());
+    std::fs::write(cli.folder().join("text.png"), "no picture").unwrap();
+    std::fs::write(cli.folder().join("nothing.png"), "").unwrap();
+    let (content, style) = (path(content()), path(style()));
+    let cases: &[(&[&str], i32, &str)] = &[
+        (
+            &["restyle", &content, &style, "--images", "9"],
+            3,
+            "num_images",
+        ),
+        (
+            &["restyle", &content, &style, "--steps", "0"],
+            3,
+            "num_inference_steps",
+        ),
+        (
+            &["restyle", &content, &style, "--guidance", "11"],
+            3,
+            "guidance_scale",
+        ),
+        (
+            &["restyle", &content, &style, "--size", "0x10"],
+            3,
+            "image_size.width",
+        ),
+        (
+            &["restyle", &content, &style, "--size", "banana"],
+            2,
+            "WIDTHxHEIGHT",
+        ),
+        (
+            &["restyle", &content, &style, "--size", "1x2x3"],
+            2,
+            "WIDTHxHEIGHT",
+        ),
+        (
+            &["restyle", "missing.png", &style],
+            3,
+            "missing.png does not exist",
+        ),
+        (&["restyle", "text.png", &style], 3, "not a picture"),
+        (&["restyle", "nothing.png", &style], 3, "empty"),
+        (&["restyle", "", &style], 2, "CONTENT is empty"),
+        (&["generate", "--content", ""], 2, "--content is empty"),
+        (
+            &["restyle", &content, &style, &style, &style],
+            2,
+            "unexpected",
+        ),
+        (
+            &[
+                "generate",
+                "--content",
+                &content,
+                "--style",
+                &style,
+                "--style",
+                &style,
+                "--style",
+                &style,
+            ],
+            2,
+            "two styles",
+        ),
+        (&["restyle", &content], 2, "STYLE"),
+        (
+            &[
+                "restyle", &content, &style, "--format", "jpeg", "-o", "a.png",
+            ],
+            2,
+            "contradict",
+        ),
+        (&["restyle", &content, &style, "-o", "a.webp"], 2, ".webp"),
+        (
+            &[
+                "restyle",
+                &content,
+                &style,
+                "--size",
+                "square",
+                "--keep-size",
+            ],
+            2,
+            "--keep-size",
+        ),
+        (
+            &["restyle", &content, &style, "--max-cost", "0.05"],
+            9,
+            "$0.104858",
+        ),
+        (
+            &[
+                "restyle",
+                "https://example.org/a.png",
+                &style,
+                "--max-cost",
+                "5",
+            ],
+            9,
+            "only the service sees",
+        ),
+        (
+            &["restyle", &content, &style, "--max-cost", "cheap"],
+            2,
+            "not an amount",
+        ),
+        (&["status", "../../etc"], 3, "not a request id"),
+        (&["frobnicate"], 2, "frobnicate"),
+        (&["emulator", "--speed", "0"], 2, "--speed"),
+    ];
+    for (arguments, code, phrase) in cases {
+        let run = cli.run(arguments);
+        assert_eq!(run.code, *code, "{arguments:?} {run:?}");
+        assert!(run.stderr.contains(phrase), "{arguments:?} {run:?}");
+        assert_eq!(run.stdout, "", "{arguments:?}");
+
+        let run = cli.run(&[arguments, &["--json"][..]].concat());
+        assert_eq!(run.code, *code, "{arguments:?} {run:?}");
+        let error = &run.json()["error"];
+        assert_eq!(error["exit_code"], *code, "{arguments:?} {run:?}");
+        assert!(
+            error.to_string().contains(&phrase.replace('"', "\\\"")),
+            "{arguments:?} {run:?}"
+        );
+    }
+    assert!(emulator.requests().is_empty(), "nothing is sent");
+}
+
+#[test]
+fn without_a_key_both_ways_out_are_named() {
+    let cli = uso();
+    let run = cli.run(&["restyle", &path(content()), &path(style())]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.stderr.contains("FAL_KEY") && run.stderr.contains("--emulator"),
+        "{run:?}"
+    );
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let cli = uso().variable("FAL_KEY", "an-id:a-secret");
+    let base_url = format!("http://{closed}");
+    let run = cli.run(&[
+        "restyle",
+        &path(content()),
+        &path(style()),
+        "--base-url",
+        &base_url,
+    ]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("nothing was sent"), "{run:?}");
+    assert!(!run.stderr.contains("a-secret"), "{run:?}");
+
+    let run = cli.run(&["status", "r-1", "--base-url", "http://fal.example"]);
+    assert!(
+        run.code == 1 && run.stderr.contains("clear text"),
+        "{run:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_key_is_exit_code_4() {
+    let emulator = Emulator::builder().key("known:key").start().await.unwrap();
+    let cli = uso().at(&emulator.origin());
+    let run = cli.run(&["restyle", &path(content()), &path(style())]);
+    assert_eq!(run.code, 4, "{run:?}");
+    assert!(run.stderr.contains("FAL_KEY"), "{run:?}");
+    let run = cli.run(&["restyle", &path(content()), &path(style()), "--json"]);
+    assert_eq!(run.json()["error"]["kind"], "auth");
+}
+
+#[test]
+fn a_dry_run_needs_no_key_and_shows_no_picture() {
+    let cli = uso();
+    let (content, style) = (path(content()), path(style()));
+    let run = cli.run(&[
+        "restyle",
+        &content,
+        &style,
+        "--dry-run",
+        "--json",
+        "--seed",
+        "4",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let shown = run.json();
+    assert_eq!(shown["input"]["seed"], 4);
+    assert_eq!(shown["input"]["keep_size"], true);
+    assert!(
+        shown["input"]["input_image_urls"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("data:image/jpeg;base64,…")
+    );
+    assert_eq!(shown["estimate"]["micro_dollars"], 104_858);
+    let run = cli.run(&["generate", "--content", &content, "--dry-run"]);
+    assert!(
+        run.code == 0 && run.stdout.contains("\"input_image_urls\""),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn an_estimate_is_size_and_price() {
+    let cli = uso();
+    let content = path(content());
+    let estimate = |more: &[&str]| cli.run(&[&["estimate", "--content", &content], more].concat());
+    let run = estimate(&["--images", "2"]);
+    assert!(
+        run.stdout
+            .contains("2 pictures of 1024x1024, about $0.209716"),
+        "{run:?}"
+    );
+    let json = estimate(&["--size", "500x200", "--json"]).json();
+    assert_eq!(
+        (&json["width"], &json["micro_dollars"]),
+        (&Value::from(500), &Value::from(10_000))
+    );
+    let run = cli.run(&[
+        "estimate",
+        "--content",
+        "https://example.org/a.png",
+        "--keep-size",
+    ]);
+    assert!(
+        run.code == 0 && run.stdout.contains("only the service sees"),
+        "{run:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_detached_job_is_watched_and_collected_by_its_id() {
+    let rig = Rig::of(Emulator::builder().inference_time(Duration::from_secs(60))).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let run = cli.run(&[
+        "restyle",
+        &path(content()),
+        &path(style()),
+        "--size",
+        "64x64",
+        "--detach",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let id = run.stdout.trim().to_owned();
+    assert!(run.stderr.contains(&format!("uso result {id}")), "{run:?}");
+
+    assert_eq!(
+        cli.run(&["status", &id]).stdout.lines().next(),
+        Some("IN_PROGRESS")
+    );
+    assert_eq!(
+        cli.run(&["status", &id, "--json"]).json()["status"],
+        "IN_PROGRESS"
+    );
+    let early = cli.run(&["result", &id]);
+    assert!(
+        early.code == 1 && early.stderr.contains("uso watch"),
+        "{early:?}"
+    );
+    assert_eq!(
+        cli.run(&["result", &id, "--json"]).json()["error"]["kind"],
+        "not_ready"
+    );
+
+    rig.emulator.advance(Duration::from_secs(61));
+    let run = cli.run(&["watch", &id]);
+    assert!(
+        run.code == 0 && run.stdout.ends_with("completed\n"),
+        "{run:?}"
+    );
+    for line in cli.run(&["watch", &id, "--json"]).stdout.lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    let run = cli.run(&["result", &id, "-o", "a.png"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "a.png\n"), "{run:?}");
+    assert!(image::open(cli.folder().join("a.png")).is_ok());
+    let run = cli.run(&["cancel", &id]);
+    assert!(run.code == 0 && run.stdout.contains("too late"), "{run:?}");
+    assert_eq!(
+        cli.run(&["cancel", &id, "--json"]).json()["cancellation"],
+        "already_completed"
+    );
+    let run = cli.run(&["status", "00000000-0000-0000-0000-000000000000", "--json"]);
+    assert_eq!(
+        (run.code, &run.json()["error"]["kind"]),
+        (1, &Value::from("gone"))
+    );
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+}
+
+#[test]
+fn completions_and_help_are_data() {
+    let cli = uso();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = cli.run(&["completions", shell]);
+        assert!(run.code == 0 && run.stdout.contains("restyle"), "{run:?}");
+    }
+    assert_eq!(
+        cli.run(&["completions", "bash", "--json"]).json()["shell"],
+        "bash"
+    );
+    let help = cli.run(&["--help"]);
+    for command in [
+        "generate",
+        "restyle",
+        "estimate",
+        "status",
+        "watch",
+        "result",
+        "cancel",
+        "emulator",
+        "completions",
+    ] {
+        assert!(help.stdout.contains(command), "{command}");
+        assert_eq!(cli.run(&[command, "--help"]).code, 0, "{command}");
+    }
+    assert!(cli.run(&["--version"]).stdout.starts_with("uso "));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_detaches_and_a_second_one_cancels() {
+    use std::io::{BufRead as _, BufReader};
+
+    let rig = Rig::of(Rig::plain_builder().inference_time(Duration::from_secs(3600))).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    for presses in [1, 2] {
+        let mut command = cli.command(&["restyle", &content, &style]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut talk = BufReader::new(child.stderr.take().unwrap()).lines();
+        let press = || {
+            let signalled = std::process::Command::new("kill")
+                .args(["-INT", &child.id().to_string()])
+                .status();
+            assert!(signalled.unwrap().success());
+        };
+        assert!(talk.by_ref().any(|line| line.unwrap().contains("running")));
+        press();
+        assert!(
+            talk.by_ref()
+                .any(|line| line.unwrap().contains("press Ctrl-C again"))
+        );
+        if presses == 2 {
+            press();
+            assert!(
+                talk.by_ref()
+                    .any(|line| line.unwrap().contains("cancellation is requested"))
+            );
+        }
+        drop(talk);
+        let run = Run::of(&child.wait_with_output().unwrap());
+        assert_eq!(run.code, 1, "{run:?}");
+        let operations = rig.operations();
+        let cancels = operations
+            .iter()
+            .filter(|operation| *operation == "cancel")
+            .count();
+        assert_eq!(cancels, presses - 1, "{operations:?}");
+    }
+    assert_eq!(
+        rig.emulator.ledger().purchases().len(),
+        2,
+        "one for each run"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_emulator_command_serves_until_it_is_told_to_stop() {
+    use std::io::{BufRead as _, BufReader};
+
+    let server = uso();
+    let mut command = server.command(&[
+        "emulator",
+        "--listen",
+        "127.0.0.1:0",
+        "--speed",
+        "100",
+        "--json",
+    ]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first_line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first_line)
+        .unwrap();
+    let origin: Value = serde_json::from_str(&first_line).unwrap();
+    let cli = uso().at(origin["origin"].as_str().unwrap());
+    let run = cli.run(&[
+        "restyle",
+        &path(content()),
+        &path(style()),
+        "--size",
+        "32x32",
+        "-o",
+        "a.png",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let stopped = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(stopped.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,121 @@
+//! TLS and HTTP/2: trust, and few connections.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use uso::{Client, ErrorKind, Request};
+use uso_emulator::Emulator;
+use uso_tests::rig::{Cli, Rig, config_for, content, style};
+
+struct Certificate {
+    certificate: String,
+    key: String,
+}
+
+/// A certificate for this machine, signed by itself.
+fn certificate() -> Certificate {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    Certificate {
+        certificate: made.cert.pem(),
+        key: made.signing_key.serialize_pem(),
+    }
+}
+
+async fn emulator(certificate: &Certificate) -> Emulator {
+    let pem = |text: &str| text.as_bytes().to_vec();
+    Rig::plain_builder()
+        .concurrency(100)
+        .inference_time(Duration::from_millis(100))
+        .tls(pem(&certificate.certificate), pem(&certificate.key))
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_jobs_share_a_few_connections_and_make_three_requests_each() {
+    let certificate = certificate();
+    let emulator = emulator(&certificate).await;
+    let config = config_for(&emulator.origin())
+        .unwrap()
+        .root_certificates(certificate.certificate);
+    let client = Client::new(config).unwrap();
+    let jobs = 250;
+    let tasks: Vec<_> = (0..jobs)
+        .map(|seed| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let request = Request::subject("https://example.org/a.png", "x").seed(seed);
+                client.submit(request).await?.wait().await
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let requests = emulator.requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.http_version == "HTTP/2.0")
+    );
+    let mut counts = BTreeMap::new();
+    for request in &requests {
+        *counts.entry(request.operation.as_str()).or_insert(0u64) += 1;
+    }
+    let expected = [("result", jobs), ("stream", jobs), ("submit", jobs)];
+    assert_eq!(counts, BTreeMap::from(expected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent() {
+    let emulator = emulator(&certificate()).await;
+    let quick = uso::RetryPolicy::default().attempts(1);
+    let client = Client::new(config_for(&emulator.origin()).unwrap().retry(quick)).unwrap();
+    let error = client
+        .submit(Request::subject("https://example.org/a.png", "x"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unreachable, uso::Delivery::NotSent)
+    );
+    assert!(emulator.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ssl_cert_file_and_the_host_variables_reach_the_emulator() {
+    let certificate = certificate();
+    let emulator = emulator(&certificate).await;
+    let host = format!("localhost:{}", emulator.addr().port());
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test"))
+        .variable("FAL_KEY_ID", "an-id")
+        .variable("FAL_KEY_SECRET", "a-secret")
+        .variable("FAL_RUN_HOST", &format!("{host}/run"))
+        .variable("FAL_QUEUE_RUN_HOST", &format!("{host}/queue"));
+    let arguments = [
+        "restyle",
+        content().to_str().unwrap(),
+        style().to_str().unwrap(),
+        "-o",
+        "a.png",
+    ]
+    .map(str::to_owned);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let trusted = cli.folder().join("trusted.pem");
+    std::fs::write(&trusted, &certificate.certificate).unwrap();
+    let cli = cli.variable("SSL_CERT_FILE", trusted.to_str().unwrap());
+    let run = cli.run(&arguments);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(emulator.ledger().purchases().len(), 1);
+
+    let empty = cli.folder().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let cli = cli.variable("SSL_CERT_FILE", empty.to_str().unwrap());
+    let run = cli.run(&arguments);
+    assert!(
+        run.code == 1 && run.stderr.contains("SSL_CERT_FILE"),
+        "{run:?}"
+    );
+}

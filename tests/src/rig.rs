@@ -1,0 +1,236 @@
+//! An emulator, a client of it, and the command line in a clean environment.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use uso::{ApiKey, BaseUrls, Client, Config};
+use uso_emulator::{Emulator, EmulatorBuilder, PictureMode};
+
+/// An emulator and a client of it.
+pub struct Rig {
+    /// The service.
+    pub emulator: Emulator,
+    /// The facade, pointed at it.
+    pub client: Client,
+}
+
+impl Rig {
+    /// An emulator that makes real pictures.
+    pub async fn with_pictures() -> Self {
+        Self::of(Emulator::builder()).await
+    }
+
+    /// An emulator that makes tiny plain pictures, for tests of everything else.
+    pub async fn plain() -> Self {
+        Self::of(Self::plain_builder()).await
+    }
+
+    /// The settings of [`Rig::plain`], to differ from.
+    pub fn plain_builder() -> EmulatorBuilder {
+        Emulator::builder().picture(PictureMode::Plain)
+    }
+
+    /// This emulator and a client with the default settings.
+    pub async fn of(builder: EmulatorBuilder) -> Self {
+        Self::configured(builder, |config| config).await
+    }
+
+    /// This emulator and a client with other settings.
+    ///
+    /// # Panics
+    ///
+    /// When the emulator does not start; a test has nothing else to do then.
+    #[expect(clippy::expect_used, reason = "a test without its emulator ends here")]
+    pub async fn configured(
+        builder: EmulatorBuilder,
+        configure: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let emulator = builder.start().await.expect("the emulator starts");
+        let config = config_for(&emulator.origin()).expect("the emulator's origin is a base URL");
+        let client = Client::new(configure(config)).expect("the settings are usable");
+        Self { emulator, client }
+    }
+
+    /// The requests that the emulator saw, as words such as `submit`.
+    pub fn operations(&self) -> Vec<String> {
+        self.emulator
+            .requests()
+            .iter()
+            .map(|request| request.operation.as_str().to_owned())
+            .collect()
+    }
+}
+
+/// Settings for an emulator at this origin.
+///
+/// # Errors
+///
+/// When the origin is none.
+pub fn config_for(origin: &str) -> uso::Result<Config> {
+    Ok(Config::new(
+        ApiKey::new("test-id:test-secret")?,
+        BaseUrls::single_origin(origin)?,
+    ))
+}
+
+/// A file of the tests' folder.
+pub fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The project's content picture.
+pub fn content() -> PathBuf {
+    file("pictures/content.jpg")
+}
+
+/// The project's style picture.
+pub fn style() -> PathBuf {
+    file("pictures/style.jpg")
+}
+
+/// Real pictures beside the project, where there are any: the folder that `USO_PICTURES` names, or
+/// `../shared/images`.
+pub fn real_pictures() -> Vec<PathBuf> {
+    let beside = || file("../../shared/images");
+    let folder = std::env::var_os("USO_PICTURES").map_or_else(beside, PathBuf::from);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_picture = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("jpg" | "png" | "webp"))
+    };
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(is_picture)
+        .collect();
+    found.sort();
+    found
+}
+
+/// Says that a test was skipped, where it is seen also when the test passes; fails it where skips
+/// are not allowed.
+///
+/// # Panics
+///
+/// When `USO_NO_SKIPS` is set.
+pub fn skipped(test: &str, missing: &str) {
+    assert!(
+        std::env::var_os("USO_NO_SKIPS").is_none(),
+        "{test} needs {missing}, and nothing may be skipped"
+    );
+    // Written past the harness, which keeps the output of tests that pass.
+    let _ = std::io::Write::write_fmt(
+        &mut std::io::stderr(),
+        format_args!("skipped: {test} needs {missing}\n"),
+    );
+}
+
+/// The command line, in an empty folder and without the variables of this machine.
+pub struct Cli {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run of the command line came to.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Data.
+    pub stdout: String,
+    /// Talk.
+    pub stderr: String,
+}
+
+impl Cli {
+    /// The command line as this binary.
+    ///
+    /// # Panics
+    ///
+    /// When no temporary folder can be made.
+    #[expect(clippy::expect_used, reason = "a test without its folder ends here")]
+    pub fn new(program: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            program: program.into(),
+            folder,
+            variables: Vec::new(),
+        }
+    }
+
+    /// Sets a variable for every run.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Uses the emulator at this origin.
+    #[must_use]
+    pub fn at(self, origin: &str) -> Self {
+        self.variable("USO_BASE_URL", origin)
+            .variable("FAL_KEY", "test-id:test-secret")
+    }
+
+    /// The folder that it runs in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The command with these arguments, not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        let kept = ["PATH", "HOME", "TMPDIR", "SystemRoot"];
+        let kept = kept
+            .iter()
+            .filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(kept)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[expect(clippy::expect_used, reason = "a test without its program ends here")]
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(
+            &self
+                .command(arguments)
+                .output()
+                .expect("the command starts"),
+        )
+    }
+}
+
+impl Run {
+    /// The outcome of a finished process.
+    pub fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// stdout as one JSON document.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    #[expect(clippy::panic, reason = "the document is what the test is about")]
+    pub fn json(&self) -> Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) => value,
+            Err(error) => panic!("stdout is not JSON ({error}): {self:?}"),
+        }
+    }
+}
