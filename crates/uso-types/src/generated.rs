@@ -162,51 +162,27 @@ impl UsoInput {
 }
 
 impl Check for UsoInput {
-    fn check(&self, checker: &mut Checker) {
+    fn check(&self, mut checker: Checker<'_>) {
         if let Some(value) = &self.image_size {
-            checker
-                .field(
-                    "image_size",
-                    |checker| {
-                        value.check(checker);
-                    },
-                );
+            value.check(checker.at("image_size"));
         }
         if let Some(value) = &self.num_inference_steps {
             checker
-                .field(
-                    "num_inference_steps",
-                    |checker| {
-                        checker
-                            .range(
-                                value,
-                                Self::NUM_INFERENCE_STEPS_MIN..=Self::NUM_INFERENCE_STEPS_MAX,
-                            );
-                    },
+                .at("num_inference_steps")
+                .range(
+                    value,
+                    Self::NUM_INFERENCE_STEPS_MIN..=Self::NUM_INFERENCE_STEPS_MAX,
                 );
         }
         if let Some(value) = &self.guidance_scale {
             checker
-                .field(
-                    "guidance_scale",
-                    |checker| {
-                        checker
-                            .range(
-                                value,
-                                Self::GUIDANCE_SCALE_MIN..=Self::GUIDANCE_SCALE_MAX,
-                            );
-                    },
-                );
+                .at("guidance_scale")
+                .range(value, Self::GUIDANCE_SCALE_MIN..=Self::GUIDANCE_SCALE_MAX);
         }
         if let Some(value) = &self.num_images {
             checker
-                .field(
-                    "num_images",
-                    |checker| {
-                        checker
-                            .range(value, Self::NUM_IMAGES_MIN..=Self::NUM_IMAGES_MAX);
-                    },
-                );
+                .at("num_images")
+                .range(value, Self::NUM_IMAGES_MIN..=Self::NUM_IMAGES_MAX);
         }
     }
 }
@@ -261,7 +237,7 @@ impl From<ImageSizePreset> for ImageSizeChoice {
 }
 
 impl Check for ImageSizeChoice {
-    fn check(&self, checker: &mut Checker) {
+    fn check(&self, checker: Checker<'_>) {
         match self {
             Self::Custom(value) => {
                 value.check(checker);
@@ -317,24 +293,12 @@ impl ImageSize {
 }
 
 impl Check for ImageSize {
-    fn check(&self, checker: &mut Checker) {
+    fn check(&self, mut checker: Checker<'_>) {
         if let Some(value) = &self.width {
-            checker
-                .field(
-                    "width",
-                    |checker| {
-                        checker.range(value, Self::WIDTH_MIN..=Self::WIDTH_MAX);
-                    },
-                );
+            checker.at("width").range(value, Self::WIDTH_MIN..=Self::WIDTH_MAX);
         }
         if let Some(value) = &self.height {
-            checker
-                .field(
-                    "height",
-                    |checker| {
-                        checker.range(value, Self::HEIGHT_MIN..=Self::HEIGHT_MAX);
-                    },
-                );
+            checker.at("height").range(value, Self::HEIGHT_MIN..=Self::HEIGHT_MAX);
         }
     }
 }

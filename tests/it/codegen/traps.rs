@@ -157,6 +157,10 @@ fn bounds_are_constants_and_are_checked() {
             "layers[0].depth is 4, but must be between 0 and 3",
         ),
         (
+            json!({ "matrix": [[1], [0.5, 2]] }),
+            "matrix[1][1] is 2, but must be at most 1",
+        ),
+        (
             json!({ "scores": { "sky": 2 } }),
             "scores.sky is 2, but must be at most 1",
         ),

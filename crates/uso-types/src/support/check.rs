@@ -120,14 +120,17 @@ fn one_of(allowed: &[impl Display]) -> String {
 /// A type that knows the bounds of its fields.
 pub(crate) trait Check {
     /// Reports every value outside its bounds.
-    fn check(&self, checker: &mut Checker);
+    fn check(&self, checker: Checker<'_>);
 }
 
 /// Runs the check over a whole value.
 pub(crate) fn run(value: &impl Check) -> Result<(), Violations> {
-    let mut checker = Checker::default();
-    value.check(&mut checker);
-    let mut found = checker.found.into_iter();
+    let mut found = Vec::new();
+    value.check(Checker {
+        path: Path::Root,
+        found: &mut found,
+    });
+    let mut found = found.into_iter();
     match found.next() {
         None => Ok(()),
         Some(first) => Err(Violations {
@@ -138,31 +141,45 @@ pub(crate) fn run(value: &impl Check) -> Result<(), Violations> {
 }
 
 /// Knows the place of the value under check and collects the violations.
-#[derive(Debug, Default)]
-pub(crate) struct Checker {
-    path: String,
-    found: Vec<Violation>,
+#[derive(Debug)]
+pub(crate) struct Checker<'a> {
+    path: Path<'a>,
+    found: &'a mut Vec<Violation>,
 }
 
-impl Checker {
-    /// Checks what stands under a name.
-    pub(crate) fn field(&mut self, name: &str, check: impl FnOnce(&mut Self)) {
-        let segment = if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!(".{name}")
-        };
-        self.within(&segment, check);
+/// A place, step by step: it becomes a text only when there is something to report.
+#[derive(Clone, Copy, Debug)]
+enum Path<'a> {
+    Root,
+    Field(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
+}
+
+impl Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Path::Root, name) => formatter.write_str(name),
+            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
+            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// The checker of what stands under a name.
+    pub(crate) fn at<'b>(&'b mut self, name: &'b str) -> Checker<'b> {
+        Checker {
+            path: Path::Field(&self.path, name),
+            found: self.found,
+        }
     }
 
-    /// Checks each item of a list.
-    pub(crate) fn items<'a, T: 'a>(
-        &mut self,
-        items: impl IntoIterator<Item = &'a T>,
-        mut check: impl FnMut(&mut Self, &'a T),
-    ) {
-        for (index, item) in items.into_iter().enumerate() {
-            self.within(&format!("[{index}]"), |checker| check(checker, item));
+    /// The checker of an item of a list.
+    pub(crate) fn item(&mut self, index: usize) -> Checker<'_> {
+        Checker {
+            path: Path::Item(&self.path, index),
+            found: self.found,
         }
     }
 
@@ -209,16 +226,9 @@ impl Checker {
         self.report(format!("`{value}`"), one_of(listed));
     }
 
-    fn within(&mut self, segment: &str, check: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        self.path.push_str(segment);
-        check(self);
-        self.path.truncate(length);
-    }
-
     fn report(&mut self, value: impl Display, limit: impl Into<String>) {
         self.found.push(Violation {
-            path: self.path.clone(),
+            path: self.path.to_string(),
             value: value.to_string(),
             limit: limit.into(),
         });

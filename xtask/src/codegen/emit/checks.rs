@@ -62,26 +62,14 @@ pub(super) fn of_struct(
         .fields()
         .filter_map(|(wire, field)| {
             let rust = rust_name(field);
-            let check = context.check(field, &quote!(value), &Bounds::of_field(field));
+            let check = context.field_check(wire, field);
             if definition.is_certain(wire, field) {
                 let check = check?;
-                return Some(quote! {
-                    checker.field(#wire, |checker| { let value = &self.#rust; #check });
-                });
+                return Some(quote! { { let value = &self.#rust; #check } });
             }
-            let given = check.map(|check| {
-                quote! {
-                    if let Some(value) = &self.#rust {
-                        checker.field(#wire, |checker| #check);
-                    }
-                }
-            });
+            let given = check.map(|check| quote! { if let Some(value) = &self.#rust { #check } });
             let missing = definition.must_be_given(wire, field).then(|| {
-                quote! {
-                    if self.#rust.is_none() {
-                        checker.field(#wire, Checker::missing);
-                    }
-                }
+                quote! { if self.#rust.is_none() { checker.at(#wire).missing(); } }
             });
             (given.is_some() || missing.is_some()).then(|| quote! { #given #missing })
         })
@@ -89,7 +77,7 @@ pub(super) fn of_struct(
     let checker = if checks.is_empty() {
         quote!(_)
     } else {
-        quote!(checker)
+        quote!(mut checker)
     };
     let validate = quote! {
         /// Checks every value against what the service accepts, before anything is sent.
@@ -99,7 +87,7 @@ pub(super) fn of_struct(
     };
     let check = quote! {
         impl Check for #type_name {
-            fn check(&self, #checker: &mut Checker) {
+            fn check(&self, #checker: Checker<'_>) {
                 #(#checks)*
             }
         }
@@ -113,16 +101,27 @@ pub(super) fn of_union(context: &Context<'_>, name: &str, shapes: &[Node]) -> Op
         return None;
     }
     let type_name = ident(name);
-    let arms = shapes.iter().map(|shape| {
-        let variant = rust_name(shape);
-        match context.check(shape, &quote!(value), &Bounds::of_value(shape)) {
-            Some(check) => quote! { Self::#variant(value) => { #check } },
-            None => quote! { Self::#variant(_) => {} },
-        }
-    });
+    let mut several = false;
+    let arms: Vec<_> = shapes
+        .iter()
+        .map(|shape| {
+            let variant = rust_name(shape);
+            let checks = context.check(shape, &Bounds::of_value(shape), &Place::Here);
+            several |= shape.reference.is_none() && !checks.is_empty();
+            match checks.as_slice() {
+                [] => quote! { Self::#variant(_) => {} },
+                checks => quote! { Self::#variant(value) => { #(#checks)* } },
+            }
+        })
+        .collect();
+    let checker = if several {
+        quote!(mut checker)
+    } else {
+        quote!(checker)
+    };
     Some(quote! {
         impl Check for #type_name {
-            fn check(&self, checker: &mut Checker) {
+            fn check(&self, #checker: Checker<'_>) {
                 match self {
                     #(#arms)*
                 }
@@ -143,7 +142,7 @@ pub(super) fn of_enum(
     let (type_name, fallback) = (ident(name), ident(enums::fallback(&definition.names)));
     Some(quote! {
         impl Check for #type_name {
-            fn check(&self, checker: &mut Checker) {
+            fn check(&self, mut checker: Checker<'_>) {
                 if let Self::#fallback(value) = self {
                     checker.unlisted(value, Self::ALL);
                 }
@@ -152,81 +151,126 @@ pub(super) fn of_enum(
     })
 }
 
+/// Where the checker stands when a value is checked.
+#[derive(Clone)]
+enum Place {
+    /// At the value already.
+    Here,
+    /// One or more steps away, inside so many loops.
+    Away(TokenStream, usize),
+}
+
+impl Place {
+    fn checker(&self) -> TokenStream {
+        match self {
+            Self::Here => quote!(checker),
+            Self::Away(steps, _) => quote!(checker #steps),
+        }
+    }
+
+    /// The place inside one more loop, and the name of what the loop counts by.
+    fn inside(&self, method: &str, counter: &str) -> (Self, syn::Ident) {
+        let (steps, depth) = match self {
+            Self::Here => (TokenStream::new(), 0),
+            Self::Away(steps, depth) => (steps.clone(), *depth),
+        };
+        let counter = match depth {
+            0 => ident(counter),
+            depth => ident(&format!("{counter}_{}", depth + 1)),
+        };
+        let method = ident(method);
+        (
+            Self::Away(quote!(#steps.#method(#counter)), depth + 1),
+            counter,
+        )
+    }
+}
+
 impl Context<'_> {
-    /// The statements that check one value, or nothing if it has no bounds.
-    fn check(&self, node: &Node, value: &TokenStream, bounds: &Bounds) -> Option<TokenStream> {
-        if !has_bounds(node, &self.checked) {
-            return None;
+    /// The statements that check the value of a field.
+    fn field_check(&self, wire: &str, field: &Node) -> Option<TokenStream> {
+        let bounds = Bounds::of_field(field);
+        let away = Place::Away(quote!(.at(#wire)), 0);
+        match self.check(field, &bounds, &away).as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            _ => {
+                let checks = self.check(field, &bounds, &Place::Here);
+                Some(quote! { let mut checker = checker.at(#wire); #(#checks)* })
+            }
         }
-        if node.reference.is_some() {
-            return Some(quote! { { #value.check(checker); } });
-        }
-        let limits = &node.limits;
-        let range = bounds.range();
+    }
+
+    /// The statements that check one value.
+    fn check(&self, node: &Node, bounds: &Bounds, place: &Place) -> Vec<TokenStream> {
         let mut checks: Vec<TokenStream> = Vec::new();
+        if !has_bounds(node, &self.checked) {
+            return checks;
+        }
+        let checker = place.checker();
+        if node.reference.is_some() {
+            checks.push(quote! { value.check(#checker); });
+            return checks;
+        }
+        let range = bounds.range();
         match node.kind.as_deref() {
             Some("integer") => {
-                checks.extend(range.map(|range| quote! { checker.range(#value, #range); }));
+                checks.extend(range.map(|range| quote! { #checker.range(value, #range); }));
             }
             Some("number") => {
+                // A closed range holds finite numbers only.
                 if !bounds.is_closed() {
-                    checks.push(quote! { checker.finite(#value); });
+                    checks.push(quote! { #checker.finite(value); });
                 }
-                checks.extend(range.map(|range| quote! { checker.range(#value, #range); }));
+                checks.extend(range.map(|range| quote! { #checker.range(value, #range); }));
             }
             Some("string") => checks.extend(range.map(|range| {
-                quote! { checker.count(#value.chars().count(), "characters", #range); }
+                quote! { #checker.count(value.chars().count(), "characters", #range); }
             })),
             Some("array") => {
                 checks.extend(range.map(|range| {
-                    quote! { checker.count(#value.len(), "items", #range); }
+                    quote! { #checker.count(value.len(), "items", #range); }
                 }));
-                let item = node.items.as_deref();
-                checks.extend(item.and_then(|item| self.each(item, &quote!(#value))));
+                let (place, index) = place.inside("item", "index");
+                let each = self.each(node.items.as_deref(), &place);
+                checks.extend(each.map(|each| {
+                    quote! { for (#index, value) in value.iter().enumerate() { #each } }
+                }));
             }
             Some("object") => {
-                let entry = node.entries.as_deref();
-                checks.extend(entry.and_then(|entry| {
-                    let check = self.item_check(entry)?;
-                    Some(quote! {
-                        for (name, value) in #value {
-                            checker.field(name, |checker| { #check });
-                        }
-                    })
-                }));
+                let (place, name) = place.inside("at", "name");
+                let each = self.each(node.entries.as_deref(), &place);
+                checks.extend(each.map(|each| quote! { for (#name, value) in value { #each } }));
             }
             _ => {}
         }
-        if let Some(step) = limits
+        let step = node
+            .limits
             .multiple_of
             .as_ref()
-            .and_then(serde_json::Number::as_f64)
-        {
+            .and_then(serde_json::Number::as_f64);
+        if let Some(step) = step {
             let step = constants::float(step);
-            let number = if node.kind.as_deref() == Some("integer") {
-                quote!(*#value as f64)
+            let integer = node.kind.as_deref() == Some("integer");
+            let number = if integer {
+                quote!(*value as f64)
             } else {
-                quote!(*#value)
+                quote!(*value)
             };
-            checks.push(quote! { checker.multiple_of(#number, #step); });
+            checks.push(quote! { #checker.multiple_of(#number, #step); });
         }
-        match checks.as_slice() {
-            [] => None,
-            checks => Some(quote! { { #(#checks)* } }),
-        }
+        checks
     }
 
-    fn each(&self, item: &Node, list: &TokenStream) -> Option<TokenStream> {
-        let check = self.item_check(item)?;
-        Some(quote! { checker.items(#list, |checker, value| { #check }); })
-    }
-
-    fn item_check(&self, item: &Node) -> Option<TokenStream> {
-        let check = self.check(item, &quote!(value), &Bounds::of_value(item))?;
-        Some(if item.nullable {
-            quote! { if let Some(value) = value { #check } }
-        } else {
-            check
-        })
+    /// The statements that check each item or entry.
+    fn each(&self, item: Option<&Node>, place: &Place) -> Option<TokenStream> {
+        let item = item?;
+        let checks = self.check(item, &Bounds::of_value(item), place);
+        let checks: TokenStream = checks.into_iter().collect();
+        match (checks.is_empty(), item.nullable) {
+            (true, _) => None,
+            (false, true) => Some(quote! { if let Some(value) = value { #checks } }),
+            (false, false) => Some(checks),
+        }
     }
 }
