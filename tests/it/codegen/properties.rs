@@ -83,7 +83,11 @@ fn validator(entry: &Entry) -> Option<(&Model, &str, Validator)> {
     let text = entry.document.to_string();
     // `nullable` and a truth value for `exclusiveMinimum` are OpenAPI's own words, and a tuple of
     // unequal parts is a list of anything to us.
-    let beyond = ["\"nullable\"", "\"exclusiveMinimum\":true", "\"prefixItems\""];
+    let beyond = [
+        "\"nullable\"",
+        "\"exclusiveMinimum\":true",
+        "\"prefixItems\"",
+    ];
     if beyond.iter().any(|word| text.contains(word)) {
         return None;
     }
