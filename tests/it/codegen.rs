@@ -1,6 +1,15 @@
 //! The generator: one small schema for each trap, what comes out of it, and how that behaves.
 
-pub mod compiled;
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+pub(crate) mod compiled;
 mod drift;
 mod pinned;
 mod properties;
@@ -10,7 +19,7 @@ use std::path::Path;
 
 /// Compares with a snapshot whose name says what it guards.
 #[track_caller]
-pub fn snapshot(name: &str, guards: &str, content: &str) {
+pub(crate) fn snapshot(name: &str, guards: &str, content: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots"));
     settings.set_prepend_module_to_snapshot(false);

@@ -4,17 +4,32 @@
 //! `../shared/schema/corpus` beside the repository. Where they are missing, the fixtures of
 //! `codegen` stand for the traps that they hold, one each.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod samples;
+mod table;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use xtask::codegen::Model;
-use xtask::codegen::model::{Definition, Kind, Node};
+use xtask::codegen::model::{Definition, Kind};
 
 use crate::codegen::compiled::{
     Answer, CORPUS, Case, Entry, FIXTURES, PINNED, ask_all, corpus_path, skip,
 };
 use crate::codegen::snapshot;
+
+use samples::{outside, sample, sample_object};
+use table::{any, traps};
 
 /// The documents that no types can be made from, and why.
 const BROKEN: &[(&str, &str)] = &[
@@ -257,194 +272,6 @@ fn the_documents_and_what_becomes_of_their_traps() {
     );
 }
 
-/// Whether a schema, at any depth, has a shape.
-type Holds = Box<dyn Fn(&Map<String, Value>) -> bool>;
-
-fn traps() -> Vec<(&'static str, (&'static str, Holds))> {
-    fn has(key: &'static str, test: impl Fn(&Value) -> bool + 'static) -> Holds {
-        Box::new(move |node| node.get(key).is_some_and(&test))
-    }
-    fn listed(test: impl Fn(&str) -> bool + 'static) -> Holds {
-        has("enum", move |values| {
-            values
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .any(&test)
-        })
-    }
-    let null = |value: &Value| value.get("type").and_then(Value::as_str) == Some("null");
-    let union = |test: fn(usize) -> bool| {
-        has("anyOf", move |all| {
-            all.as_array()
-                .is_some_and(|all| test(all.iter().filter(|one| !null(one)).count()))
-        })
-    };
-    vec![
-        (
-            "union with null",
-            (
-                "optional",
-                has("anyOf", move |all| {
-                    all.as_array().is_some_and(|all| all.iter().any(null))
-                }),
-            ),
-        ),
-        (
-            "`nullable: true`",
-            ("optional", has("nullable", |value| value == &json!(true))),
-        ),
-        (
-            "reference with siblings",
-            (
-                "the reference, with the field's own docs and default",
-                Box::new(|node| node.contains_key("$ref") && node.len() > 1),
-            ),
-        ),
-        (
-            "`allOf`",
-            ("merged; of one, that one", has("allOf", Value::is_array)),
-        ),
-        (
-            "union of several shapes",
-            (
-                "an enum whose error names field and shapes",
-                union(|count| count > 1),
-            ),
-        ),
-        (
-            "`oneOf` with discriminator",
-            ("the tag decides", has("discriminator", Value::is_object)),
-        ),
-        (
-            "value that starts with a digit",
-            (
-                "named after its enum: `Ratio16_9`",
-                listed(|value| value.starts_with(|first: char| first.is_ascii_digit())),
-            ),
-        ),
-        (
-            "value that is not ASCII",
-            (
-                "letters stay, symbols go",
-                listed(|value| !value.is_ascii()),
-            ),
-        ),
-        ("empty value", ("`Empty`", listed(str::is_empty))),
-        (
-            "enumeration of integers",
-            (
-                "an enum with `as_i64`",
-                has("enum", |all| {
-                    all.as_array()
-                        .is_some_and(|all| all.iter().all(Value::is_i64))
-                }),
-            ),
-        ),
-        (
-            "`const`",
-            (
-                "an enum of one, set by itself",
-                Box::new(|node| node.contains_key("const")),
-            ),
-        ),
-        (
-            "numeric `exclusiveMinimum` or `exclusiveMaximum`",
-            (
-                "checked; for integers the next one",
-                Box::new(|node| {
-                    let numeric = |key| node.get(key).is_some_and(Value::is_number);
-                    numeric("exclusiveMinimum") || numeric("exclusiveMaximum")
-                }),
-            ),
-        ),
-        (
-            "bounds of numbers, texts and lists",
-            (
-                "constants, and checked",
-                Box::new(|node| {
-                    [
-                        "minimum",
-                        "maximum",
-                        "minLength",
-                        "maxLength",
-                        "minItems",
-                        "maxItems",
-                    ]
-                    .iter()
-                    .any(|key| node.contains_key(*key))
-                }),
-            ),
-        ),
-        (
-            "`multipleOf`",
-            ("checked", has("multipleOf", Value::is_number)),
-        ),
-        (
-            "`additionalProperties` as schema",
-            ("a map", has("additionalProperties", Value::is_object)),
-        ),
-        (
-            "`additionalProperties: true`",
-            (
-                "kept in a map",
-                has("additionalProperties", |value| value == &json!(true)),
-            ),
-        ),
-        (
-            "bare object",
-            (
-                "a map of anything",
-                Box::new(|node| {
-                    node.get("type") == Some(&json!("object"))
-                        && !node.contains_key("properties")
-                        && !node.contains_key("additionalProperties")
-                }),
-            ),
-        ),
-        (
-            "`prefixItems`",
-            (
-                "a list; of anything where its parts differ",
-                has("prefixItems", Value::is_array),
-            ),
-        ),
-        (
-            "`items` with numbered keys",
-            ("refused", has("items", |items| items.get("0").is_some())),
-        ),
-        (
-            "object or list as default",
-            (
-                "in the docs; a list of plain values also as a constant",
-                has("default", |value| match value {
-                    Value::Object(entries) => !entries.is_empty(),
-                    Value::Array(items) => !items.is_empty(),
-                    _ => false,
-                }),
-            ),
-        ),
-    ]
-}
-
-/// Looks through a schema, its examples and defaults aside.
-fn any(schema: &Value, holds: &Holds) -> bool {
-    match schema {
-        Value::Object(node) => {
-            holds(node)
-                || node.iter().any(|(key, value)| {
-                    !matches!(
-                        key.as_str(),
-                        "default" | "examples" | "enum" | "QueueStatus" | "paths"
-                    ) && any(value, holds)
-                })
-        }
-        Value::Array(items) => items.iter().any(|item| any(item, holds)),
-        _ => false,
-    }
-}
-
 fn case(document: &str, type_name: &str, value: Value) -> Case {
     Case {
         document: document.to_owned(),
@@ -455,93 +282,6 @@ fn case(document: &str, type_name: &str, value: Value) -> Case {
 
 fn place(case: &Case) -> String {
     format!("{} of {}", case.type_name, case.document)
-}
-
-/// The smallest object that the schema allows.
-fn sample_object(model: &Model, definition: &Definition) -> Map<String, Value> {
-    definition
-        .fields()
-        .filter(|(wire, _)| definition.required.iter().any(|required| required == wire))
-        .map(|(wire, field)| (wire.to_owned(), sample(model, field)))
-        .collect()
-}
-
-fn sample(model: &Model, node: &Node) -> Value {
-    if let Some((_, target)) = model.target(node) {
-        return match target.kind() {
-            Kind::Object => Value::Object(sample_object(model, target)),
-            Kind::Enum(values) => values.first().cloned().unwrap_or_default(),
-            Kind::Union(shapes) => shapes
-                .first()
-                .map(|shape| sample(model, shape))
-                .unwrap_or_default(),
-            Kind::Alias => sample(model, &target.node),
-        };
-    }
-    let limits = &node.limits;
-    match node.kind.as_deref() {
-        Some("boolean") => json!(true),
-        Some("integer") => {
-            let step = limits.multiple_of.as_ref().map(|step| json!(step));
-            limits
-                .minimum
-                .as_ref()
-                .map(|least| json!(least))
-                .or(step)
-                .unwrap_or(json!(1))
-        }
-        Some("number") => limits
-            .minimum
-            .as_ref()
-            .map_or(json!(0.5), |least| json!(least)),
-        Some("string") => json!("x".repeat(limits.min_length.unwrap_or(1) as usize)),
-        Some("array") => {
-            let item = node
-                .items
-                .as_deref()
-                .map(|item| sample(model, item))
-                .unwrap_or_default();
-            Value::Array(vec![item; limits.min_items.unwrap_or(0) as usize])
-        }
-        Some("object") => json!({}),
-        _ => json!("anything"),
-    }
-}
-
-/// Values just outside the bounds of a field.
-fn outside(field: &Node) -> Vec<Value> {
-    let limits = &field.limits;
-    let mut values = Vec::new();
-    let number = |bound: &Option<serde_json::Number>| bound.as_ref().and_then(|b| b.as_f64());
-    match field.kind.as_deref() {
-        Some("integer") => {
-            let least = limits.minimum.as_ref().and_then(|bound| bound.as_i64());
-            let most = limits.maximum.as_ref().and_then(|bound| bound.as_i64());
-            values.extend(
-                least
-                    .and_then(|least| least.checked_sub(1))
-                    .map(|value| json!(value)),
-            );
-            values.extend(
-                most.and_then(|most| most.checked_add(1))
-                    .map(|value| json!(value)),
-            );
-        }
-        Some("number") => {
-            values.extend(number(&limits.minimum).map(|least| json!(least - 0.5)));
-            values.extend(number(&limits.maximum).map(|most| json!(most + 0.5)));
-            values.extend(number(&limits.exclusive_minimum).map(|bound| json!(bound)));
-            values.extend(number(&limits.exclusive_maximum).map(|bound| json!(bound)));
-        }
-        Some("string") => {
-            let shorter = limits.min_length.and_then(|least| least.checked_sub(1));
-            values.extend(shorter.map(|length| json!("x".repeat(length as usize))));
-            let longer = limits.max_length.map(|most| most + 1);
-            values.extend(longer.map(|length| json!("ü".repeat(length as usize))));
-        }
-        _ => {}
-    }
-    values
 }
 
 /// Equal JSON: whichever way its numbers are written, and null as good as absent.

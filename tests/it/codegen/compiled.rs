@@ -16,28 +16,29 @@ use xtask::codegen::model::Kind;
 use xtask::codegen::{Document, Fault, Model, Options, Support, generate, read};
 
 /// A schema document and what the generator made of it.
-pub struct Entry {
-    pub name: String,
+pub(crate) struct Entry {
+    pub(crate) name: String,
     /// The document itself.
-    pub document: Value,
-    pub outcome: Result<Made, Fault>,
+    pub(crate) document: Value,
+    pub(crate) outcome: Result<Made, Fault>,
 }
 
-pub struct Made {
-    pub model: Model,
-    pub code: String,
-    pub outline: String,
+pub(crate) struct Made {
+    pub(crate) model: Model,
+    pub(crate) code: String,
+    pub(crate) outline: String,
 }
 
 /// The fixtures of the project, by name.
-pub static FIXTURES: LazyLock<BTreeMap<String, Entry>> =
+pub(crate) static FIXTURES: LazyLock<BTreeMap<String, Entry>> =
     LazyLock::new(|| entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/codegen")));
 
 /// The documents of other endpoints, if they are there.
-pub static CORPUS: LazyLock<BTreeMap<String, Entry>> = LazyLock::new(|| entries(&corpus_path()));
+pub(crate) static CORPUS: LazyLock<BTreeMap<String, Entry>> =
+    LazyLock::new(|| entries(&corpus_path()));
 
 /// Where the documents of other endpoints are looked for.
-pub fn corpus_path() -> PathBuf {
+pub(crate) fn corpus_path() -> PathBuf {
     env::var_os("USO_CORPUS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/schema/corpus"),
         PathBuf::from,
@@ -45,7 +46,7 @@ pub fn corpus_path() -> PathBuf {
 }
 
 /// The pinned schema as it is, as a file that stands alone, and edited by hand.
-pub static PINNED: LazyLock<BTreeMap<String, Entry>> = LazyLock::new(|| {
+pub(crate) static PINNED: LazyLock<BTreeMap<String, Entry>> = LazyLock::new(|| {
     let bytes = fs::read(xtask::commands::root().join(xtask::commands::SCHEMA)).unwrap();
     let mut edited: Value = serde_json::from_slice(&bytes).unwrap();
     let input = edited
@@ -87,7 +88,7 @@ fn entries(folder: &Path) -> BTreeMap<String, Entry> {
     entries
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         support: Support::Sibling,
         schema_feature: false,
@@ -96,7 +97,7 @@ pub fn options() -> Options {
 }
 
 /// Runs the generator on a document.
-pub fn entry(name: &str, bytes: &[u8], options: &Options) -> Entry {
+pub(crate) fn entry(name: &str, bytes: &[u8], options: &Options) -> Entry {
     let outcome = Document::parse(&format!("{name}.json"), bytes).and_then(|document| {
         let generated = generate(&document, options)?;
         let model = read(&document)?;
@@ -115,15 +116,15 @@ pub fn entry(name: &str, bytes: &[u8], options: &Options) -> Entry {
 }
 
 /// A value put to a type.
-pub struct Case {
-    pub document: String,
-    pub type_name: String,
-    pub value: Value,
+pub(crate) struct Case {
+    pub(crate) document: String,
+    pub(crate) type_name: String,
+    pub(crate) value: Value,
 }
 
 /// What became of it.
 #[derive(Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It was refused, with this message.
     Refused(String),
     /// It was read; this is what it is when written again, and what its check found.
@@ -135,7 +136,7 @@ pub enum Answer {
 
 impl Answer {
     #[track_caller]
-    pub fn again(self) -> Value {
+    pub(crate) fn again(self) -> Value {
         match self {
             Self::Read { again, .. } => again,
             Self::Refused(message) => panic!("refused: {message}"),
@@ -143,7 +144,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn refusal(self) -> String {
+    pub(crate) fn refusal(self) -> String {
         match self {
             Self::Read { again, .. } => panic!("read as {again}"),
             Self::Refused(message) => message,
@@ -151,7 +152,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn violations(self) -> Vec<String> {
+    pub(crate) fn violations(self) -> Vec<String> {
         match self {
             Self::Read { violations, .. } => violations,
             Self::Refused(message) => panic!("refused: {message}"),
@@ -160,7 +161,7 @@ impl Answer {
 }
 
 /// Puts one value to a type of a fixture.
-pub fn ask(document: &str, type_name: &str, value: Value) -> Answer {
+pub(crate) fn ask(document: &str, type_name: &str, value: Value) -> Answer {
     let case = Case {
         document: document.to_owned(),
         type_name: type_name.to_owned(),
@@ -170,7 +171,7 @@ pub fn ask(document: &str, type_name: &str, value: Value) -> Answer {
 }
 
 /// Puts values to types.
-pub fn ask_all(cases: &[Case]) -> Vec<Answer> {
+pub(crate) fn ask_all(cases: &[Case]) -> Vec<Answer> {
     let mut input = String::new();
     for Case {
         document,
@@ -355,9 +356,9 @@ fn answer(name: &str, value: String) -> Value {
 "#;
 
 /// Says that a test has nothing to work on; fails where that is not allowed.
-pub fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     assert!(
-        std::env::var_os("USO_NO_SKIPS").is_none(),
+        env::var_os("USO_NO_SKIPS").is_none(),
         "nothing may be skipped: {reason}"
     );
     println!("skipped: {reason}");

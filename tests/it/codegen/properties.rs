@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use schemars::schema_for;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use xtask::codegen::model::{Definition, Kind, Limits, Node};
 use xtask::codegen::{Document, Model, read};
 
@@ -152,8 +152,7 @@ fn values(model: &Model, node: &Node, depth: u32) -> BoxedStrategy<Value> {
         Some("boolean") => any::<bool>().prop_map(|truth| json!(truth)).boxed(),
         Some("integer") => integers(node, limits),
         Some("number") => {
-            let bound =
-                |bound: &Option<serde_json::Number>| bound.as_ref().and_then(|b| b.as_f64());
+            let bound = |bound: &Option<Number>| bound.as_ref().and_then(Number::as_f64);
             let least = bound(&limits.minimum)
                 .or(bound(&limits.exclusive_minimum))
                 .unwrap_or(-10.0);
@@ -197,7 +196,7 @@ fn values(model: &Model, node: &Node, depth: u32) -> BoxedStrategy<Value> {
 
 /// Whole numbers inside the type's range: a negative seed has no place in ours.
 fn integers(node: &Node, limits: &Limits) -> BoxedStrategy<Value> {
-    let bound = |bound: &Option<serde_json::Number>| bound.as_ref().and_then(|b| b.as_i64());
+    let bound = |bound: &Option<Number>| bound.as_ref().and_then(Number::as_i64);
     let floor = if node.format.as_deref() == Some("int64") {
         -1000
     } else {
@@ -208,7 +207,7 @@ fn integers(node: &Node, limits: &Limits) -> BoxedStrategy<Value> {
     let step = limits
         .multiple_of
         .as_ref()
-        .and_then(|step| step.as_i64())
+        .and_then(Number::as_i64)
         .unwrap_or(1);
     let mut choices = vec![
         (

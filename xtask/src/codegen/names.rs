@@ -161,3 +161,42 @@ fn is_continue(character: char) -> bool {
     // Two letters before it, so that no keyword comes about.
     syn::parse_str::<syn::Ident>(&format!("xx{character}")).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_are_named_as_a_person_would() {
+        let ratios = variant_names("AspectRatio", ["16:9", "auto", "9:16"]);
+        assert_eq!(ratios, ["Ratio16_9", "Auto", "Ratio9_16"]);
+        let sizes = variant_names(
+            "ImageSizePreset",
+            ["square_hd", "portrait_4_3", "1024x1024"],
+        );
+        assert_eq!(sizes, ["SquareHd", "Portrait4_3", "Size1024x1024"]);
+    }
+
+    #[test]
+    fn variants_that_would_collide_are_numbered() {
+        let names = variant_names("Voice", ["hope", "Hope ", "v1", "V1"]);
+        assert_eq!(names, ["Hope", "Hope2", "V1", "V1_2"]);
+    }
+
+    #[test]
+    fn a_namespace_is_what_stands_before_a_capital() {
+        assert_eq!(
+            without_namespace("registry__image__models__Image"),
+            Some("Image")
+        );
+        assert_eq!(without_namespace("GenerateStructured_promptInput"), None);
+    }
+
+    #[test]
+    fn one_of_many_is_named_in_the_singular() {
+        assert_eq!(singular("images"), "image");
+        assert_eq!(singular("categories"), "category");
+        assert_eq!(singular("palette"), "palette_item");
+        assert_eq!(singular("glass"), "glass_item");
+    }
+}

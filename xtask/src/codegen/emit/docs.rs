@@ -407,3 +407,34 @@ fn article(name: &str) -> String {
     };
     format!("{article} {words}.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        assert_eq!(prose("a <b> in [brackets]"), "A \\<b\\> in \\[brackets\\].");
+        assert_eq!(
+            prose("see https://example.com/a."),
+            "See <https://example.com/a>."
+        );
+        assert_eq!(
+            prose("see [this](https://example.com)"),
+            "See [this](https://example.com)."
+        );
+        assert_eq!(prose("takes `x_y` or *"), "Takes `x_y` or \\*");
+    }
+
+    #[test]
+    fn lists_stay_lists_and_indentation_is_no_code() {
+        assert_eq!(
+            prose("One of:\n    - a\n      more\n    - b"),
+            "One of:\n\n- A more.\n- B."
+        );
+        assert_eq!(
+            prose("\n        first\n\n        second\n"),
+            "First.\n\nSecond."
+        );
+    }
+}

@@ -49,8 +49,17 @@ pub(super) fn settle(node: &mut Node, name: &str) {
             {
                 node.insert(exclusive.into(), value);
             }
-            if node.contains_key(key) || !node.get(exclusive).is_some_and(Value::is_number) {
+            if !node.get(exclusive).is_some_and(Value::is_number) {
                 node.remove(exclusive);
+            }
+            let value = |key: &str| node.get(key).and_then(Value::as_f64);
+            if let (Some(closed), Some(open)) = (value(key), value(exclusive)) {
+                let open_is_tighter = if key == "minimum" {
+                    open >= closed
+                } else {
+                    open <= closed
+                };
+                node.remove(if open_is_tighter { key } else { exclusive });
             }
         }
     }
@@ -129,4 +138,72 @@ fn whole(number: &Number, step: i128) -> Option<i128> {
     };
     // Beyond 64 bits there is nothing to check: no integer of ours gets there.
     (rounded.abs() < 1.8e19).then_some(rounded as i128)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn settles(name: &str, node: Value, wanted: Value) {
+        let mut node = node.as_object().cloned().unwrap();
+        settle(&mut node, name);
+        assert_eq!(Value::Object(node), wanted);
+    }
+
+    #[test]
+    fn the_bounds_choose_the_integer() {
+        settles(
+            "steps",
+            json!({ "type": "integer", "exclusiveMinimum": 0, "maximum": 50 }),
+            json!({ "type": "integer", "minimum": 1, "maximum": 50, "format": "uint32" }),
+        );
+        settles(
+            "steps",
+            json!({ "type": "integer", "minimum": -1 }),
+            json!({ "type": "integer", "minimum": -1, "format": "int64" }),
+        );
+        settles(
+            "seed",
+            json!({ "type": "integer" }),
+            json!({ "type": "integer", "format": "uint64" }),
+        );
+        settles(
+            "seed",
+            json!({ "type": "integer", "default": -1 }),
+            json!({ "type": "integer", "default": -1, "format": "int64" }),
+        );
+    }
+
+    #[test]
+    fn a_bound_beyond_64_bits_is_none() {
+        settles(
+            "seed",
+            json!({ "type": "integer", "minimum": 0, "maximum": 1e30 }),
+            json!({ "type": "integer", "minimum": 0, "format": "uint64" }),
+        );
+    }
+
+    #[test]
+    fn openapi_s_truth_value_becomes_a_number() {
+        settles(
+            "noise",
+            json!({ "type": "number", "minimum": 0, "exclusiveMinimum": true }),
+            json!({ "type": "number", "exclusiveMinimum": 0 }),
+        );
+    }
+
+    #[test]
+    fn of_two_bounds_the_tighter_one_holds() {
+        settles(
+            "noise",
+            json!({ "type": "number", "minimum": 0, "exclusiveMinimum": 0.5 }),
+            json!({ "type": "number", "exclusiveMinimum": 0.5 }),
+        );
+        settles(
+            "noise",
+            json!({ "type": "number", "maximum": 1, "exclusiveMaximum": 2 }),
+            json!({ "type": "number", "maximum": 1 }),
+        );
+    }
 }
