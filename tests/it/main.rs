@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod codegen;
 mod corpus;
+mod emulator;
 mod facade;
 mod pictures;
 mod tls;
