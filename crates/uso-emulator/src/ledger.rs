@@ -1,7 +1,7 @@
 //! What was bought: every accepted submission, and whether it was billed.
 //!
 //! Accepting is what commits a caller, so an accepted submission is a purchase from its first
-//! moment; whether money moves is settled when it ends. Nothing is ever removed.
+//! moment; whether money moves is settled when it ends. No purchase is ever removed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub struct Purchase {
     pub request_id: String,
     /// The endpoint as it was called.
     pub endpoint_id: String,
-    /// The input as it was sent.
+    /// The input as it was sent. Of the oldest among very many bytes of inputs, long texts are cut
+    /// short.
     pub input: Value,
     /// When it was accepted, as RFC 3339.
     pub accepted_at: String,
@@ -114,34 +115,45 @@ impl Ledger {
 pub(crate) struct Book {
     entries: Vec<Entry>,
     by_id: HashMap<String, usize>,
+    /// Bytes of the inputs that are whole.
+    held: usize,
+    /// How many of the oldest inputs are not.
+    abridged: usize,
 }
 
 struct Entry {
     request_id: String,
     endpoint_id: String,
     input: Arc<Value>,
+    size: usize,
     accepted_at: Timestamp,
     billing: Billing,
     pixels: u64,
 }
 
 impl Book {
+    /// Bytes of inputs that are kept whole.
+    const HELD: usize = 256 << 20;
+
     pub(crate) fn accept(
         &mut self,
         request_id: &str,
         endpoint_id: &str,
-        input: Arc<Value>,
+        (input, size): (Arc<Value>, usize),
         accepted_at: Timestamp,
     ) {
+        self.held += size;
         self.by_id.insert(request_id.to_owned(), self.entries.len());
         self.entries.push(Entry {
             request_id: request_id.to_owned(),
             endpoint_id: endpoint_id.to_owned(),
             input,
+            size,
             accepted_at,
             billing: Billing::Pending,
             pixels: 0,
         });
+        self.abridge_oldest();
     }
 
     pub(crate) fn bill(&mut self, request_id: &str, pixels: u64) {
@@ -158,6 +170,21 @@ impl Book {
         }
     }
 
+    /// Keeps memory bounded: of the oldest inputs, long texts (whole pictures, most likely) shrink to
+    /// their beginning.
+    fn abridge_oldest(&mut self) {
+        while self.held > Self::HELD {
+            let Some(entry) = self.entries.get_mut(self.abridged) else {
+                break;
+            };
+            self.held = self.held.saturating_sub(entry.size);
+            let mut input = (*entry.input).clone();
+            abridge(&mut input);
+            entry.input = Arc::new(input);
+            self.abridged += 1;
+        }
+    }
+
     /// A purchase is settled once; what comes later does not change it.
     fn settle(&mut self, request_id: &str, billing: Billing, pixels: u64) {
         let entry = self
@@ -170,6 +197,19 @@ impl Book {
             entry.billing = billing;
             entry.pixels = pixels;
         }
+    }
+}
+
+fn abridge(value: &mut Value) {
+    const LONG: usize = 200;
+    match value {
+        Value::String(text) if text.len() > LONG => {
+            text.truncate(text.floor_char_boundary(LONG));
+            text.push_str("...");
+        }
+        Value::Array(items) => items.iter_mut().for_each(abridge),
+        Value::Object(fields) => fields.values_mut().for_each(abridge),
+        _ => {}
     }
 }
 
@@ -196,7 +236,12 @@ mod tests {
         let mut book = Book::default();
         let input = Arc::new(json!({}));
         for id in ["a", "b", "c"] {
-            book.accept(id, "fal-ai/uso", Arc::clone(&input), Timestamp::UNIX_EPOCH);
+            book.accept(
+                id,
+                "fal-ai/uso",
+                (Arc::clone(&input), 2),
+                Timestamp::UNIX_EPOCH,
+            );
         }
         book.bill("a", 1_048_576);
         book.bill("a", 1_048_576);
@@ -211,5 +256,20 @@ mod tests {
             Some(Billing::Free { status: 422 })
         );
         assert_eq!(ledger.find("c").map(|c| c.billing), Some(Billing::Pending));
+    }
+
+    #[test]
+    fn old_inputs_are_cut_short_and_never_lost() {
+        let mut book = Book::default();
+        let large = Arc::new(json!({ "input_image_urls": ["x".repeat(5000)], "seed": 7 }));
+        for id in ["a", "b", "c"] {
+            let held = (Arc::clone(&large), 100 << 20);
+            book.accept(id, "fal-ai/uso", held, Timestamp::UNIX_EPOCH);
+        }
+        let ledger = book.snapshot();
+        let input = |id| &ledger.find(id).unwrap().input;
+        assert_eq!(input("a")["seed"], 7);
+        assert!(input("a").to_string().len() < 300);
+        assert_eq!((input("b"), input("c")), (&*large, &*large));
     }
 }

@@ -9,134 +9,16 @@ pub(crate) mod answers;
 pub(crate) mod driver;
 pub(crate) mod events;
 pub(crate) mod handlers;
+mod job;
 pub(crate) mod outcome;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::clock::Moment;
 use outcome::Outcome;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Queued,
-    Running,
-    Completed,
-}
-
-/// What a caller asked for, as far as the queue cares.
-#[derive(Clone, Debug)]
-pub(crate) struct Submission {
-    /// The whole endpoint id as called, with a path below the alias if there was one.
-    pub(crate) endpoint_id: Arc<str>,
-    pub(crate) input: Arc<Value>,
-    /// A synchronous run takes a runner at once or is refused; it has no follow-up addresses.
-    pub(crate) sync: bool,
-    pub(crate) low_priority: bool,
-    pub(crate) start_deadline: Option<Moment>,
-    pub(crate) store_io: bool,
-    pub(crate) no_retry: bool,
-    pub(crate) max_queue_length: Option<usize>,
-    pub(crate) plan: Plan,
-}
-
-/// What a scenario has in store for one job.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Plan {
-    /// The job never reaches a runner.
-    pub(crate) never_starts: bool,
-    /// How many attempts lose their runner and go back to the queue.
-    pub(crate) lost_runners: u32,
-    /// The job ends with this instead of a picture.
-    pub(crate) ends_with: Option<Arc<Outcome>>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct LogLine {
-    pub(crate) at: Moment,
-    pub(crate) message: String,
-}
-
-pub(crate) struct Job {
-    pub(crate) request_id: Arc<str>,
-    pub(crate) submission: Submission,
-    pub(crate) phase: Phase,
-    /// Counts the times a runner took the job; tells a late runner that it is no longer the one.
-    pub(crate) attempt: u32,
-    pub(crate) submitted: Moment,
-    pub(crate) started: Option<Moment>,
-    pub(crate) completed: Option<Moment>,
-    pub(crate) completed_at: Option<Instant>,
-    pub(crate) cancel_requested: bool,
-    pub(crate) outcome: Option<Arc<Outcome>>,
-    pub(crate) logs: Vec<LogLine>,
-    /// Rung on every change that a watcher could see.
-    bell: watch::Sender<()>,
-}
-
-impl Job {
-    pub(crate) fn listen(&self) -> watch::Receiver<()> {
-        self.bell.subscribe()
-    }
-
-    fn ring(&self) {
-        self.bell.send_replace(());
-    }
-
-    /// Log lines that exist at this moment; a running job's later lines are already planned.
-    pub(crate) fn logs_until(&self, now: Moment) -> &[LogLine] {
-        let count = self.logs.partition_point(|line| line.at <= now);
-        self.logs.get(..count).unwrap_or_default()
-    }
-}
-
-/// How long results can be fetched.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Retention {
-    /// After completion, for bodies below [`Self::LARGE`].
-    pub(crate) small: Duration,
-    /// After completion, for bodies of [`Self::LARGE`] and more.
-    pub(crate) large: Duration,
-    /// With payload storage: results up to [`Self::STORABLE`] of callers that did not refuse it.
-    pub(crate) stored: Option<Duration>,
-}
-
-impl Retention {
-    const LARGE: usize = 10_000;
-    const STORABLE: usize = 1_000_000;
-
-    fn of(&self, job: &Job, outcome: &Outcome) -> Duration {
-        let short = if outcome.size < Self::LARGE {
-            self.small
-        } else {
-            self.large
-        };
-        match self.stored {
-            Some(stored)
-                if job.submission.store_io
-                    && !outcome.hidden_from_history()
-                    && outcome.size <= Self::STORABLE =>
-            {
-                stored.max(short)
-            }
-            _ => short,
-        }
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self {
-            small: Duration::from_secs(3600),
-            large: Duration::from_secs(360),
-            stored: None,
-        }
-    }
-}
+pub(crate) use job::{Job, LogLine, Phase, Plan, Retention, Submission};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -164,6 +46,8 @@ pub(crate) struct Machine {
     deadlines: BTreeSet<(Moment, Arc<str>)>,
     /// In order of acceptance, so that the oldest can be forgotten.
     accepted: VecDeque<Arc<str>>,
+    /// Bytes that the jobs hold.
+    held: usize,
     running: usize,
     concurrency: usize,
     retention: Retention,
@@ -172,6 +56,8 @@ pub(crate) struct Machine {
 impl Machine {
     /// Jobs that are remembered; more than any test or morning of work makes.
     const KEPT: usize = 20_000;
+    /// Bytes of inputs and results that are remembered; they may hold whole pictures.
+    const HELD: usize = 256 << 20;
 
     pub(crate) fn new(concurrency: usize, retention: Retention) -> Self {
         Self {
@@ -180,6 +66,7 @@ impl Machine {
             low: VecDeque::new(),
             deadlines: BTreeSet::new(),
             accepted: VecDeque::new(),
+            held: 0,
             running: 0,
             concurrency: concurrency.max(1),
             retention,
@@ -217,20 +104,8 @@ impl Machine {
             self.deadlines.insert((deadline, Arc::clone(&request_id)));
         }
         self.accepted.push_back(Arc::clone(&request_id));
-        let job = Job {
-            request_id: Arc::clone(&request_id),
-            submission,
-            phase: Phase::Queued,
-            attempt: 0,
-            submitted: now,
-            started: None,
-            completed: None,
-            completed_at: None,
-            cancel_requested: false,
-            outcome: None,
-            logs: Vec::new(),
-            bell: watch::Sender::new(()),
-        };
+        self.held += submission.size;
+        let job = Job::new(Arc::clone(&request_id), submission, now);
         self.jobs.insert(request_id, job);
         self.forget_oldest();
         Ok(())
@@ -280,12 +155,12 @@ impl Machine {
             return false;
         }
         self.running = self.running.saturating_sub(1);
-        Self::close(job, &mut self.deadlines, outcome, now);
+        self.close(request_id, outcome, now);
         true
     }
 
     /// A runner was lost: back to the end of the line. The start deadline counts again.
-    pub(crate) fn requeue(&mut self, request_id: &str, attempt: u32) -> bool {
+    pub(crate) fn requeue(&mut self, request_id: &str, attempt: u32, now: Moment) -> bool {
         let Some(job) = self.jobs.get_mut(request_id) else {
             return false;
         };
@@ -294,6 +169,7 @@ impl Machine {
         }
         self.running = self.running.saturating_sub(1);
         job.phase = Phase::Queued;
+        job.note(now, "runner lost; the request goes back to the queue");
         let line = if job.submission.low_priority {
             &mut self.low
         } else {
@@ -318,7 +194,7 @@ impl Machine {
         }
         self.normal.retain(|id| **id != *request_id);
         self.low.retain(|id| **id != *request_id);
-        Self::close(job, &mut self.deadlines, outcome, now);
+        self.close(request_id, outcome, now);
         self.ring_waiting();
         true
     }
@@ -402,36 +278,33 @@ impl Machine {
         }
     }
 
-    /// Keeps memory bounded: of very many jobs, the oldest completed ones are forgotten.
+    /// Keeps memory bounded: when there is very much, the oldest completed jobs are forgotten.
     fn forget_oldest(&mut self) {
-        while self.accepted.len() > Self::KEPT {
+        while self.accepted.len() > Self::KEPT || self.held > Self::HELD {
             match self.accepted.front().and_then(|id| self.jobs.get(id)) {
                 Some(job) if job.phase != Phase::Completed => break,
                 _ => {}
             }
-            if let Some(id) = self.accepted.pop_front() {
-                self.jobs.remove(&id);
+            let Some(id) = self.accepted.pop_front() else {
+                break;
+            };
+            if let Some(job) = self.jobs.remove(&id) {
+                self.held = self.held.saturating_sub(job.size());
             }
         }
     }
 
-    fn close(
-        job: &mut Job,
-        deadlines: &mut BTreeSet<(Moment, Arc<str>)>,
-        outcome: Outcome,
-        now: Moment,
-    ) {
+    fn close(&mut self, request_id: &str, outcome: Outcome, now: Moment) {
+        let Some(job) = self.jobs.get_mut(request_id) else {
+            return;
+        };
         if let Some(deadline) = job.submission.start_deadline {
-            deadlines.remove(&(deadline, Arc::clone(&job.request_id)));
+            self.deadlines
+                .remove(&(deadline, Arc::clone(&job.request_id)));
         }
-        job.phase = Phase::Completed;
-        job.completed = Some(now);
-        job.outcome = Some(Arc::new(outcome));
-        let visible = job.logs.partition_point(|line| line.at <= now);
-        job.logs.truncate(visible);
-        // Taken last: from here on a watcher can know.
-        job.completed_at = Some(Instant::now());
-        job.ring();
+        self.held += outcome.size;
+        job.close(outcome, now);
+        self.forget_oldest();
     }
 
     /// Positions have moved.

@@ -20,7 +20,7 @@ pub(crate) fn submit(
 ) -> Result<(Arc<str>, usize), Refused> {
     let request_id: Arc<str> = random::uuid().into();
     let now = state.clock.now();
-    let deadline = submission.start_deadline;
+    let (deadline, size) = (submission.start_deadline, submission.size);
     let (endpoint_id, input) = (
         Arc::clone(&submission.endpoint_id),
         Arc::clone(&submission.input),
@@ -30,7 +30,7 @@ pub(crate) fn submit(
         machine.submit(Arc::clone(&request_id), submission, now)?;
         // Under the same lock, so that no other call can start and end the job in between.
         let accepted = state.clock.timestamp(now);
-        lock(&state.ledger).accept(&request_id, &endpoint_id, input, accepted);
+        lock(&state.ledger).accept(&request_id, &endpoint_id, (input, size), accepted);
         machine.position(&request_id).unwrap_or_default()
     };
     if deadline.is_some() {
@@ -128,12 +128,7 @@ fn end(state: &State, request_id: &str, attempt: u32, lost: bool, outcome: Outco
         return;
     };
     if lost && !job.submission.no_retry {
-        let lost = "runner lost; the request goes back to the queue".to_owned();
-        job.logs.push(LogLine {
-            at: now,
-            message: lost,
-        });
-        machine.requeue(request_id, attempt);
+        machine.requeue(request_id, attempt, now);
         state.deadline_set.notify_one();
         return;
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::answers::{self, Logs};
 use super::events::{self, Watcher};
 use super::outcome::Outcome;
-use super::{Cancelled, Phase, Plan, Refused, Submission, driver};
+use super::{Cancelled, Job, Phase, Plan, Refused, Submission, driver};
 use crate::auth;
 use crate::lock::lock;
 use crate::scenario::{Fault, streams};
@@ -98,7 +98,7 @@ async fn finished(state: &State, request_id: &str) -> Arc<Outcome> {
     };
     let Some(mut bell) = lock(&state.machine)
         .get(request_id, Duration::ZERO)
-        .map(super::Job::listen)
+        .map(Job::listen)
     else {
         return gone();
     };
@@ -269,6 +269,7 @@ fn submission(
     Ok(Submission {
         endpoint_id: call.endpoint_id.into(),
         input: Arc::new(input),
+        size: call.body.len(),
         sync,
         low_priority: !sync
             && header("x-fal-queue-priority").is_some_and(|word| word.eq_ignore_ascii_case("low")),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -8,6 +10,7 @@ fn submission() -> Submission {
     Submission {
         endpoint_id: "fal-ai/uso".into(),
         input: Arc::new(json!({})),
+        size: 2,
         sync: false,
         low_priority: false,
         start_deadline: None,
@@ -132,7 +135,7 @@ fn a_lost_runner_sends_the_job_back() {
     submit(&mut machine, "a");
     machine.start(SECOND);
     submit(&mut machine, "b");
-    assert!(machine.requeue("a", 1));
+    assert!(machine.requeue("a", 1, SECOND));
     assert_eq!(
         (phase(&machine, "a"), machine.position("a")),
         (Phase::Queued, Some(1))
@@ -180,7 +183,7 @@ fn a_start_deadline_counts_until_the_job_runs() {
     );
     assert_eq!(phase(&machine, "a"), Phase::Running);
     // It spans failed attempts: back in the queue, it is already too late.
-    machine.requeue("a", 1);
+    machine.requeue("a", 1, SECOND);
     assert_eq!(machine.expire(SECOND * 6).len(), 1);
 }
 
@@ -240,6 +243,23 @@ fn results_are_forgotten_by_size() {
         assert!(machine.get("a", last).is_some(), "{kept}");
         assert!(machine.get("a", ends + SECOND * kept).is_none(), "{kept}");
     }
+}
+
+#[test]
+fn of_very_much_the_oldest_is_forgotten() {
+    let mut machine = machine(1);
+    let large = || Submission {
+        size: 100 << 20,
+        ..submission()
+    };
+    for name in ["a", "b", "c", "d"] {
+        machine.submit(name.into(), large(), SECOND).unwrap();
+        machine.start(SECOND);
+        assert!(machine.get(name, SECOND).is_some());
+        machine.complete(name, 1, done(), SECOND);
+    }
+    let known = ["a", "b", "c", "d"].map(|name| machine.get(name, SECOND).is_some());
+    assert_eq!(known, [false, false, true, true]);
 }
 
 #[test]

@@ -126,6 +126,9 @@ fn refusal(fault: &Fault, request: &Request<'_>) -> Option<Response> {
             response
         }
         Fault::StringDetail => detail(422, "Something about the request is wrong."),
+        Fault::Answer { status, body } => {
+            respond::response(*status, "application/json", full(body.clone()))
+        }
         Fault::Gone => detail(410, "Gone"),
         Fault::Redirect(origin) => {
             let mut response = respond::response(307, "text/plain", full(""));

@@ -57,6 +57,13 @@ pub enum Fault {
     UserTimeout,
     /// 422 whose `detail` is a string.
     StringDetail,
+    /// Any answer at all, before any work.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Its body, said to be JSON.
+        body: String,
+    },
     /// 410.
     Gone,
     /// 307 to the same path on this origin.
@@ -169,6 +176,10 @@ impl Fault {
             Self::Unauthorized,
             Self::UserTimeout,
             Self::StringDetail,
+            Self::Answer {
+                status: 500,
+                body: "out of order".to_owned(),
+            },
             Self::Gone,
             Self::Redirect("http://127.0.0.1:9".to_owned()),
             Self::NeverStarts,
@@ -266,6 +277,7 @@ impl Fault {
             Self::Unauthorized => "unauthorized",
             Self::UserTimeout => "user-timeout",
             Self::StringDetail => "string-detail",
+            Self::Answer { .. } => "answer",
             Self::Gone => "gone",
             Self::Redirect(_) => "redirect",
             Self::NeverStarts => "never-starts",
