@@ -1,9 +1,111 @@
-//! A fal on your own machine: the queue, the CDN and the endpoint `fal-ai/uso`, emulated in one
-//! process without account or network.
+//! A fal on your own machine: the queue, the CDN, the endpoint `fal-ai/uso` and what of the
+//! Platform API a client needs, in one process, without account, network or bill. It knows fal's
+//! published protocol and the endpoint's published schema; it must not know the clients that talk
+//! to it, and imports none of the workspace's crates, so that it cannot share their mistakes.
 //!
-//! It knows fal's published protocol and the endpoint's published schema, and nothing of the
-//! clients that talk to it: it imports none of the workspace's crates, so that it cannot share
-//! their mistakes.
+//! ```
+//! # async fn example() -> std::io::Result<()> {
+//! use std::time::Duration;
+//! use uso_emulator::{Emulator, Fault, Operation, Scenario};
+//!
+//! let emulator = Emulator::builder()
+//!     .inference_time(Duration::from_secs(60))
+//!     .scenario(Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop))
+//!     .start()
+//!     .await?;
+//! println!("queue: {}/queue", emulator.origin());
+//! // ... submit something ...
+//! emulator.advance(Duration::from_secs(60)); // nobody has to wait
+//! assert!(emulator.ledger().purchases().len() <= 1);
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On its own address it serves fal's hosts under `/run`, `/queue`, `/cdn` and `/platform`; under
+//! fal's host names (by `Host` header, with TLS if given a certificate) it serves them as they are.
+//! For people and for tests in other languages, `/emulator` is a page about it,
+//! `/emulator/requests` the request log and `/emulator/ledger` the purchases, both as JSON.
+//!
+//! # Time
+//!
+//! There is one clock: real time plus what [`Emulator::advance`] skips. Inference, start deadlines,
+//! keep-alives, retention and indexing delay are measured on it.
+//!
+//! # Money
+//!
+//! Every accepted submission is a purchase in the [`Ledger`] from that moment. It is billed when a
+//! picture was made, and free when the job ended in any other way.
+//!
+//! # Memory
+//!
+//! The newest 20 000 requests, 20 000 jobs, 1 GiB of files and 256 MiB of inputs and results are
+//! kept; purchases all. Bodies above 64 MiB are refused.
+//!
+//! # Parity
+//!
+//! What is *documented* stands in fal's documentation or its own client code; *observed* was
+//! reported by a third party; *chosen* is open, and decided here, most often for the reading that is
+//! harder on a client.
+//!
+//! | behaviour | | source or reason |
+//! | --- | --- | --- |
+//! | three states, 202 until `COMPLETED`, then 200; failure and cancellation are `COMPLETED` | documented | fal docs, queue; REST reference |
+//! | submit answers 200 with `IN_QUEUE`, id, three URLs, position; nothing is validated yet | documented | fal docs, queue; `fal-js` types |
+//! | follow-up URLs name owner and alias only; three forms and trailing slashes are served | documented | `fal_client` tests; fal docs, queue; per-endpoint OpenAPI |
+//! | `logs` is `null` unless `logs=1` or `true`, then an array; cumulative by polling | documented | `fal_client` and its tests |
+//! | log entries have message, timestamp, level, source | documented | `fal-js` types |
+//! | `metrics.inference_time` | documented | `fal-js` types |
+//! | `error` and `error_type` on a failed status; for a model's own 4xx or 5xx only `error`, worded like the webhook's | chosen | not documented for model errors |
+//! | result relays the model's status and body with `x-fal-request-id` and `X-Fal-Billable-Units` | documented | fal docs, request errors, headers |
+//! | result before the end: 400 | documented | tests of fal's own toolkit |
+//! | its text; `{"status":"NOT_FOUND"}` for unknown ids | observed | |
+//! | result of an unknown or expired request: 404 | chosen | inferred from the status |
+//! | results live one hour, six minutes from 10 000 bytes on | documented | REST reference, result |
+//! | payload storage (30 days) is off by default | chosen | so that nobody relies on it |
+//! | status stream: `data:` events, comment every 15 s, closes after `COMPLETED` | documented | REST reference, status stream |
+//! | an event at once, on every change of state or position and for new log lines; logs incremental | chosen | the cadence is not documented |
+//! | cancel: 200 `OK` if queued, 202 `CANCELLATION_REQUESTED` if running, 400, 404 | documented | REST reference, cancel |
+//! | a job cancelled in the queue is `COMPLETED` with `client_cancelled`, its result 499 | chosen | not documented |
+//! | a running job ignores a cancel unless [`EmulatorBuilder::cancellable`] | chosen | what an app without a cancel route does |
+//! | start timeout by two header names, decimal, above 0.1 s; missed: 504 with `X-Fal-Request-Timeout-Type: user` | documented | fal docs, common parameters; the newer name is observed |
+//! | it counts from the submit, across lost runners; `error_type` is `startup_timeout` | chosen | the older docs tie the two together |
+//! | `fal_max_queue_length` refuses with 429 when more than that many wait | documented | fal docs, queue; the body is chosen |
+//! | `X-Fal-Queue-Priority: low` waits behind all normal requests | documented | fal docs, queue |
+//! | `X-Fal-No-Retry`, `X-Fal-Store-IO: 0` | documented | fal docs, common parameters |
+//! | a lost runner sends the request back to the queue | documented | fal docs, retries |
+//! | concurrency: two run at once by default, others wait; a synchronous run gets 429 | documented | fal docs, concurrency; the body of the 429 is chosen |
+//! | a synchronous run goes on and is billed if the caller leaves | documented | fal docs, synchronous (older) |
+//! | 401 and 404 texts for keys and apps | observed | |
+//! | any `id:secret` is a known key unless [`EmulatorBuilder::key`]; user logins (`Bearer`) and temporary tokens are not served | chosen | |
+//! | malformed JSON on submit: 400 `bad_request`; body too large: 413 | chosen | |
+//! | 422 of the app framework: Pydantic 2 types, places and limits, lenient coercion, 0 units | documented | fal docs, errors; FastAPI |
+//! | `null` for an optional field without default is accepted | chosen | inferred from the newer document |
+//! | model errors: `file_download_error`, `image_load_error`, `image_too_large`, with `url` and `ctx` | documented | fal docs, errors |
+//! | references above 2048 x 2048 are too large | observed | |
+//! | one to three references | chosen | the roles; a reseller says the same |
+//! | pictures above 4096 pixels a side are refused as too large | chosen | to bound memory |
+//! | references by URL (up to 50 MiB, five redirects) or data URI | documented | fal's toolkit |
+//! | private and loopback addresses are fetched too | chosen | tests live there; the service refuses them |
+//! | size presets | documented | fal's toolkit |
+//! | `keep_size` gives the content's size exactly; otherwise the content fills the size and is cut | chosen | |
+//! | `sync_mode`: data URIs, nothing in the history | documented | endpoint schema of 2026 |
+//! | the prompt's word `nsfw` is what the safety checker finds: a black picture, flagged | chosen | black pictures as in sibling models |
+//! | seeds are echoed as sent; random ones are below 2^53 | chosen | the service's use 64 bits |
+//! | $0.10 a megapixel of output | documented | the model's page |
+//! | megapixels are of 10^6 pixels and not rounded | chosen | not documented |
+//! | only pictures are billed; 4xx and 5xx are free | documented | fal docs, FAQ (a 422 may cost if GPU time was spent) |
+//! | files at `/files/b/<8 hex>/<name>` on `v3b.fal.media` | observed | URLs of current outputs |
+//! | CORS from any origin | documented | fal's toolkit |
+//! | backup hosts answer alike and name the primary | documented | next versions of both clients |
+//! | OpenAPI document at its public address; unknown id: 404 and `null` | documented; observed | |
+//! | Platform API: models, pricing, estimate, meta, requests by endpoint, its error envelope | documented | `api.fal.ai/v1/openapi.json` |
+//! | a request is listed from its start on (after [`EmulatorBuilder::index_delay`]); the window filters on the start | chosen | neither is documented |
+//! | historical estimates take a call for one picture of 1024 x 1024 | chosen | nobody has a history here |
+//! | 128 streams a connection over HTTP/2 | chosen | a usual limit |
+//!
+//! Not emulated yet: uploads, file lifecycle and access rules, webhooks, temporary tokens,
+//! WebSocket transports, tags.
 
 mod auth;
 mod clock;
