@@ -1,5 +1,6 @@
 //! The integration tests: the crates as their users see them.
 
+mod answers;
 mod architecture;
 mod cli;
 mod codegen;
@@ -8,3 +9,4 @@ mod emulator;
 mod facade;
 mod pictures;
 mod tls;
+mod watching;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
-use uso_emulator::Emulator;
+use uso_emulator::{Emulator, Scenario};
 
 use crate::args::EmulatorArgs;
 use crate::exit::Failure;
@@ -27,6 +27,11 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
         .inference_time(INFERENCE_TIME);
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
         builder = builder.tls(read(certificate).await?, read(key).await?);
+    }
+    if let Some(path) = &args.scenario {
+        let text = String::from_utf8_lossy(&read(path).await?).into_owned();
+        let scenario = Scenario::from_json(&text);
+        builder = builder.scenario(scenario.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?);
     }
     let started = builder.start().await;
     let emulator = started.map_err(|error| {
