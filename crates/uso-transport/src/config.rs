@@ -175,6 +175,7 @@ pub struct Config {
     pub(crate) answer_within: Duration,
     pub(crate) start_within: Duration,
     pub(crate) finish_within: Duration,
+    pub(crate) reconcile_within: Option<Duration>,
     pub(crate) stream_idle: Duration,
     pub(crate) max_body: usize,
     pub(crate) max_download: u64,
@@ -192,6 +193,7 @@ impl Config {
             answer_within: Duration::from_secs(60),
             start_within: Duration::from_secs(600),
             finish_within: Duration::from_secs(3600),
+            reconcile_within: Some(Duration::from_secs(120)),
             stream_idle: Duration::from_secs(45),
             max_body: 32 << 20,
             max_download: 1 << 30,
@@ -289,6 +291,26 @@ impl Config {
     #[must_use]
     pub fn finish_within(mut self, limit: Duration) -> Self {
         self.finish_within = limit;
+        self
+    }
+
+    /// How long a submit whose answer was lost is looked for among the account's requests, before
+    /// it ends with [`ErrorKind::OutcomeUnknown`]. Default: 2 min; a request that starts at once
+    /// is found within seconds, and one that waits longer is better looked for later, with the
+    /// error's [`intent`](Error::intent).
+    ///
+    /// The listing shows only requests whose payloads are stored, and only to a key that may read
+    /// it; without either, the submit ends with its unknown outcome.
+    #[must_use]
+    pub fn reconcile_within(mut self, limit: Duration) -> Self {
+        self.reconcile_within = Some(limit);
+        self
+    }
+
+    /// Never looks for a submit whose answer was lost.
+    #[must_use]
+    pub fn without_reconciliation(mut self) -> Self {
+        self.reconcile_within = None;
         self
     }
 

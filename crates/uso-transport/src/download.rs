@@ -253,12 +253,7 @@ impl Transport {
             Ok(body) => body,
             Err(BodyProblem::TooLong | BodyProblem::Broken(_)) => Bytes::new(),
         };
-        let reply = Reply {
-            operation: Operation::Download,
-            status: status.as_u16(),
-            headers,
-            body,
-        };
+        let reply = Reply::new(Operation::Download, status.as_u16(), headers, body);
         let outcome = reply.outcome();
         let error = match reply.status {
             401 | 403 => {
@@ -280,13 +275,10 @@ struct Pulled {
 
 impl Pulled {
     fn unanswered(problem: crate::http::Unanswered) -> Self {
-        let outcome = match problem.delivery {
-            Delivery::NotSent => Outcome::NotSent,
-            _ => Outcome::Lost,
-        };
+        let problem = AttemptProblem::Unanswered(problem);
         Self {
-            outcome,
-            error: AttemptProblem::Unanswered(problem).into_error(Operation::Download),
+            outcome: problem.outcome(),
+            error: problem.into_error(Operation::Download),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::order::Intent;
 use crate::ticket::Ticket;
 
 /// Shorthand for results of the client path.
@@ -133,6 +134,8 @@ pub enum Operation {
     Result,
     /// Asking the service to cancel a job.
     Cancel,
+    /// Looking for a purchase among the account's requests.
+    Find,
     /// The synchronous run, which is bought and answered in one request.
     Run,
     /// Fetching a picture.
@@ -163,6 +166,7 @@ impl Operation {
             Self::Stream => "stream",
             Self::Result => "result",
             Self::Cancel => "cancel",
+            Self::Find => "find",
             Self::Run => "run",
             Self::Download => "download",
             Self::Save => "save",
@@ -247,6 +251,7 @@ struct Inner {
     hint: Option<String>,
     problems: Vec<Problem>,
     ticket: Option<Ticket>,
+    intent: Option<Intent>,
     request_id: Option<String>,
     status: Option<u16>,
     error_type: Option<String>,
@@ -267,6 +272,7 @@ impl Error {
             hint: None,
             problems: Vec::new(),
             ticket: None,
+            intent: None,
             request_id: None,
             status: None,
             error_type: None,
@@ -313,6 +319,11 @@ impl Error {
         self.0.ticket.as_ref()
     }
 
+    /// What finds the purchase later, for [`ErrorKind::OutcomeUnknown`] of a submit.
+    pub fn intent(&self) -> Option<&Intent> {
+        self.0.intent.as_ref()
+    }
+
     /// The request's id on the service, from the ticket or from the answer's header.
     pub fn request_id(&self) -> Option<&str> {
         let from_ticket = self.0.ticket.as_ref().map(Ticket::request_id);
@@ -348,6 +359,15 @@ impl Error {
     #[must_use]
     pub fn with_ticket(mut self, ticket: &Ticket) -> Self {
         self.0.ticket.get_or_insert_with(|| ticket.clone());
+        self
+    }
+
+    /// Attaches what finds the purchase later, and why it was not found now.
+    pub(crate) fn with_intent(mut self, intent: &Intent, not_found: Option<&str>) -> Self {
+        self.0.intent = Some(intent.clone());
+        if let Some(why) = not_found {
+            self.0.message = format!("{}; {why}", self.0.message);
+        }
         self
     }
 

@@ -286,8 +286,9 @@ impl Http {
     }
 }
 
-/// What a failed attempt says of the delivery: only a connection that never came about proves that
-/// nothing was sent.
+/// What a failed attempt says of the delivery. Nothing was sent when no connection came about, and
+/// nothing was worked on when the server says so in HTTP/2's own words; everything else may have
+/// arrived, a connection from the pool that dies under a request included.
 fn unanswered(error: &reqwest::Error) -> Unanswered {
     let (delivery, why) = if error.is_builder() {
         (Delivery::NotSent, "the request could not be built")
@@ -295,6 +296,8 @@ fn unanswered(error: &reqwest::Error) -> Unanswered {
         (Delivery::NotSent, "no connection came about in time")
     } else if error.is_connect() {
         (Delivery::NotSent, "no connection came about")
+    } else if is_refused_by_http2(error) {
+        (Delivery::NotSent, "the server refused the request unread")
     } else {
         (
             Delivery::Unknown,
@@ -306,6 +309,22 @@ fn unanswered(error: &reqwest::Error) -> Unanswered {
         why: why.to_owned(),
         source: None,
     }
+}
+
+/// A stream reset with `REFUSED_STREAM` was not processed (RFC 9113, 8.7), nor was one above the
+/// last stream of a graceful GOAWAY (6.8); for the ones below it the client library reports no
+/// GOAWAY but lets them run to their end.
+fn is_refused_by_http2(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        if let Some(error) = found.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (refused || gone);
+        }
+        cause = found.source();
+    }
+    false
 }
 
 /// TLS with the system's certificates, those of `SSL_CERT_FILE` in their place when it is set, and

@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::endpoint::EndpointId;
+use crate::fingerprint::Fingerprint;
+use crate::order::Intent;
 
 /// A handle to a submitted job.
 ///
@@ -74,9 +75,10 @@ impl Ticket {
         self
     }
 
-    pub(crate) fn submitted(mut self, seed: Option<u64>, input: &[u8]) -> Self {
-        self.seed = seed;
-        self.fingerprint = Some(Fingerprint::of(input));
+    /// Takes over what the intent knew, and the time.
+    pub(crate) fn of_intent(mut self, intent: &Intent) -> Self {
+        self.seed = intent.seed();
+        self.fingerprint = Some(intent.fingerprint().clone());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -99,7 +101,7 @@ impl Ticket {
         self.seed
     }
 
-    /// SHA-256 of the input as it was sent.
+    /// The fingerprint of the input.
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
         self.fingerprint.as_ref()
     }
@@ -119,33 +121,6 @@ impl Ticket {
 
     pub(crate) fn cancel_url(&self) -> Option<&Url> {
         self.cancel_url.as_ref()
-    }
-}
-
-/// SHA-256 of an input as it was sent, in lower-case hex: it tells two inputs apart and shows
-/// nothing of either.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(String);
-
-impl Fingerprint {
-    /// The fingerprint of these bytes.
-    pub fn of(input: &[u8]) -> Self {
-        const DIGITS: [char; 16] = [
-            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-        ];
-        let digest = Sha256::digest(input);
-        let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        Self(
-            nibbles
-                .filter_map(|nibble| DIGITS.get(usize::from(nibble)))
-                .collect(),
-        )
-    }
-
-    /// The 64 hex digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -192,12 +167,6 @@ impl std::error::Error for InvalidRequestId {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fingerprint_is_sha_256_in_hex() {
-        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(Fingerprint::of(b"abc").as_str(), of_abc);
-    }
 
     #[test]
     fn an_id_that_would_change_the_url_is_refused() {

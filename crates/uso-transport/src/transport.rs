@@ -1,7 +1,6 @@
 //! The operations of the protocol, each with its deadline and the one retry loop.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, header};
@@ -10,36 +9,26 @@ use tracing::{debug, warn};
 
 use crate::answer::Answer;
 use crate::config::Config;
-use crate::endpoint::EndpointId;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Http, Incoming, Unanswered};
-use crate::retry::{Decision, Outcome, decide};
+use crate::order::Order;
+use crate::retry::{Budget, Outcome, decide};
 use crate::status::{Cancellation, Status};
 use crate::ticket::Ticket;
 use crate::watch::Watch;
 use crate::wire::{Reply, Wire, read_cancelled, read_submitted};
 
-/// What a submit may be told besides its input.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SubmitOptions {
-    /// The seed that the input is pinned to, kept in the ticket.
-    pub seed: Option<u64>,
-    /// The start deadline of this job, in place of [`Config::start_within`].
-    pub start_within: Option<Duration>,
-}
-
 /// The protocol's client: one set of connections, shared by all clones.
 ///
 /// ```no_run
-/// use uso_transport::{Config, EndpointId, SubmitOptions, Transport};
+/// use std::time::Duration;
+/// use uso_transport::{Config, EndpointId, Order, Transport};
 ///
 /// # async fn example() -> uso_transport::Result<()> {
 /// let transport = Transport::new(Config::from_env()?)?;
 /// let input = br#"{"input_image_urls":["https://example.org/cat.png"],"seed":7}"#;
-/// let ticket = transport
-///     .submit(&EndpointId::uso(), input.to_vec().into(), SubmitOptions::default())
-///     .await?;
+/// let order = Order::new(EndpointId::uso(), input.to_vec(), Duration::from_secs(600))?;
+/// let ticket = transport.submit(&order).await?;
 /// let mut watch = transport.watch(&ticket);
 /// while let Some(update) = watch.next().await {
 ///     println!("{:?}", update?);
@@ -57,6 +46,7 @@ pub struct Transport {
 struct Shared {
     config: Config,
     http: Http,
+    budget: Budget,
 }
 
 impl std::fmt::Debug for Transport {
@@ -76,7 +66,11 @@ impl Transport {
     pub fn new(config: Config) -> Result<Self> {
         let http = Http::new(&config)?;
         Ok(Self {
-            shared: Arc::new(Shared { config, http }),
+            shared: Arc::new(Shared {
+                config,
+                http,
+                budget: Budget::default(),
+            }),
         })
     }
 
@@ -93,69 +87,58 @@ impl Transport {
         Wire::new(&self.shared.config)
     }
 
-    /// Buys a job: puts the input (a JSON object) into the endpoint's queue.
+    /// Buys a job: puts the order's input into the endpoint's queue.
     ///
     /// The request is sent again only when it provably did not leave, or when the service refused
-    /// it with 429 before queueing it. The input is validated when the job runs, not now.
+    /// it with 429 before queueing it. When the outcome is unknown, the request is looked for
+    /// among the account's requests, for as long as [`Config::reconcile_within`] says, and adopted
+    /// when it is found. The input is validated when the job runs, not now.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutcomeUnknown`] when the job may have been bought; [`ErrorKind::Unreachable`],
-    /// [`ErrorKind::Throttled`], [`ErrorKind::Auth`] and [`ErrorKind::Locked`] when it was not.
-    pub async fn submit(
-        &self,
-        endpoint: &EndpointId,
-        input: Bytes,
-        options: SubmitOptions,
-    ) -> Result<Ticket> {
-        let start_within = self.start_deadline(Operation::Submit, &options)?;
-        let request = || self.wire().submit(endpoint, input.clone(), start_within);
-        let reply = self.exchange(Operation::Submit, request).await?;
+    /// [`ErrorKind::OutcomeUnknown`], with the intent, when the job may have been bought;
+    /// [`ErrorKind::Unreachable`], [`ErrorKind::Throttled`], [`ErrorKind::Auth`] and
+    /// [`ErrorKind::Locked`] when it was not.
+    pub async fn submit(&self, order: &Order) -> Result<Ticket> {
+        let error = match self.send_order(order).await {
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => error,
+            outcome => return outcome,
+        };
+        warn!(%error, "the outcome is unknown");
+        let Some(within) = self.shared.config.reconcile_within else {
+            return Err(error.with_intent(order.intent(), None));
+        };
+        let reconciled = self.reconcile(order.intent(), within).await;
+        reconciled.map_err(|why| error.with_intent(order.intent(), Some(&why)))
+    }
+
+    async fn send_order(&self, order: &Order) -> Result<Ticket> {
+        let reply = self
+            .exchange(Operation::Submit, || self.wire().submit(order))
+            .await?;
         if !reply.is_success() {
             return Err(self.refused(reply));
         }
-        let ticket = read_submitted(endpoint, &reply)?.submitted(options.seed, &input);
+        let ticket = read_submitted(order.intent(), &reply)?;
         debug!(request_id = ticket.request_id(), "submitted");
         Ok(ticket)
     }
 
-    /// Runs the endpoint synchronously. There is no ticket: when the connection breaks, what was
+    /// Runs an order synchronously. There is no ticket: when the connection breaks, what was
     /// bought is lost. Prefer [`Transport::submit`].
     ///
     /// # Errors
     ///
     /// As for [`Transport::submit`], and those of the job itself as for [`Transport::result`].
-    pub async fn run(
-        &self,
-        endpoint: &EndpointId,
-        input: Bytes,
-        options: SubmitOptions,
-    ) -> Result<Answer> {
-        let start_within = self.start_deadline(Operation::Run, &options)?;
-        let request = || self.wire().run(endpoint, input.clone(), start_within);
-        let reply = self.exchange(Operation::Run, request).await?;
+    pub async fn run(&self, order: &Order) -> Result<Answer> {
+        let reply = self
+            .exchange(Operation::Run, || self.wire().run(order))
+            .await?;
         if reply.is_success() {
             Ok(answer(reply))
         } else {
             Err(self.refused(reply))
         }
-    }
-
-    /// Both official clients refuse a start deadline of a second or less, as older documentation
-    /// of the service does.
-    fn start_deadline(&self, operation: Operation, options: &SubmitOptions) -> Result<Duration> {
-        let start_within = options
-            .start_within
-            .unwrap_or(self.shared.config.start_within);
-        if start_within > Duration::from_secs(1) {
-            return Ok(start_within);
-        }
-        let message = format!(
-            "the start deadline of {} s is too short",
-            start_within.as_secs_f64()
-        );
-        Err(Error::new(operation, ErrorKind::Config, message)
-            .with_hint("give it more than one second"))
     }
 
     /// Asks once where a job stands.
@@ -237,39 +220,38 @@ impl Transport {
     }
 
     /// The one retry loop: sends until there is an answer to take, or no attempt left.
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         operation: Operation,
         request: impl Fn() -> Request<Bytes>,
     ) -> Result<Reply> {
         let started = Instant::now();
         let mut attempt = 1;
+        self.shared.budget.earn();
         loop {
-            let outcome = self.attempt(operation, request()).await;
+            let mut outcome = self.attempt(operation, request()).await;
             let summary = match &outcome {
                 Ok(reply) => reply.outcome(),
-                Err(AttemptProblem::Unanswered(problem))
-                    if problem.delivery == Delivery::NotSent =>
-                {
-                    Outcome::NotSent
-                }
-                Err(AttemptProblem::Unanswered(_)) => Outcome::Lost,
-                Err(AttemptProblem::TooLong { .. }) => Outcome::Lost,
+                Err(problem) => problem.outcome(),
             };
-            let too_long = matches!(outcome, Err(AttemptProblem::TooLong { .. }));
             let decision = decide(operation, summary, attempt, &self.shared.config.retry);
-            if let (Some(delay), false) = (decision.delay(), too_long) {
+            if let Some(delay) = decision.delay()
+                && self.shared.budget.spend()
+            {
                 warn!(%operation, attempt, ?summary, ?delay, "trying again");
                 sleep(delay).await;
                 attempt += 1;
                 continue;
             }
-            let exhausted = decision == Decision::Exhausted;
-            debug!(%operation, attempt, ?summary, exhausted, "done");
+            debug!(%operation, attempt, ?summary, ?decision, "done");
+            let elapsed = started.elapsed();
+            if let Ok(reply) = &mut outcome {
+                (reply.attempts, reply.elapsed) = (attempt, elapsed);
+            }
             return outcome.map_err(|problem| {
                 problem
                     .into_error(operation)
-                    .with_attempts(attempt, started.elapsed())
+                    .with_attempts(attempt, elapsed)
             });
         }
     }
@@ -318,12 +300,7 @@ impl Transport {
                 return Err(AttemptProblem::Unanswered(problem));
             }
         };
-        Ok(Reply {
-            operation,
-            status: status.as_u16(),
-            headers,
-            body,
-        })
+        Ok(Reply::new(operation, status.as_u16(), headers, body))
     }
 }
 
@@ -335,6 +312,19 @@ pub(crate) enum AttemptProblem {
 }
 
 impl AttemptProblem {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unanswered(problem) if problem.delivery == Delivery::NotSent => Outcome::NotSent,
+            Self::Unanswered(_) => Outcome::Lost,
+            // It will not be any shorter the next time.
+            Self::TooLong { status, .. } => Outcome::Answered {
+                status: *status,
+                retry_after: None,
+                is_final: true,
+            },
+        }
+    }
+
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         match self {
             Self::TooLong { status, limit } => {

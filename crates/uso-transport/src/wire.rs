@@ -11,8 +11,10 @@ use url::Url;
 use crate::config::Config;
 use crate::endpoint::EndpointId;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Problem, Result, sentence};
+use crate::order::{Intent, Order};
+use crate::platform::PAGE_LENGTH;
 use crate::retry::Outcome;
-use crate::status::{Cancellation, json_problem};
+use crate::status::Cancellation;
 use crate::ticket::Ticket;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
@@ -41,28 +43,43 @@ impl<'a> Wire<'a> {
         Self { config }
     }
 
-    pub(crate) fn submit(
-        &self,
-        endpoint: &EndpointId,
-        input: Bytes,
-        start_within: Duration,
-    ) -> Request<Bytes> {
-        let url = extend(&self.config.base_urls.queue, endpoint.as_str().split('/'));
-        let mut request = self.request(Method::POST, &url, input);
-        start_deadline(request.headers_mut(), start_within);
+    pub(crate) fn submit(&self, order: &Order) -> Request<Bytes> {
+        self.purchase(&self.config.base_urls.queue, order)
+    }
+
+    pub(crate) fn run(&self, order: &Order) -> Request<Bytes> {
+        self.purchase(&self.config.base_urls.run, order)
+    }
+
+    fn purchase(&self, base: &Url, order: &Order) -> Request<Bytes> {
+        let url = extend(base, order.intent().endpoint().as_str().split('/'));
+        let mut request = self.request(Method::POST, &url, order.input());
+        let seconds = order.intent().start_within().as_secs_f64().to_string();
+        if let Ok(value) = HeaderValue::try_from(seconds) {
+            request.headers_mut().insert(REQUEST_TIMEOUT, value);
+        }
         request
     }
 
-    pub(crate) fn run(
+    /// A page of the account's requests with their inputs.
+    pub(crate) fn listing(
         &self,
         endpoint: &EndpointId,
-        input: Bytes,
-        start_within: Duration,
+        since: SystemTime,
+        cursor: Option<&str>,
     ) -> Request<Bytes> {
-        let url = extend(&self.config.base_urls.run, endpoint.as_str().split('/'));
-        let mut request = self.request(Method::POST, &url, input);
-        start_deadline(request.headers_mut(), start_within);
-        request
+        let path = ["v1", "models", "requests", "by-endpoint"];
+        let mut url = extend(&self.config.base_urls.platform, path);
+        url.query_pairs_mut()
+            .append_pair("endpoint_id", endpoint.as_str())
+            .append_pair(
+                "start",
+                &humantime::format_rfc3339_seconds(since).to_string(),
+            )
+            .append_pair("expand", "payloads")
+            .append_pair("limit", PAGE_LENGTH)
+            .extend_pairs(cursor.map(|cursor| ("cursor", cursor)));
+        self.request(Method::GET, &url, Bytes::new())
     }
 
     pub(crate) fn status(&self, ticket: &Ticket, logs: bool) -> Request<Bytes> {
@@ -161,22 +178,28 @@ fn extend<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
     url
 }
 
-fn start_deadline(headers: &mut HeaderMap, start_within: Duration) {
-    let seconds = start_within.as_secs_f64().to_string();
-    if let Ok(value) = HeaderValue::try_from(seconds) {
-        headers.insert(REQUEST_TIMEOUT, value);
-    }
-}
-
 /// An answer that came whole.
 pub(crate) struct Reply {
     pub(crate) operation: Operation,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
 }
 
 impl Reply {
+    pub(crate) fn new(operation: Operation, status: u16, headers: HeaderMap, body: Bytes) -> Self {
+        Self {
+            operation,
+            status,
+            headers,
+            body,
+            attempts: 1,
+            elapsed: Duration::ZERO,
+        }
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -289,6 +312,7 @@ impl Reply {
         let mut error = Error::new(self.operation, kind, message)
             .with_problems(refusal.problems)
             .with_answer(self.status, request_id)
+            .with_attempts(self.attempts, self.elapsed)
             .with_error_type(error_type);
         if kind == ErrorKind::Auth && !key_has_documented_form {
             error = error.with_hint("the key does not have the form key_id:key_secret; copy it again from fal's dashboard");
@@ -438,7 +462,7 @@ pub(crate) fn plain_text(text: &str) -> String {
 }
 
 /// What a submit's answer says.
-pub(crate) fn read_submitted(endpoint: &EndpointId, reply: &Reply) -> Result<Ticket> {
+pub(crate) fn read_submitted(intent: &Intent, reply: &Reply) -> Result<Ticket> {
     let unknown = |why: String| {
         // The service said yes, and did not say to what: this is bought and cannot be collected.
         let message = format!("the submit was accepted, but its answer is of no use: {why}");
@@ -447,22 +471,21 @@ pub(crate) fn read_submitted(endpoint: &EndpointId, reply: &Reply) -> Result<Tic
             .with_delivery(Delivery::Unknown)
             .with_raw_body(reply.body.clone())
     };
-    let body: Value =
-        serde_json::from_slice(&reply.body).map_err(|error| unknown(json_problem(&error)))?;
-    let id = body
-        .get("request_id")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    let id = id
-        .or_else(|| reply.request_id())
-        .ok_or_else(|| unknown("it has no request_id".to_owned()))?;
-    let ticket =
-        Ticket::for_request(endpoint.clone(), id).map_err(|error| unknown(error.to_string()))?;
-    let url = |name: &str| {
-        body.get(name)
+    let body: Option<Value> = reply.json();
+    let field = |name: &str| {
+        body.as_ref()
+            .and_then(|body| body.get(name))
             .and_then(Value::as_str)
-            .and_then(|url| Url::parse(url).ok())
     };
+    let id = field("request_id")
+        .map(str::to_owned)
+        .or_else(|| reply.request_id());
+    let id = id.ok_or_else(|| unknown("it has no request_id".to_owned()))?;
+    let ticket = Ticket::for_request(intent.endpoint().clone(), id);
+    let ticket = ticket
+        .map_err(|error| unknown(error.to_string()))?
+        .of_intent(intent);
+    let url = |name: &str| field(name).and_then(|url| Url::parse(url).ok());
     Ok(ticket.with_urls(url("status_url"), url("response_url"), url("cancel_url")))
 }
 
@@ -531,12 +554,12 @@ mod tests {
                 HeaderValue::from_static(value),
             )
         });
-        Reply {
+        Reply::new(
             operation,
             status,
-            headers: pairs.collect(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        }
+            pairs.collect(),
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
     }
 
     #[test]

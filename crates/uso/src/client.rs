@@ -1,10 +1,8 @@
 //! The client: one set of connections, any number of jobs.
 
-use bytes::Bytes;
 use uso_transport::{
-    Config, EndpointId, Error, ErrorKind, Operation, Result, SubmitOptions, Ticket, Transport,
+    Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Result, Ticket, Transport,
 };
-use uso_types::UsoInput;
 
 use crate::job::Job;
 use crate::output::Output;
@@ -46,11 +44,7 @@ impl Client {
         })
     }
 
-    /// Buys a job.
-    ///
-    /// The input is completed (pictures read, a seed chosen where none was given) and checked
-    /// first, so that a wrong one costs nothing. The purchase is sent again only when it provably
-    /// did not leave, or when the service refused it with 429 before queueing it.
+    /// Buys a job: [`Client::prepare`] and [`Client::place`] in one.
     ///
     /// # Errors
     ///
@@ -58,15 +52,58 @@ impl Client {
     /// [`ErrorKind::OutcomeUnknown`] when the job may have been bought; [`ErrorKind::Unreachable`],
     /// [`ErrorKind::Throttled`], [`ErrorKind::Auth`] or [`ErrorKind::Locked`] when it was not.
     pub async fn submit(&self, request: impl Into<Request>) -> Result<Job> {
+        let order = self.prepare(request).await?;
+        self.place(&order).await
+    }
+
+    /// Completes and checks a request (pictures read, a seed chosen where none was given), so that
+    /// a wrong one costs nothing. Nothing is sent; the order's [`intent`](Order::intent) can be
+    /// written down before it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] with everything that is wrong with the request.
+    pub async fn prepare(&self, request: impl Into<Request>) -> Result<Order> {
         let request = request.into();
-        let start_within = request.start_deadline();
+        let start_within = request
+            .start_deadline()
+            .unwrap_or(self.config().start_limit());
         let input = request.into_input().await?;
-        let options = options(&input, start_within);
-        let ticket = self
-            .transport
-            .submit(&EndpointId::uso(), body(&input)?, options)
-            .await?;
-        Ok(self.job(ticket))
+        let body = serde_json::to_vec(&input).map_err(|error| {
+            Error::new(
+                Operation::Prepare,
+                ErrorKind::Input,
+                "the input is not JSON",
+            )
+            .with_source(error)
+        })?;
+        Order::new(EndpointId::uso(), body, start_within)
+    }
+
+    /// Buys what was prepared. Each call is a purchase of its own.
+    ///
+    /// It is sent again only when it provably did not leave, or when the service refused it with
+    /// 429 before queueing it. When its answer is lost, it is looked for among the account's
+    /// requests by its exact input, of which the pinned seed is a part, and adopted when it is
+    /// found; see [`Config::reconcile_within`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::submit`], without those of a wrong request.
+    pub async fn place(&self, order: &Order) -> Result<Job> {
+        Ok(self.job(self.transport.submit(order).await?))
+    }
+
+    /// Looks once for a purchase whose answer was lost, such as one that a process was killed over.
+    /// Before its start deadline has passed, `None` means "not yet".
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Auth`] when the key may not read the listing of requests,
+    /// [`ErrorKind::OutcomeUnknown`] when more than one request has exactly this input.
+    pub async fn find(&self, intent: &Intent) -> Result<Option<Job>> {
+        let found = self.transport.find(intent).await?;
+        Ok(found.map(|ticket| self.job(ticket)))
     }
 
     /// Runs a request synchronously, in one HTTP request and without a queue.
@@ -78,14 +115,8 @@ impl Client {
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
     pub async fn run(&self, request: impl Into<Request>) -> Result<Output> {
-        let request = request.into();
-        let start_within = request.start_deadline();
-        let input = request.into_input().await?;
-        let options = options(&input, start_within);
-        let answer = self
-            .transport
-            .run(&EndpointId::uso(), body(&input)?, options)
-            .await?;
+        let order = self.prepare(request).await?;
+        let answer = self.transport.run(&order).await?;
         Output::read(&self.transport, None, &answer)
     }
 
@@ -109,23 +140,4 @@ impl Client {
     pub fn config(&self) -> &Config {
         self.transport.config()
     }
-}
-
-fn options(input: &UsoInput, start_within: Option<std::time::Duration>) -> SubmitOptions {
-    let mut options = SubmitOptions::default();
-    options.seed = input.seed;
-    options.start_within = start_within;
-    options
-}
-
-fn body(input: &UsoInput) -> Result<Bytes> {
-    let body = serde_json::to_vec(input).map_err(|error| {
-        Error::new(
-            Operation::Prepare,
-            ErrorKind::Input,
-            "the input is not JSON",
-        )
-        .with_source(error)
-    })?;
-    Ok(Bytes::from(body))
 }

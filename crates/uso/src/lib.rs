@@ -126,8 +126,8 @@ pub use crate::request::{Request, Styled, Unstyled};
 
 pub use uso_transport::{
     ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId, Error,
-    ErrorKind, Fingerprint, InvalidRequestId, LogLine, Operation, Overwrite, Problem, Result,
-    RetryPolicy, State, Status, Ticket,
+    ErrorKind, Fingerprint, Intent, InvalidRequestId, LogLine, Operation, Order, Overwrite,
+    Problem, Result, RetryPolicy, State, Status, Ticket,
 };
 pub use uso_types::{
     Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,

@@ -1,0 +1,135 @@
+//! A purchase before it is sent: its input, and what is worth writing down about it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::EndpointId;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::fingerprint::{Fingerprint, Inspected};
+
+/// A purchase that is ready to be sent.
+///
+/// ```
+/// use std::time::Duration;
+/// use uso_transport::{EndpointId, Order};
+///
+/// let input = br#"{"input_image_urls":["https://example.org/a.png"],"seed":7}"#;
+/// let order = Order::new(EndpointId::uso(), input.to_vec(), Duration::from_secs(600))?;
+/// assert_eq!(order.intent().seed(), Some(7));
+/// # Ok::<(), uso_transport::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Order {
+    intent: Intent,
+    input: Bytes,
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The input holds prompts and pictures.
+        f.debug_struct("Order")
+            .field("intent", &self.intent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What finds a purchase again whose answer was lost: neither prompt nor picture nor key, so that
+/// it can be written down before the purchase is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    endpoint: EndpointId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    fingerprint: Fingerprint,
+    made_at_ms: u64,
+    start_within_ms: u64,
+}
+
+impl Order {
+    /// An order of this input, a JSON object, that the service is to start within this time.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when the input is no JSON object, [`ErrorKind::Config`] when the start
+    /// deadline is a second or less: both official clients refuse that, as older documentation of
+    /// the service does.
+    pub fn new(
+        endpoint: EndpointId,
+        input: impl Into<Bytes>,
+        start_within: Duration,
+    ) -> Result<Self> {
+        let input = input.into();
+        if start_within <= Duration::from_secs(1) {
+            let message = format!(
+                "the start deadline of {} s is too short",
+                start_within.as_secs_f64()
+            );
+            return Err(Error::new(Operation::Prepare, ErrorKind::Config, message)
+                .with_hint("give it more than one second"));
+        }
+        let refuse = || {
+            Error::new(
+                Operation::Prepare,
+                ErrorKind::Input,
+                "the input is not a JSON object",
+            )
+        };
+        let inspected: Inspected = serde_json::from_slice(&input).map_err(|_| refuse())?;
+        if !inspected.is_object {
+            return Err(refuse());
+        }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let intent = Intent {
+            endpoint,
+            seed: inspected.seed,
+            fingerprint: inspected.fingerprint,
+            made_at_ms: milliseconds(now),
+            start_within_ms: milliseconds(start_within),
+        };
+        Ok(Self { intent, input })
+    }
+
+    /// What is worth writing down before the order is sent.
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    pub(crate) fn input(&self) -> Bytes {
+        self.input.clone()
+    }
+}
+
+impl Intent {
+    /// The endpoint that is to run it.
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
+    }
+
+    /// The seed that the input is pinned to.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// The fingerprint of the input.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// When the order was made, by this machine's clock.
+    pub fn made_at(&self) -> SystemTime {
+        UNIX_EPOCH
+            .checked_add(Duration::from_millis(self.made_at_ms))
+            .unwrap_or(UNIX_EPOCH)
+    }
+
+    /// How long after the submit the service may still start it.
+    pub fn start_within(&self) -> Duration {
+        Duration::from_millis(self.start_within_ms)
+    }
+}
