@@ -163,8 +163,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Whether a running job heeds a cancel and ends with 499. Default: no; it finishes and is
-    /// billed, as an app without a cancel route does.
+    /// Whether a running job heeds a cancel and ends at once with 499. Default: no; it finishes and
+    /// is billed, as an app without a cancel route does.
     pub fn cancellable(mut self, heeds: bool) -> Self {
         self.settings.cancellable = heeds;
         self

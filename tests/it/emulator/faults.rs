@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
 
-use super::{Answer, Fal, answer, input, plain};
+use super::{Answer, Fal, answer, http, input, plain};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -462,12 +462,18 @@ async fn no_fault_harms_the_emulator_itself() {
         On::File,
         On::Listing,
     ];
+    let http = http(rustls::RootCertStore::empty(), &[]).build().unwrap();
     for operation in operations {
         for fault in Fault::samples() {
             if !fault.fits(operation) {
                 continue;
             }
-            let fal = fal(Scenario::new().on(operation, fault.clone())).await;
+            let scenario = Scenario::new().on(operation, fault.clone());
+            let emulator = plain().scenario(scenario).start().await.unwrap();
+            let fal = Fal {
+                emulator,
+                http: http.clone(),
+            };
             let meet = async {
                 if operation == On::Run {
                     let run = fal.request(Method::POST, "/run/fal-ai/uso");
@@ -502,14 +508,24 @@ async fn no_fault_harms_the_emulator_itself() {
                 };
                 let _ = fal.request(method, &path).send().await;
             };
-            // Hanging is one of the ways.
-            let _ = tokio::time::timeout(Duration::from_millis(100), meet).await;
-            let struck = fal
-                .emulator
-                .requests()
-                .iter()
-                .any(|request| request.fault.is_some());
-            assert!(struck, "{fault} on {operation}");
+            let struck = || {
+                fal.emulator
+                    .requests()
+                    .iter()
+                    .any(|request| request.fault.is_some())
+            };
+            // Hanging is one of the ways: once the fault has struck, the answer gets a moment only.
+            let moment = async {
+                while !struck() {
+                    tokio::task::yield_now().await;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            tokio::select! {
+                () = meet => {}
+                () = moment => {}
+            }
+            assert!(struck(), "{fault} on {operation}");
             let fresh = fal.submit(&input()).await;
             if fault != Fault::NeverStarts {
                 fresh.finished().await;

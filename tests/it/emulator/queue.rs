@@ -204,7 +204,6 @@ async fn an_app_that_heeds_cancels_ends_with_499() {
     let fal = Fal::start(plain().cancellable(true).inference_time(HOUR)).await;
     let request = fal.submit(&input()).await;
     assert_eq!(request.cancel().await.status, 202);
-    fal.emulator.advance(HOUR);
     request.finished().await;
     assert_eq!(request.result().await.status, 499);
     assert_eq!(fal.emulator.ledger().total_micro_dollars(), 0);

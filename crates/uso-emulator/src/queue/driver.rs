@@ -1,5 +1,6 @@
 //! Moves the state machine with time: starts jobs, runs the app for them, ends them.
 
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,10 +79,11 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
             .endpoint_id
             .strip_prefix(state.schema.endpoint_id())
             .unwrap_or_default();
-        let outcome = if let Some(end) = attempt.ends_with {
-            state.clock.sleep_until(due).await;
-            (*end).clone()
-        } else {
+        let work = async {
+            if let Some(end) = attempt.ends_with {
+                state.clock.sleep_until(due).await;
+                return (*end).clone();
+            }
             let outcome = model::answer(&state, app, &attempt.input).await;
             // A refused input fails at once; a picture takes its time.
             if outcome.pixels > 0 {
@@ -89,9 +91,35 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
             }
             outcome
         };
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            () = heeded_cancel(&state, &request_id) => Outcome::cancelled(),
+        };
         end(&state, &request_id, attempt.number, attempt.lost, outcome);
         start_jobs(&state);
     })
+}
+
+/// Returns when the job is cancelled, if this app heeds cancels; else never.
+async fn heeded_cancel(state: &State, request_id: &str) {
+    let bell = lock(&state.machine)
+        .get_mut(request_id)
+        .map(|job| job.listen());
+    let cancelled = || {
+        let mut machine = lock(&state.machine);
+        machine
+            .get_mut(request_id)
+            .is_some_and(|job| job.cancel_requested)
+    };
+    if let Some(mut bell) = bell.filter(|_| state.settings.cancellable) {
+        while !cancelled() {
+            if bell.changed().await.is_err() {
+                return future::pending().await;
+            }
+        }
+        return;
+    }
+    future::pending::<()>().await;
 }
 
 struct Attempt {
@@ -134,8 +162,6 @@ fn end(state: &State, request_id: &str, attempt: u32, lost: bool, outcome: Outco
     }
     let outcome = if lost {
         Outcome::from_platform(503, "runner_disconnected", "Runner disconnected")
-    } else if job.cancel_requested && state.settings.cancellable {
-        Outcome::cancelled()
     } else {
         outcome
     };
@@ -166,7 +192,7 @@ fn plan_logs(job: &mut Job, started: Moment, inference: Duration) {
         .min(50);
     let mut line = |part: u32, message: String| {
         job.logs.push(LogLine {
-            at: started + inference * part / 8,
+            at: started.saturating_add(inference / 8 * part),
             message,
         });
     };
