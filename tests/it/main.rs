@@ -7,6 +7,7 @@ mod codegen;
 mod corpus;
 mod emulator;
 mod facade;
+mod official;
 mod pictures;
 mod tls;
 mod watching;

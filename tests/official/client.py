@@ -1,0 +1,155 @@
+"""One use of fal's own Python client, unmodified: `python client.py <use> <input>`.
+
+The client reads its hosts from FAL_RUN_HOST and FAL_QUEUE_RUN_HOST. Every line on stdout is JSON:
+`{"skip": seconds}` asks for time to pass at the service and waits for a line on stdin, the last
+one holds the outcome.
+"""
+
+import asyncio
+import json
+import sys
+
+import fal_client
+import httpx
+
+ENDPOINT = "fal-ai/uso"
+WORDS = {
+    fal_client.Queued: "IN_QUEUE",
+    fal_client.InProgress: "IN_PROGRESS",
+    fal_client.Completed: "COMPLETED",
+}
+
+use, text = sys.argv[1:]
+given = json.loads(text)
+
+
+def say(line):
+    print(json.dumps(line), flush=True)
+
+
+def skip(seconds):
+    say({"skip": seconds})
+    sys.stdin.readline()
+
+
+def status(found):
+    """A status as the service words it, of what the client kept of it."""
+    fields = dict(vars(found))
+    if "position" in fields:
+        fields["queue_position"] = fields.pop("position")
+    return {"status": WORDS[type(found)], **fields}
+
+
+def failed(error):
+    return {
+        "error": {
+            "name": type(error).__name__,
+            "status": error.status_code,
+            "body": error.response.json(),
+            "request_id": error.response_headers.get("x-fal-request-id"),
+            "user_timeout": error.response_headers.get("x-fal-request-timeout-type") == "user",
+        }
+    }
+
+
+def ending(call):
+    """What a call came to, be it an error of the client. Any other error ends the program."""
+    try:
+        return {"value": call()}
+    except fal_client.FalClientHTTPError as error:
+        return failed(error)
+
+
+class Updates:
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, update):
+        update = status(update)
+        first = all(seen["status"] != update["status"] for seen in self.seen)
+        self.seen.append(update)
+        if first and update["status"] == "IN_PROGRESS":
+            skip(600)
+
+
+def subscribe():
+    updates = Updates()
+    outcome = ending(
+        lambda: fal_client.subscribe(
+            ENDPOINT, given, with_logs=True, on_queue_update=updates
+        )
+    )
+    return {**outcome, "updates": updates.seen}
+
+
+async def subscribe_async():
+    updates = Updates()
+    try:
+        value = await fal_client.subscribe_async(
+            ENDPOINT, given, with_logs=True, on_queue_update=updates
+        )
+        outcome = {"value": value}
+    except fal_client.FalClientHTTPError as error:
+        outcome = failed(error)
+    return {**outcome, "updates": updates.seen}
+
+
+def queue():
+    def follow(request_id, with_logs=False):
+        return status(fal_client.status(ENDPOINT, request_id, with_logs=with_logs))
+
+    def result(request_id):
+        return ending(lambda: fal_client.result(ENDPOINT, request_id))
+
+    def cancel(request_id):
+        return ending(lambda: fal_client.cancel(ENDPOINT, request_id))
+
+    unknown = "00000000-0000-4000-8000-000000000000"
+    running = fal_client.submit(ENDPOINT, given)
+    first = running.request_id
+    second = fal_client.submit(ENDPOINT, given).request_id
+    outcome = {"first": first, "second": second}
+    # The addresses that the service named are those that the client would build itself, which
+    # fal's own tests demand.
+    built = fal_client.sync_client.get_handle(ENDPOINT, first)
+    outcome["addresses_agree"] = running == built
+    outcome["queued"] = follow(second)
+    outcome["running"] = follow(first)
+    outcome["running_with_logs"] = follow(first, with_logs=True)
+    outcome["cancel"] = cancel(second)
+    outcome["cancelled"] = follow(second)
+    outcome["cancelled_result"] = result(second)
+    skip(600)
+    # Waits for the end itself.
+    outcome["result"] = result(first)
+    outcome["completed"] = follow(first)
+    outcome["completed_with_logs"] = follow(first, with_logs=True)
+    outcome["late_cancel"] = cancel(first)
+    outcome["unknown"] = ending(lambda: follow(unknown))
+    outcome["unknown_cancel"] = cancel(unknown)
+    return outcome
+
+
+def start_timeout():
+    handle = fal_client.submit(ENDPOINT, given, start_timeout=30)
+    skip(31)
+    return ending(handle.get)
+
+
+def stream():
+    """The stream of a model that has one; this one has none."""
+    try:
+        return {"value": list(fal_client.stream(ENDPOINT, given))}
+    except httpx.TransportError as error:
+        return {"error": {"name": type(error).__name__, "message": str(error)}}
+
+
+uses = {
+    "subscribe": subscribe,
+    "subscribe-async": lambda: asyncio.run(subscribe_async()),
+    "queue": queue,
+    "start-timeout": start_timeout,
+    "run": lambda: ending(lambda: fal_client.run(ENDPOINT, given)),
+    "stream": stream,
+}
+say({"outcome": uses[use]()})
