@@ -50,7 +50,14 @@ fn draw(side: u32, paint: impl Fn(f32, f32) -> Colour) -> RgbImage {
 
 fn mix(a: Colour, b: Colour, t: f32) -> Colour {
     let t = t.clamp(0.0, 1.0);
-    std::array::from_fn(|channel| a[channel] + (b[channel] - a[channel]) * t)
+    let [red, green, blue] = b;
+    let [from_red, from_green, from_blue] = a;
+    let channel = |from: f32, to: f32| from + (to - from) * t;
+    [
+        channel(from_red, red),
+        channel(from_green, green),
+        channel(from_blue, blue),
+    ]
 }
 
 fn within(x: f32, y: f32, cx: f32, cy: f32, rx: f32, ry: f32) -> bool {
@@ -71,7 +78,7 @@ fn lighthouse(x: f32, y: f32) -> Colour {
         if within(x, y, tower_x, 0.44, 0.012, 0.02) {
             return [0.16, 0.18, 0.24];
         }
-        let band = ((y - top) / 0.096) as u32 % 2 == 0;
+        let band = (((y - top) / 0.096) as u32).is_multiple_of(2);
         let paint = if band {
             [0.78, 0.16, 0.14]
         } else {

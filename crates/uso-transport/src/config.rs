@@ -267,8 +267,9 @@ impl Config {
         self
     }
 
-    /// The longest time for one HTTP attempt, from the connection to the last byte of the answer.
-    /// Default: 60 s; a submit is answered in well under one. Streams and downloads are bounded by
+    /// The longest time for one HTTP attempt, from the connection to the last byte of the answer,
+    /// and one more second for every 32 KiB that are sent. It should be longer than
+    /// [`Config::connect_within`]. Default: 60 s; a submit is answered in well under one. Streams and downloads are bounded by
     /// their idle time instead, and the synchronous run by [`Config::finish_within`].
     #[must_use]
     pub fn answer_within(mut self, limit: Duration) -> Self {
@@ -322,8 +323,8 @@ impl Config {
         self
     }
 
-    /// The largest answer that is held in memory, in bytes. Default: 32 MiB, room for four large
-    /// pictures as data URIs.
+    /// The largest answer that is held in memory, in bytes. Default: 32 MiB, room for four pictures
+    /// of the default size as data URIs. Give it more for larger ones in sync mode.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;

@@ -6,16 +6,17 @@ use bytes::Bytes;
 use data_url::DataUrl;
 use http::{Method, header};
 use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 use url::Url;
 
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Incoming};
+use crate::reply::Reply;
 use crate::retry::{Outcome, decide};
 use crate::transport::{AttemptProblem, Transport};
-use crate::wire::{Reply, plain_request};
+use crate::wire::plain_request;
 
 /// Hops that a file's address may send us on; the key is on none of them.
 const REDIRECTS: usize = 5;
@@ -57,13 +58,12 @@ impl Transport {
         }
         let mut whole = Vec::new();
         let limit = u64::try_from(self.config().max_body).unwrap_or(u64::MAX);
-        let mut attempt = 1;
+        let mut tries = Tries::new();
         loop {
             whole.clear();
             let outcome = self.pull(url, limit, &mut Sink::Memory(&mut whole)).await;
-            match self.again(outcome, &mut attempt).await {
-                Some(outcome) => return outcome.map(|_| Bytes::from(whole)),
-                None => continue,
+            if let Some(outcome) = self.again(outcome, &mut tries).await {
+                return outcome.map(|_| Bytes::from(whole));
             }
         }
     }
@@ -86,9 +86,9 @@ impl Transport {
         if overwrite == Overwrite::Never && fs::try_exists(path).await.unwrap_or(false) {
             return Err(already_there(path));
         }
-        let part = Part::beside(path)?;
-        let bytes = self.fill(url, &part.0, check).await?;
-        place(&part.0, path, overwrite).await?;
+        let part = Part::beside(path).map_err(|error| cannot_write(path, error))?;
+        let bytes = self.fill(url, path, &part, check).await?;
+        place(&part.path, path, overwrite).await?;
         Ok(Download {
             path: path.to_owned(),
             bytes,
@@ -96,74 +96,69 @@ impl Transport {
     }
 
     /// Fills the temporary file, as often as the retry decision allows.
-    async fn fill(&self, url: &str, part: &Path, check: HeaderCheck<'_>) -> Result<u64> {
-        let mut attempt = 1;
+    async fn fill(
+        &self,
+        url: &str,
+        path: &Path,
+        part: &Part,
+        check: HeaderCheck<'_>,
+    ) -> Result<u64> {
+        let failed = |error| cannot_write(path, error);
+        let mut tries = Tries::new();
         loop {
-            let mut file = File::create(part)
-                .await
-                .map_err(|error| cannot_write(part, error))?;
+            let mut file = part.emptied().await.map_err(failed)?;
             let mut header = Vec::with_capacity(HEADER);
             let outcome = if url.starts_with("data:") {
                 let bytes = decode_data_uri(url)?;
                 header.extend(bytes.iter().take(HEADER));
-                file.write_all(&bytes)
-                    .await
-                    .map_err(|error| cannot_write(part, error))?;
+                file.write_all(&bytes).await.map_err(failed)?;
                 Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             } else {
                 let mut sink = Sink::File {
                     file: &mut file,
                     header: &mut header,
-                    path: part,
+                    path,
                 };
                 self.pull(url, self.config().max_download, &mut sink).await
             };
             let outcome = outcome.and_then(|bytes| match check(&header) {
                 Ok(()) => Ok(bytes),
-                Err(why) => Err(Pulled::lost(
-                    ErrorKind::Malformed,
-                    format!("the picture is damaged: {why}"),
-                )),
+                Err(why) => {
+                    let message = format!("the picture is damaged: {why}");
+                    Err(Pulled::lost(ErrorKind::Malformed, message))
+                }
             });
             if outcome.is_ok() {
-                file.flush()
-                    .await
-                    .map_err(|error| cannot_write(part, error))?;
-                file.sync_all()
-                    .await
-                    .map_err(|error| cannot_write(part, error))?;
+                file.flush().await.map_err(failed)?;
+                file.sync_all().await.map_err(failed)?;
             }
-            match self.again(outcome, &mut attempt).await {
-                Some(outcome) => return outcome,
-                None => continue,
+            if let Some(outcome) = self.again(outcome, &mut tries).await {
+                return outcome;
             }
         }
     }
 
     /// Takes an outcome, or sleeps and counts when it is worth another attempt.
-    async fn again(&self, outcome: Result<u64, Pulled>, attempt: &mut u32) -> Option<Result<u64>> {
+    async fn again(&self, outcome: Result<u64, Pulled>, tries: &mut Tries) -> Option<Result<u64>> {
         let pulled = match outcome {
             Ok(bytes) => return Some(Ok(bytes)),
             Err(pulled) => pulled,
         };
-        match decide(
+        let decision = decide(
             Operation::Download,
             pulled.outcome,
-            *attempt,
+            tries.attempt,
             &self.config().retry,
-        )
-        .delay()
-        {
-            Some(delay) => {
-                warn!(attempt, outcome = ?pulled.outcome, ?delay, "fetching again");
-                sleep(delay).await;
-                *attempt += 1;
-                None
-            }
-            None => Some(Err(pulled
+        );
+        let Some(delay) = decision.delay() else {
+            return Some(Err(pulled
                 .error
-                .with_attempts(*attempt, std::time::Duration::ZERO))),
-        }
+                .with_attempts(tries.attempt, tries.started.elapsed())));
+        };
+        warn!(tries.attempt, outcome = ?pulled.outcome, ?delay, "fetching again");
+        sleep(delay).await;
+        tries.attempt += 1;
+        None
     }
 
     /// One attempt at the whole file.
@@ -257,7 +252,10 @@ impl Transport {
         let outcome = reply.outcome();
         let error = match reply.status {
             401 | 403 => {
-                let message = format!("the picture is refused with HTTP {}", reply.status);
+                let message = format!(
+                    "the picture is refused with HTTP {}; it has probably expired",
+                    reply.status
+                );
                 Error::new(Operation::Download, ErrorKind::Gone, message)
                     .with_answer(reply.status, None)
             }
@@ -275,7 +273,7 @@ struct Pulled {
 
 impl Pulled {
     fn unanswered(problem: crate::http::Unanswered) -> Self {
-        let problem = AttemptProblem::Unanswered(problem);
+        let problem = AttemptProblem::from(problem);
         Self {
             outcome: problem.outcome(),
             error: problem.into_error(Operation::Download),
@@ -349,29 +347,92 @@ fn decode_data_uri(uri: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The temporary file: hidden, beside the file so that the last step is a rename, and removed
-/// when the download ends in any other way, also when its future is dropped.
-struct Part(PathBuf);
+/// The attempts at one file.
+struct Tries {
+    attempt: u32,
+    started: Instant,
+}
+
+impl Tries {
+    fn new() -> Self {
+        Self {
+            attempt: 1,
+            started: Instant::now(),
+        }
+    }
+}
+
+/// The temporary file: hidden, beside the file so that the last step is a rename, and removed when
+/// the download ends in any other way. Its name follows from the file's, so that what a killed
+/// process left is used again and not left lying; a lock keeps two downloads apart.
+struct Part {
+    path: PathBuf,
+    file: std::fs::File,
+}
 
 impl Part {
-    fn beside(path: &Path) -> Result<Self> {
+    fn beside(path: &Path) -> std::io::Result<Self> {
         let Some(name) = path.file_name() else {
-            let message = format!("{} is not the name of a file", path.display());
-            return Err(Error::new(Operation::Save, ErrorKind::Io, message));
+            return Err(std::io::Error::other("it is not the name of a file"));
         };
-        let unique = format!(
-            ".{}.{:016x}.part",
-            name.to_string_lossy(),
-            fastrand::u64(..)
-        );
-        Ok(Self(path.with_file_name(unique)))
+        let named = |unique: &str| {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(name);
+            hidden.push(unique);
+            path.with_file_name(hidden)
+        };
+        let shared = named(".part");
+        if let Some(part) = Self::lock(&shared)? {
+            return Ok(part);
+        }
+        let own = named(&format!(".{:016x}.part", fastrand::u64(..)));
+        Self::lock(&own)?.ok_or_else(|| std::io::Error::other("its temporary file is taken"))
     }
+
+    /// Opens and locks it; `None` when another download has it.
+    fn lock(path: &Path) -> std::io::Result<Option<Self>> {
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+            return Ok(None);
+        }
+        // Between the opening and the lock, another download may have given the file its name.
+        Ok(is_still_there(&file, path).then(|| Self {
+            path: path.to_owned(),
+            file,
+        }))
+    }
+
+    /// The file, empty again.
+    async fn emptied(&self) -> std::io::Result<File> {
+        self.file.set_len(0)?;
+        let mut file = File::from_std(self.file.try_clone()?);
+        file.rewind().await?;
+        Ok(file)
+    }
+}
+
+#[cfg(unix)]
+fn is_still_there(file: &std::fs::File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same =
+        |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    matches!((file.metadata(), std::fs::metadata(path)), (Ok(a), Ok(b)) if same(&a, &b))
+}
+
+/// Where a file cannot be told by its number, an open file cannot be renamed either.
+#[cfg(not(unix))]
+fn is_still_there(_file: &std::fs::File, path: &Path) -> bool {
+    path.exists()
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
         // After a rename there is nothing to remove, which is as it should be.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -31,24 +31,25 @@ pub enum ErrorKind {
     Input,
     /// The key is missing, unknown, revoked or not allowed to use the endpoint.
     ///
-    /// What to do: check the key. Repeating the call changes nothing.
+    /// What to do: check the key. Without a ticket, nothing was bought.
     Auth,
     /// The account is locked, as a rule because its balance is exhausted.
     ///
     /// What to do: top up the account, then repeat the call.
     Locked,
-    /// The service refuses more requests for the moment, and refused this one before queueing it.
+    /// The service takes no more requests for the moment.
     ///
-    /// What to do: repeat the call later; nothing was bought.
+    /// What to do: repeat the call later. Without a ticket, nothing was bought.
     Throttled,
-    /// No connection came about, so nothing was sent.
+    /// The service was not reached, or a request that may be repeated freely got no answer.
     ///
-    /// What to do: repeat the call when the network is back; this is safe.
+    /// What to do: repeat the call when the network is back; this is safe. Without a ticket,
+    /// nothing was bought.
     Unreachable,
     /// The request was sent, or may have been, and no usable answer came.
     ///
-    /// What to do: do not simply repeat it, since it may have been accepted and paid for. Look for
-    /// the request on the service by the seed and the time of the attempt.
+    /// What to do: do not simply repeat it, since it may have been accepted and paid for. The
+    /// error's [`intent`](Error::intent) finds it among the account's requests later.
     OutcomeUnknown,
     /// The service failed for the moment; for a job that is already bought, its ticket is still good.
     ///

@@ -54,6 +54,8 @@ struct Origin {
 struct Lane {
     in_flight: AtomicUsize,
     is_open: AtomicBool,
+    /// When its last request ended; its connection is closed some time after.
+    empty_since: Mutex<Option<Instant>>,
     opening: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -84,7 +86,14 @@ impl Place {
             lane,
         };
         if let Some(lane) = place.lane() {
-            lane.in_flight.fetch_add(1, Ordering::Relaxed);
+            let was_empty = lane.in_flight.fetch_add(1, Ordering::Relaxed) == 0;
+            let since = *lane
+                .empty_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if was_empty && since.is_some_and(|since| since.elapsed() >= IDLE_CONNECTION) {
+                lane.is_open.store(false, Ordering::Release);
+            }
         }
         place
     }
@@ -96,8 +105,14 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(lane) = self.lane() {
-            lane.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(lane) = self.lane()
+            && lane.in_flight.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            let mut since = lane
+                .empty_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *since = Some(Instant::now());
         }
     }
 }
@@ -242,7 +257,8 @@ impl Http {
         let mut opener = None;
         if !lane.is_open.load(Ordering::Acquire) {
             let turn = Arc::clone(&lane.opening).lock_owned();
-            opener = timeout(OPENING_PATIENCE, turn).await.ok();
+            let patience = OPENING_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
+            opener = timeout(patience, turn).await.ok();
             if lane.is_open.load(Ordering::Acquire) {
                 opener = None;
             }
@@ -259,9 +275,11 @@ impl Http {
                 Ok(response)
             }
             Ok(Err(error)) => {
-                lane.is_open.store(false, Ordering::Release);
                 let error = error.without_url();
                 let failure = unanswered(&error);
+                if failure.delivery == Delivery::NotSent {
+                    lane.is_open.store(false, Ordering::Release);
+                }
                 Err(Unanswered {
                     source: Some(Box::new(error)),
                     ..failure

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// A fal API key, `key_id:key_secret` in one string.
 ///
-/// It is wiped from memory when it is dropped, and its `Debug` shows nothing of it.
+/// Its `Debug` shows nothing of it, and no error, log line or URL does.
 ///
 /// ```
 /// let key = uso_transport::ApiKey::new("id:secret")?;

@@ -19,6 +19,7 @@ mod http;
 mod key;
 mod order;
 mod platform;
+mod reply;
 mod retry;
 mod status;
 mod stream;

@@ -16,7 +16,7 @@ use crate::fingerprint::Inspected;
 use crate::order::Intent;
 use crate::status::json_problem;
 use crate::ticket::Ticket;
-use crate::transport::Transport;
+use crate::transport::{Transport, from_now};
 
 /// Pages of the listing that are read; each has this many requests.
 const PAGES: usize = 20;
@@ -117,8 +117,12 @@ impl Transport {
         intent: &Intent,
         within: Duration,
     ) -> Result<Ticket, String> {
-        let until = Instant::now() + within;
-        let hopeless = intent.made_at() + intent.start_within() + INDEX_DELAY;
+        let until = from_now(within);
+        let latest = intent.start_within().saturating_add(INDEX_DELAY);
+        let hopeless = intent
+            .made_at()
+            .checked_add(latest)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
         let mut pause = FIRST_PAUSE;
         loop {
             let looked = tokio::time::timeout_at(until, self.find(intent)).await;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::wire::plain_text;
+use crate::reply::plain_text;
 
 /// Where a job stands. A job can go back from running to the queue, when its runner fails.
 #[derive(Clone, Debug, PartialEq)]

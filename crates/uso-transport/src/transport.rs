@@ -1,6 +1,7 @@
 //! The operations of the protocol, each with its deadline and the one retry loop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, header};
@@ -12,11 +13,12 @@ use crate::config::Config;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Http, Incoming, Unanswered};
 use crate::order::Order;
+use crate::reply::{Reply, read_cancelled, read_submitted};
 use crate::retry::{Budget, Outcome, decide};
 use crate::status::{Cancellation, Status};
 use crate::ticket::Ticket;
 use crate::watch::Watch;
-use crate::wire::{Reply, Wire, read_cancelled, read_submitted};
+use crate::wire::Wire;
 
 /// The protocol's client: one set of connections, shared by all clones.
 ///
@@ -113,13 +115,27 @@ impl Transport {
     }
 
     async fn send_order(&self, order: &Order) -> Result<Ticket> {
-        let reply = self
+        let sent = self
             .exchange(Operation::Submit, || self.wire().submit(order))
-            .await?;
-        if !reply.is_success() {
-            return Err(self.refused(reply));
-        }
-        let ticket = read_submitted(order.intent(), &reply)?;
+            .await;
+        let ticket = match sent {
+            Ok(reply) if reply.is_success() => read_submitted(order.intent(), &reply)?,
+            Ok(reply) => return Err(self.refused(reply)),
+            // The head of a yes names the request, though the rest of the answer was lost.
+            Err(error)
+                if error
+                    .status()
+                    .is_some_and(|status| (200..300).contains(&status)) =>
+            {
+                let endpoint = order.intent().endpoint().clone();
+                let id = error.request_id().map(str::to_owned);
+                match id.and_then(|id| Ticket::for_request(endpoint, id).ok()) {
+                    Some(ticket) => ticket.of_intent(order.intent()),
+                    None => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        };
         debug!(request_id = ticket.request_id(), "submitted");
         Ok(ticket)
     }
@@ -267,89 +283,123 @@ impl Transport {
             Operation::Run => config.finish_within,
             _ => config.answer_within,
         };
-        let deadline = Instant::now() + limit;
+        // A slow line is not a lost answer: a large body has the time to leave.
+        let seconds = u64::try_from(request.body().len() / SLOW_LINE).unwrap_or(u64::MAX);
+        let limit = limit.saturating_add(Duration::from_secs(seconds));
+        let deadline = from_now(limit);
+        let sent = self.shared.http.send(request, deadline).await;
         let Incoming {
             status,
             headers,
             body,
-        } = self
-            .shared
-            .http
-            .send(request, deadline)
-            .await
-            .map_err(AttemptProblem::Unanswered)?;
+        } = sent.map_err(|problem| AttemptProblem {
+            head: None,
+            kind: Unfinished::Unanswered(problem),
+        })?;
         let reading = body.collect(config.max_body, config.stream_idle);
-        let body = match tokio::time::timeout_at(deadline, reading).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(BodyProblem::TooLong)) => {
-                return Err(AttemptProblem::TooLong {
-                    status: status.as_u16(),
-                    limit: config.max_body,
-                });
-            }
-            Ok(Err(BodyProblem::Broken(problem))) => {
-                return Err(AttemptProblem::Unanswered(problem));
-            }
+        let unfinished = match tokio::time::timeout_at(deadline, reading).await {
+            Ok(Ok(body)) => return Ok(Reply::new(operation, status.as_u16(), headers, body)),
+            Ok(Err(BodyProblem::TooLong)) => Unfinished::TooLong {
+                limit: config.max_body,
+            },
+            Ok(Err(BodyProblem::Broken(problem))) => Unfinished::Unanswered(problem),
             Err(_) => {
                 let why = format!("the answer did not end within {} s", limit.as_secs_f64());
-                let problem = Unanswered {
+                Unfinished::Unanswered(Unanswered {
                     delivery: Delivery::Unknown,
                     why,
                     source: None,
-                };
-                return Err(AttemptProblem::Unanswered(problem));
+                })
             }
         };
-        Ok(Reply::new(operation, status.as_u16(), headers, body))
+        let head = Reply::new(operation, status.as_u16(), headers, Bytes::new());
+        Err(AttemptProblem {
+            head: Some(Box::new(head)),
+            kind: unfinished,
+        })
     }
 }
 
-/// Why an attempt has no answer.
+/// Bytes a second of a line that is slow and still of use.
+const SLOW_LINE: usize = 32 << 10;
+
+/// A point in time that far away; "never" is a year, which no wait outlasts.
+pub(crate) fn from_now(limit: Duration) -> Instant {
+    Instant::now() + limit.min(Duration::from_secs(365 * 24 * 3600))
+}
+
+/// Why an attempt has no whole answer, and the head of it if that came.
 #[derive(Debug)]
-pub(crate) enum AttemptProblem {
+pub(crate) struct AttemptProblem {
+    head: Option<Box<Reply>>,
+    kind: Unfinished,
+}
+
+#[derive(Debug)]
+enum Unfinished {
     Unanswered(Unanswered),
-    TooLong { status: u16, limit: usize },
+    TooLong { limit: usize },
+}
+
+impl From<Unanswered> for AttemptProblem {
+    fn from(problem: Unanswered) -> Self {
+        Self {
+            head: None,
+            kind: Unfinished::Unanswered(problem),
+        }
+    }
 }
 
 impl AttemptProblem {
+    pub(crate) fn is_too_long(&self) -> bool {
+        matches!(self.kind, Unfinished::TooLong { .. })
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Unanswered(problem) if problem.delivery == Delivery::NotSent => Outcome::NotSent,
-            Self::Unanswered(_) => Outcome::Lost,
+        match &self.kind {
+            Unfinished::Unanswered(problem) if problem.delivery == Delivery::NotSent => {
+                Outcome::NotSent
+            }
+            Unfinished::Unanswered(_) => Outcome::Lost,
             // It will not be any shorter the next time.
-            Self::TooLong { status, .. } => Outcome::Answered {
-                status: *status,
-                retry_after: None,
-                is_final: true,
-            },
+            Unfinished::TooLong { .. } => {
+                let status = self.head.as_ref().map_or(200, |head| head.status);
+                Outcome::Answered {
+                    status,
+                    retry_after: None,
+                    is_final: true,
+                }
+            }
         }
     }
 
     pub(crate) fn into_error(self, operation: Operation) -> Error {
-        match self {
-            Self::TooLong { status, limit } => {
-                let kind = match operation {
-                    Operation::Submit | Operation::Run => ErrorKind::OutcomeUnknown,
-                    _ => ErrorKind::Malformed,
-                };
-                let message = format!("the answer to {operation} is larger than {limit} bytes");
-                Error::new(operation, kind, message).with_answer(status, None)
-            }
-            Self::Unanswered(problem) => {
-                let sent = problem.delivery != Delivery::NotSent;
-                let kind = if sent && !operation.is_idempotent() {
+        let purchase = !operation.is_idempotent();
+        let error = match self.kind {
+            Unfinished::TooLong { limit } => {
+                let kind = if purchase {
                     ErrorKind::OutcomeUnknown
                 } else {
-                    ErrorKind::Unreachable
+                    ErrorKind::Malformed
                 };
-                let message = match kind {
-                    ErrorKind::OutcomeUnknown => {
-                        format!(
-                            "{operation} was sent, and {}: it may have been accepted",
-                            problem.why
-                        )
-                    }
-                    _ => format!("{operation} failed: {}", problem.why),
+                let message = format!("the answer to {operation} is larger than {limit} bytes");
+                Error::new(operation, kind, message).with_hint(
+                    "raise the largest body of the settings (Config::max_body) if this is right",
+                )
+            }
+            Unfinished::Unanswered(problem) => {
+                let sent = problem.delivery != Delivery::NotSent;
+                let (kind, message) = if sent && purchase {
+                    let message = format!(
+                        "{operation} was sent, and {}: it may have been accepted",
+                        problem.why
+                    );
+                    (ErrorKind::OutcomeUnknown, message)
+                } else {
+                    (
+                        ErrorKind::Unreachable,
+                        format!("{operation} failed: {}", problem.why),
+                    )
                 };
                 let error = Error::new(operation, kind, message).with_delivery(problem.delivery);
                 match problem.source {
@@ -357,6 +407,17 @@ impl AttemptProblem {
                     None => error,
                 }
             }
+        };
+        let delivery = match error.kind() {
+            ErrorKind::OutcomeUnknown => Delivery::Unknown,
+            ErrorKind::Malformed => Delivery::Answered,
+            _ => error.delivery(),
+        };
+        match self.head {
+            Some(head) => error
+                .with_answer(head.status, head.request_id())
+                .with_delivery(delivery),
+            None => error.with_delivery(delivery),
         }
     }
 }

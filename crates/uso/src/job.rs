@@ -35,7 +35,8 @@ pub enum Event {
     Log(LogLine),
     /// The connection was lost and is being made anew; the job is not affected.
     Interrupted(String),
-    /// It has ended, well or badly: [`Job::output`] tells. This is the last event.
+    /// It has ended; badly when the completion names an error, and otherwise as [`Job::output`]
+    /// says. This is the last event.
     Completed(Completion),
 }
 
@@ -66,11 +67,7 @@ impl Job {
     /// The job's progress, to its end. Dropping the events leaves the job alone.
     pub fn events(&self) -> Events {
         Events {
-            state: Idle::Ready(Box::new(Following {
-                watch: self.transport.watch(&self.ticket),
-                ready: VecDeque::new(),
-                last: None,
-            })),
+            state: Step::Ready(Box::new(self.follow())),
         }
     }
 
@@ -83,27 +80,45 @@ impl Job {
     /// time, [`ErrorKind::Malformed`] with the raw body when the answer is of no use. Each carries
     /// the ticket.
     pub async fn wait(&self) -> Result<Output> {
-        let mut watch = self.transport.watch(&self.ticket);
-        let mut failure = None;
-        while let Some(update) = watch.next().await {
-            let Update::Status(status) = update? else {
+        self.wait_with(|_| ()).await
+    }
+
+    /// As [`Job::wait`], telling the progress on the way.
+    ///
+    /// ```no_run
+    /// # async fn example(job: uso::Job) -> uso::Result<()> {
+    /// let output = job.wait_with(|event| eprintln!("{event:?}")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Job::wait`].
+    pub async fn wait_with(&self, mut tell: impl FnMut(&Event) + Send) -> Result<Output> {
+        let mut following = self.follow();
+        let mut completion = Completion::default();
+        while let Some(event) = following.next().await {
+            let event = event?;
+            tell(&event);
+            let Event::Completed(told) = event else {
                 continue;
             };
-            let State::Completed(completion) = status.state else {
-                continue;
-            };
-            match self.output().await {
+            completion = told;
+            match following.watch.within_deadline(self.output()).await {
                 // The end was told too early. The job is still on its way.
-                Err(error) if error.kind() == ErrorKind::NotReady => watch.look_again(),
-                outcome => {
-                    failure = Some((completion, outcome));
-                    break;
-                }
+                Err(error) if error.kind() == ErrorKind::NotReady => following.watch.look_again(),
+                outcome => return self.agree(&completion, outcome),
             }
         }
-        match failure {
-            Some((completion, outcome)) => self.agree(&completion, outcome),
-            None => self.output().await,
+        self.agree(&completion, self.output().await)
+    }
+
+    fn follow(&self) -> Following {
+        Following {
+            watch: self.transport.watch(&self.ticket),
+            ready: VecDeque::new(),
+            last: None,
         }
     }
 
@@ -160,11 +175,11 @@ impl Job {
 /// The events of a job, as a `Stream`; [`Events::next`] needs no other crate.
 #[must_use = "nothing is followed until the events are asked for"]
 pub struct Events {
-    state: Idle,
+    state: Step,
 }
 
-/// Between two events, the following is at rest or in a future that owns it.
-enum Idle {
+/// Between two events the following is ready; while one is awaited, a future owns it.
+enum Step {
     Ready(Box<Following>),
     Busy(Pin<Box<dyn Future<Output = Followed> + Send>>),
     Over,
@@ -225,22 +240,22 @@ impl Stream for Events {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match std::mem::replace(&mut self.state, Idle::Over) {
-                Idle::Over => return Poll::Ready(None),
-                Idle::Ready(mut following) => {
-                    self.state = Idle::Busy(Box::pin(async move {
+            match std::mem::replace(&mut self.state, Step::Over) {
+                Step::Over => return Poll::Ready(None),
+                Step::Ready(mut following) => {
+                    self.state = Step::Busy(Box::pin(async move {
                         let event = following.next().await;
                         (following, event)
                     }));
                 }
-                Idle::Busy(mut future) => match future.as_mut().poll(context) {
+                Step::Busy(mut future) => match future.as_mut().poll(context) {
                     Poll::Pending => {
-                        self.state = Idle::Busy(future);
+                        self.state = Step::Busy(future);
                         return Poll::Pending;
                     }
                     Poll::Ready((following, event)) => {
                         if matches!(event, Some(Ok(_))) {
-                            self.state = Idle::Ready(following);
+                            self.state = Step::Ready(following);
                         }
                         return Poll::Ready(event);
                     }

@@ -62,19 +62,19 @@
 //! use uso::{Event, Request};
 //!
 //! let job = client.submit(Request::reimagine("photo.jpg", "as a woodcut")).await?;
-//! let mut events = job.events();
-//! while let Some(event) = events.next().await {
-//!     match event? {
+//! let output = job
+//!     .wait_with(|event| match event {
 //!         Event::Queued { position } => println!("{position:?} requests ahead"),
 //!         Event::Running => println!("running"),
 //!         Event::Log(line) => println!("{}", line.message),
 //!         other => println!("{other:?}"),
-//!     }
-//! }
-//! let output = job.output().await?;
+//!     })
+//!     .await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Job::events`] gives the same as a `Stream`.
 //!
 //! # When something goes wrong
 //!
@@ -99,6 +99,9 @@
 //! # }
 //! ```
 //!
+//! What every fault of the line and of the service leads to, as a test measures it against the
+//! emulator, is in [`faults`].
+//!
 //! # Without an account
 //!
 //! `uso emulator` (or the crate `uso-emulator` in a test) is a fal on this machine. Give its
@@ -109,6 +112,15 @@
 //! fal does not publish how it rounds megapixels, how many references it takes, what it wants in
 //! the first slot when there are only styles (so those forms are not offered), nor whether a job
 //! that is cancelled while it runs is billed. The docs of the functions concerned say so again.
+
+/// What every fault leads to.
+///
+/// Each row is one call of [`Client`] with one fault in the way of one operation, once; the words
+/// are [`ErrorKind`]'s. The table is made by the test that proves it, which also asserts that no
+/// call buys twice and that everything bought is had in the end, if the service made it.
+///
+#[doc = include_str!("../docs/faults.md")]
+pub mod faults {}
 
 mod client;
 mod estimate;
@@ -126,8 +138,8 @@ pub use crate::request::{Request, Styled, Unstyled};
 
 pub use uso_transport::{
     ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId, Error,
-    ErrorKind, Fingerprint, Intent, InvalidRequestId, LogLine, Operation, Order, Overwrite,
-    Problem, Result, RetryPolicy, State, Status, Ticket,
+    ErrorKind, Fingerprint, Intent, InvalidRequestId, LogLine, Operation, Order, Problem, Result,
+    RetryPolicy, State, Status, Ticket,
 };
 pub use uso_types::{
     Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,

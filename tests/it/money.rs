@@ -1,0 +1,388 @@
+//! The proof of the two promises: every fault in every operation's way, then the ledger.
+//!
+//! Each cell is one call of the client against an emulator of its own that plays one fault once.
+//! Whatever happens, nothing is bought twice, nothing that was bought is lost while the service
+//! still has it, and nothing outlasts its deadline. The table in the facade's documentation is
+//! made from the same cells.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use uso::{Client, Config, Error, ErrorKind, Request, RetryPolicy};
+use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
+use uso_tests::rig::{Rig, file};
+
+/// Cells that run side by side.
+const AT_ONCE: usize = 24;
+/// More than all of the client's deadlines below together.
+const FOREVER: Duration = Duration::from_secs(30);
+
+const OPERATIONS: [Operation; 8] = [
+    Operation::Submit,
+    Operation::Run,
+    Operation::Status,
+    Operation::Stream,
+    Operation::Result,
+    Operation::Cancel,
+    Operation::File,
+    Operation::Listing,
+];
+
+fn quick(config: Config) -> Config {
+    let delay = Duration::from_millis(5);
+    config
+        .answer_within(Duration::from_millis(1500))
+        .stream_idle(Duration::from_millis(500))
+        .finish_within(Duration::from_secs(8))
+        .reconcile_within(Duration::from_secs(3))
+        .max_body(1 << 20)
+        .max_download(4 << 20)
+        .retry(
+            RetryPolicy::default()
+                .first_delay(delay)
+                .longest_delay(delay),
+        )
+}
+
+/// The faults of one cell: those that lead to the operation, and the one that befalls it.
+fn scenario(operation: Operation, fault: &Fault) -> Scenario {
+    let way_there = match operation {
+        // The status is only asked for when the stream fails.
+        Operation::Status => Scenario::new().on(Operation::Stream, Fault::Drop),
+        // The listing is only asked for when a submit's answer is lost.
+        Operation::Listing => Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop),
+        _ => Scenario::new(),
+    };
+    way_there.on(operation, fault.clone())
+}
+
+/// What the caller does in a cell; the bytes of the picture come back.
+async fn call(client: &Client, operation: Operation) -> uso::Result<()> {
+    let request = Request::subject("https://example.org/a.png", "x").seed(7);
+    if operation == Operation::Run {
+        return client.run(request).await?.images()[0]
+            .bytes()
+            .await
+            .map(drop);
+    }
+    let job = client.submit(request).await?;
+    if operation == Operation::Cancel {
+        job.cancel().await?;
+    }
+    let output = job.wait().await?;
+    output.images()[0].bytes().await.map(drop)
+}
+
+/// What became of a cell, in the table's words.
+struct Row {
+    operation: Operation,
+    fault: String,
+    outcome: String,
+    purchases: usize,
+    collected: &'static str,
+}
+
+async fn cell(operation: Operation, fault: Fault) -> Row {
+    let name = format!("{operation} × {fault:?}");
+    let rig = Rig::configured(
+        Rig::plain_builder().scenario(scenario(operation, &fault)),
+        quick,
+    )
+    .await;
+    let called = tokio::time::timeout(FOREVER, call(&rig.client, operation)).await;
+    let outcome = called.unwrap_or_else(|_| panic!("{name} hangs"));
+    let struck = rig
+        .emulator
+        .requests()
+        .iter()
+        .any(|request| request.fault.as_deref() == Some(fault.name()));
+    assert!(struck, "{name}: the fault was never met");
+
+    let purchases = rig.emulator.ledger().purchases().len();
+    assert!(purchases <= 1, "{name}: bought {purchases} times");
+    let collected = match &outcome {
+        Ok(()) => "at once",
+        Err(error) if purchases == 1 => {
+            collect(&rig.client, &rig.emulator, error, operation, &name).await
+        }
+        Err(_) => "nothing was bought",
+    };
+    let purchases_after = rig.emulator.ledger().purchases().len();
+    assert_eq!(
+        purchases_after, purchases,
+        "{name}: collecting bought again"
+    );
+    let outcome = match outcome {
+        Ok(()) => "picture".to_owned(),
+        Err(error) => format!("`{}`", error.kind().as_str()),
+    };
+    Row {
+        operation,
+        fault: fault.name().to_owned(),
+        outcome,
+        purchases,
+        collected,
+    }
+}
+
+/// After an error over something that was bought: the error alone leads to the picture, if the
+/// service made one.
+async fn collect(
+    client: &Client,
+    emulator: &Emulator,
+    error: &Error,
+    operation: Operation,
+    name: &str,
+) -> &'static str {
+    if operation == Operation::Run {
+        // The protocol has no way back to a synchronous run; the docs say so.
+        return "lost by protocol";
+    }
+    let job = match (error.ticket(), error.intent()) {
+        (Some(ticket), _) => client.job(ticket.clone()),
+        (None, Some(intent)) => {
+            let found = client
+                .find(intent)
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            found.unwrap_or_else(|| panic!("{name}: the intent finds nothing"))
+        }
+        (None, None) => panic!("{name}: bought, and the error leads nowhere: {error:?}"),
+    };
+    let made = emulator
+        .ledger()
+        .find(job.ticket().request_id())
+        .unwrap()
+        .billing;
+    let collected = tokio::time::timeout(FOREVER, job.wait())
+        .await
+        .unwrap_or_else(|_| panic!("{name} hangs"));
+    match (collected, made) {
+        (Ok(output), _) => {
+            output.images()[0]
+                .bytes()
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            "later, by its ticket"
+        }
+        (Err(_), Billing::Free { .. }) => "there is no picture, and no bill",
+        (Err(error), billing) => panic!("{name}: {billing:?}, and lost: {error:?}"),
+    }
+}
+
+/// Every operation with every fault that can befall it.
+fn cells() -> Vec<(Operation, Fault)> {
+    let faults = Fault::samples();
+    let pairs = OPERATIONS
+        .iter()
+        .flat_map(|operation| faults.iter().map(move |fault| (*operation, fault)));
+    let fitting = pairs.filter(|(operation, fault)| fault.fits(*operation));
+    // These only ever end with the start deadline, which the next test moves the clock for.
+    let fitting = fitting.filter(|(_, fault)| **fault != Fault::NeverStarts);
+    fitting
+        .map(|(operation, fault)| (operation, fault.clone()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_in_every_operation_buys_at_most_once_and_loses_nothing() {
+    let cells = cells();
+    assert!(cells.len() >= 60, "{}", cells.len());
+    let mut running = JoinSet::new();
+    let mut rows = Vec::new();
+    for (position, (operation, fault)) in cells.into_iter().enumerate() {
+        if running.len() >= AT_ONCE {
+            rows.push(running.join_next().await.unwrap().unwrap());
+        }
+        running.spawn(async move { (position, cell(operation, fault).await) });
+    }
+    while let Some(row) = running.join_next().await {
+        rows.push(row.unwrap());
+    }
+    rows.sort_by_key(|(position, _)| *position);
+    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+
+    let table = table(&rows);
+    let path = file("../crates/uso/docs/faults.md");
+    if std::env::var_os("USO_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &table).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let diff = similar::TextDiff::from_lines(&kept, &table)
+        .unified_diff()
+        .to_string();
+    assert!(
+        kept == table,
+        "the table in the docs is another; write it with USO_WRITE_DOCS=1\n{diff}"
+    );
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| operation | fault, once | the call ends with | purchases | the picture is had |\n| --- | --- | --- | --- | --- |\n",
+    );
+    let mut lines: Vec<String> = Vec::new();
+    for row in rows {
+        let mut line = String::new();
+        write!(
+            line,
+            "| {} | {} | {} | {} | {} |",
+            row.operation, row.fault, row.outcome, row.purchases, row.collected
+        )
+        .unwrap();
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    text.push_str(&lines.join("\n"));
+    text.push('\n');
+    text
+}
+
+async fn lost_answer(listing: Fault) -> (Rig, Error) {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Listing, listing)
+        .always();
+    let rig = Rig::configured(Rig::plain_builder().scenario(scenario), quick).await;
+    let error = rig
+        .client
+        .submit(Request::subject("https://example.org/a.png", "x"))
+        .await
+        .unwrap_err();
+    (rig, error)
+}
+
+#[tokio::test]
+async fn accept_then_drop_is_adopted_and_the_ledger_says_one() {
+    let rig = Rig::of(
+        Rig::plain_builder().scenario(Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop)),
+    )
+    .await;
+    let job = rig
+        .client
+        .submit(Request::subject("https://example.org/a.png", "x").seed(7))
+        .await
+        .unwrap();
+    let ledger = rig.emulator.ledger();
+    assert_eq!(ledger.purchases().len(), 1);
+    assert_eq!(job.ticket().request_id(), ledger.purchases()[0].request_id);
+    assert_eq!(job.ticket().seed(), Some(7));
+    assert_eq!(job.wait().await.unwrap().seed(), Some(7));
+}
+
+#[tokio::test]
+async fn without_the_listing_the_outcome_is_unknown_and_everything_to_look_later_is_there() {
+    for listing in [Fault::Forbidden, Fault::Unauthorized, Fault::EmptyListing] {
+        let (rig, error) = lost_answer(listing.clone()).await;
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{listing:?}");
+        assert_eq!(error.delivery(), uso::Delivery::Unknown);
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+        let intent = error.intent().unwrap();
+        let sent = rig.emulator.ledger().purchases()[0].input["seed"].as_u64();
+        assert_eq!(intent.seed(), sent);
+        let phrase = if listing == Fault::EmptyListing {
+            "not found"
+        } else {
+            "may not read the listing"
+        };
+        assert!(error.to_string().contains(phrase), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn two_matches_are_not_a_match() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .after(1);
+    let rig = Rig::configured(Rig::plain_builder().scenario(scenario), quick).await;
+    let request = || Request::subject("https://example.org/a.png", "x").seed(7);
+    rig.client
+        .submit(request())
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    let error = rig.client.submit(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(
+        error
+            .to_string()
+            .contains("2 requests have exactly this input"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn looking_is_off_with_one_call() {
+    let builder =
+        Rig::plain_builder().scenario(Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop));
+    let rig = Rig::configured(builder, Config::without_reconciliation).await;
+    let error = rig
+        .client
+        .submit(Request::subject("https://example.org/a.png", "x"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!(rig.operations(), ["submit"]);
+    let found = rig
+        .client
+        .find(error.intent().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        found.ticket().request_id(),
+        rig.emulator.ledger().purchases()[0].request_id
+    );
+}
+
+#[tokio::test]
+async fn neither_a_redirect_nor_a_foreign_url_ever_sees_the_key() {
+    // A second listener that would see it.
+    let foreign = Emulator::builder()
+        .allow_anonymous(true)
+        .start()
+        .await
+        .unwrap();
+    let origin = foreign.origin();
+    for operation in OPERATIONS {
+        let fault = Fault::Redirect(origin.clone());
+        let rig = Rig::configured(
+            Rig::plain_builder().scenario(scenario(operation, &fault)),
+            quick,
+        )
+        .await;
+        let _ = call(&rig.client, operation).await;
+    }
+    let seen = foreign.requests();
+    let of_files = |request: &&uso_emulator::LoggedRequest| request.operation == Operation::File;
+    assert_eq!(
+        seen.len(),
+        seen.iter().filter(of_files).count(),
+        "only a picture is followed: {seen:?}"
+    );
+
+    for operation in [Operation::Submit, Operation::Status, Operation::Stream] {
+        let fault = Fault::ForeignUrls(origin.clone());
+        let rig = Rig::configured(
+            Rig::plain_builder().scenario(scenario(operation, &fault)),
+            quick,
+        )
+        .await;
+        let job = rig
+            .client
+            .submit(Request::subject("https://example.org/a.png", "x"))
+            .await
+            .unwrap();
+        job.wait().await.unwrap();
+        job.cancel().await.unwrap();
+    }
+    assert_eq!(
+        foreign.requests().len(),
+        seen.len(),
+        "follow-ups stay on the configured origin"
+    );
+}
