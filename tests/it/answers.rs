@@ -97,14 +97,22 @@ async fn a_body_that_cannot_be_decoded_comes_back_raw_with_the_ticket() {
 
 #[tokio::test]
 async fn statuses_with_gaps_and_novelties_are_followed() {
-    for fault in [Fault::NullFields, Fault::UnknownFields, Fault::UnknownLogLevel, Fault::SplitEvents] {
+    for fault in [
+        Fault::NullFields,
+        Fault::UnknownFields,
+        Fault::UnknownLogLevel,
+        Fault::SplitEvents,
+    ] {
         let rig = rig(Scenario::new().on(Operation::Stream, fault.clone())).await;
         let job = rig.client.submit(request()).await.unwrap();
         let mut events = job.events();
         let mut last = None;
         while let Some(event) = events.next().await {
             let event = event.unwrap();
-            assert!(!matches!(event, Event::Interrupted(_)), "{fault:?} {event:?}");
+            assert!(
+                !matches!(event, Event::Interrupted(_)),
+                "{fault:?} {event:?}"
+            );
             last = Some(event);
         }
         assert!(matches!(last, Some(Event::Completed(_))), "{fault:?}");

@@ -12,11 +12,17 @@ fn request() -> Request {
 
 async fn rig(scenario: Scenario) -> Rig {
     let builder = Rig::plain_builder().scenario(scenario);
-    Rig::configured(builder, |config| config.stream_idle(Duration::from_millis(300))).await
+    Rig::configured(builder, |config| {
+        config.stream_idle(Duration::from_millis(300))
+    })
+    .await
 }
 
 fn count(rig: &Rig, operation: &str) -> usize {
-    rig.operations().iter().filter(|seen| *seen == operation).count()
+    rig.operations()
+        .iter()
+        .filter(|seen| *seen == operation)
+        .count()
 }
 
 #[tokio::test]
@@ -38,7 +44,10 @@ async fn a_stream_that_fails_in_any_way_loses_nothing() {
         Fault::Body("{}".to_owned()),
     ];
     for fault in faults {
-        let rig = rig(Scenario::new().on(Operation::Stream, fault.clone()).always()).await;
+        let rig = rig(Scenario::new()
+            .on(Operation::Stream, fault.clone())
+            .always())
+        .await;
         let job = rig.client.submit(request()).await.unwrap();
         let mut interrupted = false;
         let mut events = job.events();
@@ -47,7 +56,10 @@ async fn a_stream_that_fails_in_any_way_loses_nothing() {
         }
         assert!(interrupted, "{fault:?} is told");
         job.output().await.unwrap();
-        assert!(count(&rig, "status") >= 1, "{fault:?}: the truth is asked for");
+        assert!(
+            count(&rig, "status") >= 1,
+            "{fault:?}: the truth is asked for"
+        );
         assert_eq!(rig.emulator.ledger().purchases().len(), 1);
     }
 }
@@ -79,7 +91,13 @@ async fn a_stream_that_is_cut_once_is_made_anew() {
 #[tokio::test]
 async fn a_cut_right_after_the_end_is_no_interruption() {
     let rig = rig(Scenario::new().on(Operation::Stream, Fault::CutAfterCompleted)).await;
-    rig.client.submit(request()).await.unwrap().wait().await.unwrap();
+    rig.client
+        .submit(request())
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
     assert_eq!(rig.operations(), ["submit", "stream", "result"]);
 }
 
@@ -100,18 +118,30 @@ async fn status_requests_in_bad_weather_are_repeated() {
         .on(Operation::Status, Fault::Status(500))
         .on(Operation::Status, Fault::Drop);
     let rig = rig(scenario).await;
-    rig.client.submit(request()).await.unwrap().wait().await.unwrap();
+    rig.client
+        .submit(request())
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
     assert!(count(&rig, "status") >= 4);
 }
 
 #[tokio::test]
 async fn the_finish_deadline_names_itself_and_leaves_the_job() {
     let builder = Rig::plain_builder().inference_time(Duration::from_secs(600));
-    let rig = Rig::configured(builder, |config| config.finish_within(Duration::from_millis(200))).await;
+    let rig = Rig::configured(builder, |config| {
+        config.finish_within(Duration::from_millis(200))
+    })
+    .await;
     let job = rig.client.submit(request()).await.unwrap();
     let error = job.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Deadline);
-    assert!(error.to_string().contains("0.2 s") && error.to_string().contains("ticket"), "{error}");
+    assert!(
+        error.to_string().contains("0.2 s") && error.to_string().contains("ticket"),
+        "{error}"
+    );
     assert_eq!(error.ticket(), Some(job.ticket()));
     rig.emulator.advance(Duration::from_secs(601));
     job.wait().await.unwrap();
@@ -119,7 +149,10 @@ async fn the_finish_deadline_names_itself_and_leaves_the_job() {
 
 #[tokio::test]
 async fn a_job_that_failed_says_why() {
-    let failure = Fault::FailsWith { status: 503, error_type: "runner_disconnected".to_owned() };
+    let failure = Fault::FailsWith {
+        status: 503,
+        error_type: "runner_disconnected".to_owned(),
+    };
     let rig = rig(Scenario::new().on(Operation::Submit, failure)).await;
     let job = rig.client.submit(request()).await.unwrap();
     let error = job.wait().await.unwrap_err();

@@ -144,11 +144,7 @@ impl Reply {
                 ErrorKind::Input,
                 with_text("the endpoint refuses the input"),
             ),
-            400 | 413 | 422 if purchase => (
-                ErrorKind::Input,
-                with_text("the service refuses the request"),
-            ),
-            404 if purchase => (
+            404 | 410 if purchase => (
                 ErrorKind::Config,
                 with_text("the service does not know the endpoint"),
             ),
@@ -162,10 +158,17 @@ impl Reply {
                 let text = "the job did not start before its start deadline; it never runs and is not billed";
                 (ErrorKind::Deadline, text.to_owned())
             }
-            300..=399 => (
-                ErrorKind::Server,
-                format!("{what}, a redirect, which is not followed with the key"),
-            ),
+            300..=399 => {
+                let kind = if purchase {
+                    ErrorKind::Config
+                } else {
+                    ErrorKind::Server
+                };
+                (
+                    kind,
+                    format!("{what}, a redirect, which is not followed with the key"),
+                )
+            }
             // What a finished job answered, told from a gateway that could not fetch it.
             _ if relayed && (is_model_error || error_type.is_some_and(|kind| kind != PASSING)) => {
                 (ErrorKind::Failed, with_text("the job failed"))
@@ -174,6 +177,10 @@ impl Reply {
                 let text = format!("{what}, which does not say whether it was accepted");
                 (ErrorKind::OutcomeUnknown, text)
             }
+            400..=499 if purchase => (
+                ErrorKind::Input,
+                with_text("the service refuses the request"),
+            ),
             _ => (ErrorKind::Server, with_text(&what)),
         }
     }
