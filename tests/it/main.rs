@@ -20,5 +20,6 @@ mod money;
 mod official;
 mod pictures;
 mod proofs;
+mod secrets;
 mod tls;
 mod watching;

@@ -9,11 +9,22 @@ use uso_transport::{
 use uso_types::{Image, UsoOutput};
 
 /// The output of a job: at least one picture, and what the service says of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Output {
     images: Vec<Picture>,
     decoded: UsoOutput,
     answer: Answer,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The service gives the prompt back, and in sync mode the pictures themselves.
+        f.debug_struct("Output")
+            .field("images", &self.images)
+            .field("seed", &self.seed())
+            .field("billable_units", &self.billable_units())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Output {

@@ -1,0 +1,131 @@
+//! What must show nowhere: the key, the prompts, the pictures.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use uso::{Client, Request};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Rig, content, style};
+
+const PROMPT: &str = "a-prompt-that-nobody-may-read";
+const NEGATIVE_PROMPT: &str = "a-wish-that-nobody-may-read";
+/// The secret of the rig's key, and what every data URI has in it.
+const SECRETS: [&str; 4] = ["test-secret", PROMPT, NEGATIVE_PROMPT, "base64,"];
+
+/// Everything that is logged, at every level, by us and by the libraries below.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn request() -> Request {
+    let request = Request::styled_scene(content(), style(), PROMPT);
+    Request::from(request.negative_prompt(NEGATIVE_PROMPT))
+}
+
+/// One whole job, with everything that can be shown of it written down.
+async fn told(client: &Client, scene: &mut String) {
+    let request = request();
+    write!(scene, "{client:?} {:?} {request:?}", client.config()).unwrap();
+    let order = client.prepare(request).await.unwrap();
+    let intent = serde_json::to_string(order.intent()).unwrap();
+    write!(scene, "{order:?} {intent}").unwrap();
+    let outcome = match client.place(&order).await {
+        Ok(job) => {
+            let ticket = serde_json::to_string(job.ticket()).unwrap();
+            write!(scene, "{job:?} {ticket}").unwrap();
+            job.wait_with(|event| write!(scene, "{event:?}").unwrap())
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(output) => write!(scene, "{output:?} {:?}", output.images()).unwrap(),
+        Err(error) => {
+            write!(scene, "{error} {error:?} {error:#?} {:?}", error.problems()).unwrap();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(found) = cause {
+                write!(scene, "{found} {found:?}").unwrap();
+                cause = found.source();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_log_error_debug_or_ticket_shows_a_secret() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_max_level(LevelFilter::TRACE)
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let echo = format!(
+        r#"{{"detail":[{{"loc":["body","prompt"],"msg":"bad data:image/png;base64,{}","type":"value_error","input":"{PROMPT}"}}]}}"#,
+        "A".repeat(200)
+    );
+    let echo = serde_json::from_str(&echo).unwrap();
+    let scenarios = [
+        Scenario::new(),
+        Scenario::new().on(
+            Operation::Submit,
+            Fault::ModelAnswers {
+                status: 422,
+                body: echo,
+            },
+        ),
+        Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop),
+        Scenario::new()
+            .on(Operation::Submit, Fault::AcceptThenGatewayPage(502))
+            .on(Operation::Listing, Fault::Forbidden),
+        Scenario::new().on(Operation::Submit, Fault::Locked),
+        Scenario::new().on(Operation::Submit, Fault::Unauthorized),
+        Scenario::new().on(Operation::Stream, Fault::CutMidEvent),
+        Scenario::new().on(Operation::Result, Fault::Undecodable),
+        Scenario::new().on(Operation::Result, Fault::Drop),
+    ];
+    let mut scene = String::new();
+    for scenario in scenarios {
+        let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+        told(&rig.client, &mut scene).await;
+    }
+    drop(guard);
+    let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(
+        log.contains("uso_transport"),
+        "the log was written: {} bytes",
+        log.len()
+    );
+    for secret in SECRETS {
+        for (name, text) in [("log", &log), ("scene", &scene)] {
+            if let Some(at) = text.find(secret) {
+                let around: String = text
+                    .chars()
+                    .skip(text[..at].chars().count().saturating_sub(300))
+                    .take(400)
+                    .collect();
+                panic!("{secret} is in the {name}: {around}");
+            }
+        }
+    }
+}
