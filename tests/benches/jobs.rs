@@ -36,9 +36,11 @@ fn main() {
         [] => compare(),
         ["serve"] => runtime().block_on(serve()),
         ["facade", origin, certificate] => {
-            report(|| runtime().block_on(facade(origin, certificate)))
+            report(|| runtime().block_on(facade(origin, certificate)));
         }
-        ["bare", origin, certificate] => report(|| runtime().block_on(bare(origin, certificate))),
+        ["bare", origin, certificate] => {
+            report(|| runtime().block_on(bare(origin, certificate)));
+        }
         other => panic!("unknown arguments {other:?}"),
     }
 }
