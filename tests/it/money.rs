@@ -18,6 +18,9 @@ const AT_ONCE: usize = 24;
 /// More than all of the client's deadlines below together.
 const FOREVER: Duration = Duration::from_secs(30);
 
+/// Long enough for a cancel to find the job running; the clock is moved, not waited for.
+const INFERENCE: Duration = Duration::from_secs(60);
+
 const OPERATIONS: [Operation; 8] = [
     Operation::Submit,
     Operation::Run,
@@ -58,7 +61,8 @@ fn scenario(operation: Operation, fault: &Fault) -> Scenario {
 }
 
 /// What the caller does in a cell; the bytes of the picture come back.
-async fn call(client: &Client, operation: Operation) -> uso::Result<()> {
+async fn call(rig: &Rig, operation: Operation) -> uso::Result<()> {
+    let client = &rig.client;
     let request = Request::subject("https://example.org/a.png", "x").seed(7);
     if operation == Operation::Run {
         return client.run(request).await?.images()[0]
@@ -68,7 +72,10 @@ async fn call(client: &Client, operation: Operation) -> uso::Result<()> {
     }
     let job = client.submit(request).await?;
     if operation == Operation::Cancel {
-        job.cancel().await?;
+        let cancelled = job.cancel().await;
+        // Only now the job may end, so that no cell depends on who is faster.
+        rig.emulator.advance(INFERENCE);
+        cancelled?;
     }
     let output = job.wait().await?;
     output.images()[0].bytes().await.map(drop)
@@ -85,12 +92,12 @@ struct Row {
 
 async fn cell(operation: Operation, fault: Fault) -> Row {
     let name = format!("{operation} × {fault:?}");
-    let rig = Rig::configured(
-        Rig::plain_builder().scenario(scenario(operation, &fault)),
-        quick,
-    )
-    .await;
-    let called = tokio::time::timeout(FOREVER, call(&rig.client, operation)).await;
+    let mut builder = Rig::plain_builder().scenario(scenario(operation, &fault));
+    if operation == Operation::Cancel {
+        builder = builder.inference_time(INFERENCE);
+    }
+    let rig = Rig::configured(builder, quick).await;
+    let called = tokio::time::timeout(FOREVER, call(&rig, operation)).await;
     let outcome = called.unwrap_or_else(|_| panic!("{name} hangs"));
     let struck = rig
         .emulator
@@ -355,7 +362,7 @@ async fn neither_a_redirect_nor_a_foreign_url_ever_sees_the_key() {
             quick,
         )
         .await;
-        let _ = call(&rig.client, operation).await;
+        let _ = call(&rig, operation).await;
     }
     let seen = foreign.requests();
     let of_files = |request: &&uso_emulator::LoggedRequest| request.operation == Operation::File;

@@ -228,7 +228,14 @@ impl Transport {
             .exchange(Operation::Cancel, request)
             .await
             .map_err(attach)?;
-        read_cancelled(&reply).ok_or_else(|| attach(self.refused(reply)))
+        if let Some(cancellation) = read_cancelled(&reply) {
+            return Ok(cancellation);
+        }
+        // "Too late" is a 400; where its words cannot be read, the status tells.
+        if reply.status == 400 && self.status(ticket).await?.is_completed() {
+            return Ok(Cancellation::AlreadyCompleted);
+        }
+        Err(attach(self.refused(reply)))
     }
 
     pub(crate) fn refused(&self, reply: Reply) -> Error {
