@@ -10,7 +10,9 @@ use uso_tests::rig::{Cli, Rig, Run, content, style};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
 
 fn uso() -> Cli {
-    Cli::new(PROGRAM)
+    let cli = Cli::new(PROGRAM);
+    let state = path(cli.folder().join(".state"));
+    cli.variable("USO_STATE_DIR", &state)
 }
 
 fn path(path: std::path::PathBuf) -> String {
@@ -21,6 +23,7 @@ fn files(cli: &Cli) -> Vec<String> {
     let entries = std::fs::read_dir(cli.folder()).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != ".state")
         .collect();
     names.sort();
     names
@@ -219,6 +222,27 @@ async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
             "not an amount",
         ),
         (&["status", "../../etc"], 3, "not a request id"),
+        (
+            &["generate", "--content", &content],
+            2,
+            "neither a style nor a prompt",
+        ),
+        (
+            &["restyle", &content, &style, "--detach", "--emulator"],
+            2,
+            "--detach",
+        ),
+        (
+            &["restyle", &content, &style, "-o", "nosuch/a.png"],
+            2,
+            "nosuch",
+        ),
+        (
+            &["restyle", &content, &style, "-o", "text.png/sub/"],
+            2,
+            "cannot be made",
+        ),
+        (&["resume", "--emulator"], 2, "nothing to resume"),
         (&["frobnicate"], 2, "frobnicate"),
         (&["emulator", "--speed", "0"], 2, "--speed"),
     ];
@@ -309,7 +333,14 @@ fn a_dry_run_needs_no_key_and_shows_no_picture() {
             .starts_with("data:image/jpeg;base64,…")
     );
     assert_eq!(shown["estimate"]["micro_dollars"], 104_858);
-    let run = cli.run(&["generate", "--content", &content, "--dry-run"]);
+    let run = cli.run(&[
+        "generate",
+        "--content",
+        &content,
+        "--prompt",
+        "as a woodcut",
+        "--dry-run",
+    ]);
     assert!(
         run.code == 0 && run.stdout.contains("\"input_image_urls\""),
         "{run:?}"

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Result(ResultArgs),
     /// Asks the service to cancel a job.
     Cancel(JobArgs),
+    /// Finishes everything that was bought and not saved: after a crash, a Ctrl-C or --detach.
+    Resume(ResumeArgs),
     /// Runs an emulator of the service on this machine.
     Emulator(EmulatorArgs),
     /// Prints the completion script for a shell.
@@ -165,6 +167,12 @@ pub(crate) struct ResultArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The ids that submits printed; without one, everything unfinished.
+    pub(crate) request_id: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EmulatorArgs {
     /// The address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7700")]
@@ -190,6 +198,16 @@ pub(crate) struct CompletionsArgs {
 }
 
 impl GenerateArgs {
+    /// A content picture alone says nothing about what to make of it, and is billed all the same.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let prompt = self.knobs.prompt.as_deref().unwrap_or_default().trim();
+        if self.style.is_empty() && prompt.is_empty() {
+            return Err(Failure::usage("there is neither a style nor a prompt")
+                .with_hint("nothing was sent; say what to make with --prompt, or give a picture with --style"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn request(&self) -> Result<Request, Failure> {
         let content = reference("--content", &self.content)?;
         let prompt = self.knobs.prompt.clone().unwrap_or_default();
@@ -206,7 +224,7 @@ impl GenerateArgs {
                 return Err(Failure::usage(message));
             }
         };
-        self.knobs.turn(request)
+        self.knobs.apply(request)
     }
 }
 
@@ -222,12 +240,12 @@ impl RestyleArgs {
             Some(extra) => request.extra_style(extra?),
             None => request.into(),
         };
-        self.knobs.turn(request)
+        self.knobs.apply(request)
     }
 }
 
 impl Knobs {
-    fn turn(&self, mut request: Request) -> Result<Request, Failure> {
+    fn apply(&self, mut request: Request) -> Result<Request, Failure> {
         if let Some(prompt) = &self.prompt {
             request = request.prompt(prompt);
         }
@@ -261,6 +279,14 @@ impl Knobs {
             None => {}
         }
         Ok(request)
+    }
+
+    /// The extension of pictures whose type the service does not tell.
+    pub(crate) fn extension(&self) -> Result<Option<&'static str>, Failure> {
+        Ok(self.format()?.map(|format| match format {
+            Format::Png => "png",
+            Format::Jpeg => "jpg",
+        }))
     }
 
     /// The format that was asked for, by name or by the name of the output file.

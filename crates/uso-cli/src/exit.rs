@@ -1,10 +1,13 @@
 //! Exit codes, and failures on their way to one.
 
 use std::error::Error as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::{Delivery, Error, ErrorKind};
+use uso::{Error, ErrorKind, Operation};
+
+use crate::advice::advice;
 
 pub(crate) const OTHER: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
@@ -25,6 +28,8 @@ pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
     error: Option<Box<Error>>,
+    partial: Option<Box<Value>>,
+    folder: Option<PathBuf>,
 }
 
 impl Failure {
@@ -35,6 +40,8 @@ impl Failure {
             message: message.into(),
             hint: None,
             error: None,
+            partial: None,
+            folder: None,
         }
     }
 
@@ -44,6 +51,11 @@ impl Failure {
 
     pub(crate) fn budget(message: impl Into<String>) -> Self {
         Self::new(BUDGET, "budget", message)
+    }
+
+    /// The purchase may or may not have been accepted.
+    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+        Self::new(OUTCOME_UNKNOWN, "outcome_unknown", message)
     }
 
     pub(crate) fn other(message: impl Into<String>) -> Self {
@@ -59,26 +71,54 @@ impl Failure {
         ExitCode::from(self.code)
     }
 
-    /// The raw answer that could not be understood, where money was spent on it.
-    pub(crate) fn raw_body(&self) -> Option<&[u8]> {
-        self.error.as_ref()?.raw_body()
+    pub(crate) fn number(&self) -> u8 {
+        self.code
+    }
+
+    /// Says where in a series it happened.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// What was achieved all the same.
+    pub(crate) fn with_partial(mut self, partial: Value) -> Self {
+        self.partial = Some(Box::new(partial));
+        self
+    }
+
+    /// Where a raw answer would be kept.
+    pub(crate) fn beside(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// The answer to a purchase, or to the question for its result, that could not be understood.
+    pub(crate) fn raw_answer(&self) -> Option<&[u8]> {
+        let error = self.error.as_ref()?;
+        let kept = match error.operation() {
+            Operation::Submit => true,
+            Operation::Result => error.kind() == ErrorKind::Malformed,
+            _ => false,
+        };
+        error.raw_body().filter(|_| kept)
     }
 
     pub(crate) fn request_id(&self) -> Option<&str> {
         self.error.as_ref()?.request_id()
     }
 
-    /// The message, its causes in brackets.
+    /// The message, and what lies at the root of it; what is between the two are wrappers.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        for cause in self.causes() {
+        match self.causes().pop() {
             // A cause that only repeats what its effect said is of no use to a person.
-            if !text.ends_with(&cause) {
-                text.push_str(": ");
-                text.push_str(&cause);
-            }
+            Some(root) if !self.message.ends_with(&root) => format!("{}: {root}", self.message),
+            _ => self.message.clone(),
         }
-        text
     }
 
     fn causes(&self) -> Vec<String> {
@@ -96,28 +136,7 @@ impl Failure {
         if let Some(hint) = &self.hint {
             return Some(hint.clone());
         }
-        let error = self.error.as_ref()?;
-        if let Some(hint) = error.hint() {
-            return Some(hint.to_owned());
-        }
-        let id = error.ticket().map(uso::Ticket::request_id);
-        let collect = id.map(|id| format!("collect it later with: uso result {id}"));
-        match error.kind() {
-            ErrorKind::Auth => Some("check the key in FAL_KEY; nothing was bought".to_owned()),
-            ErrorKind::Locked => Some("top up the account at fal.ai/dashboard/billing, then run the command again".to_owned()),
-            ErrorKind::Throttled => Some("nothing was bought; run the command again later".to_owned()),
-            ErrorKind::Unreachable => match (error.delivery(), collect) {
-                (_, Some(collect)) => Some(format!("the job goes on; {collect}")),
-                (Delivery::NotSent, None) => Some("nothing was sent; it is safe to run the command again".to_owned()),
-                _ => Some("it is safe to run the command again".to_owned()),
-            },
-            ErrorKind::OutcomeUnknown => Some(
-                "the job may have been accepted and billed: look at the requests in fal's dashboard before you run the command again".to_owned(),
-            ),
-            ErrorKind::Deadline | ErrorKind::Server | ErrorKind::Malformed => collect,
-            ErrorKind::NotReady => id.map(|id| format!("wait for it with: uso watch {id}")),
-            _ => None,
-        }
+        advice(self.error.as_ref()?)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -125,7 +144,7 @@ impl Failure {
             "kind": self.kind,
             "exit_code": self.code,
             "message": self.message,
-            "causes": self.causes(),
+            "cause": self.causes().pop(),
             "advice": self.advice(),
         });
         if let (Some(error), Some(fields)) = (&self.error, fields.as_object_mut()) {
@@ -140,7 +159,13 @@ impl Failure {
             let raw = error.raw_body().map(String::from_utf8_lossy);
             fields.insert("raw_body".to_owned(), json!(raw));
         }
-        json!({ "error": fields })
+        let mut document = json!({ "error": fields });
+        if let (Some(Value::Object(partial)), Some(document)) =
+            (self.partial.as_deref(), document.as_object_mut())
+        {
+            document.extend(partial.clone());
+        }
+        document
     }
 }
 
@@ -159,4 +184,25 @@ impl From<Error> for Failure {
         failure.error = Some(Box::new(error));
         failure
     }
+}
+
+/// The worst of several exit codes: first what may cost money unseen, then what a person must mend,
+/// then what cannot be helped.
+pub(crate) fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+    const ORDER: [u8; 9] = [
+        OUTCOME_UNKNOWN,
+        LOCKED,
+        AUTH,
+        DEADLINE,
+        FAILED,
+        INPUT,
+        OTHER,
+        FLAGGED,
+        0,
+    ];
+    let rank = |code: &u8| {
+        let place = ORDER.iter().position(|known| known == code);
+        place.unwrap_or(0)
+    };
+    codes.min_by_key(rank).unwrap_or(0)
 }

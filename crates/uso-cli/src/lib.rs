@@ -4,11 +4,15 @@
 //! arguments into calls of the facade and their outcome into text or JSON; it must not know the
 //! protocol. Its library face is [`main`] alone, so that the binary is one call.
 
+mod advice;
 mod args;
 mod cmd;
 mod exit;
 mod output;
 mod progress;
+mod signals;
+mod state;
+mod target;
 
 use std::process::ExitCode;
 
@@ -62,7 +66,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Generate(args) => {
-            cmd::generate::run(&cli.global, args.request()?, &args.knobs, printer).await
+            let request = args.request()?;
+            args.check()?;
+            cmd::generate::run(&cli.global, request, &args.knobs, printer).await
         }
         Command::Restyle(args) => {
             cmd::generate::run(&cli.global, args.request()?, &args.knobs, printer).await
@@ -72,6 +78,7 @@ async fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
         Command::Watch(args) => cmd::watch::run(&cli.global, args, printer).await,
         Command::Result(args) => cmd::result::run(&cli.global, args, printer).await,
         Command::Cancel(args) => cmd::cancel::run(&cli.global, args, printer).await,
+        Command::Resume(args) => cmd::resume::run(&cli.global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
         Command::Completions(args) => Ok(cmd::completions::run(args, printer)),
     }

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::args::Global;
 use crate::exit::Failure;
+use crate::target::{free, sanitised};
 
 /// Prints in the form that was asked for.
+#[derive(Clone, Copy)]
 pub(crate) struct Printer {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
@@ -57,32 +59,27 @@ impl Printer {
         if let Some(advice) = failure.advice() {
             self.warn(&format!("     {advice}"));
         }
-        if let Some(raw) = failure.raw_body() {
-            self.keep(raw, failure.request_id().unwrap_or("unknown"));
+        if let Some(raw) = failure.raw_answer() {
+            self.keep(raw, failure);
         }
     }
 
     /// Writes an answer that could not be understood beside the pictures that it should have been.
-    fn keep(&self, raw: &[u8], request_id: &str) {
-        let name = format!("uso-{request_id}.answer");
+    fn keep(&self, raw: &[u8], failure: &Failure) {
+        let id = sanitised(failure.request_id().unwrap_or("unknown"));
+        let path = free(&failure.folder().join(format!("uso-{id}.answer")));
         let written = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
-            .open(&name)
+            .open(&path)
             .and_then(|mut file| file.write_all(raw));
-        match written {
-            Ok(()) => self.warn(&format!(
-                "     the service's answer, as it came, is in {name}"
-            )),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                self.warn(&format!(
-                    "     an earlier answer to this request is in {name}"
-                ));
+        let path = path.display();
+        self.warn(&match written {
+            Ok(()) => format!("     the service's answer, as it came, is in {path}"),
+            Err(error) => {
+                format!("     the service's answer could not be written to {path}: {error}")
             }
-            Err(error) => self.warn(&format!(
-                "     the service's answer could not be written to {name}: {error}"
-            )),
-        }
+        });
     }
 }
 

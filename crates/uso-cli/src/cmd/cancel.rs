@@ -17,21 +17,38 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let connection = Connection::open(global).await?;
     let job = connection.client.job_by_id(&args.request_id)?;
-    let (word, text) = match job.cancel().await? {
+    let cancellation = job.cancel().await?;
+    if is_final(cancellation) {
+        connection.settle(&args.request_id, printer);
+    }
+    let (word, text) = told(cancellation);
+    printer.data(
+        &json!({ "request_id": args.request_id, "cancellation": word }),
+        &[text.to_owned()],
+    );
+    if cancellation == Cancellation::AlreadyCompleted {
+        printer.say(&format!("collect it with: uso result {}", args.request_id));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there will be no picture, for certain.
+pub(crate) fn is_final(cancellation: Cancellation) -> bool {
+    cancellation == Cancellation::Removed
+}
+
+/// A cancellation's answer as a word for scripts and as a line for people.
+pub(crate) fn told(cancellation: Cancellation) -> (&'static str, &'static str) {
+    match cancellation {
         Cancellation::Removed => ("removed", "removed from the queue; it is not billed"),
         Cancellation::Requested => (
             "requested",
-            "requested; the job may still complete, and is then billed",
+            "the cancellation is requested; the job may still complete, and is then billed",
         ),
         Cancellation::AlreadyCompleted => (
             "already_completed",
             "too late: the job had ended, and its result can be fetched",
         ),
-        _ => ("accepted", "accepted"),
-    };
-    printer.data(
-        &json!({ "request_id": args.request_id, "cancellation": word }),
-        &[text.to_owned()],
-    );
-    Ok(ExitCode::SUCCESS)
+        _ => ("accepted", "the service took the cancellation"),
+    }
 }

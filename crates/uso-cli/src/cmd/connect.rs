@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use uso::{ApiKey, BaseUrls, Client, Config, ErrorKind};
+use uso::{ApiKey, BaseUrls, Client, Config};
 use uso_emulator::Emulator;
 
 use crate::args::Global;
+use crate::cmd::purchase::forget;
 use crate::exit::Failure;
+use crate::output::Printer;
+use crate::state::State;
 
 /// Long enough to be seen, short enough not to be waited for.
 const INFERENCE_TIME: Duration = Duration::from_millis(300);
@@ -35,21 +38,20 @@ impl Connection {
                 emulator: Some(emulator),
             });
         }
-        let config = Config::from_vars(|name| match (name, &global.base_url) {
+        let variable = |name: &str| match (name, &global.base_url) {
             ("USO_BASE_URL", Some(base_url)) => Some(base_url.clone()),
             _ => std::env::var(name).ok(),
-        });
-        let config = config.map_err(|error| {
-            let no_key =
-                error.kind() == ErrorKind::Config && error.to_string() == "there is no API key";
+        };
+        let set = |name| variable(name).is_some_and(|value| !value.trim().is_empty());
+        let has_key = set("FAL_KEY") || (set("FAL_KEY_ID") && set("FAL_KEY_SECRET"));
+        let config = Config::from_vars(variable).map_err(|error| {
             let failure = Failure::from(error);
-            if no_key {
-                failure.with_hint(
-                    "set FAL_KEY to a key from fal's dashboard, or try it for free with --emulator",
-                )
-            } else {
-                failure
+            if has_key {
+                return failure;
             }
+            failure.with_hint(
+                "set FAL_KEY to a key from fal's dashboard, or try it for free with --emulator",
+            )
         })?;
         Ok(Self {
             client: Client::new(config)?,
@@ -59,5 +61,21 @@ impl Connection {
 
     pub(crate) fn is_emulated(&self) -> bool {
         self.emulator.is_some()
+    }
+
+    /// What tells the services apart that records belong to.
+    pub(crate) fn origin(&self) -> String {
+        self.client.config().base_urls().queue().to_string()
+    }
+
+    /// Forgets the record of a request that is over, unless another process works on it.
+    pub(crate) fn settle(&self, request_id: &str, printer: &Printer) {
+        if self.is_emulated() {
+            return;
+        }
+        let Ok(state) = State::locate() else { return };
+        if let Some(entry) = state.take_by_id(&self.origin(), request_id) {
+            forget(entry, printer);
+        }
     }
 }

@@ -31,7 +31,9 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     if let Some(path) = &args.scenario {
         let text = String::from_utf8_lossy(&read(path).await?).into_owned();
         let scenario = Scenario::from_json(&text);
-        builder = builder.scenario(scenario.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?);
+        builder = builder.scenario(
+            scenario.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
+        );
     }
     let started = builder.start().await;
     let emulator = started.map_err(|error| {

@@ -1,21 +1,21 @@
 //! `uso generate` and `uso restyle`: the main job.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use uso::{Cancellation, Error, ErrorKind, Estimate, Job, Output, Request, UsoInput};
+use uso::{Estimate, Request, UsoInput};
 
 use crate::args::{Global, Knobs};
 use crate::cmd::connect::Connection;
 use crate::cmd::estimate::to_json as estimate_to_json;
-use crate::cmd::save::save;
+use crate::cmd::purchase::Purchase;
+use crate::cmd::save::{Place, save};
 use crate::exit::Failure;
 use crate::output::Printer;
 use crate::progress::Progress;
-
-/// How long a second Ctrl-C cancels, after the first has detached.
-const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
+use crate::signals::Signals;
+use crate::state::{Record, State, is_over};
+use crate::target::Target;
 
 pub(crate) async fn run(
     global: &Global,
@@ -23,6 +23,12 @@ pub(crate) async fn run(
     knobs: &Knobs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
+    if knobs.detach && global.emulator {
+        return Err(Failure::usage(
+            "--detach cannot be used with --emulator: the emulator ends with this command, and the job with it",
+        )
+        .with_hint("run uso emulator in another terminal, and use it with --base-url"));
+    }
     let estimate = request.estimate().await?;
     if knobs.dry_run {
         let input = request.into_input().await?;
@@ -35,51 +41,85 @@ pub(crate) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     check_budget(&estimate, knobs)?;
+    let target = Target::of(knobs.output.as_deref())?;
     let connection = Connection::open(global).await?;
+    let order = connection.client.prepare(request).await?;
+    let extension = knobs.extension()?;
+    let entry = match connection.is_emulated() {
+        true => None,
+        false => Some(State::locate()?.note(Record {
+            origin: connection.origin(),
+            target: target.absolute()?,
+            extension: extension.map(str::to_owned),
+            intent: order.intent().clone(),
+            ticket: None,
+        })?),
+    };
+    let mut purchase = Purchase {
+        entry,
+        signals: Signals::listen().map_err(|error| {
+            Failure::other(format!("the signals cannot be listened for: {error}"))
+        })?,
+        printer,
+    };
     let progress = Progress::start(printer, "submitting");
-    let job = connection.client.submit(request).await?;
+    let placed = purchase.place(&connection.client, &order).await;
+    let (job, leaving) = placed.map_err(|failure| failure.beside(target.folder()))?;
     let id = job.ticket().request_id();
-    if knobs.detach && !connection.is_emulated() {
+    if knobs.detach {
         drop(progress);
         printer.data(
             &json!({ "request_id": id, "ticket": job.ticket() }),
             &[id.to_owned()],
         );
-        printer.say(&format!("submitted; collect it with: uso result {id}"));
+        printer.say(&format!(
+            "submitted; collect it with: uso result {id}, or with uso resume"
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     progress.line(&format!("submitted as {id}"));
-    let output = tokio::select! {
-        output = follow(&job, &progress) => output?,
-        () = interrupted() => {
+    if leaving {
+        drop(progress);
+        return purchase.detach_or_cancel(&job).await;
+    }
+    let waited = tokio::select! {
+        waited = job.wait_with(|event| progress.event(event)) => waited,
+        () = purchase.signals.next() => {
             drop(progress);
-            return detach_or_cancel(&job, connection.is_emulated(), printer).await;
+            return purchase.detach_or_cancel(&job).await;
+        }
+    };
+    let output = match waited {
+        Ok(output) => output,
+        Err(error) => {
+            if is_over(&error) {
+                purchase.finish();
+            }
+            return Err(Failure::from(error).beside(target.folder()));
         }
     };
     progress.state("downloading");
-    let code = save(&output, &job, knobs.output.as_deref(), printer, &progress).await?;
+    let place = Place {
+        target: &target,
+        extension,
+        again: false,
+    };
+    let saved = tokio::select! {
+        saved = save(&output, &job, &place) => saved,
+        () = purchase.signals.next() => {
+            drop(progress);
+            return purchase.leave(&job);
+        }
+    };
+    progress.end();
+    if saved.complete {
+        purchase.finish();
+    }
+    let code = saved.report(printer)?;
     if connection.is_emulated() {
         printer.say("emulated: nothing was bought, and the picture says so");
     }
     Ok(code)
-}
-
-/// Follows the job to its output, telling its progress.
-pub(crate) async fn follow(job: &Job, progress: &Progress<'_>) -> uso::Result<Output> {
-    loop {
-        let mut events = job.events();
-        while let Some(event) = events.next().await {
-            progress.event(&event?);
-        }
-        match job.output().await {
-            // The end was told too early; the job is still on its way.
-            Err(error) if error.kind() == ErrorKind::NotReady => {
-                progress.line("the service told the end too early; looking again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            outcome => return outcome,
-        }
-    }
 }
 
 fn check_budget(estimate: &Estimate, knobs: &Knobs) -> Result<(), Failure> {
@@ -119,52 +159,4 @@ fn without_pictures(input: &UsoInput) -> Result<Value, Failure> {
         }
     }
     Ok(value)
-}
-
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a signal handler there is nothing to wait for.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// The first Ctrl-C detaches, a second one soon after cancels.
-async fn detach_or_cancel(
-    job: &Job,
-    emulated: bool,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    let id = job.ticket().request_id();
-    if emulated {
-        return Err(Failure::other(
-            "interrupted; the emulated job is gone with its emulator",
-        ));
-    }
-    printer.warn(&format!(
-        "detached: the job goes on; collect it with: uso result {id}"
-    ));
-    printer.warn("press Ctrl-C again now to cancel it");
-    let second = tokio::time::timeout(SECOND_THOUGHTS, interrupted()).await;
-    if second.is_err() {
-        printer.data(
-            &json!({ "request_id": id, "detached": true, "ticket": job.ticket() }),
-            &[],
-        );
-        return Ok(ExitCode::from(crate::exit::OTHER));
-    }
-    let said = match job
-        .cancel()
-        .await
-        .map_err(|error: Error| Failure::from(error))?
-    {
-        Cancellation::Removed => "cancelled: it was still queued and is not billed",
-        Cancellation::Requested => {
-            "the cancellation is requested; the job may still complete, and is then billed"
-        }
-        Cancellation::AlreadyCompleted => "too late to cancel: the job had ended",
-        _ => "the service took the cancellation",
-    };
-    printer.warn(said);
-    printer.data(&json!({ "request_id": id, "cancelled": true }), &[]);
-    Ok(ExitCode::from(crate::exit::OTHER))
 }

@@ -1,119 +1,169 @@
-//! Writing pictures: under the names that were asked for, or under free ones.
+//! Writing pictures: as many as can be, whatever happens to the others.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::json;
-use uso::{Download, Error, Job, Output, Picture};
+use serde_json::{Value, json};
+use uso::{Error, ErrorKind, Job, Operation, Output, Picture};
 
 use crate::exit::{FLAGGED, Failure};
 use crate::output::Printer;
-use crate::progress::Progress;
+use crate::state::is_over;
+use crate::target::{Target, free, numbered, sanitised};
 
-/// Saves every picture and prints what came of it.
-pub(crate) async fn save(
-    output: &Output,
-    job: &Job,
-    target: Option<&Path>,
-    printer: &Printer,
-    progress: &Progress<'_>,
-) -> Result<ExitCode, Failure> {
-    let several = output.images().len() > 1;
-    let mut saved = Vec::new();
-    let mut flagged = false;
+/// Where and how pictures are written.
+pub(crate) struct Place<'a> {
+    pub(crate) target: &'a Target,
+    /// The file name's extension where the service does not tell the pictures' type.
+    pub(crate) extension: Option<&'a str>,
+    /// Whether an earlier process may have saved some of them: a file in the folder that has the
+    /// request's name is then that picture, since files appear only when they are whole.
+    pub(crate) again: bool,
+}
+
+/// What came of saving the pictures of a job.
+pub(crate) struct Saved {
+    pub(crate) document: Value,
+    pub(crate) paths: Vec<String>,
+    seed: Option<u64>,
+    flagged: bool,
+    /// The first that could not be saved.
+    failure: Option<Failure>,
+    /// Whether everything that can ever be saved is.
+    pub(crate) complete: bool,
+}
+
+struct File {
+    path: String,
+    bytes: u64,
+}
+
+/// Saves every picture that can be.
+pub(crate) async fn save(output: &Output, job: &Job, place: &Place<'_>) -> Saved {
+    let total = output.images().len();
+    let mut saved = Saved {
+        document: Value::Null,
+        paths: Vec::new(),
+        seed: output.seed().or(job.ticket().seed()),
+        flagged: false,
+        failure: None,
+        complete: true,
+    };
+    let mut images = Vec::new();
     for (position, picture) in output.images().iter().enumerate() {
-        let number = several.then_some(position + 1);
-        let download = place(picture, job, target, number).await?;
-        flagged |= picture.is_flagged();
-        saved.push(json!({
-            "path": download.path,
-            "bytes": download.bytes,
+        let number = position + 1;
+        let written = write(picture, job, place, (total > 1).then_some(number)).await;
+        let file = match written {
+            Ok(file) => file,
+            Err(error) => {
+                saved.complete &= is_over(&error);
+                let failure = Failure::from(error).beside(place.target.folder());
+                let failure = if total > 1 {
+                    failure.at(&format!("picture {number} of {total}"))
+                } else {
+                    failure
+                };
+                saved.failure.get_or_insert(failure);
+                continue;
+            }
+        };
+        saved.flagged |= picture.is_flagged();
+        images.push(json!({
+            "path": file.path,
+            "bytes": file.bytes,
             "width": picture.width(),
             "height": picture.height(),
             "content_type": picture.content_type(),
             "flagged": picture.is_flagged(),
             "url": Some(picture.url()).filter(|url| !url.starts_with("data:")),
         }));
+        saved.paths.push(file.path);
     }
-    progress.end();
-    let paths = saved
-        .iter()
-        .filter_map(|picture| picture["path"].as_str().map(str::to_owned));
-    let paths: Vec<String> = paths.collect();
-    let value = json!({
+    saved.document = json!({
         "request_id": job.ticket().request_id(),
-        "seed": output.seed().or(job.ticket().seed()),
-        "prompt": output.prompt(),
+        "seed": saved.seed,
         "billable_units": output.billable_units(),
-        "images": saved,
+        "images": images,
     });
-    printer.data(&value, &paths);
-    if let Some(seed) = output.seed().or(job.ticket().seed()) {
-        printer.say(&format!("seed {seed}"));
-    }
-    if flagged {
-        printer.warn("the safety checker flagged the result; the picture is usually black then");
-        return Ok(ExitCode::from(FLAGGED));
-    }
-    Ok(ExitCode::SUCCESS)
+    saved
 }
 
-async fn place(
-    picture: &Picture,
-    job: &Job,
-    target: Option<&Path>,
-    number: Option<usize>,
-) -> Result<Download, Error> {
-    match target {
-        Some(file) if !names_directory(file) => picture.save_over(numbered(file, number)).await,
-        directory => {
-            let directory = directory.unwrap_or(Path::new("."));
-            if let Err(error) = tokio::fs::create_dir_all(directory).await {
-                let message = format!("the directory {} cannot be made", directory.display());
-                return Err(
-                    Error::new(uso::Operation::Save, uso::ErrorKind::Io, message)
-                        .with_source(error)
-                        .with_ticket(job.ticket()),
-                );
+impl Saved {
+    /// Prints what was saved and ends with what was not.
+    pub(crate) fn report(self, printer: &Printer) -> Result<ExitCode, Failure> {
+        if let Some(failure) = self.failure {
+            if !printer.json {
+                printer.data(&Value::Null, &self.paths);
             }
-            let extension = match picture.content_type() {
-                Some("image/jpeg") => "jpg",
-                Some("image/webp") => "webp",
-                _ => "png",
-            };
-            let name = format!("uso-{}.{extension}", job.ticket().request_id());
-            picture
-                .save(free(&numbered(&directory.join(name), number)))
-                .await
+            return Err(failure.with_partial(self.document));
+        }
+        printer.data(&self.document, &self.paths);
+        if let Some(seed) = self.seed {
+            printer.say(&format!("seed {seed}"));
+        }
+        if self.flagged {
+            printer
+                .warn("the safety checker flagged the result; the picture is usually black then");
+            return Ok(ExitCode::from(FLAGGED));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What was not saved, or the exit code.
+    pub(crate) fn into_outcome(self) -> Result<u8, Failure> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if self.flagged => Ok(FLAGGED),
+            None => Ok(0),
         }
     }
 }
 
-/// Whether the target is a directory: it is one, or it is written like one.
-fn names_directory(path: &Path) -> bool {
-    path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/')
-}
-
-/// `out.png` becomes `out-2.png` for the second of several.
-fn numbered(file: &Path, number: Option<usize>) -> PathBuf {
-    let Some(number) = number else {
-        return file.to_owned();
+async fn write(
+    picture: &Picture,
+    job: &Job,
+    place: &Place<'_>,
+    number: Option<usize>,
+) -> Result<File, Error> {
+    make(place.target.folder()).map_err(|error| error.with_ticket(job.ticket()))?;
+    let saved = match place.target {
+        Target::File(file) => picture.save_over(numbered(file, number)).await?,
+        Target::Folder(folder) => {
+            let extension = match picture.content_type() {
+                Some("image/jpeg") => "jpg",
+                Some("image/webp") => "webp",
+                Some("image/png") => "png",
+                _ => place.extension.unwrap_or("png"),
+            };
+            let id = sanitised(job.ticket().request_id());
+            let path = numbered(&folder.join(format!("uso-{id}.{extension}")), number);
+            match std::fs::metadata(&path) {
+                Ok(there) if place.again && there.is_file() => {
+                    return Ok(File {
+                        path: path.display().to_string(),
+                        bytes: there.len(),
+                    });
+                }
+                _ => picture.save(free(&path)).await?,
+            }
+        }
     };
-    let mut name = OsString::from(file.file_stem().unwrap_or_default());
-    name.push(format!("-{number}"));
-    if let Some(extension) = file.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    file.with_file_name(name)
+    Ok(File {
+        path: shown(&saved.path),
+        bytes: saved.bytes,
+    })
 }
 
-/// The path, or the first numbered one beside it that is free.
-fn free(path: &Path) -> PathBuf {
-    let mut candidates =
-        std::iter::once(path.to_owned()).chain((2..).map(|number| numbered(path, Some(number))));
-    candidates
-        .find(|candidate| !candidate.exists())
-        .unwrap_or_else(|| path.to_owned())
+/// `./a.png` is `a.png` to a person.
+fn shown(path: &Path) -> String {
+    let path = path.strip_prefix(".").unwrap_or(path);
+    path.display().to_string()
+}
+
+/// The folder was there when the job was bought, and may have gone since.
+fn make(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message = format!("the folder {} cannot be made", folder.display());
+        Error::new(Operation::Save, ErrorKind::Io, message).with_source(error)
+    })
 }
