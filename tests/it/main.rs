@@ -21,5 +21,7 @@ mod official;
 mod pictures;
 mod proofs;
 mod secrets;
+#[cfg(unix)]
+mod survival;
 mod tls;
 mod watching;

@@ -1,0 +1,460 @@
+//! A killed process loses nothing and buys nothing twice: `uso resume` finishes what it left.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use uso_emulator::{Billing, Fault, Operation, Scenario};
+use uso_tests::rig::{Cli, Rig, Run, content, style};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
+const PROMPT: &str = "an unmistakable lighthouse in the fog";
+
+/// How long an emulated job runs where it is to be met running.
+const RUNNING: Duration = Duration::from_secs(30);
+
+/// What the killer waits for.
+#[derive(Clone, Copy, Debug)]
+enum Point {
+    /// The purchase is noted.
+    Noted,
+    /// Its ticket is noted.
+    Ticketed,
+    /// The service accepted it.
+    Bought,
+    /// This many requests of the kind arrived.
+    Request(Operation, usize),
+    /// The process said this.
+    Said(&'static str),
+    /// A download began to be written.
+    Part,
+    /// This many pictures are on disk.
+    Saved(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    One,
+    Three,
+    TwoInFolder,
+}
+
+impl Shape {
+    const ALL: [Self; 3] = [Self::One, Self::Three, Self::TwoInFolder];
+
+    fn pictures(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Three => 3,
+            Self::TwoInFolder => 2,
+        }
+    }
+
+    fn arguments(self) -> [&'static str; 4] {
+        match self {
+            Self::One => ["--images", "1", "-o", "out/a.png"],
+            Self::Three => ["--images", "3", "-o", "out/a.jpg"],
+            Self::TwoInFolder => ["--images", "2", "-o", "out/"],
+        }
+    }
+}
+
+/// One command line with its state and its output folder, against one emulator.
+struct Scene {
+    rig: Rig,
+    cli: Cli,
+}
+
+impl Scene {
+    async fn new(scenario: Scenario, inference: Duration) -> Self {
+        let builder = Rig::plain_builder()
+            .scenario(scenario)
+            .inference_time(inference);
+        let rig = Rig::of(builder).await;
+        let cli = Cli::new(PROGRAM).at(&rig.emulator.origin());
+        let state = cli.folder().join("state");
+        let cli = cli.variable("USO_STATE_DIR", state.to_str().unwrap());
+        fs::create_dir(cli.folder().join("out")).unwrap();
+        Self { rig, cli }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        let talk = fs::File::create(self.cli.folder().join("talk")).unwrap();
+        let mut command = self.cli.command(arguments);
+        command.stdout(Stdio::null()).stderr(talk).spawn().unwrap()
+    }
+
+    fn generate(&self, shape: Shape, more: &[&str]) -> Child {
+        let (content, style) = (content(), style());
+        let references = [content.to_str().unwrap(), style.to_str().unwrap()];
+        let fixed = [
+            "generate",
+            "--content",
+            references[0],
+            "--style",
+            references[1],
+            "--prompt",
+            PROMPT,
+            "--size",
+            "48x32",
+        ];
+        self.start(&[&fixed[..], &shape.arguments(), more].concat())
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Run {
+        let mut command = self.cli.command(arguments);
+        let run = tokio::task::spawn_blocking(move || Run::of(&command.output().unwrap()));
+        run.await.unwrap()
+    }
+
+    fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.cli.folder().join(folder));
+        let entries = entries.into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
+    fn records(&self) -> Vec<PathBuf> {
+        let is_record = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+        self.files("state").into_iter().filter(is_record).collect()
+    }
+
+    fn record(&self) -> Value {
+        let path = &self.records()[0];
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    fn count(&self, operation: Operation) -> usize {
+        let requests = self.rig.emulator.requests();
+        requests
+            .iter()
+            .filter(|request| request.operation == operation)
+            .count()
+    }
+
+    fn is_at(&self, point: Point) -> bool {
+        let is_part = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "part");
+        match point {
+            Point::Noted => !self.records().is_empty(),
+            Point::Ticketed => self.records().iter().any(|path| {
+                let text = fs::read_to_string(path).unwrap_or_default();
+                text.contains("\"ticket\"")
+            }),
+            Point::Bought => !self.rig.emulator.ledger().purchases().is_empty(),
+            Point::Request(operation, count) => self.count(operation) >= count,
+            Point::Said(text) => fs::read_to_string(self.cli.folder().join("talk"))
+                .unwrap()
+                .contains(text),
+            Point::Part => self.files("out").iter().any(is_part),
+            Point::Saved(count) => {
+                let files = self.files("out");
+                files.iter().filter(|path| !is_part(path)).count() >= count
+            }
+        }
+    }
+
+    /// Returns when the point is reached, or the process has ended before it.
+    async fn reach(&self, point: Point, child: &mut Child) -> bool {
+        let started = Instant::now();
+        while !self.is_at(point) {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "{point:?} is never reached: {:?}",
+                self.rig.operations()
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        true
+    }
+
+    /// Kills at the point, lets the emulated time pass, resumes, and holds the books against the
+    /// disk.
+    async fn kill_and_resume(&self, point: Point, shape: Shape) {
+        let mut child = self.generate(shape, &[]);
+        let reached = self.reach(point, &mut child).await;
+        assert!(reached, "{point:?} {shape:?}: it ended too early");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.rig.emulator.advance(RUNNING + Duration::from_secs(1));
+        let run = self.run(&["resume"]).await;
+
+        let ledger = self.rig.emulator.ledger();
+        assert!(ledger.purchases().len() <= 1, "{point:?} {shape:?} {run:?}");
+        let files = self.files("out");
+        let told = || {
+            format!(
+                "{point:?} {shape:?} {run:?} {files:?} {:?}",
+                self.rig.operations()
+            )
+        };
+        let Some(purchase) = ledger.purchases().first() else {
+            // Nothing was accepted, which only the passing of the start deadline can prove.
+            assert_eq!((run.code, self.records().len()), (6, 1), "{}", told());
+            assert!(files.is_empty(), "{}", told());
+            return;
+        };
+        assert_eq!(purchase.billing, Billing::Billed, "{}", told());
+        assert_eq!(run.code, 0, "{}", told());
+        assert_eq!(files.len(), shape.pictures(), "{}", told());
+        for file in &files {
+            let picture = image::load_from_memory(&fs::read(file).unwrap());
+            assert!(picture.is_ok(), "{file:?} {}", told());
+        }
+        assert!(self.files("state").is_empty(), "{}", told());
+    }
+}
+
+/// Every shape at this point.
+async fn survive(point: Point, scenario: impl Fn() -> Scenario) -> usize {
+    survive_as(&Shape::ALL, point, Duration::from_millis(5), scenario).await
+}
+
+async fn survive_as(
+    shapes: &[Shape],
+    point: Point,
+    inference: Duration,
+    scenario: impl Fn() -> Scenario,
+) -> usize {
+    for shape in shapes {
+        let scene = Scene::new(scenario(), inference).await;
+        scene.kill_and_resume(point, *shape).await;
+    }
+    shapes.len()
+}
+
+const LONG: Duration = Duration::from_secs(10_000);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_before_the_purchase_buys_nothing_twice() {
+    use Operation::{Listing, Submit};
+    let mut cases = survive(Point::Noted, Scenario::new).await;
+    cases += survive(Point::Request(Submit, 1), || {
+        Scenario::new().on(Submit, Fault::Hang)
+    })
+    .await;
+    cases += survive(Point::Request(Listing, 1), || {
+        Scenario::new()
+            .on(Submit, Fault::Drop)
+            .on(Listing, Fault::Hang)
+    })
+    .await;
+    assert_eq!(cases, 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_during_the_purchase_loses_nothing() {
+    use Operation::{Listing, Submit};
+    let mut cases = 0;
+    for fault in [Fault::AcceptThenHang, Fault::Delay(LONG)] {
+        cases += survive(Point::Bought, || Scenario::new().on(Submit, fault.clone())).await;
+    }
+    for fault in [Fault::AcceptThenDrop, Fault::AcceptThenGatewayPage(502)] {
+        cases += survive(Point::Request(Listing, 1), || {
+            Scenario::new()
+                .on(Submit, fault.clone())
+                .on(Listing, Fault::Hang)
+        })
+        .await;
+    }
+    cases += survive(Point::Request(Listing, 2), || {
+        Scenario::new()
+            .on(Submit, Fault::AcceptThenDrop)
+            .on(Listing, Fault::EmptyListing)
+            .on(Listing, Fault::Hang)
+    })
+    .await;
+    assert_eq!(cases, 15);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_waiting_loses_nothing() {
+    use Operation::{Status, Stream};
+    let mut cases = 0;
+    let slow = |point| survive_as(&Shape::ALL, point, RUNNING, Scenario::new);
+    cases += slow(Point::Ticketed).await;
+    cases += slow(Point::Said("submitted as")).await;
+    cases += slow(Point::Request(Stream, 1)).await;
+    cases += slow(Point::Said("running")).await;
+    let polled = || Scenario::new().on(Stream, Fault::Status(404)).always();
+    cases += survive_as(&Shape::ALL, Point::Request(Status, 1), RUNNING, polled).await;
+    assert_eq!(cases, 15);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_collecting_loses_nothing() {
+    use Operation::{File, Result};
+    let mut cases = 0;
+    for (operation, fault) in [
+        (Result, Fault::Hang),
+        (Result, Fault::Delay(LONG)),
+        (File, Fault::Hang),
+        (File, Fault::SlowHeaders),
+    ] {
+        cases += survive(Point::Request(operation, 1), || {
+            Scenario::new().on(operation, fault.clone())
+        })
+        .await;
+    }
+    cases += survive(Point::Part, || Scenario::new().on(File, Fault::Hang)).await;
+    let several = [Shape::Three, Shape::TwoInFolder];
+    let at_once = Duration::from_millis(5);
+    let second = || Scenario::new().on(File, Fault::Hang).after(1);
+    cases += survive_as(&several, Point::Request(File, 2), at_once, second).await;
+    cases += survive_as(&several, Point::Saved(1), at_once, second).await;
+    assert_eq!(cases, 19);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_is_private_and_tells_no_secret() {
+    let scene = Scene::new(Scenario::new(), RUNNING).await;
+    let mut child = scene.generate(Shape::One, &[]);
+    assert!(scene.reach(Point::Ticketed, &mut child).await);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&scene.cli.folder().join("state")), 0o700);
+    for file in scene.files("state") {
+        assert_eq!(mode(&file), 0o600, "{file:?}");
+        let text = fs::read_to_string(&file).unwrap();
+        for secret in ["test-secret", PROMPT, "base64", "data:"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_resumes_at_once_share_the_work() {
+    let scene = Scene::new(Scenario::new(), RUNNING).await;
+    let mut child = scene.generate(Shape::One, &["--detach"]);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(scene.records().len(), 1);
+
+    let mut first = scene.start(&["resume"]);
+    let stream = Point::Request(Operation::Stream, 1);
+    assert!(scene.reach(stream, &mut first).await);
+    let second = scene.run(&["resume"]).await;
+    assert_eq!(second.code, 0, "{second:?}");
+    assert!(second.stderr.contains("another process"), "{second:?}");
+    scene.rig.emulator.advance(RUNNING);
+    let code = tokio::task::spawn_blocking(move || first.wait().unwrap().code());
+    assert_eq!(code.await.unwrap(), Some(0));
+    assert_eq!(scene.count(Operation::File), 1);
+    assert_eq!(scene.files("out").len(), 1);
+
+    let nothing = scene.run(&["resume"]).await;
+    assert_eq!(nothing.code, 0);
+    assert!(nothing.stderr.contains("nothing is unfinished"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_cannot_be_finished_are_told_apart() {
+    let submit = Operation::Submit;
+    let scene = Scene::new(Scenario::new().on(submit, Fault::Hang), RUNNING).await;
+    let mut child = scene.generate(Shape::One, &[]);
+    assert!(scene.reach(Point::Request(submit, 1), &mut child).await);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let early = scene.run(&["resume", "--json"]).await;
+    assert_eq!(early.code, 6, "{early:?}");
+    assert_eq!(early.json()["resumed"][0]["outcome"], "not_yet_known");
+
+    // The same record, written long ago; a stranger's; and something that is none.
+    let path = scene.records().remove(0);
+    let mut record = scene.record();
+    record["intent"]["made_at_ms"] = 1_600_000_000_000_u64.into();
+    fs::write(&path, record.to_string()).unwrap();
+    record["origin"] = "https://elsewhere.example/queue".into();
+    fs::write(path.with_file_name("f-1.json"), record.to_string()).unwrap();
+    fs::write(path.with_file_name("f-2.json"), "{").unwrap();
+    let late = scene.run(&["resume"]).await;
+    assert_eq!(late.code, 1, "{late:?}");
+    for line in [
+        "most likely never accepted",
+        "elsewhere.example",
+        "f-2.json is left alone",
+    ] {
+        assert!(late.stderr.contains(line), "{line}: {late:?}");
+    }
+    assert_eq!(scene.records().len(), 2);
+    assert!(scene.rig.emulator.ledger().purchases().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_badly_is_told_once_and_forgotten() {
+    let failing = Fault::FailsWith {
+        status: 503,
+        error_type: "runner_disconnected".to_owned(),
+    };
+    let scene = Scene::new(
+        Scenario::new().on(Operation::Submit, failing),
+        Duration::ZERO,
+    )
+    .await;
+    let mut child = scene.generate(Shape::One, &["--detach"]);
+    assert!(child.wait().unwrap().success());
+    let run = scene.run(&["resume"]).await;
+    assert_eq!(run.code, 8, "{run:?}");
+    assert!(scene.files("state").is_empty(), "{run:?}");
+
+    let scene = Scene::new(Scenario::new(), Duration::ZERO).await;
+    let mut child = scene.generate(Shape::One, &["--detach"]);
+    assert!(child.wait().unwrap().success());
+    scene.rig.emulator.advance(Duration::from_secs(7200));
+    let run = scene.run(&["resume", "--json"]).await;
+    assert_eq!(run.json()["resumed"][0]["error"]["kind"], "gone", "{run:?}");
+    assert!(scene.files("state").is_empty(), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_output_tells_the_key_the_prompt_or_a_picture() {
+    let failing = || Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    let scenarios: [(&str, Scenario); 5] = [
+        ("success", Scenario::new()),
+        (
+            "locked",
+            Scenario::new().on(Operation::Submit, Fault::Locked),
+        ),
+        (
+            "unauthorized",
+            Scenario::new().on(Operation::Submit, Fault::Unauthorized),
+        ),
+        ("failing", Scenario::new().on(Operation::Submit, failing())),
+        (
+            "undecodable",
+            Scenario::new().on(Operation::Result, Fault::Undecodable),
+        ),
+    ];
+    for (name, scenario) in scenarios {
+        let scene = Scene::new(scenario, Duration::ZERO).await;
+        let (content, style) = (content(), style());
+        let run = scene
+            .run(&[
+                "generate",
+                "--content",
+                content.to_str().unwrap(),
+                "--style",
+                style.to_str().unwrap(),
+                "--prompt",
+                PROMPT,
+                "--size",
+                "32x32",
+                "-v",
+                "-v",
+                "--json",
+            ])
+            .await;
+        assert_eq!(run.code == 0, name == "success", "{name} {run:?}");
+        for secret in ["test-secret", PROMPT, "base64,"] {
+            assert!(!run.stdout.contains(secret), "{name} {secret}: {run:?}");
+            assert!(!run.stderr.contains(secret), "{name} {secret}: {run:?}");
+        }
+    }
+}
