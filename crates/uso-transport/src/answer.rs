@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
-use crate::status::json_problem;
+use crate::text::json_problem;
 
 /// The body of a successful result or run, with what its headers say.
 #[derive(Clone)]

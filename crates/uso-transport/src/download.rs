@@ -1,21 +1,25 @@
 //! Fetching a picture: without the key, in bounded memory, and never half-written.
 
+mod part;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use data_url::DataUrl;
 use http::{Method, header};
 use tokio::fs::{self, File};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 use url::Url;
 
+use self::part::Part;
+use crate::attempt::AttemptProblem;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Incoming};
 use crate::reply::Reply;
 use crate::retry::{Outcome, decide};
-use crate::transport::{AttemptProblem, Transport};
+use crate::transport::Transport;
 use crate::wire::plain_request;
 
 /// Hops that a file's address may send us on; the key is on none of them.
@@ -88,7 +92,12 @@ impl Transport {
         }
         let part = Part::beside(path).map_err(|error| cannot_write(path, error))?;
         let bytes = self.fill(url, path, &part, check).await?;
-        place(&part.path, path, overwrite).await?;
+        part.name(path, overwrite)
+            .await
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => already_there(path),
+                _ => cannot_write(path, error),
+            })?;
         Ok(Download {
             path: path.to_owned(),
             bytes,
@@ -360,100 +369,6 @@ impl Tries {
             started: Instant::now(),
         }
     }
-}
-
-/// The temporary file: hidden, beside the file so that the last step is a rename, and removed when
-/// the download ends in any other way. Its name follows from the file's, so that what a killed
-/// process left is used again and not left lying; a lock keeps two downloads apart.
-struct Part {
-    path: PathBuf,
-    file: std::fs::File,
-}
-
-impl Part {
-    fn beside(path: &Path) -> std::io::Result<Self> {
-        let Some(name) = path.file_name() else {
-            return Err(std::io::Error::other("it is not the name of a file"));
-        };
-        let named = |unique: &str| {
-            let mut hidden = std::ffi::OsString::from(".");
-            hidden.push(name);
-            hidden.push(unique);
-            path.with_file_name(hidden)
-        };
-        let shared = named(".part");
-        if let Some(part) = Self::lock(&shared)? {
-            return Ok(part);
-        }
-        let own = named(&format!(".{:016x}.part", fastrand::u64(..)));
-        Self::lock(&own)?.ok_or_else(|| std::io::Error::other("its temporary file is taken"))
-    }
-
-    /// Opens and locks it; `None` when another download has it.
-    fn lock(path: &Path) -> std::io::Result<Option<Self>> {
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-            return Ok(None);
-        }
-        // Between the opening and the lock, another download may have given the file its name.
-        Ok(is_still_there(&file, path).then(|| Self {
-            path: path.to_owned(),
-            file,
-        }))
-    }
-
-    /// The file, empty again.
-    async fn emptied(&self) -> std::io::Result<File> {
-        self.file.set_len(0)?;
-        let mut file = File::from_std(self.file.try_clone()?);
-        file.rewind().await?;
-        Ok(file)
-    }
-}
-
-#[cfg(unix)]
-fn is_still_there(file: &std::fs::File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let same =
-        |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    matches!((file.metadata(), std::fs::metadata(path)), (Ok(a), Ok(b)) if same(&a, &b))
-}
-
-/// Where a file cannot be told by its number, an open file cannot be renamed either.
-#[cfg(not(unix))]
-fn is_still_there(_file: &std::fs::File, path: &Path) -> bool {
-    path.exists()
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After a rename there is nothing to remove, which is as it should be.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// Gives the finished file its name.
-async fn place(part: &Path, path: &Path, overwrite: Overwrite) -> Result<()> {
-    let placed = match overwrite {
-        Overwrite::Replace => fs::rename(part, path).await,
-        Overwrite::Never => match fs::hard_link(part, path).await {
-            // A link fails where the name is taken, which a rename would not.
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(already_there(path));
-            }
-            // Not every file system has links.
-            Err(_) if fs::try_exists(path).await.unwrap_or(false) => {
-                return Err(already_there(path));
-            }
-            Err(_) => fs::rename(part, path).await,
-        },
-    };
-    placed.map_err(|error| cannot_write(path, error))
 }
 
 fn already_there(path: &Path) -> Error {

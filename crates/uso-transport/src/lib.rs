@@ -10,6 +10,8 @@
 //! documentation of the queue unless another one is named.
 
 mod answer;
+mod attempt;
+mod base_urls;
 mod config;
 mod download;
 mod endpoint;
@@ -23,13 +25,15 @@ mod reply;
 mod retry;
 mod status;
 mod stream;
+mod text;
 mod ticket;
 mod transport;
 mod watch;
 mod wire;
 
 pub use crate::answer::Answer;
-pub use crate::config::{BaseUrls, Config};
+pub use crate::base_urls::BaseUrls;
+pub use crate::config::Config;
 pub use crate::download::{Download, Overwrite};
 pub use crate::endpoint::{EndpointId, InvalidEndpointId};
 pub use crate::error::{Delivery, Error, ErrorKind, Operation, Problem, Result};

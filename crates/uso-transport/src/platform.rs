@@ -14,13 +14,12 @@ use tracing::debug;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::fingerprint::Inspected;
 use crate::order::Intent;
-use crate::status::json_problem;
+use crate::text::json_problem;
 use crate::ticket::Ticket;
 use crate::transport::{Transport, from_now};
 
-/// Pages of the listing that are read; each has this many requests.
+/// Pages of the listing that are read.
 const PAGES: usize = 20;
-pub(crate) const PAGE_LENGTH: &str = "20";
 
 /// How far before our own clock's time the listing is read.
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);

@@ -288,7 +288,7 @@ mod tests {
             .take_while(|left| *left)
             .count();
         assert_eq!(repeats, 100);
-        (0..10).for_each(|_| budget.earn());
+        (0..11).for_each(|_| budget.earn());
         assert!(budget.spend() && budget.spend() && !budget.spend());
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::reply::plain_text;
+use crate::text::{json_problem, plain_text};
 
 /// Where a job stands. A job can go back from running to the queue, when its runner fails.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,17 +96,6 @@ impl LogLine {
             timestamp: text("timestamp"),
             level: text("level"),
         })
-    }
-}
-
-/// What is wrong with JSON text, without quoting any of it.
-pub(crate) fn json_problem(error: &serde_json::Error) -> String {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    match error.classify() {
-        serde_json::error::Category::Eof => format!("it ends too early, at {place}"),
-        serde_json::error::Category::Syntax => format!("it is not JSON, at {place}"),
-        serde_json::error::Category::Data => format!("it has another shape, at {place}"),
-        serde_json::error::Category::Io => "it could not be read".to_owned(),
     }
 }
 

@@ -9,12 +9,13 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use crate::answer::Answer;
+use crate::attempt::{AttemptProblem, Unfinished};
 use crate::config::Config;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Http, Incoming, Unanswered};
 use crate::order::Order;
 use crate::reply::{Reply, read_cancelled, read_submitted};
-use crate::retry::{Budget, Outcome, decide};
+use crate::retry::{Budget, decide};
 use crate::status::{Cancellation, Status};
 use crate::ticket::Ticket;
 use crate::watch::Watch;
@@ -333,100 +334,6 @@ const SLOW_LINE: usize = 32 << 10;
 /// A point in time that far away; "never" is a year, which no wait outlasts.
 pub(crate) fn from_now(limit: Duration) -> Instant {
     Instant::now() + limit.min(Duration::from_secs(365 * 24 * 3600))
-}
-
-/// Why an attempt has no whole answer, and the head of it if that came.
-#[derive(Debug)]
-pub(crate) struct AttemptProblem {
-    head: Option<Box<Reply>>,
-    kind: Unfinished,
-}
-
-#[derive(Debug)]
-enum Unfinished {
-    Unanswered(Unanswered),
-    TooLong { limit: usize },
-}
-
-impl From<Unanswered> for AttemptProblem {
-    fn from(problem: Unanswered) -> Self {
-        Self {
-            head: None,
-            kind: Unfinished::Unanswered(problem),
-        }
-    }
-}
-
-impl AttemptProblem {
-    pub(crate) fn is_too_long(&self) -> bool {
-        matches!(self.kind, Unfinished::TooLong { .. })
-    }
-
-    pub(crate) fn outcome(&self) -> Outcome {
-        match &self.kind {
-            Unfinished::Unanswered(problem) if problem.delivery == Delivery::NotSent => {
-                Outcome::NotSent
-            }
-            Unfinished::Unanswered(_) => Outcome::Lost,
-            // It will not be any shorter the next time.
-            Unfinished::TooLong { .. } => {
-                let status = self.head.as_ref().map_or(200, |head| head.status);
-                Outcome::Answered {
-                    status,
-                    retry_after: None,
-                    is_final: true,
-                }
-            }
-        }
-    }
-
-    pub(crate) fn into_error(self, operation: Operation) -> Error {
-        let purchase = !operation.is_idempotent();
-        let error = match self.kind {
-            Unfinished::TooLong { limit } => {
-                let kind = if purchase {
-                    ErrorKind::OutcomeUnknown
-                } else {
-                    ErrorKind::Malformed
-                };
-                let message = format!("the answer to {operation} is larger than {limit} bytes");
-                Error::new(operation, kind, message).with_hint(
-                    "raise the largest body of the settings (Config::max_body) if this is right",
-                )
-            }
-            Unfinished::Unanswered(problem) => {
-                let sent = problem.delivery != Delivery::NotSent;
-                let (kind, message) = if sent && purchase {
-                    let message = format!(
-                        "{operation} was sent, and {}: it may have been accepted",
-                        problem.why
-                    );
-                    (ErrorKind::OutcomeUnknown, message)
-                } else {
-                    (
-                        ErrorKind::Unreachable,
-                        format!("{operation} failed: {}", problem.why),
-                    )
-                };
-                let error = Error::new(operation, kind, message).with_delivery(problem.delivery);
-                match problem.source {
-                    Some(source) => error.with_source(source),
-                    None => error,
-                }
-            }
-        };
-        let delivery = match error.kind() {
-            ErrorKind::OutcomeUnknown => Delivery::Unknown,
-            ErrorKind::Malformed => Delivery::Answered,
-            _ => error.delivery(),
-        };
-        match self.head {
-            Some(head) => error
-                .with_answer(head.status, head.request_id())
-                .with_delivery(delivery),
-            None => error.with_delivery(delivery),
-        }
-    }
 }
 
 fn answer(reply: Reply) -> Answer {

@@ -10,10 +10,12 @@ use url::Url;
 use crate::config::Config;
 use crate::endpoint::EndpointId;
 use crate::order::Order;
-use crate::platform::PAGE_LENGTH;
 use crate::ticket::Ticket;
 
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
+
+/// Requests on a page of the listing: each comes with its whole input, pictures included.
+const PAGE_LENGTH: &str = "20";
 
 /// Which of a job's follow-up URLs is meant.
 #[derive(Clone, Copy)]
@@ -172,7 +174,7 @@ fn extend<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::BaseUrls;
+    use crate::base_urls::BaseUrls;
     use crate::key::ApiKey;
 
     fn config() -> Config {

@@ -1,0 +1,57 @@
+//! Text from outside, made fit to be shown.
+
+/// Text from outside, fit for a terminal and a log: one line, bounded, and without any data URI
+/// that it may echo.
+pub(crate) fn plain_text(text: &str) -> String {
+    const LONGEST: usize = 500;
+    let mut plain = String::new();
+    for word in text.split_whitespace() {
+        if !plain.is_empty() {
+            plain.push(' ');
+        }
+        match word.find("data:").filter(|_| word.len() > 64) {
+            Some(start) => {
+                plain.push_str(word.get(..start).unwrap_or_default());
+                plain.push_str("data:…");
+            }
+            None => plain.extend(word.chars().filter(|character| !character.is_control())),
+        }
+        if plain.len() > LONGEST {
+            let end = plain
+                .char_indices()
+                .map(|(at, _)| at)
+                .take_while(|at| *at <= LONGEST)
+                .last();
+            plain.truncate(end.unwrap_or_default());
+            plain.push('…');
+            break;
+        }
+    }
+    plain
+}
+
+/// What is wrong with JSON text, without quoting any of it.
+pub(crate) fn json_problem(error: &serde_json::Error) -> String {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Eof => format!("it ends too early, at {place}"),
+        serde_json::error::Category::Syntax => format!("it is not JSON, at {place}"),
+        serde_json::error::Category::Data => format!("it has another shape, at {place}"),
+        serde_json::error::Category::Io => "it could not be read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn echoed_data_uris_and_control_characters_do_not_pass() {
+        let echo = format!(
+            "cannot load\u{1b}[31m url=data:image/png;base64,{} sorry",
+            "A".repeat(4000)
+        );
+        assert_eq!(plain_text(&echo), "cannot load[31m url=data:… sorry");
+        assert!(plain_text(&"word ".repeat(1000)).len() < 600);
+    }
+}
