@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use uso_emulator::Emulator;
+use uso_emulator::{Emulator, Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig, Run, content, style};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
@@ -455,6 +455,7 @@ fn completions_and_help_are_data() {
         "watch",
         "result",
         "cancel",
+        "resume",
         "emulator",
         "completions",
     ] {
@@ -556,4 +557,159 @@ fn the_emulator_command_serves_until_it_is_told_to_stop() {
         .status();
     assert!(stopped.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(unix)]
+fn send(signal: &str, child: &std::process::Child) {
+    let sent = std::process::Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_during_the_purchase_waits_for_its_id_and_a_second_leaves_it_noted() {
+    use std::io::{BufRead as _, BufReader};
+
+    let late = Duration::from_secs(10_000);
+    for (first, then_leaves) in [("-INT", true), ("-TERM", false)] {
+        let scenario = Scenario::new().on(Operation::Submit, Fault::Delay(late));
+        let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+        let cli = uso().at(&rig.emulator.origin());
+        let mut command = cli.command(&["restyle", &path(content()), &path(style())]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let talk = BufReader::new(child.stderr.take().unwrap());
+        let mut talk = talk.lines().map(Result::unwrap);
+        while rig.emulator.ledger().purchases().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        send(first, &child);
+        assert!(talk.any(|line| line.contains("waiting for its id")));
+        if then_leaves {
+            send("-INT", &child);
+        } else {
+            rig.emulator.advance(late);
+        }
+        let rest: Vec<String> = talk.collect();
+        let run = Run::of(&child.wait_with_output().unwrap());
+        assert_eq!(run.code, if then_leaves { 6 } else { 1 }, "{rest:?}");
+        assert!(
+            rest.iter().any(|line| line.contains("uso resume")),
+            "{rest:?}"
+        );
+        let resumed = cli.run(&["resume"]);
+        assert_eq!(resumed.code, 0, "{resumed:?}");
+        assert_eq!(files(&cli).len(), 1);
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_during_the_download_leaves_nothing_half_written() {
+    let scenario = Scenario::new().on(Operation::File, Fault::Hang);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let mut command = cli.command(&["restyle", &path(content()), &path(style())]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let requests = || rig.emulator.requests();
+    while !requests().iter().any(|request| request.fault.is_some()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    send("-INT", &child);
+    let run = Run::of(&child.wait_with_output().unwrap());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("uso result"), "{run:?}");
+    assert!(files(&cli).is_empty(), "{:?}", files(&cli));
+    assert_eq!(cli.run(&["resume"]).code, 0);
+    assert_eq!(files(&cli).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_lost_picture_does_not_cost_the_others() {
+    let lost = || Scenario::new().on(Operation::File, Fault::Gone).after(1);
+    for json in [false, true] {
+        let rig = Rig::of(Rig::plain_builder().scenario(lost())).await;
+        let cli = uso().at(&rig.emulator.origin());
+        let (content, style) = (path(content()), path(style()));
+        let mut arguments = vec!["restyle", &content, &style, "--images", "3", "-o", "a.png"];
+        arguments.extend(json.then_some("--json"));
+        let run = cli.run(&arguments);
+        assert_eq!(run.code, 1, "{run:?}");
+        assert_eq!(files(&cli), ["a-1.png", "a-3.png"]);
+        if json {
+            let told = run.json();
+            assert_eq!(told["images"][1]["path"], "a-3.png");
+            assert!(told["error"].to_string().contains("picture 2 of 3"));
+        } else {
+            assert_eq!(run.stdout, "a-1.png\na-3.png\n");
+            assert!(run.stderr.contains("picture 2 of 3"), "{run:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_no_use_is_kept_beside_the_pictures() {
+    let bad = Scenario::new()
+        .on(Operation::Result, Fault::Undecodable)
+        .always();
+    let rig = Rig::of(Rig::plain_builder().scenario(bad)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let make = |more: &str| cli.run(&["restyle", &content, &style, "-o", "sub/", more]);
+    let run = make("--json");
+    assert!(run.json()["error"]["raw_body"].is_string(), "{run:?}");
+    let sub = cli.folder().join("sub");
+    assert_eq!(std::fs::read_dir(&sub).unwrap().count(), 0);
+    let run = make("--quiet");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains(".answer"), "{run:?}");
+    assert!(run.stderr.contains("uso result"), "{run:?}");
+    assert_eq!(std::fs::read_dir(&sub).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_that_cannot_be_noted_is_not_made() {
+    let rig = Rig::plain().await;
+    let cli = Cli::new(PROGRAM).at(&rig.emulator.origin());
+    std::fs::write(cli.folder().join("file"), "").unwrap();
+    let state = path(cli.folder().join("file/state"));
+    let cli = cli.variable("USO_STATE_DIR", &state);
+    let run = cli.run(&["restyle", &path(content()), &path(style())]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("USO_STATE_DIR"), "{run:?}");
+    assert!(rig.emulator.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collecting_or_cancelling_by_hand_settles_the_record() {
+    let hour = Duration::from_secs(3600);
+    let rig = Rig::of(Rig::plain_builder().inference_time(hour).concurrency(1)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let buy = || {
+        let run = cli.run(&["restyle", &content, &style, "--detach"]);
+        run.stdout.trim().to_owned()
+    };
+    let records = || {
+        let entries = std::fs::read_dir(cli.folder().join(".state")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names
+            .filter(|name| name.to_string_lossy().ends_with(".json"))
+            .count()
+    };
+    let (first, second) = (buy(), buy());
+    assert_eq!(records(), 2);
+    let run = cli.run(&["cancel", &second, "--json"]);
+    assert_eq!(run.json()["cancellation"], "removed", "{run:?}");
+    assert_eq!(records(), 1);
+    rig.emulator.advance(hour + Duration::from_secs(1));
+    let run = cli.run(&["cancel", &first]);
+    assert!(run.stderr.contains("uso result"), "{run:?}");
+    assert_eq!(records(), 1);
+    assert_eq!(cli.run(&["result", &first]).code, 0);
+    assert_eq!(records(), 0);
 }

@@ -27,11 +27,13 @@ enum Point {
     Bought,
     /// This many requests of the kind arrived.
     Request(Operation, usize),
+    /// The scenario's fault met this many requests of the kind.
+    Struck(Operation, usize),
     /// The process said this.
     Said(&'static str),
-    /// A download began to be written.
+    /// A download began to be written, and met its fault.
     Part,
-    /// This many pictures are on disk.
+    /// This many pictures are on disk, and the next download met its fault.
     Saved(usize),
 }
 
@@ -134,6 +136,15 @@ impl Scene {
             .count()
     }
 
+    /// A fault that is logged is used up, and will not meet the resume as well.
+    fn struck(&self, operation: Operation) -> usize {
+        let requests = self.rig.emulator.requests();
+        requests
+            .iter()
+            .filter(|request| request.operation == operation && request.fault.is_some())
+            .count()
+    }
+
     fn is_at(&self, point: Point) -> bool {
         let is_part = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "part");
         match point {
@@ -147,10 +158,14 @@ impl Scene {
             Point::Said(text) => fs::read_to_string(self.cli.folder().join("talk"))
                 .unwrap()
                 .contains(text),
-            Point::Part => self.files("out").iter().any(is_part),
+            Point::Struck(operation, count) => self.struck(operation) >= count,
+            Point::Part => {
+                self.struck(Operation::File) > 0 && self.files("out").iter().any(is_part)
+            }
             Point::Saved(count) => {
                 let files = self.files("out");
-                files.iter().filter(|path| !is_part(path)).count() >= count
+                self.struck(Operation::File) > 0
+                    && files.iter().filter(|path| !is_part(path)).count() >= count
             }
         }
     }
@@ -233,11 +248,11 @@ const LONG: Duration = Duration::from_secs(10_000);
 async fn a_kill_before_the_purchase_buys_nothing_twice() {
     use Operation::{Listing, Submit};
     let mut cases = survive(Point::Noted, Scenario::new).await;
-    cases += survive(Point::Request(Submit, 1), || {
+    cases += survive(Point::Struck(Submit, 1), || {
         Scenario::new().on(Submit, Fault::Hang)
     })
     .await;
-    cases += survive(Point::Request(Listing, 1), || {
+    cases += survive(Point::Struck(Listing, 1), || {
         Scenario::new()
             .on(Submit, Fault::Drop)
             .on(Listing, Fault::Hang)
@@ -254,14 +269,14 @@ async fn a_kill_during_the_purchase_loses_nothing() {
         cases += survive(Point::Bought, || Scenario::new().on(Submit, fault.clone())).await;
     }
     for fault in [Fault::AcceptThenDrop, Fault::AcceptThenGatewayPage(502)] {
-        cases += survive(Point::Request(Listing, 1), || {
+        cases += survive(Point::Struck(Listing, 1), || {
             Scenario::new()
                 .on(Submit, fault.clone())
                 .on(Listing, Fault::Hang)
         })
         .await;
     }
-    cases += survive(Point::Request(Listing, 2), || {
+    cases += survive(Point::Struck(Listing, 2), || {
         Scenario::new()
             .on(Submit, Fault::AcceptThenDrop)
             .on(Listing, Fault::EmptyListing)
@@ -295,7 +310,7 @@ async fn a_kill_while_collecting_loses_nothing() {
         (File, Fault::Hang),
         (File, Fault::SlowHeaders),
     ] {
-        cases += survive(Point::Request(operation, 1), || {
+        cases += survive(Point::Struck(operation, 1), || {
             Scenario::new().on(operation, fault.clone())
         })
         .await;
@@ -304,7 +319,7 @@ async fn a_kill_while_collecting_loses_nothing() {
     let several = [Shape::Three, Shape::TwoInFolder];
     let at_once = Duration::from_millis(5);
     let second = || Scenario::new().on(File, Fault::Hang).after(1);
-    cases += survive_as(&several, Point::Request(File, 2), at_once, second).await;
+    cases += survive_as(&several, Point::Struck(File, 1), at_once, second).await;
     cases += survive_as(&several, Point::Saved(1), at_once, second).await;
     assert_eq!(cases, 19);
 }
@@ -356,7 +371,7 @@ async fn records_that_cannot_be_finished_are_told_apart() {
     let submit = Operation::Submit;
     let scene = Scene::new(Scenario::new().on(submit, Fault::Hang), RUNNING).await;
     let mut child = scene.generate(Shape::One, &[]);
-    assert!(scene.reach(Point::Request(submit, 1), &mut child).await);
+    assert!(scene.reach(Point::Struck(submit, 1), &mut child).await);
     child.kill().unwrap();
     child.wait().unwrap();
     let early = scene.run(&["resume", "--json"]).await;
