@@ -71,10 +71,7 @@ async fn hostile_answers_end_clearly_in_little_memory() {
         while let Some(event) = events.next().await {
             event.unwrap();
         }
-        let state = tempfile::tempdir().unwrap();
-        let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test"))
-            .at(&rig.emulator.origin())
-            .variable("USO_STATE_DIR", state.path().to_str().unwrap());
+        let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
         let id = job.ticket().request_id();
         let command = if operation == Operation::Result {
             "result"
@@ -106,10 +103,7 @@ async fn an_endless_line_and_an_endless_picture_are_survived() {
         .on(Operation::File, Fault::TruncatedBody)
         .on(Operation::File, Fault::CorruptBody);
     let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
-    let state = tempfile::tempdir().unwrap();
-    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test"))
-        .at(&rig.emulator.origin())
-        .variable("USO_STATE_DIR", state.path().to_str().unwrap());
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
     let arguments = [
         "generate",
         "--content",

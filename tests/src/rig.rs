@@ -129,6 +129,7 @@ pub fn skipped(test: &str, missing: &str) {
 pub struct Cli {
     program: PathBuf,
     folder: tempfile::TempDir,
+    state: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
@@ -151,10 +152,11 @@ impl Cli {
     /// When no temporary folder can be made.
     #[expect(clippy::expect_used, reason = "a test without its folder ends here")]
     pub fn new(program: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = || tempfile::tempdir().expect("a temporary folder");
         Self {
             program: program.into(),
-            folder,
+            folder: folder(),
+            state: folder(),
             variables: Vec::new(),
         }
     }
@@ -190,6 +192,7 @@ impl Cli {
             .current_dir(self.folder.path())
             .env_clear()
             .envs(kept)
+            .env("USO_STATE_DIR", self.state.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
