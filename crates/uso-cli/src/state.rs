@@ -9,10 +9,10 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use uso::{Error, ErrorKind, Intent, Ticket};
+use uso::{Error, ErrorKind, Intent, Operation, Ticket};
 
 use crate::exit::Failure;
 use crate::target::Target;
@@ -263,7 +263,8 @@ impl Entry {
 /// Whether a purchase that ended so is over: there is nothing to collect, now or later.
 pub(crate) fn is_over(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Input | ErrorKind::Failed | ErrorKind::Gone => true,
+        ErrorKind::Input | ErrorKind::Failed => true,
+        ErrorKind::Gone => !may_be_elsewhere(error),
         // Of these, the ones that stand between a bought job and its picture pass.
         ErrorKind::Auth
         | ErrorKind::Locked
@@ -272,6 +273,17 @@ pub(crate) fn is_over(error: &Error) -> bool {
         | ErrorKind::Config => error.ticket().is_none() && error.intent().is_none(),
         _ => false,
     }
+}
+
+/// A request that the service does not know, although results are kept for up to
+/// an hour, may be one of another account: somebody resumes with another key.
+pub(crate) fn may_be_elsewhere(error: &Error) -> bool {
+    const KEPT: Duration = Duration::from_secs(3600);
+    let submitted_at = error.ticket().and_then(Ticket::submitted_at);
+    let age = submitted_at.and_then(|at| SystemTime::now().duration_since(at).ok());
+    error.kind() == ErrorKind::Gone
+        && error.operation() != Operation::Download
+        && age.is_some_and(|age| age < KEPT)
 }
 
 fn acquired(lock: &File) -> io::Result<bool> {

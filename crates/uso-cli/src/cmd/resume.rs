@@ -16,7 +16,7 @@ use crate::exit::{Failure, OTHER, OUTCOME_UNKNOWN, worst};
 use crate::output::Printer;
 use crate::progress::describe;
 use crate::signals::Signals;
-use crate::state::{Entry, Record, State, Taken, is_over};
+use crate::state::{Entry, Record, State, Taken, is_over, may_be_elsewhere};
 
 /// How many are finished at once.
 const AT_ONCE: usize = 4;
@@ -226,6 +226,11 @@ impl Desk {
             Ok(output) => output,
             Err(error) => {
                 let over = is_over(&error);
+                if may_be_elsewhere(&error) {
+                    printer.warn(&format!(
+                        "{id}: it stays noted for an hour from its purchase, in case it was bought with another key"
+                    ));
+                }
                 let failure = Failure::from(error).beside(entry.record.target.folder());
                 let outcome = self.failed(&entry.record, failure);
                 if over {

@@ -1,0 +1,119 @@
+//! Ctrl-C and its like, at every stage of a purchase.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Rig, Run, content, style};
+
+use super::{files, path, uso};
+
+fn send(signal: &str, child: &std::process::Child) {
+    let sent = std::process::Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_during_the_purchase_waits_for_its_id_and_a_second_leaves_it_noted() {
+    // Longer than the test, shorter than results are kept.
+    let late = Duration::from_secs(300);
+    for (first, then_leaves) in [("-INT", true), ("-TERM", false)] {
+        let scenario = Scenario::new().on(Operation::Submit, Fault::Delay(late));
+        let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+        let cli = uso().at(&rig.emulator.origin());
+        let mut command = cli.command(&["restyle", &path(content()), &path(style())]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let talk = BufReader::new(child.stderr.take().unwrap());
+        let mut talk = talk.lines().map(Result::unwrap);
+        while rig.emulator.ledger().purchases().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        send(first, &child);
+        assert!(talk.any(|line| line.contains("waiting for its id")));
+        if then_leaves {
+            send("-INT", &child);
+        } else {
+            rig.emulator.advance(late);
+        }
+        let rest: Vec<String> = talk.collect();
+        let run = Run::of(&child.wait_with_output().unwrap());
+        assert_eq!(run.code, if then_leaves { 6 } else { 1 }, "{rest:?}");
+        assert!(
+            rest.iter().any(|line| line.contains("uso resume")),
+            "{rest:?}"
+        );
+        let resumed = cli.run(&["resume"]);
+        assert_eq!(resumed.code, 0, "{resumed:?}");
+        assert_eq!(files(&cli).len(), 1);
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_during_the_download_leaves_nothing_half_written() {
+    let scenario = Scenario::new().on(Operation::File, Fault::Hang);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let mut command = cli.command(&["restyle", &path(content()), &path(style())]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let requests = || rig.emulator.requests();
+    while !requests().iter().any(|request| request.fault.is_some()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    send("-INT", &child);
+    let run = Run::of(&child.wait_with_output().unwrap());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("uso result"), "{run:?}");
+    assert!(files(&cli).is_empty(), "{:?}", files(&cli));
+    assert_eq!(cli.run(&["resume"]).code, 0);
+    assert_eq!(files(&cli).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_detaches_and_a_second_one_cancels() {
+    let rig = Rig::of(Rig::plain_builder().inference_time(Duration::from_secs(3600))).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    for presses in [1, 2] {
+        let mut command = cli.command(&["restyle", &content, &style]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut talk = BufReader::new(child.stderr.take().unwrap()).lines();
+        let press = || send("-INT", &child);
+        assert!(talk.by_ref().any(|line| line.unwrap().contains("running")));
+        press();
+        assert!(
+            talk.by_ref()
+                .any(|line| line.unwrap().contains("press Ctrl-C again"))
+        );
+        if presses == 2 {
+            press();
+            assert!(
+                talk.by_ref()
+                    .any(|line| line.unwrap().contains("cancellation is requested"))
+            );
+        }
+        drop(talk);
+        let run = Run::of(&child.wait_with_output().unwrap());
+        assert_eq!(run.code, 1, "{run:?}");
+        let operations = rig.operations();
+        let cancels = operations
+            .iter()
+            .filter(|operation| *operation == "cancel")
+            .count();
+        assert_eq!(cancels, presses - 1, "{operations:?}");
+    }
+    assert_eq!(
+        rig.emulator.ledger().purchases().len(),
+        2,
+        "one for each run"
+    );
+}
