@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Estimate(GenerateArgs),
     /// Asks once where a job stands.
     Status(JobArgs),
-    /// Follows a job until it has ended.
+    /// Follows a job until it has ended; with --json, one document a line.
     Watch(JobArgs),
     /// Fetches the pictures of a job that has ended.
     Result(ResultArgs),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 use url::Url;
 
-use self::part::Part;
+use self::part::{Part, remove_second_name};
 use crate::attempt::AttemptProblem;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Incoming};
@@ -87,6 +87,7 @@ impl Transport {
         overwrite: Overwrite,
         check: HeaderCheck<'_>,
     ) -> Result<Download> {
+        remove_second_name(path);
         if overwrite == Overwrite::Never && fs::try_exists(path).await.unwrap_or(false) {
             return Err(already_there(path));
         }

@@ -52,10 +52,10 @@ impl Transport {
     /// [`ErrorKind::Auth`] when the key may not read the listing, [`ErrorKind::OutcomeUnknown`]
     /// when more than one request has exactly this input: two matches are not a match.
     pub async fn find(&self, intent: &Intent) -> Result<Option<Ticket>> {
-        let since = intent
-            .made_at()
-            .checked_sub(CLOCK_DIFFERENCE)
-            .unwrap_or(SystemTime::UNIX_EPOCH);
+        // A note from a damaged disk may name any time; only a past one can be written in a URL.
+        let made_at = intent.made_at().min(SystemTime::now());
+        let since = made_at.checked_sub(CLOCK_DIFFERENCE).unwrap_or(made_at);
+        let since = since.max(SystemTime::UNIX_EPOCH);
         let mut found: Vec<String> = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES {

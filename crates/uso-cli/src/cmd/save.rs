@@ -137,14 +137,19 @@ async fn write(
             };
             let id = sanitised(job.ticket().request_id());
             let path = numbered(&folder.join(format!("uso-{id}.{extension}")), number);
-            match std::fs::metadata(&path) {
-                Ok(there) if place.again && there.is_file() => {
-                    return Ok(File {
-                        path: path.display().to_string(),
-                        bytes: there.len(),
-                    });
+            if !place.again {
+                picture.save(free(&path)).await?
+            } else {
+                match picture.save(&path).await {
+                    Ok(saved) => saved,
+                    // The process that died had this one: names appear with whole files only.
+                    Err(_) if path.is_file() => {
+                        let bytes = std::fs::metadata(&path).map_or(0, |there| there.len());
+                        let path = path.display().to_string();
+                        return Ok(File { path, bytes });
+                    }
+                    Err(error) => return Err(error),
                 }
-                _ => picture.save(free(&path)).await?,
             }
         }
     };

@@ -1,5 +1,6 @@
 //! The temporary file of a download.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,12 +22,7 @@ impl Part {
         let Some(name) = path.file_name() else {
             return Err(io::Error::other("it is not the name of a file"));
         };
-        let named = |unique: &str| {
-            let mut hidden = std::ffi::OsString::from(".");
-            hidden.push(name);
-            hidden.push(unique);
-            path.with_file_name(hidden)
-        };
+        let named = |unique: &str| hidden(path, name, unique);
         let shared = named(".part");
         if let Some(part) = Self::lock(&shared)? {
             return Ok(part);
@@ -46,7 +42,10 @@ impl Part {
             return Ok(None);
         }
         // Between the opening and the lock, another download may have given the file its name.
-        Ok(is_still_there(&file, path).then(|| Self {
+        if has_name(&file, path) == Some(false) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             path: path.to_owned(),
             file,
         }))
@@ -83,18 +82,37 @@ impl Part {
     }
 }
 
-#[cfg(unix)]
-fn is_still_there(file: &std::fs::File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let same =
-        |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    matches!((file.metadata(), std::fs::metadata(path)), (Ok(a), Ok(b)) if same(&a, &b))
+fn hidden(path: &Path, name: &OsStr, unique: &str) -> PathBuf {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(unique);
+    path.with_file_name(hidden)
 }
 
-/// Where a file cannot be told by its number, an open file cannot be renamed either.
+/// Removes the second name of a finished file, which a process leaves that is killed between
+/// giving it the first one and taking the second one away.
+pub(crate) fn remove_second_name(path: &Path) {
+    let second = path.file_name().map(|name| hidden(path, name, ".part"));
+    if let (Some(second), Ok(file)) = (second, std::fs::File::open(path))
+        && has_name(&file, &second) == Some(true)
+    {
+        // Only tidying: the file itself is whole.
+        let _ = std::fs::remove_file(second);
+    }
+}
+
+/// Whether the open file still has this name; `None` where the system does not tell.
+#[cfg(unix)]
+fn has_name(file: &std::fs::File, path: &Path) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |found: io::Result<std::fs::Metadata>| found.ok().map(|of| (of.dev(), of.ino()));
+    Some(number(file.metadata())? == number(std::fs::metadata(path)).unwrap_or_default())
+}
+
+/// Whether the open file still has this name; `None` where the system does not tell.
 #[cfg(not(unix))]
-fn is_still_there(_file: &std::fs::File, path: &Path) -> bool {
-    path.exists()
+fn has_name(_file: &std::fs::File, _path: &Path) -> Option<bool> {
+    None
 }
 
 impl Drop for Part {
