@@ -95,17 +95,15 @@ pub(crate) fn make(order: &Order) -> Result<(Vec<Made>, u64), Undecodable> {
     for (place, bytes) in order.references.iter().enumerate() {
         references.push(load::decode(bytes).ok_or(Undecodable(place))?);
     }
-    let thumbs: Vec<RgbImage> = references.iter().filter_map(thumb).collect();
+    let thumbs: Vec<RgbImage> = references.iter().map(thumb).collect();
     let mut references = references.into_iter();
     let content = references.next().ok_or(Undecodable(0))?;
-    let style: Vec<Lab> = references
-        .flat_map(|style| sample(style).unwrap_or_default())
-        .collect();
+    let style: Vec<Lab> = references.flat_map(sample).collect();
     let (width, height) = match order.size {
         Size::OfContent => content.dimensions(),
         Size::Exactly(width, height) => (width, height),
     };
-    let content = load::fill(content, width, height).ok_or(Undecodable(0))?;
+    let content = load::fill(content, width, height);
     let recoloured = recolour(content, style);
     let made = (1..=order.images)
         .map(|number| {
@@ -178,7 +176,7 @@ fn recolour(content: RgbImage, style: Vec<Lab>) -> Vec<Lab> {
         .pixels()
         .map(|pixel| Lab::from_rgb(pixel.0))
         .collect();
-    let own = sample(content).and_then(Palette::learn);
+    let own = Palette::learn(sample(content));
     if let (Some(own), Some(style)) = (own, Palette::learn(style)) {
         let transfer = Transfer::new(&own, &style);
         for pixel in &mut pixels {
@@ -202,14 +200,14 @@ fn develop(pixels: &[Lab], width: u32, dice: &Dice) -> RgbImage {
 }
 
 /// Few enough pixels to learn from quickly.
-fn sample(picture: RgbImage) -> Option<Vec<Lab>> {
+fn sample(picture: RgbImage) -> Vec<Lab> {
     const SIDE: u32 = 160;
-    let small = load::fill(picture, SIDE, SIDE)?;
-    Some(small.pixels().map(|pixel| Lab::from_rgb(pixel.0)).collect())
+    let small = load::fill(picture, SIDE, SIDE);
+    small.pixels().map(|pixel| Lab::from_rgb(pixel.0)).collect()
 }
 
 /// A square for the stamp.
-fn thumb(picture: &RgbImage) -> Option<RgbImage> {
+fn thumb(picture: &RgbImage) -> RgbImage {
     const SIDE: u32 = 64;
     load::fill(picture.clone(), SIDE, SIDE)
 }

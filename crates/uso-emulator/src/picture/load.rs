@@ -3,10 +3,9 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use fast_image_resize::images::Image;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::imageops::FilterType as Interpolation;
 use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Rgb, RgbImage,
 };
@@ -55,17 +54,22 @@ pub(super) fn decode(bytes: &[u8]) -> Option<RgbImage> {
 }
 
 /// Scales to the given size; what does not fit the shape is cut off evenly on both sides.
-pub(super) fn fill(picture: RgbImage, width: u32, height: u32) -> Option<RgbImage> {
+pub(super) fn fill(picture: RgbImage, width: u32, height: u32) -> RgbImage {
     if picture.dimensions() == (width, height) {
-        return Some(picture);
+        return picture;
     }
+    // Cut before it is scaled: the other way round, a long strip would grow beyond all memory.
     let (from_width, from_height) = picture.dimensions();
-    let source =
-        Image::from_vec_u8(from_width, from_height, picture.into_raw(), PixelType::U8x3).ok()?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().fit_into_destination(None);
-    Resizer::new().resize(&source, &mut target, &options).ok()?;
-    RgbImage::from_raw(width, height, target.into_vec())
+    let part = |side: u32, numerator: u32, denominator: u32| {
+        let part = u64::from(side) * u64::from(numerator) / u64::from(denominator).max(1);
+        u32::try_from(part).unwrap_or(u32::MAX).max(1)
+    };
+    let cut_width = part(from_height, width, height).min(from_width);
+    let cut_height = part(from_width, height, width).min(from_height);
+    let (x, y) = ((from_width - cut_width) / 2, (from_height - cut_height) / 2);
+    let cut = DynamicImage::ImageRgb8(picture).crop_imm(x, y, cut_width, cut_height);
+    cut.resize_exact(width, height, Interpolation::CatmullRom)
+        .into_rgb8()
 }
 
 pub(super) fn encode(picture: &RgbImage, format: Format) -> Bytes {
