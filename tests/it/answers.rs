@@ -130,3 +130,25 @@ async fn an_unknown_status_word_is_told_with_its_body() {
     assert!(error.to_string().contains("PAUSED"), "{error}");
     assert!(error.raw_body().is_some() && error.ticket().is_some());
 }
+
+#[tokio::test]
+async fn a_status_that_names_an_error_makes_the_job_a_failure_whatever_the_result_is() {
+    let failed = Fault::Body(r#"{"status":"COMPLETED","error":"Runner disconnected"}"#.to_owned());
+    let scenario = Scenario::new()
+        .on(Operation::Stream, failed.clone())
+        .always()
+        .on(Operation::Status, failed)
+        .always();
+    let rig = rig(scenario).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    for outcome in [job.wait().await, job.collect().await] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+        assert!(error.to_string().contains("Runner disconnected"), "{error}");
+        assert!(
+            error.raw_body().is_some(),
+            "what the service answered is kept"
+        );
+        assert_eq!(error.ticket(), Some(job.ticket()));
+    }
+}

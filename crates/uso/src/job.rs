@@ -149,6 +149,19 @@ impl Job {
         }
     }
 
+    /// What became of the job, without waiting for it: its status first, then its output.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotReady`] when the job has not ended, and those of [`Job::wait`].
+    pub async fn collect(&self) -> Result<Output> {
+        match self.status().await.map(|status| status.state) {
+            Ok(State::Completed(completion)) => self.agree(&completion, self.output().await),
+            // The result has the last word: also where the status cannot be had.
+            _ => self.output().await,
+        }
+    }
+
     /// Fetches the output of a job that has ended. It can be fetched again, as long as the service
     /// keeps it: an hour, or six minutes when it is 10 KB or larger, unless the account stores
     /// payloads.

@@ -28,7 +28,7 @@ pub(crate) async fn run(
         again: false,
     };
     let fetching = async {
-        let output = job.output().await?;
+        let output = job.collect().await?;
         Ok(save(&output, &job, &place).await)
     };
     let fetched = tokio::select! {
