@@ -136,11 +136,14 @@ async fn a_status_that_names_an_error_makes_the_job_a_failure_whatever_the_resul
     let failed = Fault::Body(r#"{"status":"COMPLETED","error":"Runner disconnected"}"#.to_owned());
     let scenario = Scenario::new()
         .on(Operation::Stream, failed.clone())
+        .after(1)
         .always()
         .on(Operation::Status, failed)
         .always();
     let rig = rig(scenario).await;
     let job = rig.client.submit(request()).await.unwrap();
+    // The result is there before the first status that says otherwise.
+    job.wait().await.unwrap();
     for outcome in [job.wait().await, job.collect().await] {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
