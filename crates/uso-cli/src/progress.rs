@@ -84,11 +84,7 @@ pub(crate) fn describe(event: &Event) -> String {
         Event::Running => "running".to_owned(),
         Event::Log(line) => line.message.clone(),
         Event::Interrupted(why) => why.clone(),
-        Event::Completed(completion) => match completion
-            .error
-            .as_deref()
-            .or(completion.error_type.as_deref())
-        {
+        Event::Completed(completion) => match completion.failure() {
             Some(error) => format!("failed: {error}"),
             None => "completed".to_owned(),
         },

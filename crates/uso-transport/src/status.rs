@@ -31,6 +31,13 @@ pub struct Completion {
     pub inference_seconds: Option<f64>,
 }
 
+impl Completion {
+    /// What made the job a failure, in the service's words; `None` when its status names nothing.
+    pub fn failure(&self) -> Option<&str> {
+        self.error.as_deref().or(self.error_type.as_deref())
+    }
+}
+
 /// One line that the job's code wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -124,11 +124,7 @@ impl Job {
 
     /// A status that names an error makes the job a failure, whatever the result is.
     fn agree(&self, completion: &Completion, outcome: Result<Output>) -> Result<Output> {
-        let Some(said) = completion
-            .error
-            .as_deref()
-            .or(completion.error_type.as_deref())
-        else {
+        let Some(said) = completion.failure() else {
             return outcome;
         };
         match outcome {

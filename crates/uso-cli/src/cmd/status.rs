@@ -36,11 +36,7 @@ fn describe(state: &State) -> String {
         } => format!("IN_QUEUE, {ahead} ahead"),
         State::Queued { position: None } => "IN_QUEUE".to_owned(),
         State::Running => "IN_PROGRESS".to_owned(),
-        State::Completed(completion) => match completion
-            .error
-            .as_deref()
-            .or(completion.error_type.as_deref())
-        {
+        State::Completed(completion) => match completion.failure() {
             Some(error) => format!("COMPLETED with an error: {error}"),
             None => "COMPLETED".to_owned(),
         },

@@ -24,7 +24,7 @@ pub(crate) async fn run(
         let event = event?;
         printer.data(&to_json(&event), &[describe(&event)]);
         if let Event::Completed(completion) = &event
-            && (completion.error.is_some() || completion.error_type.is_some())
+            && completion.failure().is_some()
         {
             return Ok(ExitCode::from(FAILED));
         }
