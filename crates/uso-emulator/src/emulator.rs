@@ -61,6 +61,11 @@ impl Emulator {
         self.state.clock.advance(by);
     }
 
+    /// Takes all files of the CDN away, uploads and pictures alike, as if every one had expired.
+    pub fn forget_files(&self) {
+        self.state.files.forget();
+    }
+
     /// When the request became completed, in real time; nothing before that.
     pub fn completed_at(&self, request_id: &str) -> Option<Instant> {
         lock(&self.state.machine)

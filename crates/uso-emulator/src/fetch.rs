@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 
+use crate::clock::Moment;
 use crate::files::Files;
 
 /// fal's cap on pictures.
@@ -53,27 +54,27 @@ impl Fetcher {
         }
     }
 
-    pub(crate) async fn fetch(&self, reference: &str) -> Result<Bytes, Unfetched> {
+    pub(crate) async fn fetch(&self, reference: &str, now: Moment) -> Result<Bytes, Unfetched> {
         if reference
             .get(..5)
             .is_some_and(|start| start.eq_ignore_ascii_case("data:"))
         {
             return inline(reference);
         }
-        match tokio::time::timeout(TIMEOUT, self.download(reference)).await {
+        match tokio::time::timeout(TIMEOUT, self.download(reference, now)).await {
             Ok(result) => result.map_err(Unfetched::Download),
             Err(_) => Err(Unfetched::Download("timed out".to_owned())),
         }
     }
 
-    async fn download(&self, reference: &str) -> Result<Bytes, String> {
+    async fn download(&self, reference: &str, now: Moment) -> Result<Bytes, String> {
         let mut url = Url::parse(reference).map_err(|error| error.to_string())?;
         for _ in 0..=MAX_REDIRECTS {
             if let Some(path) = self.own_file(&url) {
                 return self
                     .files
-                    .get(&path)
-                    .map(|file| file.bytes)
+                    .get(&path, now)
+                    .map(|file| file.bytes())
                     .ok_or_else(|| "HTTP status 404".to_owned());
             }
             let response = self.get(&url).await?;

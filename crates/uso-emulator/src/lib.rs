@@ -22,8 +22,9 @@
 //! # }
 //! ```
 //!
-//! On its own address it serves fal's hosts under `/run`, `/queue`, `/cdn` and `/platform`; under
-//! fal's host names (by `Host` header, with TLS if given a certificate) it serves them as they are.
+//! On its own address it serves fal's hosts under `/run`, `/queue`, `/rest`, `/cdn` and
+//! `/platform`; under fal's host names (by `Host` header, with TLS if given a certificate) it serves
+//! them as they are.
 //! For people and for tests in other languages, `/emulator` is a page about it,
 //! `/emulator/requests` the request log and `/emulator/ledger` the purchases, both as JSON.
 //!
@@ -40,7 +41,7 @@
 //! # Memory
 //!
 //! The newest 20 000 requests, 20 000 jobs, 1 GiB of files and 256 MiB of inputs and results are
-//! kept; purchases all. Bodies above 64 MiB are refused.
+//! kept; purchases all. Bodies above 64 MiB are refused, files and parts of files above 256 MiB.
 //!
 //! # Parity
 //!
@@ -96,6 +97,16 @@
 //! | megapixels are of 10^6 pixels and not rounded | chosen | not documented |
 //! | only pictures are billed; 4xx and 5xx are free | documented | fal docs, FAQ (a 422 may cost if GPU time was spent) |
 //! | files at `/files/b/<8 hex>/<name>` on `v3b.fal.media` | observed | URLs of current outputs |
+//! | uploads: presigned (`fal-cdn-v3` and `gcs`, whole and in parts), by CDN token (whole and in parts); tags in body and header | documented | `fal-js`, `fal_client`, fal's toolkit |
+//! | a presigned PUT must have the declared content type (403) and no `Authorization` (400) | chosen | as such storages do |
+//! | a completion names every part with its tag, in any order; afterwards the upload is unknown (404) | chosen | the order is documented |
+//! | part numbers from 1 to 10 000; a part that comes again replaces the first | chosen | |
+//! | CDN tokens live 30 days, or `expiration_seconds` if that is less; unknown or expired: 401 | documented | fal's toolkit; the 401 is chosen |
+//! | file lifecycle by two header names, on uploads and submits; 0 seconds is never | documented | fal docs, file access; `fal_client` |
+//! | access `allow`, `forbid` (403), `hide` (404); the owner's token always reads | documented | fal docs, file access |
+//! | rules for single users are dropped, as for unknown users | documented | there are no other users here |
+//! | files without an expiry stay until 1 GiB of newer ones is there | chosen | the default retention is open |
+//! | a signed link carries its secret as `link` | chosen | links are opaque |
 //! | CORS from any origin | documented | fal's toolkit |
 //! | backup hosts answer alike and name the primary | documented | next versions of both clients |
 //! | OpenAPI document at its public address; unknown id: 404 and `null` | documented; observed | |
@@ -104,7 +115,7 @@
 //! | historical estimates take a call for one picture of 1024 x 1024 | chosen | nobody has a history here |
 //! | 128 streams a connection over HTTP/2 | chosen | a usual limit |
 //!
-//! Not emulated yet: uploads, file lifecycle and access rules, webhooks, temporary tokens,
+//! Not emulated yet: webhooks, temporary tokens,
 //! WebSocket transports, tags.
 
 mod auth;
@@ -125,6 +136,7 @@ mod scenario;
 mod schema;
 mod server;
 mod state;
+mod storage;
 
 pub use emulator::{Emulator, EmulatorBuilder};
 pub use ledger::{Billing, Ledger, Purchase};

@@ -12,6 +12,7 @@ use futures_util::future;
 use serde_json::{Map, Value, json};
 
 use crate::fetch::Unfetched;
+use crate::files::{File, Lifecycle, Stored};
 use crate::picture::{self, Format, Order, PictureMode, Size};
 use crate::queue::outcome::{Image, Outcome, Output, Place};
 use crate::schema::Problem;
@@ -28,7 +29,12 @@ const MAX_REFERENCES: usize = 3;
 const MAX_OUTPUT_SIDE: u32 = 4096;
 
 /// Runs the app once. `path` is what follows the alias in the endpoint id.
-pub(crate) async fn answer(state: &Arc<State>, path: &str, input: &Value) -> Outcome {
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    path: &str,
+    input: &Value,
+    lifecycle: Lifecycle,
+) -> Outcome {
     if !path.is_empty() {
         return Outcome::from_app(404, json!({ "detail": format!("Path {path} not found") }));
     }
@@ -39,13 +45,17 @@ pub(crate) async fn answer(state: &Arc<State>, path: &str, input: &Value) -> Out
             return Outcome::from_app(422, json!({ "detail": detail }));
         }
     };
-    match generate(state, &fields).await {
+    match generate(state, &fields, lifecycle).await {
         Ok(outcome) => outcome,
         Err(refusal) => refusal.outcome(),
     }
 }
 
-async fn generate(state: &Arc<State>, fields: &Map<String, Value>) -> Result<Outcome, Refusal> {
+async fn generate(
+    state: &Arc<State>,
+    fields: &Map<String, Value>,
+    lifecycle: Lifecycle,
+) -> Result<Outcome, Refusal> {
     let urls: Vec<&str> = fields
         .get("input_image_urls")
         .and_then(Value::as_array)
@@ -91,8 +101,9 @@ async fn generate(state: &Arc<State>, fields: &Map<String, Value>) -> Result<Out
                 let data = BASE64_STANDARD.encode(&made.bytes);
                 Place::Inline(format!("data:{content_type};base64,{data}").into())
             } else {
-                let extension = made.format.extension();
-                let stored = state.files.store(made.bytes, content_type, extension);
+                let stored = Stored::reserve(&format!(".{}", made.format.extension()));
+                let file = File::new([made.bytes], content_type, lifecycle, state.clock.now());
+                state.files.store(&stored.path, file);
                 Place::File {
                     path: stored.path,
                     name: stored.name,
@@ -121,7 +132,8 @@ async fn generate(state: &Arc<State>, fields: &Map<String, Value>) -> Result<Out
 }
 
 async fn references(state: &Arc<State>, urls: &[&str]) -> Result<Vec<Bytes>, Refusal> {
-    let fetched = future::join_all(urls.iter().map(|url| state.fetcher.fetch(url))).await;
+    let now = state.clock.now();
+    let fetched = future::join_all(urls.iter().map(|url| state.fetcher.fetch(url, now))).await;
     let mut references = Vec::with_capacity(fetched.len());
     for (index, (fetched, url)) in fetched.into_iter().zip(urls).enumerate() {
         let place = json!(["body", "input_image_urls", index]);

@@ -17,6 +17,7 @@ use crate::queue::{Machine, Retention};
 use crate::requests::RequestLog;
 use crate::scenario::Scenario;
 use crate::schema::Schema;
+use crate::storage::{Tokens, Uploads};
 
 /// What can be set, after `speed` has been applied.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) ledger: Mutex<Book>,
     pub(crate) requests: RequestLog,
     pub(crate) files: Arc<Files>,
+    pub(crate) uploads: Uploads,
+    pub(crate) tokens: Tokens,
     pub(crate) fetcher: Fetcher,
     pub(crate) painters: Semaphore,
     pub(crate) scenario: Mutex<Scenario>,
@@ -71,6 +74,8 @@ impl State {
             requests: RequestLog::default(),
             fetcher: Fetcher::new(Arc::clone(&files), addr),
             files,
+            uploads: Uploads::default(),
+            tokens: Tokens::default(),
             painters: Semaphore::new(painters),
             scenario: Mutex::new(scenario),
             addr,

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::outcome::Outcome;
 use super::{Job, LogLine, Phase, Refused, Submission};
 use crate::clock::Moment;
+use crate::files::Lifecycle;
 use crate::lock::lock;
 use crate::state::State;
 use crate::{model, random};
@@ -84,7 +85,10 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
                 state.clock.sleep_until(due).await;
                 return (*end).clone();
             }
-            let outcome = model::answer(&state, app, &attempt.input).await;
+            if attempt.files_gone {
+                state.files.forget();
+            }
+            let outcome = model::answer(&state, app, &attempt.input, attempt.lifecycle).await;
             // A refused input fails at once; a picture takes its time.
             if outcome.pixels > 0 {
                 state.clock.sleep_until(due).await;
@@ -127,6 +131,8 @@ struct Attempt {
     started: Moment,
     endpoint_id: Arc<str>,
     input: Arc<Value>,
+    lifecycle: Lifecycle,
+    files_gone: bool,
     ends_with: Option<Arc<Outcome>>,
     /// This attempt loses its runner.
     lost: bool,
@@ -143,6 +149,8 @@ impl Attempt {
             started,
             endpoint_id: Arc::clone(&job.submission.endpoint_id),
             input: Arc::clone(&job.submission.input),
+            lifecycle: job.submission.lifecycle,
+            files_gone: job.submission.plan.files_gone,
             ends_with: job.submission.plan.ends_with.clone(),
             lost: job.attempt <= job.submission.plan.lost_runners,
         })

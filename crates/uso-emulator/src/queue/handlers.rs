@@ -19,6 +19,7 @@ use crate::server::query;
 use crate::server::respond::{self, Response, detail, json, platform_error, set};
 use crate::server::route::{FollowUp, Verb};
 use crate::state::State;
+use crate::storage;
 
 /// A fault that wants to be in a stream's body, and the connection that it may cut.
 pub(crate) type Twist<'a> = (&'a Fault, &'a Arc<Connection>);
@@ -266,6 +267,7 @@ fn submission(
         ),
         _ => None,
     };
+    let lifecycle = storage::lifecycle(call.headers)?;
     Ok(Submission {
         endpoint_id: call.endpoint_id.into(),
         input: Arc::new(input),
@@ -278,6 +280,7 @@ fn submission(
         // Synchronous runs are never retried by the platform.
         no_retry: sync || header("x-fal-no-retry").is_some_and(truth),
         max_queue_length,
+        lifecycle,
         plan: call.plan,
     })
 }

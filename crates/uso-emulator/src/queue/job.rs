@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::outcome::Outcome;
 use crate::clock::Moment;
+use crate::files::Lifecycle;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -31,6 +32,8 @@ pub(crate) struct Submission {
     pub(crate) store_io: bool,
     pub(crate) no_retry: bool,
     pub(crate) max_queue_length: Option<usize>,
+    /// Of the pictures that it makes.
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) plan: Plan,
 }
 
@@ -41,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) never_starts: bool,
     /// How many attempts lose their runner and go back to the queue.
     pub(crate) lost_runners: u32,
+    /// The CDN has lost its files by the time the job runs.
+    pub(crate) files_gone: bool,
     /// The job ends with this instead of a picture.
     pub(crate) ends_with: Option<Arc<Outcome>>,
 }

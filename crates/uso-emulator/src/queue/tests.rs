@@ -17,6 +17,7 @@ fn submission() -> Submission {
         store_io: true,
         no_retry: false,
         max_queue_length: None,
+        lifecycle: crate::files::Lifecycle::default(),
         plan: Plan::default(),
     }
 }

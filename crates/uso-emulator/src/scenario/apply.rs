@@ -66,6 +66,7 @@ fn plan(fault: &Fault) -> Plan {
     match fault {
         Fault::NeverStarts => plan.never_starts = true,
         Fault::Requeue => plan.lost_runners = 1,
+        Fault::FilesGone => plan.files_gone = true,
         Fault::FailsWith { status, error_type } => {
             let words = error_type.replace('_', " ");
             plan.ends_with = Some(Arc::new(Outcome::from_platform(
@@ -119,6 +120,10 @@ fn refusal(fault: &Fault, request: &Request<'_>) -> Option<Response> {
             "authorization_error",
             "No user found for Key ID and Secret",
         ),
+        Fault::TokenExpired => {
+            request.state.tokens.expire(&request.parts.headers);
+            detail(401, "The token is missing, unknown or expired.")
+        }
         Fault::UserTimeout => {
             let text = "The request did not start within the time that the caller allowed.";
             let mut response = platform_error(504, "startup_timeout", text);

@@ -66,6 +66,8 @@ pub enum Fault {
     },
     /// 410.
     Gone,
+    /// 401: the CDN's token that came with the request has just expired.
+    TokenExpired,
     /// 307 to the same path on this origin.
     Redirect(String),
 
@@ -74,6 +76,8 @@ pub enum Fault {
     /// The job loses its runner once and goes back to the queue; without server-side retries
     /// (`X-Fal-No-Retry`, synchronous runs) it fails instead.
     Requeue,
+    /// By the time the job runs, the CDN has lost every file that it had.
+    FilesGone,
     /// The job completes with a platform error.
     FailsWith {
         /// HTTP status of the result.
@@ -181,9 +185,11 @@ impl Fault {
                 body: "out of order".to_owned(),
             },
             Self::Gone,
+            Self::TokenExpired,
             Self::Redirect("http://127.0.0.1:9".to_owned()),
             Self::NeverStarts,
             Self::Requeue,
+            Self::FilesGone,
             Self::FailsWith {
                 status: 503,
                 error_type: "runner_disconnected".to_owned(),
@@ -226,8 +232,10 @@ impl Fault {
             _ if matches!(operation, On::Page | On::Preflight | On::Other) => false,
             Self::NeverStarts
             | Self::Requeue
+            | Self::FilesGone
             | Self::FailsWith { .. }
             | Self::ModelAnswers { .. } => matches!(operation, On::Submit | On::Run),
+            Self::TokenExpired => matches!(operation, On::Upload | On::Part | On::Complete),
             Self::UnknownStatus => matches!(operation, On::Submit | On::Status | On::Stream),
             Self::UnknownLogLevel => matches!(operation, On::Status | On::Stream),
             Self::ForeignUrls(_) => matches!(
@@ -279,9 +287,11 @@ impl Fault {
             Self::StringDetail => "string-detail",
             Self::Answer { .. } => "answer",
             Self::Gone => "gone",
+            Self::TokenExpired => "token-expired",
             Self::Redirect(_) => "redirect",
             Self::NeverStarts => "never-starts",
             Self::Requeue => "requeue",
+            Self::FilesGone => "files-gone",
             Self::FailsWith { .. } => "fails-with",
             Self::ModelAnswers { .. } => "model-answers",
             Self::TruncatedJson => "truncated-json",

@@ -23,6 +23,18 @@ pub enum Operation {
     Cancel,
     /// Download from the CDN.
     File,
+    /// The beginning of an upload: a presigned address, or an upload in parts.
+    Initiate,
+    /// A token of the CDN.
+    Token,
+    /// A whole file on its way up.
+    Upload,
+    /// A part of a file on its way up.
+    Part,
+    /// The end of an upload in parts.
+    Complete,
+    /// A link to a protected file.
+    Sign,
     /// The endpoint's OpenAPI document.
     OpenApi,
     /// Platform API: models.
@@ -62,6 +74,12 @@ impl Operation {
             Self::Result => "result",
             Self::Cancel => "cancel",
             Self::File => "file",
+            Self::Initiate => "initiate",
+            Self::Token => "token",
+            Self::Upload => "upload",
+            Self::Part => "part",
+            Self::Complete => "complete",
+            Self::Sign => "sign",
             Self::OpenApi => "open-api",
             Self::Models => "models",
             Self::Pricing => "pricing",

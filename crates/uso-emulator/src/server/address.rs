@@ -45,6 +45,11 @@ impl Base {
         self.of("v3b.fal.media", "/cdn")
     }
 
+    /// Where the CDN takes files; it hands them out elsewhere.
+    pub(crate) fn upload(&self) -> String {
+        self.of("v3.fal.media", "/cdn")
+    }
+
     fn of(&self, host: &str, prefix: &str) -> String {
         let Self {
             scheme,

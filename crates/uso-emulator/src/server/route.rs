@@ -12,6 +12,7 @@ pub(crate) enum Route {
     Run(String),
     FollowUp(FollowUp),
     File(String),
+    Storage(Storage),
     OpenApi,
     Platform(Platform),
     Page(Page),
@@ -44,6 +45,46 @@ pub(crate) enum Platform {
     Meta,
 }
 
+/// Uploads and what belongs to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Storage {
+    /// Against the key, for a presigned address.
+    Initiate,
+    InitiateMultipart,
+    /// Against the key, for a token of the CDN.
+    Token,
+    /// To a presigned address.
+    Put {
+        upload: String,
+    },
+    Part {
+        upload: String,
+        number: u32,
+    },
+    PartAddress {
+        upload: String,
+        number: u32,
+    },
+    Complete {
+        upload: String,
+    },
+    /// With the token.
+    Direct,
+    DirectMultipart,
+    DirectPart {
+        path: String,
+        upload: String,
+        number: u32,
+    },
+    DirectComplete {
+        path: String,
+        upload: String,
+    },
+    Sign {
+        path: String,
+    },
+}
+
 /// The emulator's own pages, under a path that fal does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
@@ -63,9 +104,9 @@ impl Route {
             Service::Run if path.len() < 2 => Self::Unknown,
             Service::Run if method == Method::POST => Self::Run(endpoint(path)),
             Service::Run => Self::WrongMethod,
-            Service::Cdn if !path.starts_with("/files/") => Self::Unknown,
-            Service::Cdn if reads => Self::File(path.to_owned()),
-            Service::Cdn => Self::WrongMethod,
+            Service::Cdn if reads && path.starts_with("/files/") => Self::File(path.to_owned()),
+            Service::Cdn => Self::cdn(method, path),
+            Service::Rest => Self::rest(method, path),
             Service::Platform => Self::platform(method, path),
             Service::Site => match path {
                 "" | "/emulator" if reads => Self::Page(Page::Home),
@@ -74,7 +115,6 @@ impl Route {
                 "/api/openapi/queue/openapi.json" if reads => Self::OpenApi,
                 _ => Self::Unknown,
             },
-            Service::Rest => Self::Unknown,
         }
     }
 
@@ -111,6 +151,73 @@ impl Route {
         })
     }
 
+    fn rest(method: &Method, path: &str) -> Self {
+        let storage = match path {
+            "/storage/upload/initiate" => Storage::Initiate,
+            "/storage/upload/initiate-multipart" => Storage::InitiateMultipart,
+            "/storage/auth/token" => Storage::Token,
+            _ => return Self::Unknown,
+        };
+        if method == Method::POST {
+            Self::Storage(storage)
+        } else {
+            Self::WrongMethod
+        }
+    }
+
+    fn cdn(method: &Method, path: &str) -> Self {
+        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let puts = method == Method::PUT;
+        let posts = method == Method::POST;
+        if !puts && !posts {
+            return Self::WrongMethod;
+        }
+        let part = |text: &str| {
+            text.parse::<u32>()
+                .ok()
+                .filter(|n| (1..=10_000).contains(n))
+        };
+        let storage = match *segments {
+            ["uploads", upload] if puts => Storage::Put {
+                upload: upload.to_owned(),
+            },
+            ["uploads", upload, "complete"] if posts => Storage::Complete {
+                upload: upload.to_owned(),
+            },
+            ["uploads", upload, number] => match part(number) {
+                Some(number) if puts => Storage::Part {
+                    upload: upload.to_owned(),
+                    number,
+                },
+                Some(number) => Storage::PartAddress {
+                    upload: upload.to_owned(),
+                    number,
+                },
+                None => return Self::Unknown,
+            },
+            ["files", "upload"] if posts => Storage::Direct,
+            ["files", "upload", "multipart"] if posts => Storage::DirectMultipart,
+            ["files", store, folder, name, "multipart", upload, last] => {
+                let path = format!("/files/{store}/{folder}/{name}");
+                let upload = upload.to_owned();
+                match part(last) {
+                    Some(number) if puts => Storage::DirectPart {
+                        path,
+                        upload,
+                        number,
+                    },
+                    None if posts && last == "complete" => Storage::DirectComplete { path, upload },
+                    _ => return Self::Unknown,
+                }
+            }
+            ["files", store, folder, name, "sign"] if posts => Storage::Sign {
+                path: format!("/files/{store}/{folder}/{name}"),
+            },
+            _ => return Self::Unknown,
+        };
+        Self::Storage(storage)
+    }
+
     fn platform(method: &Method, path: &str) -> Self {
         // The version is part of the host's base address; a caller may or may not count it in.
         let (platform, expected) = match path.strip_prefix("/v1").unwrap_or(path) {
@@ -139,6 +246,18 @@ impl Route {
                 Verb::Cancel => Operation::Cancel,
             },
             Self::File(_) => Operation::File,
+            Self::Storage(storage) => match storage {
+                Storage::Initiate | Storage::InitiateMultipart | Storage::DirectMultipart => {
+                    Operation::Initiate
+                }
+                Storage::Token => Operation::Token,
+                Storage::Put { .. } | Storage::Direct => Operation::Upload,
+                Storage::Part { .. } | Storage::PartAddress { .. } | Storage::DirectPart { .. } => {
+                    Operation::Part
+                }
+                Storage::Complete { .. } | Storage::DirectComplete { .. } => Operation::Complete,
+                Storage::Sign { .. } => Operation::Sign,
+            },
             Self::OpenApi => Operation::OpenApi,
             Self::Platform(platform) => match platform {
                 Platform::Models => Operation::Models,
@@ -224,6 +343,39 @@ mod tests {
                 Operation::File,
             ),
             (Method::GET, Service::Cdn, "/else", Operation::Other),
+            (
+                Method::POST,
+                Service::Rest,
+                "/storage/upload/initiate",
+                Operation::Initiate,
+            ),
+            (Method::PUT, Service::Cdn, "/uploads/7", Operation::Upload),
+            (Method::PUT, Service::Cdn, "/uploads/7/3", Operation::Part),
+            (Method::PUT, Service::Cdn, "/uploads/7/0", Operation::Other),
+            (
+                Method::POST,
+                Service::Cdn,
+                "/uploads/7/complete",
+                Operation::Complete,
+            ),
+            (
+                Method::POST,
+                Service::Cdn,
+                "/files/upload",
+                Operation::Upload,
+            ),
+            (
+                Method::PUT,
+                Service::Cdn,
+                "/files/b/0/x.png/multipart/7/1",
+                Operation::Part,
+            ),
+            (
+                Method::POST,
+                Service::Cdn,
+                "/files/b/0/x.png/multipart/7/complete",
+                Operation::Complete,
+            ),
             (
                 Method::GET,
                 Service::Platform,

@@ -18,10 +18,13 @@ use crate::queue::Plan;
 use crate::queue::handlers::{self, Call, Twist};
 use crate::scenario::{Operation, apply};
 use crate::state::State;
-use crate::{pages, platform};
+use crate::{pages, platform, storage};
 
 /// Bodies above this are refused with 413. fal publishes no limit; this one is chosen here.
 const MAX_BODY: usize = 64 << 20;
+
+/// The same for a file or a part of one; fal's clients send up to 100 MiB in one piece.
+const MAX_FILE: usize = 256 << 20;
 
 /// The answer was deliberately not given.
 #[derive(Debug)]
@@ -45,7 +48,11 @@ pub(crate) async fn serve(
     let route = Route::of(&parts.method, address.service, &address.path);
     let operation = route.operation();
     let sequence = state.requests.open(&parts, &address.host, operation);
-    let response = match read(&parts, body).await {
+    let limit = match operation {
+        Operation::Upload | Operation::Part => MAX_FILE,
+        _ => MAX_BODY,
+    };
+    let response = match read(&parts, body, limit).await {
         Ok(body) => {
             let fault = lock(&state.scenario).strike(operation);
             let request = Request {
@@ -100,7 +107,16 @@ impl Request<'_> {
             Route::FollowUp(follow_up) => {
                 handlers::follow_up(state, follow_up, headers, query, base, twist)
             }
-            Route::File(path) => file(state, path),
+            Route::File(path) => storage::file(state, path, headers, query),
+            Route::Storage(route) => {
+                let call = storage::Call {
+                    headers,
+                    query,
+                    body: &self.body,
+                    base,
+                };
+                storage::answer(state, route, &call)
+            }
             Route::OpenApi => platform::document(state, query),
             Route::Platform(operation) => {
                 platform::answer(state, *operation, headers, query, &self.body, base)
@@ -125,18 +141,11 @@ impl Request<'_> {
     }
 }
 
-fn file(state: &State, path: &str) -> Response {
-    match state.files.get(path) {
-        Some(file) => respond::response(200, file.content_type, respond::full(file.bytes)),
-        None => detail(404, "File not found"),
-    }
-}
-
-async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, Response> {
+async fn read(parts: &Parts, body: Incoming, limit: usize) -> Result<Bytes, Response> {
     if parts.method == Method::GET || parts.method == Method::HEAD {
         return Ok(Bytes::new());
     }
-    match Limited::new(body, MAX_BODY).collect().await {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(detail(413, "The request body is too large."))
@@ -153,7 +162,10 @@ fn open_to_browsers(parts: &Parts, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", "GET, POST, PUT, OPTIONS"),
+        (
+            "access-control-allow-methods",
+            "GET, HEAD, POST, PUT, OPTIONS",
+        ),
         ("access-control-allow-headers", ALLOWED),
         ("access-control-expose-headers", EXPOSED),
         ("access-control-max-age", "86400"),
@@ -168,9 +180,10 @@ fn open_to_browsers(parts: &Parts, mut response: Response) -> Response {
 
 /// A wildcard does not cover `authorization`.
 const ALLOWED: &str = "authorization, *, accept, content-type, x-app-fal-disable-fallback, \
-    x-fal-no-retry, x-fal-object-lifecycle-preference, x-fal-queue-priority, \
+    x-fal-file-name, x-fal-no-retry, x-fal-object-lifecycle, x-fal-object-lifecycle-preference, \
+    x-fal-queue-priority, \
     x-fal-request-start-timeout, x-fal-request-timeout, x-fal-retry-config, x-fal-runner-hint, \
     x-fal-store-io, x-fal-tags, x-fal-target-url";
 
-const EXPOSED: &str = "x-fal-billable-units, x-fal-error-type, x-fal-needs-retry, \
+const EXPOSED: &str = "etag, x-fal-billable-units, x-fal-error-type, x-fal-needs-retry, \
     x-fal-request-id, x-fal-request-timeout-type, x-fal-retryable, x-fal-served-from";
