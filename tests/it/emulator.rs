@@ -139,7 +139,7 @@ async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
 }
 
 /// Trusts these roots and offers these protocols.
-fn http(roots: rustls::RootCertStore, protocols: &[&str]) -> reqwest::ClientBuilder {
+pub(crate) fn http(roots: rustls::RootCertStore, protocols: &[&str]) -> reqwest::ClientBuilder {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -24,4 +24,5 @@ mod secrets;
 #[cfg(unix)]
 mod survival;
 mod tls;
+mod uploads;
 mod watching;

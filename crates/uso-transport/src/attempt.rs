@@ -15,7 +15,11 @@ pub(crate) struct AttemptProblem {
 #[derive(Debug)]
 pub(crate) enum Unfinished {
     Unanswered(Unanswered),
-    TooLong { limit: usize },
+    TooLong {
+        limit: usize,
+    },
+    /// Nothing was wrong with the line: what was to be sent could not be read.
+    Own(Error),
 }
 
 impl From<Unanswered> for AttemptProblem {
@@ -28,6 +32,13 @@ impl From<Unanswered> for AttemptProblem {
 }
 
 impl AttemptProblem {
+    pub(crate) fn own(error: Error) -> Self {
+        Self {
+            head: None,
+            kind: Unfinished::Own(error),
+        }
+    }
+
     pub(crate) fn is_too_long(&self) -> bool {
         matches!(self.kind, Unfinished::TooLong { .. })
     }
@@ -38,8 +49,8 @@ impl AttemptProblem {
                 Outcome::NotSent
             }
             Unfinished::Unanswered(_) => Outcome::Lost,
-            // It will not be any shorter the next time.
-            Unfinished::TooLong { .. } => {
+            // It will not be any shorter the next time, nor the file any more whole.
+            Unfinished::TooLong { .. } | Unfinished::Own(_) => {
                 let status = self.head.as_ref().map_or(200, |head| head.status);
                 Outcome::Answered {
                     status,
@@ -53,6 +64,7 @@ impl AttemptProblem {
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         let purchase = !operation.is_idempotent();
         let error = match self.kind {
+            Unfinished::Own(error) => return error,
             Unfinished::TooLong { limit } => {
                 let kind = if purchase {
                     ErrorKind::OutcomeUnknown

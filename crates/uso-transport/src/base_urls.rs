@@ -144,6 +144,15 @@ fn base_url(name: &str, text: &str) -> Result<Url> {
     }
 }
 
+/// Whether nobody on the way can read what is sent to it.
+pub(crate) fn is_confidential(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_this_machine(url),
+        _ => false,
+    }
+}
+
 fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

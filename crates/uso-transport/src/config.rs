@@ -30,6 +30,7 @@ pub struct Config {
     pub(crate) stream_idle: Duration,
     pub(crate) max_body: usize,
     pub(crate) max_download: u64,
+    pub(crate) multipart_from: u64,
     pub(crate) retry: RetryPolicy,
 }
 
@@ -48,6 +49,7 @@ impl Config {
             stream_idle: Duration::from_secs(45),
             max_body: 32 << 20,
             max_download: 1 << 30,
+            multipart_from: 32 << 20,
             retry: RetryPolicy::default(),
         }
     }
@@ -187,6 +189,14 @@ impl Config {
     #[must_use]
     pub fn max_download(mut self, bytes: u64) -> Self {
         self.max_download = bytes;
+        self
+    }
+
+    /// Files above this many bytes are uploaded in parts of 10 MiB. Default: 32 MiB, since up to
+    /// there a second attempt at the whole costs less than the two more requests.
+    #[must_use]
+    pub fn multipart_from(mut self, bytes: u64) -> Self {
+        self.multipart_from = bytes;
         self
     }
 

@@ -203,9 +203,15 @@ impl Error {
     /// Attaches what finds the purchase later, and why it was not found now.
     pub(crate) fn with_intent(mut self, intent: &Intent, not_found: Option<&str>) -> Self {
         self.0.intent = Some(intent.clone());
-        if let Some(why) = not_found {
-            self.0.message = format!("{}; {why}", self.0.message);
+        match not_found {
+            Some(why) => self.with_postscript(why),
+            None => self,
         }
+    }
+
+    /// Adds what else was tried, and why it did not help.
+    pub(crate) fn with_postscript(mut self, words: &str) -> Self {
+        self.0.message = format!("{}; {words}", self.0.message);
         self
     }
 

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::Config;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
+use crate::storage::{Piece, Watched};
 
 /// Requests that share one HTTP/2 connection; servers allow 100 streams or more.
 const STREAMS_PER_LANE: usize = 90;
@@ -113,6 +114,50 @@ impl Drop for Place {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             *since = Some(Instant::now());
+        }
+    }
+}
+
+/// The body of a request: in memory, or a piece of a file that is read while it is sent.
+pub(crate) enum Outgoing {
+    Bytes(Bytes),
+    Piece(Piece),
+}
+
+impl Outgoing {
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Piece(piece) => piece.len(),
+        }
+    }
+
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::Piece(piece) => Some(piece.watched()),
+        }
+    }
+}
+
+impl From<Bytes> for Outgoing {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Piece> for Outgoing {
+    fn from(piece: Piece) -> Self {
+        Self::Piece(piece)
+    }
+}
+
+impl From<Outgoing> for reqwest::Body {
+    fn from(body: Outgoing) -> Self {
+        match body {
+            Outgoing::Bytes(bytes) => bytes.into(),
+            Outgoing::Piece(piece) => Self::wrap(piece),
         }
     }
 }
@@ -226,7 +271,7 @@ impl Http {
         })
     }
 
-    fn origin(&self, request: &Request<Bytes>) -> Arc<Origin> {
+    fn origin<B>(&self, request: &Request<B>) -> Arc<Origin> {
         let uri = request.uri();
         let scheme = uri.scheme_str().unwrap_or_default();
         let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -241,7 +286,7 @@ impl Http {
     /// Sends the request once and waits for the head of the answer until `deadline`.
     pub(crate) async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<impl Into<Outgoing>>,
         deadline: Instant,
     ) -> Result<Incoming, Unanswered> {
         let origin = self.origin(&request);
@@ -263,7 +308,7 @@ impl Http {
                 opener = None;
             }
         }
-        let request = reqwest::Request::try_from(request)
+        let request = reqwest::Request::try_from(request.map(Into::<Outgoing>::into))
             .map_err(|error| unanswered(&error.without_url()))?;
         let sent = tokio::time::timeout_at(deadline, client.execute(request)).await;
         let answered = match sent {

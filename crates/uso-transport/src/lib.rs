@@ -1,5 +1,5 @@
-//! fal's queue protocol over HTTP: submit, status, status stream, result, cancel, synchronous run
-//! and download, with errors that say what was sent and what to do next.
+//! fal's queue protocol over HTTP: submit, status, status stream, result, cancel, synchronous run,
+//! upload and download, with errors that say what was sent and what to do next.
 //!
 //! This crate is the wall around HTTP: it is the only one that uses `reqwest`, and nothing of
 //! `reqwest` shows in its public face. It moves JSON and knows tickets, deadlines and retries; it
@@ -24,6 +24,7 @@ mod platform;
 mod reply;
 mod retry;
 mod status;
+mod storage;
 mod stream;
 mod text;
 mod ticket;
@@ -42,6 +43,7 @@ pub use crate::key::ApiKey;
 pub use crate::order::{Intent, Order};
 pub use crate::retry::{Decision, Outcome, RetryPolicy, decide};
 pub use crate::status::{Cancellation, Completion, LogLine, State, Status};
+pub use crate::storage::{Access, Lifecycle, Sent, Source, Upload, Uploaded};
 pub use crate::ticket::{InvalidRequestId, Ticket};
 pub use crate::transport::Transport;
 pub use crate::watch::{Update, Watch};

@@ -205,7 +205,8 @@ mod tests {
     }
 
     const PURCHASES: [Operation; 2] = [Operation::Submit, Operation::Run];
-    const IDEMPOTENT: [Operation; 5] = [
+    const IDEMPOTENT: [Operation; 6] = [
+        Operation::Upload,
         Operation::Status,
         Operation::Stream,
         Operation::Result,

@@ -12,11 +12,12 @@ use crate::answer::Answer;
 use crate::attempt::{AttemptProblem, Unfinished};
 use crate::config::Config;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
-use crate::http::{BodyProblem, Http, Incoming, Unanswered};
+use crate::http::{BodyProblem, Http, Incoming, Outgoing, Unanswered};
 use crate::order::Order;
 use crate::reply::{Reply, read_cancelled, read_submitted};
 use crate::retry::{Budget, decide};
 use crate::status::{Cancellation, Status};
+use crate::storage::Token;
 use crate::ticket::Ticket;
 use crate::watch::Watch;
 use crate::wire::Wire;
@@ -50,6 +51,8 @@ struct Shared {
     config: Config,
     http: Http,
     budget: Budget,
+    /// The CDN's token, and the one line of those who want a new one.
+    token: tokio::sync::Mutex<Option<Arc<Token>>>,
 }
 
 impl std::fmt::Debug for Transport {
@@ -73,6 +76,7 @@ impl Transport {
                 config,
                 http,
                 budget: Budget::default(),
+                token: tokio::sync::Mutex::default(),
             }),
         })
     }
@@ -84,6 +88,10 @@ impl Transport {
 
     pub(crate) fn http(&self) -> &Http {
         &self.shared.http
+    }
+
+    pub(crate) fn kept_token(&self) -> &tokio::sync::Mutex<Option<Arc<Token>>> {
+        &self.shared.token
     }
 
     pub(crate) fn wire(&self) -> Wire<'_> {
@@ -244,10 +252,10 @@ impl Transport {
     }
 
     /// The one retry loop: sends until there is an answer to take, or no attempt left.
-    pub(crate) async fn exchange(
+    pub(crate) async fn exchange<B: Into<Outgoing>>(
         &self,
         operation: Operation,
-        request: impl Fn() -> Request<Bytes>,
+        request: impl Fn() -> Request<B>,
     ) -> Result<Reply> {
         let started = Instant::now();
         let mut attempt = 1;
@@ -284,7 +292,27 @@ impl Transport {
     pub(crate) async fn attempt(
         &self,
         operation: Operation,
-        request: Request<Bytes>,
+        request: Request<impl Into<Outgoing>>,
+    ) -> Result<Reply, AttemptProblem> {
+        let request = request.map(Into::into);
+        let Some(watched) = request.body().watched() else {
+            return self.send_and_read(operation, request).await;
+        };
+        let outcome = self.send_and_read(operation, request).await;
+        if !outcome.as_ref().is_ok_and(Reply::is_success) {
+            watched.take_back();
+        }
+        match watched.fault() {
+            // Whatever became of the request: what was sent was not the file.
+            Some(error) => Err(AttemptProblem::own(error)),
+            None => outcome,
+        }
+    }
+
+    async fn send_and_read(
+        &self,
+        operation: Operation,
+        request: Request<Outgoing>,
     ) -> Result<Reply, AttemptProblem> {
         let config = &self.shared.config;
         let limit = match operation {
@@ -292,7 +320,7 @@ impl Transport {
             _ => config.answer_within,
         };
         // A slow line is not a lost answer: a large body has the time to leave.
-        let seconds = u64::try_from(request.body().len() / SLOW_LINE).unwrap_or(u64::MAX);
+        let seconds = request.body().len() / SLOW_LINE;
         let limit = limit.saturating_add(Duration::from_secs(seconds));
         let deadline = from_now(limit);
         let sent = self.shared.http.send(request, deadline).await;
@@ -329,7 +357,7 @@ impl Transport {
 }
 
 /// Bytes a second of a line that is slow and still of use.
-const SLOW_LINE: usize = 32 << 10;
+const SLOW_LINE: u64 = 32 << 10;
 
 /// A point in time that far away; "never" is a year, which no wait outlasts.
 pub(crate) fn from_now(limit: Duration) -> Instant {

@@ -138,7 +138,7 @@ impl<'a> Wire<'a> {
         extend(queue, job.chain(made.iter().copied()))
     }
 
-    fn request(&self, method: Method, url: &Url, body: Bytes) -> Request<Bytes> {
+    pub(crate) fn request(&self, method: Method, url: &Url, body: Bytes) -> Request<Bytes> {
         let has_body = !body.is_empty();
         let mut request = plain_request(method, url, body);
         let headers = request.headers_mut();
@@ -153,8 +153,8 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// A request without the key, as files are fetched.
-pub(crate) fn plain_request(method: Method, url: &Url, body: Bytes) -> Request<Bytes> {
+/// A request without the key, as files are fetched and sent.
+pub(crate) fn plain_request<B>(method: Method, url: &Url, body: B) -> Request<B> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     // Every `Url` with a host is a valid `Uri`; for one that is not, the empty URI fails in the
@@ -163,7 +163,8 @@ pub(crate) fn plain_request(method: Method, url: &Url, body: Bytes) -> Request<B
     request
 }
 
-fn extend<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
+/// A URL with more segments in its path; its query stays.
+pub(crate) fn extend<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);

@@ -114,6 +114,8 @@ pub enum Operation {
     Configure,
     /// Reading and checking the input before it is sent.
     Prepare,
+    /// Sending a file to the service's storage.
+    Upload,
     /// Buying a job: the POST to the queue.
     Submit,
     /// Asking for a job's status.
@@ -151,6 +153,7 @@ impl Operation {
         match self {
             Self::Configure => "configure",
             Self::Prepare => "prepare",
+            Self::Upload => "upload",
             Self::Submit => "submit",
             Self::Status => "status",
             Self::Stream => "stream",

@@ -1,0 +1,136 @@
+//! How long a file is kept, and who may read it.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use serde::Serialize;
+
+/// How long a file is kept, and who may read it. What is not said is left to the account's
+/// settings.
+///
+/// ```
+/// use std::time::Duration;
+/// use uso_transport::{Access, Lifecycle};
+///
+/// let private = Lifecycle::new()
+///     .expires_after(Duration::from_secs(24 * 3600))
+///     .access(Access::Forbid)
+///     .access_of("alice", Access::Allow);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lifecycle {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration_duration_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial_acl: Option<AccessList>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct AccessList {
+    default: Access,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Rule {
+    user: String,
+    decision: Access,
+}
+
+/// What somebody who asks for a file gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// The file.
+    #[default]
+    Allow,
+    /// HTTP 403.
+    Forbid,
+    /// HTTP 404, as if there were no file.
+    Hide,
+}
+
+impl Lifecycle {
+    /// The account's settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Deletes the file after this time, in whole seconds and at least one. It is gone for good
+    /// then.
+    #[must_use]
+    pub fn expires_after(mut self, time: Duration) -> Self {
+        self.expiration_duration_seconds = Some(time.as_secs().max(1));
+        self
+    }
+
+    /// What everybody gets who is not named. The owner of the account always has access.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.initial_acl.get_or_insert_default().default = access;
+        self
+    }
+
+    /// What this user of fal gets. The service drops rules for users that it does not know.
+    #[must_use]
+    pub fn access_of(mut self, user: impl Into<String>, access: Access) -> Self {
+        self.initial_acl.get_or_insert_default().rules.push(Rule {
+            user: user.into(),
+            decision: access,
+        });
+        self
+    }
+
+    pub(super) fn expiry(&self) -> Option<Duration> {
+        self.expiration_duration_seconds.map(Duration::from_secs)
+    }
+
+    /// As the service reads it, or nothing where nothing is said.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        if *self == Self::default() {
+            return None;
+        }
+        // A header is ASCII, and JSON has a way to write all else in it.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let mut plain = String::with_capacity(text.len());
+        for letter in text.chars() {
+            if letter.is_ascii() {
+                plain.push(letter);
+            } else {
+                let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+                plain.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+        HeaderValue::from_str(&plain).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_was_said_and_nothing_else() {
+        let text = |lifecycle: Lifecycle| {
+            let header = lifecycle.header();
+            header.map(|header| header.to_str().unwrap().to_owned())
+        };
+        assert_eq!(text(Lifecycle::new()), None);
+        assert_eq!(
+            text(Lifecycle::new().expires_after(Duration::from_millis(10))).as_deref(),
+            Some(r#"{"expiration_duration_seconds":1}"#)
+        );
+        let protected = Lifecycle::new()
+            .access(Access::Forbid)
+            .access_of("alice", Access::Allow);
+        assert_eq!(
+            text(protected).as_deref(),
+            Some(
+                r#"{"initial_acl":{"default":"forbid","rules":[{"user":"alice","decision":"allow"}]}}"#
+            )
+        );
+        let odd = text(Lifecycle::new().access_of("a\nü🦀", Access::Hide)).unwrap();
+        assert!(odd.contains(r#""a\n\u00fc\ud83e\udd80""#), "{odd}");
+    }
+}

@@ -1,0 +1,165 @@
+//! The parts of a large file: which have arrived, and some on their way at a time.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::{PART, Piece, Token, Way, refused, tag};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::transport::Transport;
+
+/// Parts on their way at a time: enough to fill a line, few enough to share it.
+const AT_ONCE: usize = 6;
+
+/// The tags of the parts that arrived, in order.
+pub(super) struct Parts {
+    length: u64,
+    tags: Vec<Option<String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Named<'a> {
+    part_number: usize,
+    etag: &'a str,
+}
+
+impl Parts {
+    pub(super) fn of(length: u64) -> Self {
+        let count = usize::try_from(length.div_ceil(PART)).unwrap_or(usize::MAX);
+        Self {
+            length,
+            tags: vec![None; count],
+        }
+    }
+
+    pub(super) fn any_arrived(&self) -> bool {
+        self.tags.iter().any(Option::is_some)
+    }
+
+    fn missing(&self) -> Vec<usize> {
+        let tags = self.tags.iter().enumerate();
+        tags.filter(|(_, tag)| tag.is_none())
+            .map(|(index, _)| index + 1)
+            .collect()
+    }
+
+    /// The body that completes the upload, in the order of the numbers.
+    pub(super) fn tags(&self) -> Result<Bytes> {
+        let tags = self.tags.iter().flatten().enumerate();
+        let parts: Vec<Named<'_>> = tags
+            .map(|(index, etag)| Named {
+                part_number: index + 1,
+                etag,
+            })
+            .collect();
+        let body = serde_json::to_vec(&serde_json::json!({ "parts": parts }));
+        body.map(Bytes::from).map_err(|error| {
+            Error::new(
+                Operation::Upload,
+                ErrorKind::Malformed,
+                "a part's tag is not text",
+            )
+            .with_source(error)
+        })
+    }
+}
+
+/// The bytes of a part; the first number is 1. The last part ends with the file.
+fn range(number: usize, length: u64) -> Range<u64> {
+    let start = u64::try_from(number.saturating_sub(1)).unwrap_or(u64::MAX) * PART;
+    start..start.saturating_add(PART).min(length)
+}
+
+impl Transport {
+    /// Sends every part that has not arrived. What arrives is kept, whatever becomes of the others.
+    pub(super) async fn send_parts(
+        &self,
+        way: &Way,
+        content_type: &HeaderValue,
+        parts: &mut Parts,
+        piece: impl Fn(Range<u64>) -> Piece + Clone + Send + Sync + 'static,
+    ) -> Result<()> {
+        let length = parts.length;
+        let mut missing = parts.missing().into_iter();
+        let mut sending = JoinSet::new();
+        let mut failed = None;
+        loop {
+            while failed.is_none()
+                && sending.len() < AT_ONCE
+                && let Some(number) = missing.next()
+            {
+                let (transport, way) = (self.clone(), way.clone());
+                let (content_type, piece) = (content_type.clone(), piece.clone());
+                sending.spawn(async move {
+                    let piece = || piece(range(number, length));
+                    let sent = transport.send_part(&way, &content_type, number, piece);
+                    (number, sent.await)
+                });
+            }
+            match sending.join_next().await {
+                None => break,
+                Some(Ok((number, Ok(tag)))) => {
+                    if let Some(place) = parts.tags.get_mut(number - 1) {
+                        *place = Some(tag);
+                    }
+                }
+                // The others are let through to their end, so that they need not be sent again.
+                Some(Ok((_, Err(error)))) => failed = failed.or(Some(error)),
+                Some(Err(error)) => {
+                    let message = "the runtime ended while a part was sent";
+                    let error =
+                        Error::new(Operation::Upload, ErrorKind::Io, message).with_source(error);
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn send_part(
+        &self,
+        way: &Way,
+        content_type: &HeaderValue,
+        number: usize,
+        piece: impl Fn() -> Piece,
+    ) -> Result<String> {
+        let reply = match way {
+            Way::Presigned(presigned) => {
+                let request = || presigned.part(number, content_type, piece());
+                self.send_piece(request).await?
+            }
+            Way::Direct(direct) => {
+                let request = |token: &Token| direct.part(token, number, content_type, piece());
+                self.with_token(request).await?
+            }
+        };
+        if reply.is_success() {
+            tag(&reply)
+        } else {
+            Err(refused(&reply))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_a_file_without_gap_or_overlap() {
+        for length in [1, PART - 1, PART, PART + 1, 10 * PART + 7] {
+            let count = Parts::of(length).tags.len();
+            let ranges: Vec<Range<u64>> = (1..=count).map(|number| range(number, length)).collect();
+            assert_eq!(ranges[0].start, 0);
+            assert_eq!(ranges[count - 1].end, length);
+            for pair in ranges.windows(2) {
+                assert_eq!(pair[0].end, pair[1].start);
+                assert_eq!(pair[0].end - pair[0].start, PART);
+            }
+        }
+    }
+}
