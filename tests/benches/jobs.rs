@@ -12,13 +12,13 @@
 //! same kind of connection, and is what a careful person would write without this crate; it
 //! validates nothing, retries nothing and resumes nothing.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use uso::{Client, Request};
 use uso_emulator::{Emulator, PictureMode};
+use uso_tests::measure::{first_line, median, report, runtime, start};
 use uso_tests::rig::config_for;
 
 const JOBS: usize = 2_000;
@@ -43,13 +43,6 @@ fn main() {
         }
         other => panic!("unknown arguments {other:?}"),
     }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
 }
 
 /// The service, until its standard input is closed.
@@ -185,64 +178,6 @@ async fn side_by_side<F: Future<Output = ()> + Send + 'static>(job: impl Fn(usiz
     while let Some(done) = running.join_next().await {
         done.unwrap();
     }
-}
-
-/// Prints what the work cost this process.
-fn report(work: impl FnOnce()) {
-    let (cpu, started) = (cpu_nanoseconds(), Instant::now());
-    work();
-    let cpu = cpu_nanoseconds() - cpu;
-    let wall = started.elapsed().as_secs_f64();
-    println!(
-        "{}",
-        json!({ "cpu_ns": cpu, "wall_s": wall, "peak_kib": peak_kib() })
-    );
-}
-
-/// CPU time of this process's threads, from the kernel's own account.
-fn cpu_nanoseconds() -> u64 {
-    let threads = std::fs::read_dir("/proc/self/task").expect("the benchmark needs Linux's /proc");
-    let of_thread = |entry: std::fs::DirEntry| {
-        let account = std::fs::read_to_string(entry.path().join("schedstat")).unwrap_or_default();
-        account
-            .split(' ')
-            .next()
-            .and_then(|spent| spent.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    threads.flatten().map(of_thread).sum()
-}
-
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-fn start(arguments: &[&str]) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn first_line(child: &mut Child) -> Value {
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    serde_json::from_str(&line).unwrap()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn compare() {

@@ -329,12 +329,9 @@ fn a_dry_run_needs_no_key_and_shows_no_picture() {
     let shown = run.json();
     assert_eq!(shown["input"]["seed"], 4);
     assert_eq!(shown["input"]["keep_size"], true);
-    assert!(
-        shown["input"]["input_image_urls"][0]
-            .as_str()
-            .unwrap()
-            .starts_with("data:image/jpeg;base64,…")
-    );
+    assert_eq!(shown["input"]["input_image_urls"][0], "upload:image/jpeg");
+    assert_eq!(shown["references"][1]["role"], "style");
+    assert_eq!(shown["references"][1]["sending"], "upload");
     assert_eq!(shown["estimate"]["micro_dollars"], 104_858);
     let run = cli.run(&[
         "generate",

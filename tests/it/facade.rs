@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use uso::{
-    Cancellation, ErrorKind, Event, ImageSize, ImageSizePreset, OutputFormat, Request, State,
-    Ticket, UsoInput,
+    Cancellation, ErrorKind, Event, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat,
+    Request, Source, State, Ticket, Upload, UsoInput,
 };
 use uso_emulator::{Billing, Emulator};
 use uso_tests::rig::{Rig, content, real_pictures, skipped, style};
@@ -30,7 +30,11 @@ fn dimensions(bytes: &[u8]) -> (u32, u32) {
 async fn a_restyle_costs_one_purchase_and_three_requests_and_the_seed_decides() {
     let rig = Rig::with_pictures().await;
     let seven = restyled(&rig, Request::restyle(content(), style()).seed(7)).await;
-    assert_eq!(rig.operations(), ["submit", "stream", "result", "file"]);
+    let all = rig.operations();
+    let (uploads, job) = all.split_at(4);
+    let is_upload = |operation: &String| operation == "initiate" || operation == "upload";
+    assert!(uploads.iter().all(is_upload), "{all:?}");
+    assert_eq!(job, ["submit", "stream", "result", "file"]);
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
     assert_eq!(dimensions(&seven), (1024, 1024));
     assert_eq!(
@@ -498,14 +502,19 @@ async fn what_the_endpoint_refuses_names_the_field_and_costs_nothing() {
 #[tokio::test]
 async fn sync_mode_and_the_synchronous_run_bring_the_picture_along() {
     let rig = Rig::with_pictures().await;
-    let input = Request::restyle(content(), style())
-        .size(ImageSize {
+    let mut input = UsoInput {
+        image_size: Some(ImageSizeChoice::from(ImageSize {
             width: Some(64),
             height: Some(64),
-        })
-        .into_input()
-        .await
-        .unwrap();
+        })),
+        ..UsoInput::default()
+    };
+    for picture in [content(), style()] {
+        let mut upload = Upload::new(Source::file(picture).await.unwrap());
+        let uploaded = rig.client.upload(&mut upload).await.unwrap();
+        assert_eq!(upload.known_content_type(), Some("image/jpeg"));
+        input.input_image_urls.push(uploaded.url);
+    }
     let request = Request::raw(UsoInput {
         sync_mode: Some(true),
         ..input.clone()

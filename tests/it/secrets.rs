@@ -47,10 +47,10 @@ fn request() -> Request {
 async fn told(client: &Client, scene: &mut String) {
     let request = request();
     write!(scene, "{client:?} {:?} {request:?}", client.config()).unwrap();
-    let order = client.prepare(request).await.unwrap();
-    let intent = serde_json::to_string(order.intent()).unwrap();
-    write!(scene, "{order:?} {intent}").unwrap();
-    let outcome = match client.place(&order).await {
+    let prepared = client.prepare(request).await.unwrap();
+    let intent = serde_json::to_string(prepared.order().intent()).unwrap();
+    write!(scene, "{prepared:?} {intent}").unwrap();
+    let outcome = match client.place(prepared.order()).await {
         Ok(job) => {
             let ticket = serde_json::to_string(job.ticket()).unwrap();
             write!(scene, "{job:?} {ticket}").unwrap();

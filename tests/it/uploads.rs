@@ -49,7 +49,7 @@ impl Storage {
     }
 
     async fn upload(&self, source: Source) -> uso::Result<String> {
-        let mut upload = Upload::new(source, "image/png").file_name("a picture.png");
+        let mut upload = Upload::new(source).file_name("a picture.png");
         Ok(self.transport.upload(&mut upload).await?.url)
     }
 
@@ -259,7 +259,7 @@ async fn an_upload_that_failed_goes_on_with_the_parts_that_are_missing() {
         .times(6 * 3);
     let storage = Storage::start(scenario).await;
     let bytes = noise(4 * PART + 3);
-    let mut upload = Upload::new(Source::bytes(bytes.clone()), "image/png");
+    let mut upload = Upload::new(Source::bytes(bytes.clone()));
     let error = storage.transport.upload(&mut upload).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
     let before = storage.count(Operation::Part);
@@ -325,7 +325,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_uploaded() {
                 .open(&file.path)
                 .unwrap();
             let changed = Mutex::new(Some(move || change(&opened, length as u64)));
-            let mut upload = Upload::new(source, "image/png").on_progress(move |_| {
+            let mut upload = Upload::new(source).on_progress(move |_| {
                 if let Some(change) = changed.lock().unwrap().take() {
                     change();
                 }
@@ -360,7 +360,7 @@ async fn progress_goes_up_to_the_whole_and_back_for_what_is_sent_again() {
     let length = 2 * PART + 9;
     let told: Arc<Mutex<Vec<Sent>>> = Arc::default();
     let telling = Arc::clone(&told);
-    let mut upload = Upload::new(Source::bytes(noise(length)), "image/png")
+    let mut upload = Upload::new(Source::bytes(noise(length)))
         .on_progress(move |sent| telling.lock().unwrap().push(sent));
     storage.transport.upload(&mut upload).await.unwrap();
     let told = told.lock().unwrap();
@@ -381,7 +381,7 @@ async fn lifecycle_and_access_reach_the_file_by_both_ways() {
         for length in [5, PART + 1] {
             let storage = Storage::start(scenario.clone()).await;
             let source = Source::bytes(noise(length));
-            let mut upload = Upload::new(source, "image/png").lifecycle(&lifecycle);
+            let mut upload = Upload::new(source).lifecycle(&lifecycle);
             let uploaded = storage.transport.upload(&mut upload).await.unwrap();
             let left = uploaded
                 .expires_at

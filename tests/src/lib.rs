@@ -1,6 +1,7 @@
 //! What the integration tests share: the pictures that ship with the project, and the way to run
 //! an emulator, a client and the command. It must not hold a test itself; those are in `it`.
 
+pub mod measure;
 pub mod pictures;
 pub mod rig;
 

@@ -130,6 +130,7 @@ pub struct Cli {
     program: PathBuf,
     folder: tempfile::TempDir,
     state: tempfile::TempDir,
+    cache: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
@@ -157,6 +158,7 @@ impl Cli {
             program: program.into(),
             folder: folder(),
             state: folder(),
+            cache: folder(),
             variables: Vec::new(),
         }
     }
@@ -193,6 +195,7 @@ impl Cli {
             .env_clear()
             .envs(kept)
             .env("USO_STATE_DIR", self.state.path())
+            .env("USO_CACHE_DIR", self.cache.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command

@@ -48,18 +48,23 @@ pub fn run(no_skips: bool) -> Result<()> {
     Ok(())
 }
 
-/// Measures what the README says of speed; arguments go to the benchmark.
+/// Measures what the README says of speed: the named benchmark, or the one of jobs. Further
+/// arguments go to it.
 ///
 /// # Errors
 ///
 /// When the benchmark cannot be built or fails.
 pub fn bench(arguments: &[&str]) -> Result<()> {
+    let (name, arguments) = match arguments {
+        [name, rest @ ..] => (*name, rest),
+        [] => ("jobs", arguments),
+    };
     let mut bench = cargo([
         "bench",
         "--package",
         "uso-tests",
         "--bench",
-        "jobs",
+        name,
         "--locked",
         "--",
     ]);

@@ -17,7 +17,7 @@ Usage: cargo xtask <TASK>
                                      exit code: 0 nothing, 3 documentation, 4 adds, 5 breaks callers
   ci                                 check everything: format, clippy, tests, docs, generated code
   ci --no-skips                      the same, where a test that misses a tool fails
-  bench [ARGUMENT...]                measure what the README says of speed
+  bench [NAME] [ARGUMENT...]         measure what the README says of speed: jobs, uploads
 ";
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -67,6 +68,8 @@ pub(crate) enum Command {
     Cancel(JobArgs),
     /// Finishes everything that was bought and not saved: after a crash, a Ctrl-C or --detach.
     Resume(ResumeArgs),
+    /// Uploads a file and prints its URL.
+    Upload(UploadArgs),
     /// Runs an emulator of the service on this machine.
     Emulator(EmulatorArgs),
     /// Prints the completion script for a shell.
@@ -75,7 +78,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
-    /// The content picture: a path, a URL or a data URI.
+    /// The content picture: a path, a URL, a data URI, or - for standard input.
     #[arg(long, value_name = "REF")]
     content: String,
     /// A style picture; give it twice to mix two.
@@ -87,7 +90,7 @@ pub(crate) struct GenerateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RestyleArgs {
-    /// The content picture: a path, a URL or a data URI.
+    /// The content picture: a path, a URL, a data URI, or - for standard input.
     content: String,
     /// The style picture, and one more to mix in.
     #[arg(num_args = 1..=2, required = true)]
@@ -133,6 +136,10 @@ pub(crate) struct Knobs {
     /// in this directory is taken.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub(crate) output: Option<PathBuf>,
+    /// Sends local pictures as they are. Otherwise they are turned upright, shrunk to 2048 pixels a
+    /// side, freed of metadata such as the place of a photo, and brought to sRGB.
+    #[arg(long)]
+    no_fit: bool,
     /// Submits, prints the request id, and does not wait.
     #[arg(long)]
     pub(crate) detach: bool,
@@ -173,6 +180,23 @@ pub(crate) struct ResumeArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct UploadArgs {
+    /// The file, or - for standard input.
+    pub(crate) file: PathBuf,
+    /// Deletes it after this time: 90s, 1h, 1d, 7d, 30d, 1y and the like, or never. Without it, the
+    /// account's setting holds.
+    #[arg(long, value_name = "TIME", value_parser = expiry)]
+    pub(crate) expires: Option<Expiry>,
+}
+
+/// When an upload expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    Never,
+    After(Duration),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EmulatorArgs {
     /// The address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7700")]
@@ -209,6 +233,7 @@ impl GenerateArgs {
     }
 
     pub(crate) fn request(&self) -> Result<Request, Failure> {
+        one_standard_input(&self.content, &self.style)?;
         let content = reference("--content", &self.content)?;
         let prompt = self.knobs.prompt.clone().unwrap_or_default();
         let request = match self.style.as_slice() {
@@ -230,6 +255,7 @@ impl GenerateArgs {
 
 impl RestyleArgs {
     pub(crate) fn request(&self) -> Result<Request, Failure> {
+        one_standard_input(&self.content, &self.style)?;
         let content = reference("CONTENT", &self.content)?;
         let mut styles = self.style.iter().map(|style| reference("STYLE", style));
         let (Some(style), extra) = (styles.next(), styles.next()) else {
@@ -269,6 +295,9 @@ impl Knobs {
         }
         if let Some(images) = self.images {
             request = request.images(images);
+        }
+        if self.no_fit {
+            request = request.without_fit();
         }
         if self.no_safety_checker {
             request = request.safety_checker(false);
@@ -324,7 +353,40 @@ fn reference(argument: &str, text: &str) -> Result<Reference, Failure> {
             "{argument} is empty; give a path, a URL or a data URI"
         )));
     }
-    Ok(Reference::from(text))
+    Ok(match text {
+        "-" => Reference::reader(tokio::io::stdin()),
+        text => Reference::from(text),
+    })
+}
+
+/// Standard input can be read once.
+fn one_standard_input(content: &str, styles: &[String]) -> Result<(), Failure> {
+    let references = std::iter::once(content).chain(styles.iter().map(String::as_str));
+    match references.filter(|text| *text == "-").count() {
+        0 | 1 => Ok(()),
+        more => Err(Failure::usage(format!(
+            "{more} pictures are to come from standard input, and there is only one"
+        ))
+        .with_hint("nothing was sent; give the others as files or URLs")),
+    }
+}
+
+/// The words of fal's own clients, or any number of days, hours and the like.
+fn expiry(text: &str) -> Result<Expiry, String> {
+    const YEAR: Duration = Duration::from_secs(31_536_000);
+    let after = match text {
+        "never" => return Ok(Expiry::Never),
+        "immediate" => Duration::from_secs(60),
+        "1y" => YEAR,
+        text => humantime::parse_duration(text).map_err(|_| {
+            "a time is a number with s, m, h or d behind it, such as 1h, 7d or 1y, or never"
+                .to_owned()
+        })?,
+    };
+    if after.as_secs() == 0 {
+        return Err("a file is kept for at least a second".to_owned());
+    }
+    Ok(Expiry::After(after))
 }
 
 fn size(text: &str) -> Result<ImageSizeChoice, String> {

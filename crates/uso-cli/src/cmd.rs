@@ -11,4 +11,5 @@ pub(crate) mod result;
 pub(crate) mod resume;
 pub(crate) mod save;
 pub(crate) mod status;
+pub(crate) mod upload;
 pub(crate) mod watch;

@@ -108,6 +108,11 @@ impl Failure {
         error.raw_body().filter(|_| kept)
     }
 
+    /// The error of the client path behind it, if there is one.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.error.as_deref()
+    }
+
     pub(crate) fn request_id(&self) -> Option<&str> {
         self.error.as_ref()?.request_id()
     }

@@ -8,6 +8,7 @@ mod advice;
 mod args;
 mod cmd;
 mod exit;
+mod known;
 mod output;
 mod progress;
 mod signals;
@@ -79,6 +80,7 @@ async fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
         Command::Result(args) => cmd::result::run(&cli.global, args, printer).await,
         Command::Cancel(args) => cmd::cancel::run(&cli.global, args, printer).await,
         Command::Resume(args) => cmd::resume::run(&cli.global, args, printer).await,
+        Command::Upload(args) => cmd::upload::run(&cli.global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
         Command::Completions(args) => Ok(cmd::completions::run(args, printer)),
     }

@@ -32,6 +32,33 @@ impl<'a> Progress<'a> {
         progress
     }
 
+    /// The way of this many bytes, with a bar on a terminal.
+    pub(crate) fn bytes(printer: &'a Printer, total: u64) -> Self {
+        let bar = (printer.terminal && !printer.quiet).then(|| {
+            let bar = ProgressBar::new(total);
+            let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self {
+            printer,
+            started: Instant::now(),
+            bar,
+        }
+    }
+
+    /// What moves the bar.
+    pub(crate) fn counter(&self) -> impl Fn(u64) + Send + Sync + 'static {
+        let bar = self.bar.clone();
+        move |bytes| {
+            if let Some(bar) = &bar {
+                bar.set_position(bytes);
+            }
+        }
+    }
+
     /// Where things stand.
     pub(crate) fn state(&self, state: &str) {
         match &self.bar {

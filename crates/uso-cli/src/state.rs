@@ -94,17 +94,25 @@ impl State {
         Ok(Self { folder })
     }
 
+    /// Makes the folder, if it is not there.
+    pub(crate) fn make(&self) -> Result<(), Failure> {
+        make_folder(&self.folder).map_err(|error| self.not_noted(&error))
+    }
+
+    fn not_noted(&self, error: &io::Error) -> Failure {
+        Failure::other(format!(
+            "the purchase could not be noted in {}: {error}",
+            self.folder.display()
+        ))
+        .with_hint(
+            "nothing was bought; make that folder writable, or name another in USO_STATE_DIR",
+        )
+    }
+
     /// Notes a purchase that is about to be sent.
     pub(crate) fn note(&self, record: Record) -> Result<Entry, Failure> {
-        self.try_note(record).map_err(|error| {
-            Failure::other(format!(
-                "the purchase could not be noted in {}: {error}",
-                self.folder.display()
-            ))
-            .with_hint(
-                "nothing was sent; make that folder writable, or name another in USO_STATE_DIR",
-            )
-        })
+        self.try_note(record)
+            .map_err(|error| self.not_noted(&error))
     }
 
     fn try_note(&self, record: Record) -> io::Result<Entry> {
@@ -302,7 +310,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Files for their owner alone.
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]
@@ -310,7 +318,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

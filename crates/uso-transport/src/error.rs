@@ -93,6 +93,7 @@ struct Inner {
     request_id: Option<String>,
     status: Option<u16>,
     error_type: Option<String>,
+    billed: bool,
     attempts: u32,
     elapsed: Duration,
     raw: Option<Bytes>,
@@ -114,6 +115,7 @@ impl Error {
             request_id: None,
             status: None,
             error_type: None,
+            billed: false,
             attempts: 0,
             elapsed: Duration::ZERO,
             raw: None,
@@ -155,6 +157,11 @@ impl Error {
     /// The bought job that this error belongs to; it can be resumed.
     pub fn ticket(&self) -> Option<&Ticket> {
         self.0.ticket.as_ref()
+    }
+
+    /// Whether the service says that it billed something all the same.
+    pub fn is_billed(&self) -> bool {
+        self.0.billed
     }
 
     /// What finds the purchase later, for [`ErrorKind::OutcomeUnknown`] of a submit.
@@ -257,6 +264,12 @@ impl Error {
 
     pub(crate) fn with_error_type(mut self, error_type: Option<String>) -> Self {
         self.0.error_type = error_type;
+        self
+    }
+
+    pub(crate) fn with_billable_units(mut self, units: Option<&str>) -> Self {
+        let units = units.and_then(|units| units.trim().parse::<f64>().ok());
+        self.0.billed = units.is_some_and(|units| units != 0.0);
         self
     }
 

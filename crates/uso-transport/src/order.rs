@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointId;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::fingerprint::{Fingerprint, Inspected};
+use crate::storage::Lifecycle;
 
 /// A purchase that is ready to be sent.
 ///
@@ -25,6 +27,7 @@ use crate::fingerprint::{Fingerprint, Inspected};
 pub struct Order {
     intent: Intent,
     input: Bytes,
+    lifecycle: Option<HeaderValue>,
 }
 
 impl fmt::Debug for Order {
@@ -92,7 +95,22 @@ impl Order {
             made_at_ms: milliseconds(now),
             start_within_ms: milliseconds(start_within),
         };
-        Ok(Self { intent, input })
+        Ok(Self {
+            intent,
+            input,
+            lifecycle: None,
+        })
+    }
+
+    /// How long the service keeps what is made, and who may read it.
+    #[must_use]
+    pub fn with_lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
+        self.lifecycle = lifecycle.header();
+        self
+    }
+
+    pub(crate) fn lifecycle(&self) -> Option<&HeaderValue> {
+        self.lifecycle.as_ref()
     }
 
     /// What is worth writing down before the order is sent.

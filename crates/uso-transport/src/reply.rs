@@ -200,6 +200,7 @@ impl Reply {
             .with_problems(refusal.problems)
             .with_answer(self.status, self.request_id())
             .with_attempts(self.attempts, self.elapsed)
+            .with_billable_units(self.billable_units().as_deref())
             .with_error_type(error_type);
         if kind == ErrorKind::Auth && !key_has_documented_form {
             error = error.with_hint("the key does not have the form key_id:key_secret; copy it again from fal's dashboard");

@@ -54,7 +54,7 @@ const PART: u64 = 10 << 20;
 /// # async fn example() -> uso_transport::Result<()> {
 /// let transport = Transport::new(Config::from_env()?)?;
 /// let source = Source::file("film.mp4").await?;
-/// let mut upload = Upload::new(source, "video/mp4").file_name("film.mp4");
+/// let mut upload = Upload::new(source).content_type("video/mp4").file_name("film.mp4");
 /// let uploaded = transport.upload(&mut upload).await?;
 /// println!("{}", uploaded.url);
 /// # Ok(())
@@ -62,7 +62,7 @@ const PART: u64 = 10 << 20;
 /// ```
 pub struct Upload {
     source: Source,
-    content_type: HeaderValue,
+    content_type: Option<HeaderValue>,
     file_name: String,
     lifecycle: Option<HeaderValue>,
     expires_after: Option<Duration>,
@@ -136,22 +136,49 @@ impl Progress {
 }
 
 impl Upload {
-    /// An upload of this source, said to be of this MIME type. A type that is none becomes
-    /// `application/octet-stream`.
-    pub fn new(source: Source, content_type: &str) -> Self {
-        let unknown = HeaderValue::from_static("application/octet-stream");
+    /// An upload of this source.
+    pub fn new(source: Source) -> Self {
         Self {
             progress: Progress {
                 total: source.len(),
                 ..Progress::default()
             },
             source,
-            content_type: HeaderValue::from_str(content_type).unwrap_or(unknown),
+            content_type: None,
             file_name: "file".to_owned(),
             lifecycle: None,
             expires_after: None,
             session: None,
         }
+    }
+
+    /// The MIME type that the file is said to be of. What cannot be one is ignored.
+    #[must_use]
+    pub fn content_type(mut self, content_type: &str) -> Self {
+        self.set_content_type(content_type);
+        self
+    }
+
+    /// As [`Upload::content_type`], for an upload that is already there.
+    pub fn set_content_type(&mut self, content_type: &str) {
+        if let Ok(value) = HeaderValue::from_str(content_type) {
+            self.content_type = Some(value);
+        }
+    }
+
+    /// The MIME type, once it is known.
+    pub fn known_content_type(&self) -> Option<&str> {
+        self.content_type.as_ref()?.to_str().ok()
+    }
+
+    /// What is uploaded.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn content_type_header(&self) -> HeaderValue {
+        let unknown = HeaderValue::from_static("application/octet-stream");
+        self.content_type.clone().unwrap_or(unknown)
     }
 
     /// The name that the service is told, which shows in the URL. Characters other than ASCII
@@ -286,6 +313,7 @@ impl Transport {
     async fn send(&self, upload: &mut Upload) -> Result<String> {
         upload.source.check()?;
         let (source, progress) = (upload.source.clone(), upload.progress.clone());
+        let content_type = upload.content_type_header();
         let Some(session) = &mut upload.session else {
             let message = "the upload has not begun";
             return Err(Error::new(Operation::Upload, ErrorKind::Server, message));
@@ -293,8 +321,7 @@ impl Transport {
         let way = session.way.clone();
         if let Some(parts) = &mut session.parts {
             let piece = move |range| source.piece(range, &progress);
-            self.send_parts(&way, &upload.content_type, parts, piece)
-                .await?;
+            self.send_parts(&way, &content_type, parts, piece).await?;
             upload.source.check()?;
             let tags = parts.tags()?;
             return self.complete(&way, tags, upload.source.len()).await;

@@ -14,6 +14,8 @@ use crate::ticket::Ticket;
 
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
 
+const OBJECT_LIFECYCLE: HeaderName = HeaderName::from_static("x-fal-object-lifecycle-preference");
+
 /// Requests on a page of the listing: each comes with its whole input, pictures included.
 const PAGE_LENGTH: &str = "20";
 
@@ -50,6 +52,10 @@ impl<'a> Wire<'a> {
         let seconds = order.intent().start_within().as_secs_f64().to_string();
         if let Ok(value) = HeaderValue::try_from(seconds) {
             request.headers_mut().insert(REQUEST_TIMEOUT, value);
+        }
+        if let Some(lifecycle) = order.lifecycle() {
+            let headers = request.headers_mut();
+            headers.insert(OBJECT_LIFECYCLE, lifecycle.clone());
         }
         request
     }

@@ -1,17 +1,35 @@
 //! The client: one set of connections, any number of jobs.
 
+use std::fmt;
+use std::sync::Arc;
+
 use uso_transport::{
     Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Result, Ticket, Transport,
+    Upload, Uploaded,
 };
 
 use crate::job::Job;
 use crate::output::Output;
+use crate::prepared::{self, Prepared};
 use crate::request::Request;
+use crate::uploads::{KnownUpload, Uploads};
+
+/// What of a file tells its type.
+const HEAD: usize = 8 << 10;
 
 /// A client of the endpoint. Clones are cheap and share their connections; one is enough.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     transport: Transport,
+    uploads: Arc<Uploads>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -41,6 +59,7 @@ impl Client {
     pub fn new(config: Config) -> Result<Self> {
         Ok(Self {
             transport: Transport::new(config)?,
+            uploads: Arc::default(),
         })
     }
 
@@ -52,23 +71,49 @@ impl Client {
     /// [`ErrorKind::OutcomeUnknown`] when the job may have been bought; [`ErrorKind::Unreachable`],
     /// [`ErrorKind::Throttled`], [`ErrorKind::Auth`] or [`ErrorKind::Locked`] when it was not.
     pub async fn submit(&self, request: impl Into<Request>) -> Result<Job> {
-        let order = self.prepare(request).await?;
-        self.place(&order).await
+        let prepared = self.prepare(request).await?;
+        self.place(prepared.order()).await
     }
 
-    /// Completes and checks a request (pictures read, a seed chosen where none was given), so that
-    /// a wrong one costs nothing. Nothing is sent; the order's [`intent`](Order::intent) can be
-    /// written down before it is.
+    /// Buys a job, waits for it and fetches its output: [`Client::submit`] and [`Job::wait`] in
+    /// one.
+    ///
+    /// When the job fails because the service no longer has a picture that was uploaded for an
+    /// earlier job, and nothing was billed, the picture is uploaded again and the job bought again,
+    /// once.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] with everything that is wrong with the request.
-    pub async fn prepare(&self, request: impl Into<Request>) -> Result<Order> {
+    /// As for [`Client::submit`] and [`Job::wait`].
+    pub async fn generate(&self, request: impl Into<Request>) -> Result<Output> {
+        let request = request.into();
+        let prepared = self.prepare(request.clone()).await?;
+        let error = match self.place(prepared.order()).await?.wait().await {
+            Err(error) if self.forget_gone(&prepared, &error).await => error,
+            outcome => return outcome,
+        };
+        tracing::warn!(%error, "an upload is gone and is made again");
+        let prepared = self.prepare(request).await?;
+        self.place(prepared.order()).await?.wait().await
+    }
+
+    /// Completes and checks a request: pictures made fit and uploaded, a seed chosen where none was
+    /// given. What is wrong is found before anything is sent, and nothing is bought yet: the
+    /// order's [`intent`](Order::intent) can be written down before it is.
+    ///
+    /// The same picture is uploaded once, however many requests it is in and however many tasks
+    /// prepare them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] with everything that is wrong with the request; those of
+    /// [`Client::upload`].
+    pub async fn prepare(&self, request: impl Into<Request>) -> Result<Prepared> {
         let request = request.into();
         let start_within = request
             .start_deadline()
             .unwrap_or(self.config().start_limit());
-        let input = request.into_input().await?;
+        let (input, pictures) = prepared::prepare(&request, &self.uploads, &self.transport).await?;
         let body = serde_json::to_vec(&input).map_err(|error| {
             Error::new(
                 Operation::Prepare,
@@ -77,7 +122,76 @@ impl Client {
             )
             .with_source(error)
         })?;
-        Order::new(EndpointId::uso(), body, start_within)
+        let mut order = Order::new(EndpointId::uso(), body, start_within)?;
+        if let Some(lifecycle) = request.output_lifecycle() {
+            order = order.with_lifecycle(lifecycle);
+        }
+        Ok(Prepared { order, pictures })
+    }
+
+    /// Whether a job failed because the service no longer has a picture that was uploaded earlier,
+    /// and nothing was billed. The upload is then forgotten: preparing the request again uploads
+    /// the picture anew.
+    ///
+    /// [`Client::generate`] does all of that by itself.
+    pub async fn forget_gone(&self, prepared: &Prepared, error: &Error) -> bool {
+        if error.kind() != ErrorKind::Input || error.is_billed() {
+            return false;
+        }
+        let mut forgotten = false;
+        for (index, picture) in prepared.pictures().iter().enumerate() {
+            let Some((key, url)) = picture.reused() else {
+                continue;
+            };
+            let place = format!("input_image_urls[{index}]");
+            let is_gone = error
+                .problems()
+                .iter()
+                .any(|problem| problem.category == "file_download_error" && problem.path == place);
+            forgotten |= is_gone && self.uploads.forget(key, url).await;
+        }
+        forgotten
+    }
+
+    /// Uploads a file and gives its URL, which can stand in any request. Its type is told by its
+    /// content unless it was said. Pictures of a request are uploaded by themselves; this is for all
+    /// else, and for files of any size.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use uso::{Client, Lifecycle, Source, Upload};
+    ///
+    /// # async fn example(client: Client) -> uso::Result<()> {
+    /// let day = Lifecycle::new().expires_after(Duration::from_secs(24 * 3600));
+    /// let mut upload = Upload::new(Source::file("photo.jpg").await?).lifecycle(&day);
+    /// println!("{}", client.upload(&mut upload).await?.url);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] when the file cannot be read or changes while it is read; [`ErrorKind::Auth`],
+    /// [`ErrorKind::Unreachable`] and [`ErrorKind::Server`] when the service does not take it. The
+    /// same upload can be tried again and then sends only the parts that did not arrive.
+    pub async fn upload(&self, upload: &mut Upload) -> Result<Uploaded> {
+        if upload.known_content_type().is_none() {
+            let head = upload.source().head(HEAD).await?;
+            if let Some(kind) = infer::get(&head) {
+                upload.set_content_type(kind.mime_type());
+            }
+        }
+        self.transport.upload(upload).await
+    }
+
+    /// The pictures that were uploaded for requests and may be used again, to be written down.
+    pub fn known_uploads(&self) -> Vec<KnownUpload> {
+        self.uploads.known()
+    }
+
+    /// Takes over what another client has uploaded to the same account.
+    pub fn remember_uploads(&self, uploads: Vec<KnownUpload>) {
+        self.uploads.remember(uploads);
     }
 
     /// Buys what was prepared. Each call is a purchase of its own.
@@ -115,8 +229,8 @@ impl Client {
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
     pub async fn run(&self, request: impl Into<Request>) -> Result<Output> {
-        let order = self.prepare(request).await?;
-        let answer = self.transport.run(&order).await?;
+        let prepared = self.prepare(request).await?;
+        let answer = self.transport.run(prepared.order()).await?;
         Output::read(&self.transport, None, &answer)
     }
 

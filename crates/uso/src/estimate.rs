@@ -131,7 +131,7 @@ impl<S> Request<S> {
         let images = input.num_images.unwrap_or(UsoInput::NUM_IMAGES_DEFAULT);
         let size = match (input.keep_size, self.content()) {
             (Some(true), Some(content)) => content
-                .dimensions("content")
+                .dimensions("content", self.wants_fit())
                 .await
                 .map_err(|problem| Error::invalid(vec![problem]))?,
             (Some(true), None) => None,

@@ -126,20 +126,25 @@ mod client;
 mod estimate;
 mod job;
 mod output;
+mod prepared;
 mod reference;
 mod request;
+mod uploads;
 
 pub use crate::client::Client;
 pub use crate::estimate::{Estimate, MicroDollars};
 pub use crate::job::{Event, Events, Job};
 pub use crate::output::{Output, Picture};
+pub use crate::prepared::{Prepared, PreparedPicture, Preview, Sending};
 pub use crate::reference::Reference;
+pub use crate::reference::fit::Change;
 pub use crate::request::{Request, Styled, Unstyled};
+pub use crate::uploads::KnownUpload;
 
 pub use uso_transport::{
-    ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId, Error,
-    ErrorKind, Fingerprint, Intent, InvalidRequestId, LogLine, Operation, Order, Problem, Result,
-    RetryPolicy, State, Status, Ticket,
+    Access, ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId,
+    Error, ErrorKind, Fingerprint, Intent, InvalidRequestId, Lifecycle, LogLine, Operation, Order,
+    Problem, Result, RetryPolicy, Sent, Source, State, Status, Ticket, Upload, Uploaded,
 };
 pub use uso_types::{
     Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,

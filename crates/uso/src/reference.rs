@@ -1,26 +1,31 @@
 //! Pictures as a caller holds them.
 
+pub(crate) mod fit;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::Mutex;
 use url::Url;
-use uso_transport::Problem;
+use uso_transport::{Problem, Source};
 
-/// What the service takes for an image at the most, in bytes.
+/// What is read of a picture at the most, in bytes: as much as the service's runners download.
 const LARGEST_PICTURE: u64 = 50 << 20;
 
-/// Formats that the service's image stack is known to read.
-const FORMATS: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+/// What of a picture tells its size, where the rest is not read.
+const HEADER: usize = 1 << 20;
 
-/// A picture that goes in: a path, bytes, a URL or a data URI.
+/// A picture that goes in: a path, bytes, a reader, a URL or a data URI.
 ///
 /// A string that starts with `http://`, `https://` or `data:` is what it says, any other is a
-/// path. The type of a picture is told by its content and not by its name. A URL must be reachable
-/// for the service without a key or a cookie.
+/// path. The type of a picture is told by its content and not by its name. A URL is passed on as it
+/// is, and must be reachable for the service without a key or a cookie; everything else is uploaded
+/// before the purchase, or sent along when it is tiny.
 ///
 /// ```
 /// use uso::Reference;
@@ -33,122 +38,143 @@ const FORMATS: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"
 /// # let _ = url;
 /// ```
 #[derive(Clone)]
-pub struct Reference(Source);
+pub struct Reference(Kind);
 
 #[derive(Clone)]
-enum Source {
+enum Kind {
     Path(PathBuf),
     Bytes(Bytes),
+    Reader(Arc<Mutex<Stream>>),
     Url(String),
     DataUri(String),
+}
+
+/// A reader, which can be read only once, and what it gave.
+enum Stream {
+    Unread(Box<dyn AsyncRead + Send + Unpin>),
+    Read(Result<Bytes, String>),
+}
+
+/// A reference that was looked at.
+pub(crate) enum Looked {
+    /// It is passed on.
+    Url(String),
+    /// It is here, and not larger than a picture may be.
+    Here(Source),
 }
 
 impl Reference {
     /// A file, whatever its name looks like.
     pub fn path(path: impl Into<PathBuf>) -> Self {
-        Self(Source::Path(path.into()))
+        Self(Kind::Path(path.into()))
     }
 
     /// The picture's own bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self(Source::Bytes(bytes.into()))
+        Self(Kind::Bytes(bytes.into()))
     }
 
-    /// What stands on the wire. `role` names the reference in a problem.
-    pub(crate) async fn into_wire(self, role: &str) -> Result<String, Problem> {
+    /// What a reader gives, such as standard input. It is read when it is needed, into memory, and
+    /// once: clones of the reference share what was read.
+    ///
+    /// ```
+    /// use uso::{Reference, Request};
+    ///
+    /// let picture = Reference::reader(tokio::io::stdin());
+    /// let request = Request::restyle(picture, "ink.webp");
+    /// ```
+    pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        let unread = Stream::Unread(Box::new(reader));
+        Self(Kind::Reader(Arc::new(Mutex::new(unread))))
+    }
+
+    /// Finds out what it is, reading no more than that takes. `role` names it in a problem.
+    pub(crate) async fn look(&self, role: &str) -> Result<Looked, Problem> {
         let refuse = |why: String| Problem::new(role, why);
-        match self.0 {
-            Source::Url(url) => match Url::parse(&url) {
-                Ok(parsed) if parsed.has_host() => Ok(url),
-                _ => Err(refuse(format!("{url:?} is not a URL"))),
-            },
-            Source::DataUri(uri) => {
-                let header = uri.split(',').next().unwrap_or_default();
-                let is_image = header.starts_with("data:image/") && header.ends_with(";base64");
-                if is_image && uri.len() > header.len() + 1 {
-                    Ok(uri)
-                } else {
-                    let form = "the data URI does not have the form data:image/…;base64,…";
-                    Err(refuse(form.to_owned()))
-                }
+        let source = match &self.0 {
+            Kind::Url(url) => {
+                return match Url::parse(url) {
+                    Ok(parsed) if parsed.has_host() => Ok(Looked::Url(url.clone())),
+                    _ => Err(refuse(format!("{url:?} is not a URL"))),
+                };
             }
-            Source::Bytes(bytes) => {
-                inline(&bytes).map_err(|why| refuse(format!("these bytes are {why}")))
+            Kind::Path(path) if path.as_os_str().is_empty() => {
+                let why = "it is empty; give a path, a URL or a data URI";
+                return Err(refuse(why.to_owned()));
             }
-            Source::Path(path) => {
-                let bytes = read(&path).await.map_err(refuse)?;
-                inline(&bytes).map_err(|why| refuse(format!("{} is {why}", path.display())))
-            }
+            Kind::Path(path) => Source::file(path)
+                .await
+                .map_err(|error| refuse(error.to_string()))?,
+            Kind::Bytes(bytes) => Source::bytes(bytes.clone()),
+            Kind::Reader(stream) => Source::bytes(read(stream).await.map_err(refuse)?),
+            Kind::DataUri(uri) => Source::bytes(decode(uri).map_err(refuse)?),
+        };
+        if source.len() > LARGEST_PICTURE {
+            let why = format!(
+                "{self} is larger than the {} MiB that the service takes",
+                LARGEST_PICTURE >> 20
+            );
+            return Err(refuse(why));
         }
+        Ok(Looked::Here(source))
     }
 
-    /// Width and height as the picture's header has them; `None` where only the service sees it.
-    pub(crate) async fn dimensions(&self, role: &str) -> Result<Option<(u32, u32)>, Problem> {
-        let bytes = match &self.0 {
-            Source::Url(_) => return Ok(None),
-            Source::DataUri(uri) => {
-                let encoded = uri.split_once(',').map_or("", |(_, encoded)| encoded);
-                let damaged = |_| Problem::new(role, "the data URI is not valid base64");
-                Bytes::from(STANDARD.decode(encoded).map_err(damaged)?)
-            }
-            Source::Bytes(bytes) => bytes.clone(),
-            Source::Path(path) => {
-                Bytes::from(read(path).await.map_err(|why| Problem::new(role, why))?)
-            }
+    /// Width and height that the service will see, as far as they can be told here.
+    pub(crate) async fn dimensions(
+        &self,
+        role: &str,
+        fit: bool,
+    ) -> Result<Option<(u32, u32)>, Problem> {
+        let source = match self.look(role).await? {
+            Looked::Url(_) => return Ok(None),
+            Looked::Here(source) => source,
         };
-        let refuse = |why: String| Problem::new(role, format!("{self} is {why}"));
-        format_of(&bytes).map_err(refuse)?;
-        let damaged = |_| refuse("damaged: its size cannot be read".to_owned());
-        let size = imagesize::blob_size(&bytes).map_err(damaged)?;
-        Ok(u32::try_from(size.width)
-            .ok()
-            .zip(u32::try_from(size.height).ok()))
+        let most = if fit { usize::MAX } else { HEADER };
+        let read = source.head(most).await;
+        let bytes = read.map_err(|error| Problem::new(role, error.to_string()))?;
+        let size = fit::size(&bytes, fit);
+        size.map(Some)
+            .map_err(|why| Problem::new(role, format!("{self} is {why}")))
     }
 }
 
-/// Reads a file, as far as the service would take it.
-async fn read(path: &Path) -> Result<Vec<u8>, String> {
-    if path.as_os_str().is_empty() {
-        return Err("it is empty; give a path, a URL or a data URI".to_owned());
-    }
-    let shown = path.display();
-    let file = match tokio::fs::File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(format!("{shown} does not exist"));
-        }
-        Err(error) => return Err(format!("{shown} cannot be opened: {error}")),
+/// Reads a stream, or gives what was read of it before.
+async fn read(stream: &Mutex<Stream>) -> Result<Bytes, String> {
+    let mut stream = stream.lock().await;
+    let reader = match &mut *stream {
+        Stream::Read(outcome) => return outcome.clone(),
+        Stream::Unread(reader) => reader,
     };
     let mut bytes = Vec::new();
-    let read = file.take(LARGEST_PICTURE + 1).read_to_end(&mut bytes).await;
-    read.map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    Ok(bytes)
+    let outcome = reader
+        .take(LARGEST_PICTURE + 1)
+        .read_to_end(&mut bytes)
+        .await;
+    let outcome = match outcome {
+        Ok(_) => Ok(Bytes::from(bytes)),
+        Err(error) => Err(format!("the input cannot be read: {error}")),
+    };
+    *stream = Stream::Read(outcome.clone());
+    outcome
 }
 
-/// A local picture as a data URI; `Err` continues the phrase "it is …".
-fn inline(bytes: &[u8]) -> Result<String, String> {
-    let mut uri = format!("data:{};base64,", format_of(bytes)?);
+/// The picture in a data URI.
+fn decode(uri: &str) -> Result<Bytes, String> {
+    let (header, encoded) = uri.split_once(',').unwrap_or((uri, ""));
+    if !(header.starts_with("data:image/") && header.ends_with(";base64") && !encoded.is_empty()) {
+        return Err("the data URI does not have the form data:image/…;base64,…".to_owned());
+    }
+    let decoded = STANDARD.decode(encoded);
+    decoded
+        .map(Bytes::from)
+        .map_err(|_| "the data URI is not valid base64".to_owned())
+}
+
+/// A picture as a data URI.
+pub(crate) fn inline(bytes: &[u8], mime: &str) -> String {
+    let mut uri = format!("data:{mime};base64,");
     STANDARD.encode_string(bytes, &mut uri);
-    Ok(uri)
-}
-
-/// The MIME type of a picture that the service takes; `Err` continues the phrase "it is …".
-fn format_of(bytes: &[u8]) -> Result<&'static str, String> {
-    if bytes.is_empty() {
-        return Err("empty".to_owned());
-    }
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_PICTURE) {
-        return Err(format!(
-            "larger than the {} MiB that the service takes",
-            LARGEST_PICTURE >> 20
-        ));
-    }
-    let formats = "use JPEG, PNG, WebP or GIF";
-    match infer::get(bytes) {
-        Some(kind) if FORMATS.contains(&kind.mime_type()) => Ok(kind.mime_type()),
-        Some(kind) => Err(format!("of type {}; {formats}", kind.mime_type())),
-        None => Err(format!("not a picture; {formats}")),
-    }
+    uri
 }
 
 impl From<&str> for Reference {
@@ -164,9 +190,9 @@ impl From<String> for Reference {
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         if starts("http://") || starts("https://") {
-            Self(Source::Url(text))
+            Self(Kind::Url(text))
         } else if starts("data:") {
-            Self(Source::DataUri(text))
+            Self(Kind::DataUri(text))
         } else {
             Self::path(text)
         }
@@ -218,10 +244,11 @@ impl From<Url> for Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Path(path) => write!(f, "{}", path.display()),
-            Source::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Source::Url(url) => f.write_str(url.split('?').next().unwrap_or_default()),
-            Source::DataUri(uri) => write!(f, "a data URI of {} bytes", uri.len()),
+            Kind::Path(path) => write!(f, "{}", path.display()),
+            Kind::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Kind::Reader(_) => f.write_str("the input"),
+            Kind::Url(url) => f.write_str(url.split('?').next().unwrap_or_default()),
+            Kind::DataUri(uri) => write!(f, "a data URI of {} bytes", uri.len()),
         }
     }
 }

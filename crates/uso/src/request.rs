@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use uso_transport::{Error, Problem, Result};
+use uso_transport::{Error, Lifecycle, Problem};
 use uso_types::{ImageSizeChoice, OutputFormat, UsoInput};
 
 use crate::reference::Reference;
@@ -40,6 +40,8 @@ pub struct Request<S = Unstyled> {
     styles: Vec<Reference>,
     input: UsoInput,
     start_within: Option<Duration>,
+    fit: bool,
+    lifecycle: Option<Lifecycle>,
     styling: PhantomData<S>,
 }
 
@@ -50,6 +52,8 @@ impl<S> Clone for Request<S> {
             styles: self.styles.clone(),
             input: self.input.clone(),
             start_within: self.start_within,
+            fit: self.fit,
+            lifecycle: self.lifecycle.clone(),
             styling: PhantomData,
         }
     }
@@ -103,6 +107,8 @@ impl Request<Unstyled> {
             styles: Vec::new(),
             input,
             start_within: None,
+            fit: true,
+            lifecycle: None,
             styling: PhantomData,
         }
     }
@@ -140,6 +146,8 @@ impl From<Request<Styled>> for Request {
             styles: request.styles,
             input: request.input,
             start_within: request.start_within,
+            fit: request.fit,
+            lifecycle: request.lifecycle,
             styling: PhantomData,
         }
     }
@@ -152,6 +160,8 @@ impl<S> Request<S> {
             styles: Vec::new(),
             input: UsoInput::default(),
             start_within: None,
+            fit: true,
+            lifecycle: None,
             styling: PhantomData,
         }
     }
@@ -255,8 +265,33 @@ impl<S> Request<S> {
         self
     }
 
+    /// Sends local pictures as they are. Without this they are made fit first: turned upright,
+    /// shrunk to the 2048 pixels a side that the service takes, freed of metadata such as the place
+    /// where a photo was taken, and brought to sRGB.
+    #[must_use]
+    pub fn without_fit(mut self) -> Self {
+        self.fit = false;
+        self
+    }
+
+    /// How long the service keeps the new pictures, and who may read them, in place of the
+    /// account's settings.
+    #[must_use]
+    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
+        self.lifecycle = Some(lifecycle);
+        self
+    }
+
     pub(crate) fn start_deadline(&self) -> Option<Duration> {
         self.start_within
+    }
+
+    pub(crate) fn wants_fit(&self) -> bool {
+        self.fit
+    }
+
+    pub(crate) fn output_lifecycle(&self) -> Option<&Lifecycle> {
+        self.lifecycle.as_ref()
     }
 
     pub(crate) fn input(&self) -> &UsoInput {
@@ -267,42 +302,28 @@ impl<S> Request<S> {
         self.content.as_ref()
     }
 
-    /// The endpoint's input, complete and checked: what [`Client::submit`](crate::Client::submit)
-    /// sends.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Input`](crate::ErrorKind::Input) with everything that is wrong with it.
-    pub async fn into_input(self) -> Result<UsoInput> {
-        let mut input = self.input;
+    /// The pictures with their roles, in the order in which the service takes them.
+    pub(crate) fn references(&self) -> impl Iterator<Item = (&'static str, &Reference)> {
+        let content = self.content.iter().map(|content| ("content", content));
+        content.chain(["style", "extra style"].into_iter().zip(&self.styles))
+    }
+
+    /// The input without its pictures, with a seed, and what is wrong with it.
+    pub(crate) fn checked(&self) -> (UsoInput, Vec<Problem>) {
+        let mut input = self.input.clone();
         let mut problems: Vec<Problem> = Vec::new();
         if let Err(violations) = input.validate() {
             problems.extend_from_slice(Error::from(violations).problems());
         }
-        let styles = self.styles.into_iter().zip(["style", "extra style"]);
-        let references = self
-            .content
-            .into_iter()
-            .map(|content| (content, "content"))
-            .chain(styles);
-        for (reference, role) in references {
-            match reference.into_wire(role).await {
-                Ok(url) => input.input_image_urls.push(url),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if input.input_image_urls.is_empty() && problems.is_empty() {
+        if input.input_image_urls.is_empty() && self.content.is_none() {
             problems.push(Problem::new(
                 "input_image_urls",
                 "it is empty; the content picture is missing",
             ));
         }
-        if !problems.is_empty() {
-            return Err(Error::invalid(problems));
-        }
         input
             .seed
             .get_or_insert_with(|| fastrand::u64(..SEED_LIMIT));
-        Ok(input)
+        (input, problems)
     }
 }

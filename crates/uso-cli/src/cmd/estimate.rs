@@ -13,7 +13,7 @@ pub(crate) async fn run(args: &GenerateArgs, printer: &Printer) -> Result<ExitCo
     let request = args.request()?;
     let estimate = request.estimate().await?;
     // The references are checked as well, so that what is estimated could also be sent.
-    request.into_input().await?;
+    request.preview().await?;
     let count = match estimate.images {
         1 => "1 picture".to_owned(),
         several => format!("{several} pictures"),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::{Estimate, Request, UsoInput};
+use uso::{Estimate, Prepared, PreparedPicture, Request, Sending, UsoInput};
 
 use crate::args::{Global, Knobs};
 use crate::cmd::connect::Connection;
@@ -11,6 +11,7 @@ use crate::cmd::estimate::to_json as estimate_to_json;
 use crate::cmd::purchase::Purchase;
 use crate::cmd::save::{Place, save};
 use crate::exit::Failure;
+use crate::known::Known;
 use crate::output::Printer;
 use crate::progress::Progress;
 use crate::signals::Signals;
@@ -31,95 +32,210 @@ pub(crate) async fn run(
     }
     let estimate = request.estimate().await?;
     if knobs.dry_run {
-        let input = request.into_input().await?;
-        let shown = without_pictures(&input)?;
-        let text = format!("{shown:#}");
-        let value =
-            json!({ "dry_run": true, "input": shown, "estimate": estimate_to_json(&estimate) });
-        printer.say("nothing is sent; this would be:");
-        printer.data(&value, &[text]);
-        return Ok(ExitCode::SUCCESS);
+        return dry_run(&request, &estimate, printer).await;
     }
     check_budget(&estimate, knobs)?;
     let target = Target::of(knobs.output.as_deref())?;
     let connection = Connection::open(global).await?;
-    let order = connection.client.prepare(request).await?;
-    let extension = knobs.extension()?;
-    let entry = match connection.is_emulated() {
+    let known = match connection.is_emulated() {
         true => None,
-        false => Some(State::locate()?.note(Record {
-            origin: connection.origin(),
-            target: target.absolute()?,
-            extension: extension.map(str::to_owned),
-            intent: order.intent().clone(),
-            ticket: None,
-        })?),
+        false => {
+            // Before anything is uploaded: what cannot be noted is not bought.
+            State::locate()?.make()?;
+            Known::tell(&connection.client)
+        }
     };
-    let mut purchase = Purchase {
-        entry,
-        signals: Signals::listen().map_err(|error| {
-            Failure::other(format!("the signals cannot be listened for: {error}"))
-        })?,
+    let desk = Desk {
+        known,
+        connection,
+        target,
+        extension: knobs.extension()?,
+        detach: knobs.detach,
         printer,
     };
-    let progress = Progress::start(printer, "submitting");
-    let placed = purchase.place(&connection.client, &order).await;
-    let (job, leaving) = placed.map_err(|failure| failure.beside(target.folder()))?;
-    let id = job.ticket().request_id();
-    if knobs.detach {
-        drop(progress);
-        printer.data(
-            &json!({ "request_id": id, "ticket": job.ticket() }),
-            &[id.to_owned()],
-        );
-        printer.say(&format!(
-            "submitted; collect it with: uso result {id}, or with uso resume"
-        ));
-        return Ok(ExitCode::SUCCESS);
+    let prepared = desk.prepare(&request).await?;
+    match desk.buy(&prepared).await {
+        // Nothing was billed: the service no longer has a picture of an earlier upload.
+        Err(failure) if desk.is_gone(&prepared, &failure).await => {
+            printer.say("an uploaded picture is gone at the service: it is uploaded again");
+            let prepared = desk.prepare(&request).await?;
+            desk.buy(&prepared).await
+        }
+        outcome => outcome,
     }
-    progress.line(&format!("submitted as {id}"));
-    if leaving {
-        drop(progress);
-        return purchase.detach_or_cancel(&job).await;
+}
+
+/// What a purchase needs, however often it is tried.
+struct Desk<'a> {
+    connection: Connection,
+    /// None for the emulator in this process, which forgets all uploads.
+    known: Option<Known>,
+    target: Target,
+    extension: Option<&'static str>,
+    detach: bool,
+    printer: &'a Printer,
+}
+
+impl Desk<'_> {
+    /// Makes the pictures fit, uploads them, and says what was changed.
+    async fn prepare(&self, request: &Request) -> Result<Prepared, Failure> {
+        let progress = Progress::start(self.printer, "preparing the pictures");
+        let prepared = self.connection.client.prepare(request.clone()).await?;
+        for picture in prepared.pictures() {
+            if !picture.changes.is_empty() || picture.sending == Sending::Upload {
+                progress.line(&picture.to_string());
+            }
+        }
+        self.keep_known();
+        Ok(prepared)
     }
-    let waited = tokio::select! {
-        waited = job.wait_with(|event| progress.event(event)) => waited,
-        () = purchase.signals.next() => {
+
+    fn keep_known(&self) {
+        let kept = self
+            .known
+            .as_ref()
+            .map(|known| known.keep(&self.connection.client));
+        if let Some(Err(error)) = kept {
+            self.printer.warn(&format!(
+                "the upload could not be noted, and will be made again the next time: {error}"
+            ));
+        }
+    }
+
+    async fn is_gone(&self, prepared: &Prepared, failure: &Failure) -> bool {
+        let Some(error) = failure.error() else {
+            return false;
+        };
+        self.connection.client.forget_gone(prepared, error).await
+    }
+
+    async fn buy(&self, prepared: &Prepared) -> Result<ExitCode, Failure> {
+        let Self {
+            connection,
+            target,
+            printer,
+            ..
+        } = self;
+        let entry = match connection.is_emulated() {
+            true => None,
+            false => Some(State::locate()?.note(Record {
+                origin: connection.origin(),
+                target: target.absolute()?,
+                extension: self.extension.map(str::to_owned),
+                intent: prepared.order().intent().clone(),
+                ticket: None,
+            })?),
+        };
+        let mut purchase = Purchase {
+            entry,
+            signals: Signals::listen().map_err(|error| {
+                Failure::other(format!("the signals cannot be listened for: {error}"))
+            })?,
+            printer,
+        };
+        let progress = Progress::start(printer, "submitting");
+        let placed = purchase.place(&connection.client, prepared.order()).await;
+        let (job, leaving) = placed.map_err(|failure| failure.beside(target.folder()))?;
+        let id = job.ticket().request_id();
+        if self.detach {
+            drop(progress);
+            printer.data(
+                &json!({
+                    "request_id": id,
+                    "ticket": job.ticket(),
+                    "references": references(prepared.pictures()),
+                }),
+                &[id.to_owned()],
+            );
+            printer.say(&format!(
+                "submitted; collect it with: uso result {id}, or with uso resume"
+            ));
+            return Ok(ExitCode::SUCCESS);
+        }
+        progress.line(&format!("submitted as {id}"));
+        if leaving {
             drop(progress);
             return purchase.detach_or_cancel(&job).await;
         }
-    };
-    let output = match waited {
-        Ok(output) => output,
-        Err(error) => {
-            if is_over(&error) {
-                purchase.finish();
+        let waited = tokio::select! {
+            waited = job.wait_with(|event| progress.event(event)) => waited,
+            () = purchase.signals.next() => {
+                drop(progress);
+                return purchase.detach_or_cancel(&job).await;
             }
-            return Err(Failure::from(error).beside(target.folder()));
+        };
+        let output = match waited {
+            Ok(output) => output,
+            Err(error) => {
+                if is_over(&error) {
+                    purchase.finish();
+                }
+                return Err(Failure::from(error).beside(target.folder()));
+            }
+        };
+        progress.state("downloading");
+        let place = Place {
+            target,
+            extension: self.extension,
+            again: false,
+        };
+        let saved = tokio::select! {
+            saved = save(&output, &job, &place) => saved,
+            () = purchase.signals.next() => {
+                drop(progress);
+                return purchase.leave(&job);
+            }
+        };
+        progress.end();
+        if saved.complete {
+            purchase.finish();
         }
-    };
-    progress.state("downloading");
-    let place = Place {
-        target: &target,
-        extension,
-        again: false,
-    };
-    let saved = tokio::select! {
-        saved = save(&output, &job, &place) => saved,
-        () = purchase.signals.next() => {
-            drop(progress);
-            return purchase.leave(&job);
+        let code = saved
+            .with("references", references(prepared.pictures()))
+            .report(printer)?;
+        if connection.is_emulated() {
+            printer.say("emulated: nothing was bought, and the picture says so");
         }
-    };
-    progress.end();
-    if saved.complete {
-        purchase.finish();
+        Ok(code)
     }
-    let code = saved.report(printer)?;
-    if connection.is_emulated() {
-        printer.say("emulated: nothing was bought, and the picture says so");
+}
+
+async fn dry_run(
+    request: &Request,
+    estimate: &Estimate,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let preview = request.preview().await?;
+    let shown = without_pictures(&preview.input)?;
+    let text = format!("{shown:#}");
+    let value = json!({
+        "dry_run": true,
+        "input": shown,
+        "references": references(&preview.pictures),
+        "estimate": estimate_to_json(estimate),
+    });
+    printer.say("nothing is sent; this would be:");
+    for picture in &preview.pictures {
+        printer.say(&picture.to_string());
     }
-    Ok(code)
+    printer.data(&value, &[text]);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of each picture, as data.
+fn references(pictures: &[PreparedPicture]) -> Value {
+    let references = pictures.iter().map(|picture| {
+        json!({
+            "role": picture.role,
+            "name": picture.name,
+            "sending": picture.sending.as_str(),
+            "width": picture.size.map(|(width, _)| width),
+            "height": picture.size.map(|(_, height)| height),
+            "bytes": picture.bytes,
+            "changes": picture.changes,
+        })
+    });
+    references.collect()
 }
 
 fn check_budget(estimate: &Estimate, knobs: &Knobs) -> Result<(), Failure> {

@@ -89,6 +89,14 @@ pub(crate) async fn save(output: &Output, job: &Job, place: &Place<'_>) -> Saved
 }
 
 impl Saved {
+    /// Adds a field to the document.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        if let Some(fields) = self.document.as_object_mut() {
+            fields.insert(name.to_owned(), value);
+        }
+        self
+    }
+
     /// Prints what was saved and ends with what was not.
     pub(crate) fn report(self, printer: &Printer) -> Result<ExitCode, Failure> {
         if let Some(failure) = self.failure {

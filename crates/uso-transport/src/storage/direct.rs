@@ -100,7 +100,7 @@ impl Token {
         let url = extend(&self.base_url, path.iter().copied());
         let mut request = self.request(Method::POST, &url, body);
         let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, upload.content_type.clone());
+        headers.insert(CONTENT_TYPE, upload.content_type_header());
         if let Ok(name) = HeaderValue::from_str(&upload.file_name) {
             headers.insert(FILE_NAME, name);
         }

@@ -74,7 +74,8 @@ impl Transport {
             ["storage", "upload", last],
         );
         url.set_query(Some(STORAGE_TYPE));
-        let content_type = upload.content_type.to_str().unwrap_or_default();
+        let content_type = upload.content_type_header();
+        let content_type = content_type.to_str().unwrap_or_default();
         let body = json!({ "content_type": content_type, "file_name": upload.file_name });
         let body = Bytes::from(body.to_string());
         let request = || {
@@ -103,8 +104,8 @@ impl Transport {
         presigned: &Presigned,
         upload: &Upload,
     ) -> Result<String> {
-        let request =
-            || Presigned::put(&presigned.upload_url, &upload.content_type, upload.whole());
+        let content_type = upload.content_type_header();
+        let request = || Presigned::put(&presigned.upload_url, &content_type, upload.whole());
         let reply = self.send_piece(request).await?;
         if reply.is_success() {
             Ok(presigned.file_url.to_string())

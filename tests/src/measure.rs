@@ -1,0 +1,84 @@
+//! What the benchmarks share: parties that run as processes of their own, so that each one's CPU
+//! time and memory are its own.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot measure ends"
+)]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+/// A runtime of one thread.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Prints what the work cost this process.
+pub fn report(work: impl FnOnce()) {
+    let (cpu, started) = (cpu_nanoseconds(), Instant::now());
+    work();
+    let cpu = cpu_nanoseconds() - cpu;
+    let wall = started.elapsed().as_secs_f64();
+    println!(
+        "{}",
+        json!({ "cpu_ns": cpu, "wall_s": wall, "peak_kib": peak_kib() })
+    );
+}
+
+/// CPU time of this process's threads, from the kernel's own account.
+fn cpu_nanoseconds() -> u64 {
+    let threads = std::fs::read_dir("/proc/self/task").expect("the benchmark needs Linux's /proc");
+    let of_thread = |entry: std::fs::DirEntry| {
+        let account = std::fs::read_to_string(entry.path().join("schedstat")).unwrap_or_default();
+        account
+            .split(' ')
+            .next()
+            .and_then(|spent| spent.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    threads.flatten().map(of_thread).sum()
+}
+
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Starts this very program with these arguments.
+pub fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The first line that a party prints, as JSON.
+pub fn first_line(child: &mut Child) -> Value {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
