@@ -20,6 +20,7 @@ mod money;
 mod official;
 mod pictures;
 mod proofs;
+mod references;
 mod secrets;
 #[cfg(unix)]
 mod survival;

@@ -57,11 +57,11 @@ impl Transport {
     ///
     /// [`ErrorKind::Gone`] when it has expired, [`ErrorKind::Unreachable`] after the last attempt.
     pub async fn fetch(&self, url: &str) -> Result<Bytes> {
+        let limit = u64::try_from(self.config().max_body).unwrap_or(u64::MAX);
         if url.starts_with("data:") {
-            return decode_data_uri(url).map(Bytes::from);
+            return decode_data_uri(url, limit).map(Bytes::from);
         }
         let mut whole = Vec::new();
-        let limit = u64::try_from(self.config().max_body).unwrap_or(u64::MAX);
         let mut tries = Tries::new();
         loop {
             whole.clear();
@@ -119,7 +119,7 @@ impl Transport {
             let mut file = part.emptied().await.map_err(failed)?;
             let mut header = Vec::with_capacity(HEADER);
             let outcome = if url.starts_with("data:") {
-                let bytes = decode_data_uri(url)?;
+                let bytes = decode_data_uri(url, self.config().max_download)?;
                 header.extend(bytes.iter().take(HEADER));
                 file.write_all(&bytes).await.map_err(failed)?;
                 Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
@@ -342,7 +342,7 @@ impl Sink<'_> {
     }
 }
 
-fn decode_data_uri(uri: &str) -> Result<Vec<u8>> {
+fn decode_data_uri(uri: &str, limit: u64) -> Result<Vec<u8>> {
     let refuse = |why: &str| {
         Error::new(
             Operation::Download,
@@ -350,6 +350,10 @@ fn decode_data_uri(uri: &str) -> Result<Vec<u8>> {
             format!("the picture's data URI {why}"),
         )
     };
+    // Four characters for three bytes, before anything is decoded.
+    if u64::try_from(uri.len()).unwrap_or(u64::MAX) / 4 * 3 > limit.saturating_add(256) {
+        return Err(refuse(&format!("is larger than {limit} bytes")));
+    }
     let parsed = DataUrl::process(uri).map_err(|_| refuse("has no comma"))?;
     let (bytes, _) = parsed
         .decode_to_vec()

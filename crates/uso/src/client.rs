@@ -130,24 +130,25 @@ impl Client {
     }
 
     /// Whether a job failed because the service no longer has a picture that was uploaded earlier,
-    /// and nothing was billed. The upload is then forgotten: preparing the request again uploads
-    /// the picture anew.
+    /// and nothing was billed. The earlier uploads of the request are then forgotten: preparing it
+    /// again uploads the pictures anew.
     ///
     /// [`Client::generate`] does all of that by itself.
     pub async fn forget_gone(&self, prepared: &Prepared, error: &Error) -> bool {
         if error.kind() != ErrorKind::Input || error.is_billed() {
             return false;
         }
-        let mut forgotten = false;
-        for (index, picture) in prepared.pictures().iter().enumerate() {
-            let Some((key, url)) = picture.reused() else {
-                continue;
-            };
+        let pictures = || prepared.pictures().iter().enumerate();
+        let is_gone = pictures().any(|(index, picture)| {
             let place = format!("input_image_urls[{index}]");
-            let is_gone = error
-                .problems()
-                .iter()
-                .any(|problem| problem.category == "file_download_error" && problem.path == place);
+            let is_its = |problem: &uso_transport::Problem| {
+                problem.category == "file_download_error" && problem.path == place
+            };
+            picture.reused().is_some() && error.problems().iter().any(is_its)
+        });
+        let mut forgotten = false;
+        // The service names the first that it misses; the others are as old.
+        for (key, url) in pictures().filter_map(|(_, picture)| picture.reused()) {
             forgotten |= is_gone && self.uploads.forget(key, url).await;
         }
         forgotten

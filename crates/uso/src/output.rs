@@ -1,12 +1,21 @@
 //! What a job made.
 
+mod template;
+
 use std::path::Path;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use uso_transport::{
     Answer, Delivery, Download, Error, ErrorKind, Operation, Overwrite, Result, Ticket, Transport,
 };
 use uso_types::{Image, UsoOutput};
+
+use self::template::{Template, Values};
+
+/// Pictures that are fetched at a time.
+const AT_ONCE: usize = 4;
 
 /// The output of a job: at least one picture, and what the service says of it.
 #[derive(Clone)]
@@ -75,6 +84,64 @@ impl Output {
         &self.images
     }
 
+    /// Saves all pictures into a folder, which is made if it is not there, several at a time. The
+    /// outcomes stand in the order of the pictures: one that cannot be saved keeps none of the
+    /// others.
+    ///
+    /// In `template`, `{n}` is the picture's number from 1 on, `{id}` the request id, `{seed}` the
+    /// seed and `{ext}` the usual ending of its format. The names must be free.
+    ///
+    /// ```no_run
+    /// # async fn example(output: uso::Output) -> uso::Result<()> {
+    /// for saved in output.save_all("pictures", "{id}-{n}.{ext}").await? {
+    ///     println!("{}", saved?.path.display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when the template is none, [`ErrorKind::Io`] when the folder cannot be
+    /// made; for each picture those of [`Picture::save`].
+    pub async fn save_all(
+        &self,
+        folder: impl AsRef<Path>,
+        template: &str,
+    ) -> Result<Vec<Result<Download>>> {
+        let folder = folder.as_ref();
+        let template = Template::new(template, self.images.len())
+            .map_err(|problem| self.attach(Error::invalid(vec![problem])))?;
+        let made = tokio::fs::create_dir_all(folder).await;
+        made.map_err(|error| {
+            let message = format!("the folder {} cannot be made", folder.display());
+            let error = Error::new(Operation::Save, ErrorKind::Io, message).with_source(error);
+            self.attach(error)
+        })?;
+        let saves = self.images.iter().enumerate().map(|(index, picture)| {
+            let name = template.name(&Values {
+                number: index + 1,
+                request_id: picture.ticket.as_ref().map(Ticket::request_id),
+                seed: self.seed(),
+                extension: picture.extension(),
+            });
+            let path = folder.join(name);
+            async move { picture.save(path).await }
+        });
+        Ok(stream::iter(saves).buffered(AT_ONCE).collect().await)
+    }
+
+    fn attach(&self, error: Error) -> Error {
+        let ticket = self
+            .images
+            .first()
+            .and_then(|picture| picture.ticket.as_ref());
+        match ticket {
+            Some(ticket) => error.with_ticket(ticket),
+            None => error,
+        }
+    }
+
     /// The seed that the service used, where it says so.
     pub fn seed(&self) -> Option<u64> {
         self.decoded.seed
@@ -129,6 +196,17 @@ impl Picture {
     /// Its MIME type, where the service says so.
     pub fn content_type(&self) -> Option<&str> {
         self.image.content_type.as_deref()
+    }
+
+    /// The usual ending of its format; `png`, the endpoint's default, where the service does not
+    /// tell.
+    fn extension(&self) -> &'static str {
+        match self.content_type() {
+            Some("image/jpeg") => "jpg",
+            Some("image/webp") => "webp",
+            Some("image/gif") => "gif",
+            _ => "png",
+        }
     }
 
     /// Its width in pixels, where the service says so.

@@ -50,9 +50,18 @@ pub(crate) async fn save(output: &Output, job: &Job, place: &Place<'_>) -> Saved
         complete: true,
     };
     let mut images = Vec::new();
-    for (position, picture) in output.images().iter().enumerate() {
+    let writes = output
+        .images()
+        .iter()
+        .enumerate()
+        .map(|(position, picture)| {
+            let number = (total > 1).then_some(position + 1);
+            write(picture, job, place, number)
+        });
+    // There are four at the most, and each has a name of its own.
+    let written = futures_util::future::join_all(writes).await;
+    for ((position, picture), written) in output.images().iter().enumerate().zip(written) {
         let number = position + 1;
-        let written = write(picture, job, place, (total > 1).then_some(number)).await;
         let file = match written {
             Ok(file) => file,
             Err(error) => {

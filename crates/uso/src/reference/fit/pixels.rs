@@ -45,6 +45,9 @@ impl<'a> Picture<'a> {
         let reader = || BufReader::new(Cursor::new(bytes.as_ref()));
         let mut is_animated = false;
         let mut decoder: Decoder<'a> = match format {
+            Format::Jpeg if !has_end(bytes) => {
+                return Err("damaged: it ends in the middle of the picture".to_owned());
+            }
             Format::Jpeg => Box::new(JpegDecoder::new(reader()).map_err(damaged)?),
             Format::Png => {
                 let decoder = PngDecoder::with_limits(reader(), limits()).map_err(damaged)?;
@@ -193,6 +196,13 @@ fn damaged(error: ImageError) -> String {
         ImageError::Unsupported(why) => format!("of a kind that is not read here: {why}"),
         other => format!("damaged: {other}"),
     }
+}
+
+/// Whether a JPEG has its end, which its decoder can do without. Neither mark occurs in the data of
+/// a scan.
+fn has_end(bytes: &Bytes) -> bool {
+    let last = |mark: u8| bytes.windows(2).rposition(|pair| *pair == [0xff, mark]);
+    last(0xd9) > last(0xda)
 }
 
 /// Whether a JPEG is of four inks, which is what printing houses give.

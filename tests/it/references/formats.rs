@@ -1,0 +1,284 @@
+//! Every format that people have: it works, or says what to do before anything is sent.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, Rgba, RgbaImage};
+use uso::{Change, ErrorKind, Request};
+use uso_tests::rig::Rig;
+
+use super::{corners, quarters, sent, with};
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn format_of(bytes: &[u8]) -> ImageFormat {
+    image::guess_format(bytes).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webp_goes_as_it_is_or_becomes_png_where_it_must_change() {
+    let small = encoded(&noisy(200, 150).into(), ImageFormat::WebP);
+    let (told, arrived) = sent(small.clone()).await;
+    assert!(told.changes.is_empty() && arrived == small, "{told}");
+
+    let large = encoded(&quarters(2200, 1000).into(), ImageFormat::WebP);
+    let (told, arrived) = sent(large).await;
+    let rewritten = Change::Rewritten("image/png".to_owned());
+    assert_eq!(
+        told.changes,
+        [Change::Shrunk { from: (2200, 1000) }, rewritten]
+    );
+    assert_eq!(
+        (told.size, format_of(&arrived)),
+        (Some((2048, 931)), ImageFormat::Png)
+    );
+}
+
+/// Enough detail to be too large for the request itself.
+fn noisy(width: u32, height: u32) -> image::RgbImage {
+    let mut picture = quarters(width, height);
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        pixel.0[1] ^= ((x * 7 + y * 13) * 31 % 251) as u8 & 15;
+    }
+    picture
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transparency_is_kept() {
+    let mut picture = RgbaImage::from_pixel(2500, 500, Rgba([200, 30, 30, 255]));
+    for (x, _, pixel) in picture.enumerate_pixels_mut() {
+        pixel.0[3] = if x < 1250 { 255 } else { 40 };
+    }
+    let (told, arrived) = sent(encoded(&picture.into(), ImageFormat::Png)).await;
+    assert_eq!(told.size, Some((2048, 410)));
+    let arrived = image::load_from_memory(&arrived).unwrap();
+    assert!(arrived.color().has_alpha());
+    let arrived = arrived.to_rgba8();
+    assert_eq!(arrived.get_pixel(500, 200).0, [200, 30, 30, 255]);
+    assert_eq!(arrived.get_pixel(1500, 200).0, [200, 30, 30, 40]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_bits_become_eight() {
+    let deep = DynamicImage::ImageRgb16(DynamicImage::from(noisy(300, 200)).to_rgb16());
+    let (told, arrived) = sent(encoded(&deep, ImageFormat::Png)).await;
+    assert_eq!(told.changes, [Change::DepthReduced]);
+    let arrived = image::load_from_memory(&arrived).unwrap();
+    assert_eq!(arrived.color(), image::ColorType::Rgb8);
+    assert_eq!(arrived.to_rgb8(), noisy(300, 200));
+    let grey = DynamicImage::ImageLuma16(DynamicImage::from(noisy(300, 200)).to_luma16());
+    let (_, arrived) = sent(encoded(&grey, ImageFormat::Png)).await;
+    assert_eq!(
+        image::load_from_memory(&arrived).unwrap().color(),
+        image::ColorType::L8
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_animation_the_first_frame_is_taken() {
+    let mut bytes = Vec::new();
+    {
+        let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+        for shade in [60, 200] {
+            let mut frame = RgbaImage::from_pixel(300, 200, Rgba([shade, 20, 20, 255]));
+            for (x, y, pixel) in frame.enumerate_pixels_mut() {
+                pixel.0[2] = ((x * y) % 7 * 30) as u8;
+            }
+            encoder.encode_frame(image::Frame::new(frame)).unwrap();
+        }
+    }
+    let (told, arrived) = sent(bytes).await;
+    let rewritten = Change::Rewritten("image/png".to_owned());
+    assert_eq!(told.changes, [Change::FirstFrameTaken, rewritten]);
+    let red = image::load_from_memory(&arrived)
+        .unwrap()
+        .to_rgb8()
+        .get_pixel(9, 9)
+        .0[0];
+    assert!(red.abs_diff(60) < 8, "{red}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wide_gamut_is_brought_to_srgb() {
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    encoder.set_icc_profile(profile).unwrap();
+    let picture = noisy(200, 200);
+    let (width, height) = picture.dimensions();
+    encoder
+        .write_image(&picture, width, height, ExtendedColorType::Rgb8)
+        .unwrap();
+    let (told, arrived) = sent(bytes).await;
+    assert_eq!(told.changes, [Change::ColoursConverted]);
+    let shown = image::load_from_memory(&arrived).unwrap().to_rgb8();
+    let (before, after) = (picture.get_pixel(20, 20).0, shown.get_pixel(20, 20).0);
+    // A red of the wider gamut is further out in the narrower one.
+    assert!(
+        after[0] > before[0] && after[1] < before[1],
+        "{before:?} {after:?}"
+    );
+    let decoder = image::codecs::png::PngDecoder::new(Cursor::new(&arrived)).unwrap();
+    let mut decoder = decoder;
+    assert_eq!(
+        image::ImageDecoder::icc_profile(&mut decoder).unwrap(),
+        None
+    );
+}
+
+/// A JPEG of one colour in four inks, as printing houses give it: Adobe's mark, and 255 for no ink.
+fn print_jpeg([cyan, magenta, yellow, black]: [u8; 4]) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0xd8];
+    let mut segment = |marker: u8, contents: &[u8]| {
+        bytes.extend([0xff, marker]);
+        bytes.extend((contents.len() as u16 + 2).to_be_bytes());
+        bytes.extend(contents);
+    };
+    segment(0xee, b"Adobe\0\x64\0\0\0\0\0");
+    segment(0xdb, &[&[0][..], &[1; 64]].concat());
+    // 8 bits, 8 by 8 pixels, four components without subsampling.
+    let components = (1..=4).flat_map(|id| [id, 0x11, 0]);
+    segment(
+        0xc0,
+        &[8, 0, 8, 0, 8, 4]
+            .into_iter()
+            .chain(components)
+            .collect::<Vec<u8>>(),
+    );
+    // Twelve sizes of a first coefficient in four bits each; of the others, only "no more", in one.
+    let sizes = [
+        &[0, 0, 0, 0, 12][..],
+        &[0; 12],
+        &(0..12).collect::<Vec<u8>>(),
+    ]
+    .concat();
+    segment(0xc4, &sizes);
+    segment(0xc4, &[&[0x10, 1][..], &[0; 15], &[0]].concat());
+    let components = (1..=4).flat_map(|id| [id, 0]);
+    let scan = [4].into_iter().chain(components).chain([0, 63, 0]);
+    segment(0xda, &scan.collect::<Vec<u8>>());
+    let mut bits = String::new();
+    for level in [cyan, magenta, yellow, black] {
+        let coefficient = (i32::from(level) - 128) * 8;
+        let size = 32 - coefficient.unsigned_abs().leading_zeros();
+        bits += &format!("{size:04b}");
+        let value = if coefficient < 0 {
+            coefficient + (1 << size) - 1
+        } else {
+            coefficient
+        };
+        if size > 0 {
+            bits += &format!("{value:0width$b}", width = size as usize);
+        }
+        bits += "0";
+    }
+    while bits.len() % 8 != 0 {
+        bits.push('1');
+    }
+    for start in (0..bits.len()).step_by(8) {
+        let byte = u8::from_str_radix(&bits[start..start + 8], 2).unwrap();
+        bytes.push(byte);
+        if byte == 0xff {
+            bytes.push(0);
+        }
+    }
+    bytes.extend([0xff, 0xd9]);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inks_become_light() {
+    for (inks, light) in [
+        ([255, 0, 0, 255], [255, 0, 0]),
+        ([0, 255, 255, 255], [0, 255, 255]),
+        ([255, 255, 255, 255], [255, 255, 255]),
+        ([255, 255, 255, 0], [0, 0, 0]),
+    ] {
+        let preview = with(print_jpeg(inks)).preview().await.unwrap();
+        assert_eq!(preview.pictures[0].changes, [Change::InksConverted]);
+        let uri = &preview.input.input_image_urls[0];
+        let encoded = uri.strip_prefix("data:image/jpeg;base64,").unwrap();
+        let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded).unwrap();
+        let pixel = image::load_from_memory(&bytes)
+            .unwrap()
+            .to_rgb8()
+            .get_pixel(4, 4)
+            .0;
+        let near = pixel
+            .iter()
+            .zip(light)
+            .all(|(is, wanted): (&u8, u8)| is.abs_diff(wanted) < 12);
+        assert!(near, "{inks:?}: {pixel:?}");
+    }
+}
+
+/// The header of a PNG that says to be this large.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut chunk = b"IHDR".to_vec();
+    chunk.extend(width.to_be_bytes());
+    chunk.extend(height.to_be_bytes());
+    chunk.extend([8, 2, 0, 0, 0]);
+    let mut crc = u32::MAX;
+    for byte in &chunk {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
+        }
+    }
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    png.extend(chunk);
+    png.extend((!crc).to_be_bytes());
+    // The beginning of the pixels, which a decoder looks for.
+    png.extend(b"\0\0\0\x02IDAT\x78\x9c");
+    png.extend([0; 4]);
+    png
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_work_says_so_before_anything_is_sent() {
+    let photo = super::jpeg(&quarters(400, 300), None);
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec();
+    let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf".to_vec();
+    let cases = [
+        (heic, "is a HEIC picture"),
+        (avif, "is an AVIF picture"),
+        (
+            png_header(50_000, 50_000),
+            "50000x50000 pixels take 7152 MiB decoded, and 192 MiB is the limit",
+        ),
+        (photo[..photo.len() / 3].to_vec(), "is damaged"),
+        (photo[..40].to_vec(), "is damaged"),
+        (b"GIF89a".to_vec(), "is damaged"),
+        (b"%PDF-1.7 and so on".to_vec(), "is of type application/pdf"),
+        (b"hello".to_vec(), "is not a picture"),
+        (Vec::new(), "is empty"),
+    ];
+    let good = super::jpeg(&quarters(600, 400), None);
+    for (bytes, why) in cases {
+        let rig = Rig::plain().await;
+        // The other picture is good, and is not sent either.
+        let request = Request::restyle(good.clone(), bytes);
+        let error = rig.client.submit(request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input, "{why}: {error:?}");
+        assert_eq!(error.problems()[0].path, "style", "{why}");
+        assert!(error.to_string().contains(why), "{why}: {error}");
+        assert!(rig.operations().is_empty(), "{why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_estimate_knows_the_size_that_will_be_sent() {
+    let photo = super::jpeg(&quarters(4032, 3024), Some(super::exif(6)));
+    let kept = with(photo.clone()).keep_size(true);
+    assert_eq!(kept.estimate().await.unwrap().size, Some((1536, 2048)));
+    let as_it_is = kept.without_fit();
+    assert_eq!(as_it_is.estimate().await.unwrap().size, Some((4032, 3024)));
+    assert_eq!(corners(&quarters(8, 8)), "rgbw");
+}
