@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod signals;
+mod uploads;
 
 use std::process::Stdio;
 use std::time::Duration;

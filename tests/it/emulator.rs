@@ -12,6 +12,7 @@ mod hosts;
 mod model;
 mod platform;
 mod queue;
+mod storage;
 mod stream;
 
 use std::sync::Arc;

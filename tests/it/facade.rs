@@ -611,3 +611,61 @@ async fn a_bad_key_and_an_unreachable_service_are_told_apart() {
     );
     assert_eq!(error.attempts(), 6);
 }
+
+#[tokio::test]
+async fn all_pictures_are_saved_under_names_of_ones_own() {
+    let rig = Rig::plain().await;
+    let request = Request::reimagine("https://example.org/a.png", "x")
+        .images(4)
+        .seed(9);
+    let job = rig.client.submit(request).await.unwrap();
+    let output = job.wait().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a/b");
+    let saved = output
+        .save_all(&deep, "{seed} {n} {id}.{ext}")
+        .await
+        .unwrap();
+    for (index, saved) in saved.into_iter().enumerate() {
+        let id = job.ticket().request_id();
+        let path = deep.join(format!("9 {} {id}.png", index + 1));
+        assert_eq!(saved.unwrap().path, path);
+        image::open(path).unwrap();
+    }
+    // A name that is taken keeps the others from nothing.
+    std::fs::write(deep.join("2.png"), "mine").unwrap();
+    let saved = output.save_all(&deep, "{n}.{ext}").await.unwrap();
+    let taken: Vec<bool> = saved.iter().map(Result::is_err).collect();
+    assert_eq!(taken, [false, true, false, false]);
+    assert_eq!(std::fs::read(deep.join("2.png")).unwrap(), b"mine");
+
+    for template in ["../{n}.png", "same.png", "{name}-{n}.png"] {
+        let error = output.save_all(&deep, template).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+        assert!(error.ticket().is_some(), "the pictures are not lost");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_inside_the_answer_has_a_limit_too() {
+    let rig = Rig::configured(Rig::plain_builder(), |config| config.max_download(100)).await;
+    let mut input = UsoInput::default();
+    input
+        .input_image_urls
+        .push("https://example.org/a.png".to_owned());
+    input.sync_mode = Some(true);
+    input.image_size = Some(ImageSizePreset::SquareHd.into());
+    let job = rig.client.submit(Request::raw(input)).await.unwrap();
+    let output = job.wait().await.unwrap();
+    assert!(output.images()[0].url().starts_with("data:"));
+    let folder = tempfile::tempdir().unwrap();
+    let error = output.images()[0]
+        .save(folder.path().join("a.png"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("larger than 100 bytes"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -1,4 +1,4 @@
-//! Answers that are out to hurt: bounded memory, a clear end.
+//! Bounded memory: answers that are out to hurt, and files that are large.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -118,4 +118,88 @@ async fn an_endless_line_and_an_endless_picture_are_survived() {
     assert!(peak < LIMIT_KIB, "{peak} KiB");
     assert!(image::open(cli.folder().join("a.png")).is_ok());
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+}
+
+/// A file of this many bytes without a block on disk.
+fn sparse(path: &std::path::Path, length: u64) {
+    std::fs::File::create(path)
+        .unwrap()
+        .set_len(length)
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_file_is_uploaded_in_little_memory() {
+    const SMALL_KIB: u64 = 32 << 10;
+    if peak_kib(std::process::id()).is_none() {
+        skipped("a_large_file_is_uploaded_in_little_memory", "Linux's /proc");
+        return;
+    }
+    let rig = Rig::plain().await;
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+    let mut peaks = Vec::new();
+    for mebibytes in [64, 256] {
+        sparse(&cli.folder().join("film"), mebibytes << 20);
+        let (code, peak, talk) = watched(&cli, &["upload", "film"]);
+        assert_eq!(code, 0, "{talk}");
+        assert!(peak < SMALL_KIB, "{mebibytes} MiB: {peak} KiB");
+        peaks.push(peak);
+    }
+    assert!(
+        peaks[1] < peaks[0] + (4 << 10),
+        "it does not grow with the file: {peaks:?}"
+    );
+}
+
+/// 20 MiB as a PNG that cannot be compressed.
+fn noise() -> Vec<u8> {
+    let (width, height) = (2700, 2590);
+    let mut state = 1_u32;
+    let mut pixels = vec![0; width * height * 3];
+    for byte in &mut pixels {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = (state >> 24) as u8;
+    }
+    let picture = image::RgbImage::from_raw(width as u32, height as u32, pixels).unwrap();
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
+/// A JPEG of 48 megapixels, as phones take them at their best, made as long as 20 MiB by the rest of
+/// its file.
+fn large_photo() -> Vec<u8> {
+    let (width, height) = (8064, 6048);
+    let row: Vec<u8> = (0..width * 3).map(|at| (at * 7 % 251) as u8).collect();
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    (0..height).for_each(|_| pixels.extend_from_slice(&row));
+    let picture = image::RgbImage::from_raw(width as u32, height as u32, pixels).unwrap();
+    let mut jpeg = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 90);
+    picture.write_with_encoder(encoder).unwrap();
+    jpeg.resize(jpeg.len().max(20 << 20), 0);
+    jpeg
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_picture_is_made_fit_in_bounded_memory() {
+    const LARGE_KIB: u64 = 256 << 10;
+    if peak_kib(std::process::id()).is_none() {
+        skipped(
+            "a_large_picture_is_made_fit_in_bounded_memory",
+            "Linux's /proc",
+        );
+        return;
+    }
+    let rig = Rig::plain().await;
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+    for (name, bytes) in [("noise.png", noise()), ("photo.jpg", large_photo())] {
+        assert!(bytes.len() >= 20 << 20, "{name}: {}", bytes.len());
+        std::fs::write(cli.folder().join(name), bytes).unwrap();
+        let arguments = ["generate", "--content", name, "--prompt", "x", "--detach"];
+        let (code, peak, talk) = watched(&cli, &arguments);
+        assert_eq!(code, 0, "{talk}");
+        assert!(talk.contains("shrunk from"), "{talk}");
+        assert!(peak < LARGE_KIB, "{name}: {peak} KiB");
+    }
 }

@@ -40,7 +40,8 @@ impl Service {
             .push(DnType::CommonName, "authority of a test");
         let authority_key = KeyPair::generate().unwrap();
         let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        let names = ["127.0.0.1", "rest.fal.ai", "v3.fal.media", "v3b.fal.media"];
+        let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
         let issuer = Issuer::new(authority, authority_key);
@@ -128,6 +129,8 @@ impl Official {
             .env("FAL_KEY", service.key)
             .env("FAL_RUN_HOST", format!("{host}/run"))
             .env("FAL_QUEUE_RUN_HOST", format!("{host}/queue"))
+            .env("FAL_REST_HOST", format!("{host}/rest"))
+            .env("FAL_ADDRESS", host.to_string())
             .env("SSL_CERT_FILE", &authority)
             .env("NODE_EXTRA_CA_CERTS", &authority)
             .stdin(Stdio::piped())
@@ -684,4 +687,55 @@ async fn ours_buys_once() {
         assert_eq!(job.ticket().request_id(), purchase.request_id);
         assert_eq!(purchase.billing, Billing::Billed);
     }
+}
+
+/// One upload of one of the clients: it arrives whole, by these operations.
+async fn uploads(client: &Official, mode: &str, mebibytes: usize, course: &[&str]) {
+    let service = Service::plain(Scenario::new()).await;
+    let input = json!({ "mebibytes": mebibytes });
+    let outcome = client.plays(&service, mode, &input).await;
+    let url = outcome["value"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{mode}: {outcome}"));
+    assert_eq!(service.course(), course, "{mode}");
+    // The Python client names the service's own host, which is here.
+    let cdn = format!("{}/cdn", service.emulator.origin());
+    let url = url.replace("https://v3b.fal.media", &cdn);
+    let authority = std::fs::read(service.folder.path().join("authority.pem")).unwrap();
+    let config = rig::config_for(&service.emulator.origin()).unwrap();
+    let config = config.root_certificates(authority).max_body(128 << 20);
+    let transport = uso_transport::Transport::new(config).unwrap();
+    let arrived = transport.fetch(&url).await.unwrap();
+    assert_eq!(arrived.len(), mebibytes << 20, "{mode}");
+    for (number, block) in arrived.chunks(1 << 20).enumerate() {
+        let (mark, rest) = block.split_at(4);
+        assert_eq!(mark, (number as u32).to_be_bytes(), "{mode}");
+        assert!(
+            rest.iter().all(|byte| *byte == b'x'),
+            "{mode}: block {number}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_javascript_client_uploads_whole_and_in_parts() {
+    let Some(client) = Official::javascript("the_javascript_client_uploads_whole_and_in_parts")
+    else {
+        return;
+    };
+    uploads(&client, "upload", 3, &["initiate", "upload"]).await;
+    // Above 90 MiB.
+    uploads(&client, "upload", 91, &["initiate", "part", "complete"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_uploads_by_token_whole_and_in_parts() {
+    let Some(client) = Official::python("the_python_client_uploads_by_token_whole_and_in_parts")
+    else {
+        return;
+    };
+    uploads(&client, "upload", 3, &["token", "upload"]).await;
+    // Above 100 MiB; bytes of that length are damaged by the client itself, files are not.
+    let course = ["token", "initiate", "part", "complete"];
+    uploads(&client, "upload-file", 101, &course).await;
 }

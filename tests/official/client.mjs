@@ -1,7 +1,7 @@
 // One use of fal's own JavaScript client, unmodified: `node client.mjs <installation> <use> <input>`.
 //
-// The client has no setting for hosts; its request middleware sends each of fal's two hosts to the
-// address in the variable that the Python client reads for it. Every line on stdout is JSON:
+// The client has no setting for hosts; its request middleware sends each of fal's hosts to the
+// address in a variable, two of which the Python client reads, too. Every line on stdout is JSON:
 // `{"skip": seconds}` asks for time to pass at the service and waits for a line on stdin, the last
 // one holds the outcome.
 
@@ -15,6 +15,7 @@ const endpoint = "fal-ai/uso";
 const hosts = {
   "fal.run": process.env.FAL_RUN_HOST,
   "queue.fal.run": process.env.FAL_QUEUE_RUN_HOST,
+  "rest.fal.ai": process.env.FAL_REST_HOST,
 };
 const fal = createFalClient({
   requestMiddleware: async (request) => {
@@ -104,6 +105,15 @@ async function stream() {
   return ending(events.done());
 }
 
+/** A file of so many mebibytes, each of which begins with its number. */
+async function upload() {
+  const { mebibytes } = JSON.parse(input);
+  const bytes = Buffer.alloc(mebibytes << 20, "x");
+  for (let number = 0; number < mebibytes; number += 1) bytes.writeUInt32BE(number, number << 20);
+  const blob = new Blob([bytes], { type: "image/png" });
+  return ending(fal.storage.upload(blob, { lifecycle: { expiresIn: "1h" } }));
+}
+
 const uses = {
   subscribe: () => subscribe("polling"),
   "subscribe-streaming": () => subscribe("streaming"),
@@ -111,5 +121,6 @@ const uses = {
   "start-timeout": startTimeout,
   run: () => ending(fal.run(endpoint, { input: JSON.parse(input) })),
   stream,
+  upload,
 };
 say({ outcome: await uses[use]() });

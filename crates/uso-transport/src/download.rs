@@ -358,6 +358,9 @@ fn decode_data_uri(uri: &str, limit: u64) -> Result<Vec<u8>> {
     let (bytes, _) = parsed
         .decode_to_vec()
         .map_err(|_| refuse("is not valid base64"))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(refuse(&format!("is larger than {limit} bytes")));
+    }
     Ok(bytes)
 }
 
