@@ -6,10 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of ours each crate may use, normally and when it is built.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("uso-types", &[]),
     ("uso-transport", &["uso-types"]),
-    ("uso", &["uso-types", "uso-transport"]),
+    ("uso", &["uso-types", "uso-transport", "uso-webhook"]),
+    ("uso-webhook", &["uso-types"]),
     ("uso-emulator", &[]),
     ("uso-cli", &["uso", "uso-emulator"]),
     ("xtask", &[]),
@@ -21,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
             "uso-emulator",
             "uso-transport",
             "uso-types",
+            "uso-webhook",
             "xtask",
         ],
     ),
