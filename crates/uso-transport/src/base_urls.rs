@@ -76,6 +76,22 @@ impl BaseUrls {
         })
     }
 
+    /// The hosts that the environment names: `USO_BASE_URL` for one origin, or `FAL_RUN_HOST` and
+    /// `FAL_QUEUE_RUN_HOST` (`queue.{FAL_RUN_HOST}` when it is not set); else fal's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when a value is unusable.
+    pub fn from_vars(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        if let Some(base) = set("USO_BASE_URL") {
+            return Self::single_origin(base.trim());
+        }
+        let run = set("FAL_RUN_HOST").unwrap_or_else(|| "fal.run".to_owned());
+        let queue = set("FAL_QUEUE_RUN_HOST").unwrap_or_else(|| format!("queue.{run}"));
+        Self::for_hosts(run.trim(), queue.trim())
+    }
+
     /// The queue: submit, status, result, cancel.
     pub fn queue(&self) -> &Url {
         &self.queue

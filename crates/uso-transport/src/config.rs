@@ -54,6 +54,21 @@ impl Config {
         }
     }
 
+    /// Settings without a key, for what needs none: fetching the public keys of webhooks. The
+    /// service refuses everything else.
+    pub fn keyless(base_urls: BaseUrls) -> Self {
+        Self::new(ApiKey::absent(), base_urls)
+    }
+
+    /// These settings without the key.
+    #[must_use]
+    pub fn without_key(&self) -> Self {
+        Self {
+            key: ApiKey::absent(),
+            ..self.clone()
+        }
+    }
+
     /// Settings from the environment: `FAL_KEY`, or `FAL_KEY_ID` with `FAL_KEY_SECRET`; then
     /// `USO_BASE_URL` for one origin, or `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST`
     /// (`queue.{FAL_RUN_HOST}` when it is not set).
@@ -88,19 +103,7 @@ impl Config {
                 ));
             }
         };
-        let base_urls = match (
-            set("USO_BASE_URL"),
-            set("FAL_RUN_HOST"),
-            set("FAL_QUEUE_RUN_HOST"),
-        ) {
-            (Some(base), _, _) => BaseUrls::single_origin(base.trim())?,
-            (None, run, queue) => {
-                let run = run.unwrap_or_else(|| "fal.run".to_owned());
-                let queue = queue.unwrap_or_else(|| format!("queue.{run}"));
-                BaseUrls::for_hosts(run.trim(), queue.trim())?
-            }
-        };
-        Ok(Self::new(key, base_urls))
+        Ok(Self::new(key, BaseUrls::from_vars(variable)?))
     }
 
     /// Trusts these certificates (PEM, one or several) besides the system's.

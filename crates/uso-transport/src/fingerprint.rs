@@ -11,6 +11,8 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::text::hex;
+
 /// SHA-256 of an input's meaning, in lower-case hex: it tells two inputs apart and shows nothing
 /// of either.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,11 +36,8 @@ pub(crate) struct Inspected {
 impl<'de> Deserialize<'de> for Inspected {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let node = Node::deserialize(deserializer)?;
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let nibbles = node.digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits = nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble)));
         Ok(Self {
-            fingerprint: Fingerprint(digits.map(|digit| char::from(*digit)).collect()),
+            fingerprint: Fingerprint(hex(&node.digest)),
             seed: node.seed,
             is_object: node.is_object,
         })

@@ -38,6 +38,11 @@ impl ApiKey {
             .with_hint("a key has the form key_id:key_secret; copy it again from fal's dashboard"))
     }
 
+    /// No key, for what needs none.
+    pub(crate) fn absent() -> Self {
+        Self(SecretString::default())
+    }
+
     /// Whether the key has the documented form `key_id:key_secret`.
     pub(crate) fn has_documented_form(&self) -> bool {
         let key = self.0.expose_secret();
@@ -46,6 +51,9 @@ impl ApiKey {
 
     /// The value of the `Authorization` header, marked so that HTTP layers do not log it.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
+        if self.0.expose_secret().is_empty() {
+            return None;
+        }
         let mut value = HeaderValue::try_from(format!("Key {}", self.0.expose_secret())).ok()?;
         value.set_sensitive(true);
         Some(value)

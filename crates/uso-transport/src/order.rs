@@ -11,6 +11,8 @@ use crate::endpoint::EndpointId;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::fingerprint::{Fingerprint, Inspected};
 use crate::storage::Lifecycle;
+use crate::ticket::{InvalidRequestId, Ticket};
+use crate::webhook::{Attempt, Webhook};
 
 /// A purchase that is ready to be sent.
 ///
@@ -28,6 +30,7 @@ pub struct Order {
     intent: Intent,
     input: Bytes,
     lifecycle: Option<HeaderValue>,
+    webhook: Option<Webhook>,
 }
 
 impl fmt::Debug for Order {
@@ -49,6 +52,8 @@ pub struct Intent {
     fingerprint: Fingerprint,
     made_at_ms: u64,
     start_within_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<Attempt>,
 }
 
 impl Order {
@@ -94,11 +99,13 @@ impl Order {
             fingerprint: inspected.fingerprint,
             made_at_ms: milliseconds(now),
             start_within_ms: milliseconds(start_within),
+            attempt: None,
         };
         Ok(Self {
             intent,
             input,
             lifecycle: None,
+            webhook: None,
         })
     }
 
@@ -111,6 +118,19 @@ impl Order {
 
     pub(crate) fn lifecycle(&self) -> Option<&HeaderValue> {
         self.lifecycle.as_ref()
+    }
+
+    /// Has the end of the job announced there. A delivery to it proves whose job it is, also when
+    /// the submit's answer was lost; see [`Intent::recognises`].
+    #[must_use]
+    pub fn with_webhook(mut self, webhook: Webhook) -> Self {
+        self.intent.attempt = Some(webhook.attempt().clone());
+        self.webhook = Some(webhook);
+        self
+    }
+
+    pub(crate) fn webhook(&self) -> Option<&Webhook> {
+        self.webhook.as_ref()
     }
 
     /// What is worth writing down before the order is sent.
@@ -149,5 +169,35 @@ impl Intent {
     /// How long after the submit the service may still start it.
     pub fn start_within(&self) -> Duration {
         Duration::from_millis(self.start_within_ms)
+    }
+
+    /// Whether the last segment of a webhook's path is this purchase's attempt id. Only the digest
+    /// of the id is kept here, so that what is written down cannot be used to forge one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use uso_transport::{EndpointId, Order, Webhook};
+    ///
+    /// let order = Order::new(EndpointId::uso(), &b"{}"[..], Duration::from_secs(600))?
+    ///     .with_webhook(Webhook::new("https://example.org/hook")?);
+    /// assert!(!order.intent().recognises("hook"));
+    /// # Ok::<(), uso_transport::Error>(())
+    /// ```
+    pub fn recognises(&self, attempt_id: &str) -> bool {
+        self.attempt.as_ref() == Some(&Attempt::of(attempt_id))
+    }
+
+    /// Whether a delivery could prove this purchase: it was made with a webhook.
+    pub fn has_webhook(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// The ticket of this purchase, once something has proved that this request is it.
+    ///
+    /// # Errors
+    ///
+    /// When the text cannot be a request id.
+    pub fn ticket(&self, request_id: impl Into<String>) -> Result<Ticket, InvalidRequestId> {
+        Ok(Ticket::for_request(self.endpoint.clone(), request_id)?.of_intent(self))
     }
 }

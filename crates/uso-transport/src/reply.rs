@@ -221,6 +221,7 @@ impl Reply {
 fn gone(operation: Operation) -> &'static str {
     match operation {
         Operation::Download => "the picture is no longer there",
+        Operation::Keys => "there are no public keys of webhooks at this address",
         Operation::Result => {
             "the service does not have this result: the request id is unknown, or the result has expired"
         }

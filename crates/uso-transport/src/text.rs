@@ -30,6 +30,14 @@ pub(crate) fn plain_text(text: &str) -> String {
     plain
 }
 
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble)));
+    digits.map(|digit| char::from(*digit)).collect()
+}
+
 /// What is wrong with JSON text, without quoting any of it.
 pub(crate) fn json_problem(error: &serde_json::Error) -> String {
     let place = format!("line {}, column {}", error.line(), error.column());

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use crate::answer::Answer;
 use crate::attempt::{AttemptProblem, Unfinished};
 use crate::config::Config;
-use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
+use crate::error::{Delivery, Error, ErrorKind, Operation, Problem, Result};
 use crate::http::{BodyProblem, Http, Incoming, Outgoing, Unanswered};
 use crate::order::Order;
 use crate::reply::{Reply, read_cancelled, read_submitted};
@@ -156,6 +156,13 @@ impl Transport {
     ///
     /// As for [`Transport::submit`], and those of the job itself as for [`Transport::result`].
     pub async fn run(&self, order: &Order) -> Result<Answer> {
+        if order.intent().has_webhook() {
+            let problem = Problem::new(
+                "webhook",
+                "a synchronous run is not announced; submit it to the queue, or leave the webhook out",
+            );
+            return Err(Error::invalid(vec![problem]));
+        }
         let reply = self
             .exchange(Operation::Run, || self.wire().run(order))
             .await?;

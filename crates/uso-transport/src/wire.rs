@@ -39,16 +39,20 @@ impl<'a> Wire<'a> {
     }
 
     pub(crate) fn submit(&self, order: &Order) -> Request<Bytes> {
-        self.purchase(&self.config.base_urls.queue, order)
+        let mut url = purchase_url(&self.config.base_urls.queue, order);
+        if let Some(webhook) = order.webhook() {
+            let address = webhook.url().as_str();
+            url.query_pairs_mut().append_pair("fal_webhook", address);
+        }
+        self.purchase(&url, order)
     }
 
     pub(crate) fn run(&self, order: &Order) -> Request<Bytes> {
-        self.purchase(&self.config.base_urls.run, order)
+        self.purchase(&purchase_url(&self.config.base_urls.run, order), order)
     }
 
-    fn purchase(&self, base: &Url, order: &Order) -> Request<Bytes> {
-        let url = extend(base, order.intent().endpoint().as_str().split('/'));
-        let mut request = self.request(Method::POST, &url, order.input());
+    fn purchase(&self, url: &Url, order: &Order) -> Request<Bytes> {
+        let mut request = self.request(Method::POST, url, order.input());
         let seconds = order.intent().start_within().as_secs_f64().to_string();
         if let Ok(value) = HeaderValue::try_from(seconds) {
             request.headers_mut().insert(REQUEST_TIMEOUT, value);
@@ -144,6 +148,16 @@ impl<'a> Wire<'a> {
         extend(queue, job.chain(made.iter().copied()))
     }
 
+    /// The public keys of webhooks, which need no key of ours.
+    pub(crate) fn jwks(&self, at: Option<&Url>) -> Request<Bytes> {
+        let published = || {
+            let path = [".well-known", "jwks.json"];
+            extend(&self.config.base_urls.rest, path)
+        };
+        let url = at.cloned().unwrap_or_else(published);
+        plain_request(Method::GET, &url, Bytes::new())
+    }
+
     pub(crate) fn request(&self, method: Method, url: &Url, body: Bytes) -> Request<Bytes> {
         let has_body = !body.is_empty();
         let mut request = plain_request(method, url, body);
@@ -167,6 +181,10 @@ pub(crate) fn plain_request<B>(method: Method, url: &Url, body: B) -> Request<B>
     // connection with an error that says so.
     *request.uri_mut() = url.as_str().parse().unwrap_or_default();
     request
+}
+
+fn purchase_url(base: &Url, order: &Order) -> Url {
+    extend(base, order.intent().endpoint().as_str().split('/'))
 }
 
 /// A URL with more segments in its path; its query stays.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use uso_transport::{
     Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Result, Ticket, Transport,
-    Upload, Uploaded,
+    Upload, Uploaded, Webhook,
 };
+use uso_webhook::Delivery;
 
 use crate::job::Job;
 use crate::output::Output;
@@ -126,6 +127,9 @@ impl Client {
         if let Some(lifecycle) = request.output_lifecycle() {
             order = order.with_lifecycle(lifecycle);
         }
+        if let Some(url) = request.webhook_url() {
+            order = order.with_webhook(Webhook::new(url)?);
+        }
         Ok(Prepared { order, pictures })
     }
 
@@ -219,6 +223,50 @@ impl Client {
     pub async fn find(&self, intent: &Intent) -> Result<Option<Job>> {
         let found = self.transport.find(intent).await?;
         Ok(found.map(|ticket| self.job(ticket)))
+    }
+
+    /// The job of a purchase whose answer was lost, by the delivery that announces its end: a
+    /// delivery to the attempt id of this purchase, which nobody else knows, proves that it was
+    /// accepted and says as what. Nothing is sent. The intent may have been written down by another
+    /// process.
+    ///
+    /// ```no_run
+    /// # async fn example(client: uso::Client, delivery: uso::webhook::Delivery) -> uso::Result<()> {
+    /// use uso::Request;
+    ///
+    /// let request = Request::restyle("photo.jpg", "ink.webp").webhook("https://example.org/hook");
+    /// let order = client.prepare(request).await?;
+    /// let job = match client.place(&order).await {
+    ///     Ok(job) => job,
+    ///     // ... the receiver got a delivery meanwhile ...
+    ///     Err(_) => client.adopt(order.intent(), &delivery)?,
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when the delivery's path does not hold this purchase's attempt id, or
+    /// the purchase was made without a webhook.
+    pub fn adopt(&self, intent: &Intent, delivery: &Delivery) -> Result<Job> {
+        let refuse = |why: &str| Error::new(Operation::Adopt, ErrorKind::Input, why);
+        if !intent.has_webhook() {
+            return Err(refuse(
+                "the purchase was made without a webhook, so that no delivery can prove it",
+            ));
+        }
+        let Some(attempt_id) = delivery.last_segment() else {
+            return Err(
+                refuse("the delivery has no path, which would say whose it is")
+                    .with_hint("note the path that was called with Delivery::with_path"),
+            );
+        };
+        if !intent.recognises(attempt_id) {
+            return Err(refuse("the delivery is of another purchase"));
+        }
+        let ticket = intent.ticket(delivery.request_id());
+        Ok(self.job(ticket.map_err(|error| refuse(&error.to_string()))?))
     }
 
     /// Runs a request synchronously, in one HTTP request and without a queue.

@@ -102,6 +102,12 @@
 //! What every fault of the line and of the service leads to, as a test measures it against the
 //! emulator, is in [`faults`].
 //!
+//! # Being told
+//!
+//! A [`Request::webhook`] has the end of a job announced to a server of yours. [`webhook`] has what
+//! a receiver needs: verification, fal's public keys, and handling each delivery once. It is also
+//! the surest way back to a purchase whose answer was lost: [`Client::adopt`].
+//!
 //! # Without an account
 //!
 //! `uso emulator` (or the crate `uso-emulator` in a test) is a fal on this machine. Give its
@@ -130,6 +136,7 @@ mod prepared;
 mod reference;
 mod request;
 mod uploads;
+pub mod webhook;
 
 pub use crate::client::Client;
 pub use crate::estimate::{Estimate, MicroDollars};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use uso_transport::{Error, Lifecycle, Problem};
+use uso_transport::{Error, Lifecycle, Problem, Webhook};
 use uso_types::{ImageSizeChoice, OutputFormat, UsoInput};
 
 use crate::reference::Reference;
@@ -42,6 +42,7 @@ pub struct Request<S = Unstyled> {
     start_within: Option<Duration>,
     fit: bool,
     lifecycle: Option<Lifecycle>,
+    webhook: Option<String>,
     styling: PhantomData<S>,
 }
 
@@ -54,6 +55,7 @@ impl<S> Clone for Request<S> {
             start_within: self.start_within,
             fit: self.fit,
             lifecycle: self.lifecycle.clone(),
+            webhook: self.webhook.clone(),
             styling: PhantomData,
         }
     }
@@ -109,6 +111,7 @@ impl Request<Unstyled> {
             start_within: None,
             fit: true,
             lifecycle: None,
+            webhook: None,
             styling: PhantomData,
         }
     }
@@ -148,6 +151,7 @@ impl From<Request<Styled>> for Request {
             start_within: request.start_within,
             fit: request.fit,
             lifecycle: request.lifecycle,
+            webhook: request.webhook,
             styling: PhantomData,
         }
     }
@@ -162,6 +166,7 @@ impl<S> Request<S> {
             start_within: None,
             fit: true,
             lifecycle: None,
+            webhook: None,
             styling: PhantomData,
         }
     }
@@ -282,6 +287,26 @@ impl<S> Request<S> {
         self
     }
 
+    /// Has the end of the job announced at this URL, `https` or `http` to this machine, to which a
+    /// last segment is added that nobody can guess: the receiver must take whatever follows its
+    /// path. A delivery there proves the purchase even when its answer was lost; see
+    /// [`Client::adopt`](crate::Client::adopt), and [`webhook`](crate::webhook) for the receiver.
+    ///
+    /// ```
+    /// use uso::Request;
+    ///
+    /// let request = Request::restyle("photo.jpg", "ink.webp").webhook("https://example.org/hook");
+    /// ```
+    #[must_use]
+    pub fn webhook(mut self, url: impl Into<String>) -> Self {
+        self.webhook = Some(url.into());
+        self
+    }
+
+    pub(crate) fn webhook_url(&self) -> Option<&str> {
+        self.webhook.as_deref()
+    }
+
     pub(crate) fn start_deadline(&self) -> Option<Duration> {
         self.start_within
     }
@@ -314,6 +339,9 @@ impl<S> Request<S> {
         let mut problems: Vec<Problem> = Vec::new();
         if let Err(violations) = input.validate() {
             problems.extend_from_slice(Error::from(violations).problems());
+        }
+        if let Some(Err(error)) = self.webhook.as_deref().map(Webhook::new) {
+            problems.extend_from_slice(error.problems());
         }
         if input.input_image_urls.is_empty() && self.content.is_none() {
             problems.push(Problem::new(

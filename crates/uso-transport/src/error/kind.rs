@@ -128,6 +128,10 @@ pub enum Operation {
     Cancel,
     /// Looking for a purchase among the account's requests.
     Find,
+    /// Adopting a purchase by the webhook delivery that announces its end.
+    Adopt,
+    /// Fetching the public keys that webhook deliveries are verified with.
+    Keys,
     /// The synchronous run, which is bought and answered in one request.
     Run,
     /// Fetching a picture.
@@ -160,6 +164,8 @@ impl Operation {
             Self::Result => "result",
             Self::Cancel => "cancel",
             Self::Find => "find",
+            Self::Adopt => "adopt",
+            Self::Keys => "keys",
             Self::Run => "run",
             Self::Download => "download",
             Self::Save => "save",

@@ -1,0 +1,157 @@
+//! Where a purchase is announced when it has ended, and how the announcement proves whose it is.
+//!
+//! fal has no idempotency key and no id that a client may choose. But it calls the address that a
+//! submit names, so an address that nobody can guess does the work of one: a delivery to it proves
+//! that the submit was accepted, and says as what.
+
+use std::fmt;
+
+use rustls::crypto::ring::default_provider;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use crate::base_urls::is_confidential;
+use crate::error::{Error, ErrorKind, Operation, Problem, Result};
+use crate::text::hex;
+
+/// Where the end of one purchase is announced: the URL that was given, and a last segment that
+/// nobody can guess, the attempt id of 128 random bits. The receiver must take whatever follows
+/// its path. A query stays, a fragment is dropped.
+///
+/// Whoever knows the whole URL can have a request of their own announced there, so its `Debug`
+/// shows nothing, and no error or log line quotes it.
+///
+/// ```
+/// use uso_transport::Webhook;
+///
+/// assert!(Webhook::new("https://example.org/hook").is_ok());
+/// assert!(Webhook::new("http://127.0.0.1:7701/").is_ok());
+/// let error = Webhook::new("http://example.org/hook").unwrap_err();
+/// assert_eq!(error.problems()[0].path, "webhook");
+/// ```
+#[derive(Clone)]
+pub struct Webhook {
+    url: Url,
+    attempt: Attempt,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Webhook(…)")
+    }
+}
+
+impl Webhook {
+    /// An address of its own under this one, for one purchase.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when the URL is neither `https` nor `http` to this machine, or carries
+    /// a user or a password.
+    pub fn new(address: &str) -> Result<Self> {
+        let mut url = parse(address)?;
+        let mut random = [0; 16];
+        default_provider()
+            .secure_random
+            .fill(&mut random)
+            .map_err(|_| {
+                let message = "the system has no randomness for the address of the webhook";
+                Error::new(Operation::Prepare, ErrorKind::Config, message)
+            })?;
+        let id = hex(&random);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(&id);
+        }
+        let attempt = Attempt::of(&id);
+        Ok(Self { url, attempt })
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(crate) fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+}
+
+/// Tells an attempt's address from any other: the SHA-256 of its id in lower-case hex, from which
+/// the id cannot be had, so that it may be written down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Attempt(String);
+
+impl Attempt {
+    pub(crate) fn of(id: &str) -> Self {
+        Self(hex(&Sha256::digest(id)))
+    }
+}
+
+/// An address that fal may be told: `https`, or `http` where it cannot leave the machine.
+fn parse(address: &str) -> Result<Url> {
+    // The address may be a secret of its own, and is not quoted.
+    let refuse = |why: &str| Error::invalid(vec![Problem::new("webhook", why)]);
+    let mut url = Url::parse(address.trim())
+        .map_err(|_| refuse("the URL cannot be read; give it as https://host/path"))?;
+    if !is_confidential(&url) {
+        return Err(refuse(match url.scheme() {
+            "http" => {
+                "http is for this machine only, since the result would travel in clear text; use https"
+            }
+            _ => "the URL is neither https nor http",
+        }));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse(
+            "the URL must not carry a user or a password; leave them out, since every delivery is signed",
+        ));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_attempt_is_the_last_segment_and_the_rest_stays() {
+        for (given, start, end) in [
+            ("https://h.example", "https://h.example/", ""),
+            ("https://h.example/hook/", "https://h.example/hook/", ""),
+            (
+                "https://h.example/hook?a=b#c",
+                "https://h.example/hook/",
+                "?a=b",
+            ),
+            ("http://127.0.0.1:1/x", "http://127.0.0.1:1/x/", ""),
+        ] {
+            let made = Webhook::new(given).unwrap();
+            let id = made.url().as_str().strip_prefix(start).unwrap();
+            let id = id.strip_suffix(end).unwrap();
+            assert_eq!(id.len(), 32, "{given}");
+            assert_eq!(Attempt::of(id), *made.attempt(), "{given}");
+            assert_ne!(Webhook::new(given).unwrap().attempt(), made.attempt());
+            assert!(!format!("{made:?}").contains(id));
+        }
+    }
+
+    #[test]
+    fn an_address_that_would_give_the_result_away_is_refused_unquoted() {
+        for address in [
+            "http://hook.example/secret",
+            "https://user@hook.example/secret",
+            "https://:pass@hook.example/secret",
+            "ftp://127.0.0.1/secret",
+            "data:,secret",
+            "/secret",
+            "",
+        ] {
+            let error = Webhook::new(address).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Input, "{address}");
+            assert_eq!(error.problems()[0].path, "webhook");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}
