@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use crate::scenario::Scenario;
 use crate::schema::{DOCUMENT, Schema};
 use crate::server::{self, tls};
 use crate::state::{Settings, State};
+use crate::webhook::{self, Signer, WebhookAttempt, WebhookPolicy};
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
@@ -66,6 +67,32 @@ impl Emulator {
         self.state.files.forget();
     }
 
+    /// How late it is on the emulator's clock, which its signatures and log lines tell.
+    pub fn now(&self) -> SystemTime {
+        let clock = &self.state.clock;
+        clock.timestamp(clock.now()).into()
+    }
+
+    /// The attempts to deliver webhooks that have ended, oldest first; some ten thousands are kept.
+    pub fn webhook_attempts(&self) -> Vec<WebhookAttempt> {
+        self.state.webhooks.attempts()
+    }
+
+    /// Announces a request's end again. False if it has not ended, was submitted without a webhook,
+    /// or is forgotten.
+    pub fn resend_webhook(&self, request_id: &str) -> bool {
+        webhook::announce(&self.state, request_id)
+    }
+
+    /// From now on another key signs webhooks, and is published in place of the one before.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness.
+    pub fn rotate_webhook_key(&self) -> io::Result<()> {
+        self.state.webhooks.signer().rotate()
+    }
+
     /// When the request became completed, in real time; nothing before that.
     pub fn completed_at(&self, request_id: &str) -> Option<Instant> {
         lock(&self.state.machine)
@@ -113,6 +140,7 @@ impl Default for EmulatorBuilder {
                 picture: PictureMode::default(),
                 index_delay: Duration::ZERO,
                 retention: Retention::default(),
+                webhooks: WebhookPolicy::default(),
             },
             scenario: Scenario::default(),
         }
@@ -140,7 +168,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Divides the durations that the emulator makes up: inference time and indexing delay. What a
+    /// Divides the durations that the emulator makes up: inference time, indexing delay and the
+    /// pauses between attempts at a webhook. What a
     /// caller sets (start timeouts) and what fal documents (keep-alives, retention) stay as they
     /// are. Default: 1. Values that are not above zero are ignored.
     pub fn speed(mut self, speed: f64) -> Self {
@@ -195,6 +224,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// How patiently webhooks are delivered. Default: as fal documents it, where it does.
+    pub fn webhooks(mut self, policy: WebhookPolicy) -> Self {
+        self.settings.webhooks = policy;
+        self
+    }
+
     /// What goes wrong. Default: nothing.
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.scenario = scenario;
@@ -208,7 +243,12 @@ impl EmulatorBuilder {
     /// When the address cannot be listened on, or the certificate or its key cannot be used.
     pub async fn start(self) -> io::Result<Emulator> {
         let mut settings = self.settings;
-        for duration in [&mut settings.inference_time, &mut settings.index_delay] {
+        for duration in [
+            &mut settings.inference_time,
+            &mut settings.index_delay,
+            &mut settings.webhooks.first_pause,
+            &mut settings.webhooks.longest_pause,
+        ] {
             *duration = faster(*duration, self.speed);
         }
         let acceptor = match &self.tls {
@@ -221,6 +261,7 @@ impl EmulatorBuilder {
         let state = Arc::new(State::new(
             settings,
             schema,
+            Signer::new()?,
             self.scenario,
             addr,
             acceptor.is_some(),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use data_url::DataUrl;
 use http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -116,6 +116,20 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &Url) -> Result<Response<Incoming>, String> {
+        let request = Request::get("/")
+            .header(ACCEPT, "image/*,*/*;q=0.8")
+            .header(USER_AGENT, "Mozilla/5.0 (compatible; uso-emulator)")
+            .body(Bytes::new())
+            .map_err(|error| error.to_string())?;
+        self.send(url, request).await
+    }
+
+    /// Sends a request to a URL, whose path and host it then has; redirects are not followed.
+    pub(crate) async fn send(
+        &self,
+        url: &Url,
+        request: Request<Bytes>,
+    ) -> Result<Response<Incoming>, String> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("unsupported scheme {}", url.scheme()));
         }
@@ -132,7 +146,7 @@ impl Fetcher {
             .await
             .map_err(|error| error.to_string())?;
         if url.scheme() == "http" {
-            return send(tcp, url).await;
+            return exchange(tcp, url, request).await;
         }
         let connector = self.tls.get_or_try_init(connector).await?;
         let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
@@ -140,7 +154,7 @@ impl Fetcher {
             .connect(name, tcp)
             .await
             .map_err(|error| error.to_string())?;
-        send(tls, url).await
+        exchange(tls, url, request).await
     }
 }
 
@@ -169,7 +183,11 @@ fn inline(reference: &str) -> Result<Bytes, Unfetched> {
     Ok(bytes.into())
 }
 
-async fn send<S>(stream: S, url: &Url) -> Result<Response<Incoming>, String>
+async fn exchange<S>(
+    stream: S,
+    url: &Url,
+    request: Request<Bytes>,
+) -> Result<Response<Incoming>, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -178,11 +196,11 @@ where
         .await
         .map_err(explain)?;
     tokio::spawn(connection);
-    let request = Request::get(&url[Position::BeforePath..Position::AfterQuery])
-        .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
-        .header(ACCEPT, "image/*,*/*;q=0.8")
-        .header(USER_AGENT, "Mozilla/5.0 (compatible; uso-emulator)")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
+    let mut request = request.map(Full::new);
+    let target = url[Position::BeforePath..Position::AfterQuery].parse();
+    *request.uri_mut() = target.map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
+    let host = host.map_err(|error| error.to_string())?;
+    request.headers_mut().insert(HOST, host);
     sender.send_request(request).await.map_err(explain)
 }

@@ -26,7 +26,8 @@
 //! `/platform`; under fal's host names (by `Host` header, with TLS if given a certificate) it serves
 //! them as they are.
 //! For people and for tests in other languages, `/emulator` is a page about it,
-//! `/emulator/requests` the request log and `/emulator/ledger` the purchases, both as JSON.
+//! `/emulator/requests` the request log, `/emulator/ledger` the purchases and
+//! `/emulator/webhooks` the attempts to deliver webhooks, all as JSON.
 //!
 //! # Time
 //!
@@ -107,6 +108,18 @@
 //! | rules for single users are dropped, as for unknown users | documented | there are no other users here |
 //! | files without an expiry stay until 1 GiB of newer ones is there | chosen | the default retention is open |
 //! | a signed link carries its secret as `link` | chosen | links are opaque |
+//! | webhooks: one POST for every end of a queued request, with `request_id`, `gateway_request_id`, `status`, `payload`, `error`, `payload_error` | documented | fal docs, webhooks |
+//! | a submit with a webhook answers with `gateway_request_id` too; it changes when a lost runner is replaced | documented | fal docs, webhooks |
+//! | signed with Ed25519 over four lines, in lower-case hex; keys at `/.well-known/jwks.json` of the REST host, without a key | documented | fal docs, webhooks |
+//! | two keys are published, of which the second signs | chosen | receivers must try every key |
+//! | 15 s for the first attempt, 120 s for others, at most 31 repetitions while the result is kept; 2xx ends them, 3xx too, as a failure | documented | fal docs, webhooks |
+//! | pauses of 5 s, doubling up to 120 s | chosen | they are only said to grow |
+//! | every attempt is signed anew, with the key and the time of the attempt | chosen | otherwise receivers would refuse most repetitions as too old |
+//! | a request that is cancelled, or misses its start deadline, is announced with `ERROR` | chosen | not documented |
+//! | `error` of a platform failure is its text | chosen | documented for model errors alone |
+//! | the user id is `user-` and the key's id | chosen | opaque |
+//! | loopback addresses are called, and no others | chosen | the service does the opposite |
+//! | an address that is no http(s) URL: 400 `bad_request` | chosen | |
 //! | CORS from any origin | documented | fal's toolkit |
 //! | backup hosts answer alike and name the primary | documented | next versions of both clients |
 //! | OpenAPI document at its public address; unknown id: 404 and `null` | documented; observed | |
@@ -115,8 +128,7 @@
 //! | historical estimates take a call for one picture of 1024 x 1024 | chosen | nobody has a history here |
 //! | 128 streams a connection over HTTP/2 | chosen | a usual limit |
 //!
-//! Not emulated yet: webhooks, temporary tokens,
-//! WebSocket transports, tags.
+//! Not emulated yet: temporary tokens, WebSocket transports, tags.
 
 mod auth;
 mod clock;
@@ -137,9 +149,11 @@ mod schema;
 mod server;
 mod state;
 mod storage;
+mod webhook;
 
 pub use emulator::{Emulator, EmulatorBuilder};
 pub use ledger::{Billing, Ledger, Purchase};
 pub use picture::PictureMode;
 pub use requests::LoggedRequest;
 pub use scenario::{Fault, Operation, Scenario, ScenarioError};
+pub use webhook::{AttemptOutcome, WebhookAttempt, WebhookPolicy};

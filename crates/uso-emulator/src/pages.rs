@@ -37,13 +37,15 @@ pub(crate) fn home(state: &State) -> Response {
          <ul><li>queue: <code>{origin}/queue</code>\
          <li>run: <code>{origin}/run</code>\
          <li>files: <code>{origin}/cdn</code>\
+         <li>webhook keys: <code>{origin}/rest/.well-known/jwks.json</code>\
          <li>platform: <code>{origin}/platform/v1</code>\
          <li><a href=\"/api/openapi/queue/openapi.json?endpoint_id={endpoint}\">\
          OpenAPI document</a></ul>\
          <p>{waiting} waiting, {running} running. \
          {accepted} accepted, {billed} billed, ${dollars:.4} in all.</p>\
-         <p><a href=\"/emulator/requests\">Requests</a> and \
-         <a href=\"/emulator/ledger\">ledger</a> as JSON.</p>",
+         <p><a href=\"/emulator/requests\">Requests</a>, \
+         <a href=\"/emulator/ledger\">ledger</a> and \
+         <a href=\"/emulator/webhooks\">webhooks</a> as JSON.</p>",
         accepted = ledger.purchases().len(),
         billed = ledger.billed().count(),
     );

@@ -25,7 +25,8 @@ pub struct LoggedRequest {
     pub host: String,
     /// Path as the caller wrote it.
     pub path: String,
-    /// Query without its question mark; empty if there was none. Tokens in it are masked.
+    /// Query without its question mark; empty if there was none. Tokens in it are masked, and so are
+    /// the addresses of webhooks.
     pub query: String,
     /// Status of the answer; nothing while there is none, and for ever if none is given.
     pub status: Option<u16>,
@@ -112,15 +113,13 @@ impl RequestLog {
     }
 }
 
-/// A token in the query is a credential.
+/// A token in the query is a credential, and a webhook's address may prove whose request it is.
 fn masked(query: &str) -> String {
-    let Some((before, token)) = query.split_once("fal_jwt_token=") else {
-        return query.to_owned();
-    };
-    let after = token
-        .find('&')
-        .map_or("", |end| token.get(end..).unwrap_or_default());
-    format!("{before}fal_jwt_token=...{after}")
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name @ ("fal_jwt_token" | "fal_webhook"), _)) => format!("{name}=..."),
+        _ => pair.to_owned(),
+    });
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 fn version(version: Version) -> &'static str {
@@ -161,6 +160,10 @@ mod tests {
             "a=1&fal_jwt_token=...&b=2"
         );
         assert_eq!(masked("fal_jwt_token=secret"), "fal_jwt_token=...");
+        assert_eq!(
+            masked("fal_webhook=http%3A%2F%2Fh%2Fsecret&a=1"),
+            "fal_webhook=...&a=1"
+        );
         assert_eq!(masked("logs=1"), "logs=1");
     }
 }

@@ -18,6 +18,7 @@ use crate::requests::RequestLog;
 use crate::scenario::Scenario;
 use crate::schema::Schema;
 use crate::storage::{Tokens, Uploads};
+use crate::webhook::{Signer, WebhookPolicy, Webhooks};
 
 /// What can be set, after `speed` has been applied.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) picture: PictureMode,
     pub(crate) index_delay: Duration,
     pub(crate) retention: Retention,
+    pub(crate) webhooks: WebhookPolicy,
 }
 
 pub(crate) struct State {
@@ -47,6 +49,7 @@ pub(crate) struct State {
     pub(crate) uploads: Uploads,
     pub(crate) tokens: Tokens,
     pub(crate) fetcher: Fetcher,
+    pub(crate) webhooks: Webhooks,
     pub(crate) painters: Semaphore,
     pub(crate) scenario: Mutex<Scenario>,
     pub(crate) addr: SocketAddr,
@@ -58,6 +61,7 @@ impl State {
     pub(crate) fn new(
         settings: Settings,
         schema: Schema,
+        signer: Signer,
         scenario: Scenario,
         addr: SocketAddr,
         tls: bool,
@@ -76,6 +80,7 @@ impl State {
             files,
             uploads: Uploads::default(),
             tokens: Tokens::default(),
+            webhooks: Webhooks::new(signer),
             painters: Semaphore::new(painters),
             scenario: Mutex::new(scenario),
             addr,

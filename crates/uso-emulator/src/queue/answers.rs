@@ -24,10 +24,20 @@ pub(crate) fn addresses(body: &mut Map<String, Value>, base: &Base, app: &str, r
     body.insert("response_url".into(), response.into());
 }
 
-pub(crate) fn submitted(base: &Base, app: &str, request_id: &str, position: usize) -> Value {
+pub(crate) fn submitted(
+    base: &Base,
+    app: &str,
+    request_id: &str,
+    position: usize,
+    announced: bool,
+) -> Value {
     let mut body = Map::new();
     body.insert("status".into(), "IN_QUEUE".into());
     body.insert("request_id".into(), request_id.into());
+    if announced {
+        // The first attempt has the id of the request.
+        body.insert("gateway_request_id".into(), request_id.into());
+    }
     addresses(&mut body, base, app, request_id);
     body.insert("queue_position".into(), position.into());
     body.into()

@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::files::Lifecycle;
 use crate::lock::lock;
 use crate::state::State;
-use crate::{model, random};
+use crate::{model, random, webhook};
 
 /// Accepts a submission, writes it into the ledger and lets it start if a runner is free.
 pub(crate) fn submit(
@@ -60,9 +60,16 @@ pub(crate) async fn keep_deadlines(state: Arc<State>) {
                 () = state.clock.sleep_until(deadline) => {}
             },
         }
-        let mut machine = lock(&state.machine);
-        for request_id in machine.expire(state.clock.now()) {
-            lock(&state.ledger).release(&request_id, 504);
+        let expired = {
+            let mut machine = lock(&state.machine);
+            let expired = machine.expire(state.clock.now());
+            for request_id in &expired {
+                lock(&state.ledger).release(request_id, 504);
+            }
+            expired
+        };
+        for request_id in expired {
+            webhook::announce(&state, &request_id);
         }
     }
 }
@@ -100,6 +107,7 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
             () = heeded_cancel(&state, &request_id) => Outcome::cancelled(),
         };
         end(&state, &request_id, attempt.number, attempt.lost, outcome);
+        webhook::announce(&state, &request_id);
         start_jobs(&state);
     })
 }
@@ -144,6 +152,9 @@ impl Attempt {
         let job = machine.get_mut(request_id)?;
         let started = job.started?;
         plan_logs(job, started, state.settings.inference_time);
+        if job.attempt > 1 {
+            job.gateway_request_id = Some(random::uuid().into());
+        }
         Some(Self {
             number: job.attempt,
             started,

@@ -20,6 +20,7 @@ use crate::server::respond::{self, Response, detail, json, platform_error, set};
 use crate::server::route::{FollowUp, Verb};
 use crate::state::State;
 use crate::storage;
+use crate::webhook::{self, Target};
 
 /// A fault that wants to be in a stream's body, and the connection that it may cut.
 pub(crate) type Twist<'a> = (&'a Fault, &'a Arc<Connection>);
@@ -46,10 +47,12 @@ pub(crate) fn submit(state: &Arc<State>, call: Call<'_>) -> Response {
         Ok(submission) => submission,
         Err(refusal) => return *refusal,
     };
+    let announced = submission.webhook.is_some();
     match driver::submit(state, submission) {
         Ok((request_id, position)) => {
             let app = state.schema.endpoint_id();
-            let mut response = json(200, &answers::submitted(&base, app, &request_id, position));
+            let body = answers::submitted(&base, app, &request_id, position, announced);
+            let mut response = json(200, &body);
             set(&mut response, "x-fal-request-id", &request_id);
             response
         }
@@ -201,6 +204,9 @@ fn cancel(state: &Arc<State>, id: &str) -> Response {
         }
         cancelled
     };
+    if cancelled == Cancelled::Removed {
+        webhook::announce(state, id);
+    }
     let (status, word) = match cancelled {
         Cancelled::Removed => (200, "OK"),
         Cancelled::Requested => (202, "CANCELLATION_REQUESTED"),
@@ -268,6 +274,13 @@ fn submission(
         _ => None,
     };
     let lifecycle = storage::lifecycle(call.headers)?;
+    let webhook = match query::get(call.query, "fal_webhook") {
+        Some(address) if !sync => {
+            let target = Target::new(&address, call.headers, call.base);
+            Some(target.ok_or_else(|| bad_request("fal_webhook is not an http(s) URL."))?)
+        }
+        _ => None,
+    };
     Ok(Submission {
         endpoint_id: call.endpoint_id.into(),
         input: Arc::new(input),
@@ -281,6 +294,7 @@ fn submission(
         no_retry: sync || header("x-fal-no-retry").is_some_and(truth),
         max_queue_length,
         lifecycle,
+        webhook,
         plan: call.plan,
     })
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::outcome::Outcome;
 use crate::clock::Moment;
 use crate::files::Lifecycle;
+use crate::webhook::Target;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -34,6 +35,8 @@ pub(crate) struct Submission {
     pub(crate) max_queue_length: Option<usize>,
     /// Of the pictures that it makes.
     pub(crate) lifecycle: Lifecycle,
+    /// Where its end is announced.
+    pub(crate) webhook: Option<Target>,
     pub(crate) plan: Plan,
 }
 
@@ -62,6 +65,8 @@ pub(crate) struct Job {
     pub(crate) phase: Phase,
     /// Counts the times a runner took the job; tells a late runner that it is no longer the one.
     pub(crate) attempt: u32,
+    /// The id of the last attempt, once it is another than the request's.
+    pub(crate) gateway_request_id: Option<Arc<str>>,
     pub(crate) submitted: Moment,
     pub(crate) started: Option<Moment>,
     pub(crate) completed: Option<Moment>,
@@ -80,6 +85,7 @@ impl Job {
             submission,
             phase: Phase::Queued,
             attempt: 0,
+            gateway_request_id: None,
             submitted,
             started: None,
             completed: None,

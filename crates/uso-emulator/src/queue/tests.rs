@@ -18,6 +18,7 @@ fn submission() -> Submission {
         no_retry: false,
         max_queue_length: None,
         lifecycle: crate::files::Lifecycle::default(),
+        webhook: None,
         plan: Plan::default(),
     }
 }

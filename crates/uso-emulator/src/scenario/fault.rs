@@ -25,8 +25,8 @@ pub enum Fault {
     Hang,
     /// The request is worked on and never answered.
     AcceptThenHang,
-    /// The request is worked on and answered this much later on the emulator's clock. In files: a
-    /// number of seconds.
+    /// The request is worked on and answered this much later on the emulator's clock; a webhook is
+    /// delivered this much later. In files: a number of seconds.
     #[serde(deserialize_with = "seconds")]
     Delay(Duration),
     /// The answer arrives one byte at a time, ten a second, beginning with its headers.
@@ -143,6 +143,17 @@ pub enum Fault {
     EndlessLine,
     /// Every event arrives in pieces of a few bytes, which split characters.
     SplitEvents,
+
+    /// The webhook is never delivered.
+    Withhold,
+    /// The webhook is delivered twice at the same time.
+    Duplicate,
+    /// The webhook's body is altered after it was signed.
+    Tamper,
+    /// The webhook is signed with a key that is no longer published.
+    RetiredKey,
+    /// The webhook's payload could not be included.
+    NullPayload,
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -222,6 +233,11 @@ impl Fault {
             Self::SilentStream,
             Self::EndlessLine,
             Self::SplitEvents,
+            Self::Withhold,
+            Self::Duplicate,
+            Self::Tamper,
+            Self::RetiredKey,
+            Self::NullPayload,
         ]
     }
 
@@ -230,6 +246,12 @@ impl Fault {
         use Operation as On;
         match self {
             _ if matches!(operation, On::Page | On::Preflight | On::Other) => false,
+            Self::Withhold
+            | Self::Duplicate
+            | Self::Tamper
+            | Self::RetiredKey
+            | Self::NullPayload => operation == On::Webhook,
+            _ if operation == On::Webhook => matches!(self, Self::Delay(_)),
             Self::NeverStarts
             | Self::Requeue
             | Self::FilesGone
@@ -318,6 +340,11 @@ impl Fault {
             Self::SilentStream => "silent-stream",
             Self::EndlessLine => "endless-line",
             Self::SplitEvents => "split-events",
+            Self::Withhold => "withhold",
+            Self::Duplicate => "duplicate",
+            Self::Tamper => "tamper",
+            Self::RetiredKey => "retired-key",
+            Self::NullPayload => "null-payload",
         }
     }
 }

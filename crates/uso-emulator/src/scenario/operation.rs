@@ -35,6 +35,10 @@ pub enum Operation {
     Complete,
     /// A link to a protected file.
     Sign,
+    /// The public keys of webhooks.
+    Jwks,
+    /// An attempt to deliver a webhook, which the emulator itself makes.
+    Webhook,
     /// The endpoint's OpenAPI document.
     OpenApi,
     /// Platform API: models.
@@ -80,6 +84,8 @@ impl Operation {
             Self::Part => "part",
             Self::Complete => "complete",
             Self::Sign => "sign",
+            Self::Jwks => "jwks",
+            Self::Webhook => "webhook",
             Self::OpenApi => "open-api",
             Self::Models => "models",
             Self::Pricing => "pricing",

@@ -14,6 +14,7 @@ pub(crate) enum Route {
     File(String),
     Storage(Storage),
     OpenApi,
+    Jwks,
     Platform(Platform),
     Page(Page),
     Preflight,
@@ -91,6 +92,7 @@ pub(crate) enum Page {
     Home,
     Requests,
     Ledger,
+    Webhooks,
 }
 
 impl Route {
@@ -112,6 +114,7 @@ impl Route {
                 "" | "/emulator" if reads => Self::Page(Page::Home),
                 "/emulator/requests" if reads => Self::Page(Page::Requests),
                 "/emulator/ledger" if reads => Self::Page(Page::Ledger),
+                "/emulator/webhooks" if reads => Self::Page(Page::Webhooks),
                 "/api/openapi/queue/openapi.json" if reads => Self::OpenApi,
                 _ => Self::Unknown,
             },
@@ -156,6 +159,8 @@ impl Route {
             "/storage/upload/initiate" => Storage::Initiate,
             "/storage/upload/initiate-multipart" => Storage::InitiateMultipart,
             "/storage/auth/token" => Storage::Token,
+            "/.well-known/jwks.json" if method == Method::GET => return Self::Jwks,
+            "/.well-known/jwks.json" => return Self::WrongMethod,
             _ => return Self::Unknown,
         };
         if method == Method::POST {
@@ -259,6 +264,7 @@ impl Route {
                 Storage::Sign { .. } => Operation::Sign,
             },
             Self::OpenApi => Operation::OpenApi,
+            Self::Jwks => Operation::Jwks,
             Self::Platform(platform) => match platform {
                 Platform::Models => Operation::Models,
                 Platform::Pricing => Operation::Pricing,

@@ -18,7 +18,7 @@ use crate::queue::Plan;
 use crate::queue::handlers::{self, Call, Twist};
 use crate::scenario::{Operation, apply};
 use crate::state::State;
-use crate::{pages, platform, storage};
+use crate::{pages, platform, storage, webhook};
 
 /// Bodies above this are refused with 413. fal publishes no limit; this one is chosen here.
 const MAX_BODY: usize = 64 << 20;
@@ -117,6 +117,7 @@ impl Request<'_> {
                 };
                 storage::answer(state, route, &call)
             }
+            Route::Jwks => webhook::jwks(state),
             Route::OpenApi => platform::document(state, query),
             Route::Platform(operation) => {
                 platform::answer(state, *operation, headers, query, &self.body, base)
@@ -125,6 +126,7 @@ impl Request<'_> {
                 Page::Home => pages::home(state),
                 Page::Requests => pages::requests(state),
                 Page::Ledger => json(200, &lock(&state.ledger).snapshot().json()),
+                Page::Webhooks => webhook::page(state),
             },
             Route::Preflight => respond::response(204, "text/plain", respond::full(Bytes::new())),
             Route::WrongMethod => detail(405, "Method Not Allowed"),
