@@ -27,3 +27,4 @@ mod survival;
 mod tls;
 mod uploads;
 mod watching;
+mod webhook;

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use uso::webhook::{FalKeys, Receiver};
 use uso::{Client, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, content, style};
+
+use crate::webhook::Hook;
 
 const PROMPT: &str = "a-prompt-that-nobody-may-read";
 const NEGATIVE_PROMPT: &str = "a-wish-that-nobody-may-read";
@@ -18,6 +21,25 @@ const SECRETS: [&str; 4] = ["test-secret", PROMPT, NEGATIVE_PROMPT, "base64,"];
 /// Everything that is logged, at every level, by us and by the libraries below.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+        assert!(
+            text.contains("uso_transport"),
+            "the log was written: {} bytes",
+            text.len()
+        );
+        text
+    }
+}
+
+fn subscriber_of(log: &Log) -> impl tracing::Subscriber + use<> {
+    tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_max_level(LevelFilter::TRACE)
+        .finish()
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -45,7 +67,10 @@ fn request() -> Request {
 
 /// One whole job, with everything that can be shown of it written down.
 async fn told(client: &Client, scene: &mut String) {
-    let request = request();
+    told_of(client, request(), scene).await;
+}
+
+async fn told_of(client: &Client, request: Request, scene: &mut String) {
     write!(scene, "{client:?} {:?} {request:?}", client.config()).unwrap();
     let prepared = client.prepare(request).await.unwrap();
     let intent = serde_json::to_string(prepared.order().intent()).unwrap();
@@ -75,11 +100,7 @@ async fn told(client: &Client, scene: &mut String) {
 #[tokio::test]
 async fn no_log_error_debug_or_ticket_shows_a_secret() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_max_level(LevelFilter::TRACE)
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = tracing::subscriber::set_default(subscriber_of(&log));
     let echo = format!(
         r#"{{"detail":[{{"loc":["body","prompt"],"msg":"bad data:image/png;base64,{}","type":"value_error","input":"{PROMPT}"}}]}}"#,
         "A".repeat(200)
@@ -110,19 +131,55 @@ async fn no_log_error_debug_or_ticket_shows_a_secret() {
         told(&rig.client, &mut scene).await;
     }
     drop(guard);
-    let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(
-        log.contains("uso_transport"),
-        "the log was written: {} bytes",
-        log.len()
-    );
+    let log = log.text();
     for secret in SECRETS {
         for (name, text) in [("log", &log), ("scene", &scene)] {
-            if let Some((before, _)) = text.split_once(secret) {
-                let around: Vec<char> = before.chars().rev().take(300).collect();
-                let around: String = around.into_iter().rev().collect();
-                panic!("{secret} is in the {name}, after: {around}");
-            }
+            lacks(text, name, secret);
         }
+    }
+}
+
+/// Fails with what stands before the secret, where it is found.
+fn lacks(text: &str, name: &str, secret: &str) {
+    if let Some((before, _)) = text.split_once(secret) {
+        let around: Vec<char> = before.chars().rev().take(300).collect();
+        let around: String = around.into_iter().rev().collect();
+        panic!("{secret} is in the {name}, after: {around}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_the_request_itself_shows_the_address_of_a_webhook() {
+    let log = Log::default();
+    let mut scene = String::new();
+    let mut hook = Hook::start().await;
+    let mut paths = Vec::new();
+    for scenario in [
+        Scenario::new(),
+        Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop),
+        Scenario::new()
+            .on(Operation::Submit, Fault::AcceptThenGatewayPage(502))
+            .on(Operation::Listing, Fault::Forbidden),
+        Scenario::new().on(Operation::Webhook, Fault::Tamper),
+    ] {
+        let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+        let guard = tracing::subscriber::set_default(subscriber_of(&log));
+        told_of(&rig.client, request().webhook(&hook.url), &mut scene).await;
+        let keys = FalKeys::new(rig.client.config()).unwrap();
+        let receiver = Receiver::new(keys);
+        let request = hook.next().await;
+        paths.push(request.uri().path().to_owned());
+        let received = receiver.receive(request).await;
+        write!(scene, "{received:?} {receiver:?}").unwrap();
+        let requests = rig.emulator.requests();
+        write!(scene, "{requests:?} {:?}", rig.emulator.webhook_attempts()).unwrap();
+        drop(guard);
+    }
+    let log = log.text();
+    for path in paths {
+        let attempt_id = path.rsplit('/').next().unwrap();
+        assert_eq!(attempt_id.len(), 32, "{path}");
+        lacks(&log, "log", attempt_id);
+        lacks(&scene, "scene", attempt_id);
     }
 }

@@ -1,6 +1,6 @@
 //! What to do about an error, in a line.
 
-use uso::{Delivery, Error, ErrorKind};
+use uso::{Delivery, Error, ErrorKind, Intent};
 
 /// The way out. With a ticket something was bought: then it is always about collecting it, and never
 /// about running the command again.
@@ -41,6 +41,10 @@ fn bought(error: &Error, id: &str) -> Option<String> {
 }
 
 fn unbought(error: &Error) -> Option<String> {
+    if error.intent().is_some_and(Intent::has_webhook) {
+        let wait = "the job may have been accepted and billed: the delivery to its webhook tells, and uso webhook listen notes it; or look for it with uso resume, before you run the command again";
+        return Some(wait.to_owned());
+    }
     if error.kind() == ErrorKind::OutcomeUnknown {
         let look = "the job may have been accepted and billed: look for it with uso resume, or among the requests in fal's dashboard, before you run the command again";
         return Some(look.to_owned());

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod webhook;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use uso::{
     ImageSize, ImageSizeChoice, ImageSizePreset, MicroDollars, OutputFormat, Reference, Request,
 };
 
+pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
 use crate::exit::Failure;
 
 /// Pictures from fal's endpoint fal-ai/uso: a content picture in the look of a style picture.
@@ -70,6 +73,8 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     /// Uploads a file and prints its URL.
     Upload(UploadArgs),
+    /// Receives the deliveries that --webhook asks for, or checks a captured one.
+    Webhook(WebhookArgs),
     /// Runs an emulator of the service on this machine.
     Emulator(EmulatorArgs),
     /// Prints the completion script for a shell.
@@ -149,6 +154,10 @@ pub(crate) struct Knobs {
     /// Refuses to buy what is estimated to cost more.
     #[arg(long, value_name = "USD", value_parser = dollars)]
     pub(crate) max_cost: Option<MicroDollars>,
+    /// Where the end of the job is announced: https, or http to this machine. A last segment that
+    /// nobody can guess is added. uso webhook listen receives it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -298,6 +307,9 @@ impl Knobs {
         }
         if self.no_fit {
             request = request.without_fit();
+        }
+        if let Some(url) = &self.webhook {
+            request = request.webhook(url);
         }
         if self.no_safety_checker {
             request = request.safety_checker(false);

@@ -13,3 +13,4 @@ pub(crate) mod save;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod watch;
+pub(crate) mod webhook;

@@ -58,6 +58,11 @@ impl Failure {
         Self::new(OUTCOME_UNKNOWN, "outcome_unknown", message)
     }
 
+    /// A delivery that does not verify; `kind` says why.
+    pub(crate) fn refused(kind: &'static str, message: impl Into<String>) -> Self {
+        Self::new(OTHER, kind, message)
+    }
+
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::new(OTHER, "other", message)
     }

@@ -235,11 +235,11 @@ impl Client {
     /// use uso::Request;
     ///
     /// let request = Request::restyle("photo.jpg", "ink.webp").webhook("https://example.org/hook");
-    /// let order = client.prepare(request).await?;
-    /// let job = match client.place(&order).await {
+    /// let prepared = client.prepare(request).await?;
+    /// let job = match client.place(prepared.order()).await {
     ///     Ok(job) => job,
     ///     // ... the receiver got a delivery meanwhile ...
-    ///     Err(_) => client.adopt(order.intent(), &delivery)?,
+    ///     Err(_) => client.adopt(prepared.order().intent(), &delivery)?,
     /// };
     /// # Ok(())
     /// # }

@@ -460,6 +460,7 @@ async fn no_fault_harms_the_emulator_itself() {
         On::Result,
         On::Cancel,
         On::File,
+        On::Jwks,
         On::Listing,
     ];
     let http = http(rustls::RootCertStore::empty(), &[]).build().unwrap();
@@ -499,6 +500,7 @@ async fn no_fault_harms_the_emulator_itself() {
                     On::Result => (Method::GET, request.path("")),
                     On::Cancel => (Method::PUT, request.path("/cancel")),
                     On::File => (Method::GET, "/cdn/files/b/0/none.png".to_owned()),
+                    On::Jwks => (Method::GET, "/rest/.well-known/jwks.json".to_owned()),
                     On::Listing => (
                         Method::GET,
                         "/platform/v1/models/requests/by-endpoint?endpoint_id=fal-ai/uso"

@@ -38,10 +38,7 @@ impl Connection {
                 emulator: Some(emulator),
             });
         }
-        let variable = |name: &str| match (name, &global.base_url) {
-            ("USO_BASE_URL", Some(base_url)) => Some(base_url.clone()),
-            _ => std::env::var(name).ok(),
-        };
+        let variable = |name: &str| variable(global, name);
         let set = |name| variable(name).is_some_and(|value| !value.trim().is_empty());
         let has_key = set("FAL_KEY") || (set("FAL_KEY_ID") && set("FAL_KEY_SECRET"));
         let config = Config::from_vars(variable).map_err(|error| {
@@ -65,7 +62,7 @@ impl Connection {
 
     /// What tells the services apart that records belong to.
     pub(crate) fn origin(&self) -> String {
-        self.client.config().base_urls().queue().to_string()
+        origin(&self.client)
     }
 
     /// Forgets the record of a request that is over, unless another process works on it.
@@ -77,5 +74,22 @@ impl Connection {
         if let Some(entry) = state.take_by_id(&self.origin(), request_id) {
             forget(entry, printer);
         }
+    }
+}
+
+/// What tells the services apart that records belong to.
+pub(crate) fn origin(client: &Client) -> String {
+    client.config().base_urls().queue().to_string()
+}
+
+/// The hosts that the global options and the environment name, for what needs no key.
+pub(crate) fn base_urls(global: &Global) -> Result<BaseUrls, Failure> {
+    Ok(BaseUrls::from_vars(|name| variable(global, name))?)
+}
+
+fn variable(global: &Global, name: &str) -> Option<String> {
+    match (name, &global.base_url) {
+        ("USO_BASE_URL", Some(base_url)) => Some(base_url.clone()),
+        _ => std::env::var(name).ok(),
     }
 }

@@ -30,6 +30,12 @@ pub(crate) async fn run(
         )
         .with_hint("run uso emulator in another terminal, and use it with --base-url"));
     }
+    if knobs.webhook.is_some() && global.emulator {
+        return Err(Failure::usage(
+            "--webhook cannot be used with --emulator: the emulator ends with this command, before it has delivered",
+        )
+        .with_hint("run uso emulator in another terminal, and use it with --base-url"));
+    }
     let estimate = request.estimate().await?;
     if knobs.dry_run {
         return dry_run(&request, &estimate, printer).await;
@@ -37,6 +43,14 @@ pub(crate) async fn run(
     check_budget(&estimate, knobs)?;
     let target = Target::of(knobs.output.as_deref())?;
     let connection = Connection::open(global).await?;
+    let to_this_machine = |url: &String| url.trim_start().starts_with("http://");
+    if knobs.webhook.as_ref().is_some_and(to_this_machine)
+        && connection.origin().starts_with("https://")
+    {
+        printer.warn(
+            "the webhook is an address of this machine, which fal never calls; give one that the internet can reach",
+        );
+    }
     let known = match connection.is_emulated() {
         true => None,
         false => {

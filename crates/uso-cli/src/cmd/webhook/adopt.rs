@@ -1,0 +1,119 @@
+//! Finding the noted purchase that a delivery is about.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use uso::Client;
+use uso::webhook::Delivery;
+
+use crate::output::Printer;
+use crate::state::{Record, State, Taken};
+
+/// How long a record that another process holds is waited for. fal waits 15 s for the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What the notes say of a delivery.
+pub(super) enum Purchase {
+    /// No unfinished purchase is announced at this address.
+    Unknown,
+    /// It is noted with this very request id.
+    Noted,
+    /// Its answer was lost; its ticket is noted now.
+    Adopted,
+    /// It is noted as another request: two requests were accepted for one purchase.
+    Contradicted { noted_as: String },
+}
+
+/// Why the notes could not be asked.
+pub(super) struct NotNow(pub(super) String);
+
+/// Where the unfinished purchases of one service are noted.
+pub(super) struct Notes {
+    pub(super) client: Client,
+    pub(super) origin: String,
+    pub(super) state: State,
+    pub(super) printer: Printer,
+}
+
+impl Notes {
+    /// Notes the ticket of the purchase that this delivery proves, where that is missing.
+    pub(super) async fn adopt(&self, delivery: &Delivery) -> Result<Purchase, NotNow> {
+        let until = Instant::now() + PATIENCE;
+        let mut waits = false;
+        while let Some(path) = self.find(delivery)? {
+            if let Some(purchase) = self.take(path, delivery)? {
+                return Ok(purchase);
+            }
+            if Instant::now() >= until {
+                return Err(NotNow(
+                    "another process works on its purchase and has not noted its id yet".to_owned(),
+                ));
+            }
+            if !waits {
+                waits = true;
+                self.printer.say(&format!(
+                    "{}: another process works on its purchase; waiting for it",
+                    delivery.request_id()
+                ));
+            }
+            sleep(GLANCE).await;
+        }
+        Ok(Purchase::Unknown)
+    }
+
+    /// The record whose address was called. One of another service is not this delivery's to prove.
+    fn find(&self, delivery: &Delivery) -> Result<Option<PathBuf>, NotNow> {
+        let Some(attempt_id) = delivery.last_segment() else {
+            return Ok(None);
+        };
+        let is_its = |path: &PathBuf| {
+            Record::peek(path).is_some_and(|record| {
+                record.origin == self.origin && record.intent.recognises(attempt_id)
+            })
+        };
+        let records = self.state.records();
+        let records = records.map_err(|failure| NotNow(failure.chain()))?;
+        Ok(records.into_iter().find(is_its))
+    }
+
+    /// Nothing when another process holds the record and has not noted a ticket.
+    fn take(&self, path: PathBuf, delivery: &Delivery) -> Result<Option<Purchase>, NotNow> {
+        let failed = |path: &Path, error: &dyn std::fmt::Display| {
+            NotNow(format!(
+                "the record {} cannot be used: {error}",
+                path.display()
+            ))
+        };
+        if let Some(purchase) = Record::peek(&path).and_then(|record| noted(&record, delivery)) {
+            return Ok(Some(purchase));
+        }
+        let taken = State::take(path.clone()).map_err(|error| failed(&path, &error))?;
+        let mut entry = match taken {
+            Taken::Entry(entry) => entry,
+            Taken::Busy => return Ok(None),
+            Taken::Finished => return Ok(Some(Purchase::Noted)),
+            Taken::Unreadable(why) => return Err(failed(&path, &why)),
+        };
+        if let Some(purchase) = noted(&entry.record, delivery) {
+            return Ok(Some(purchase));
+        }
+        let job = self.client.adopt(&entry.record.intent, delivery);
+        let job = job.map_err(|error| failed(&path, &error))?;
+        let bought = entry.bought(job.ticket());
+        bought.map_err(|error| failed(&path, &error))?;
+        Ok(Some(Purchase::Adopted))
+    }
+}
+
+/// What a record says that has its ticket already.
+fn noted(record: &Record, delivery: &Delivery) -> Option<Purchase> {
+    let id = record.request_id()?;
+    Some(if id == delivery.request_id() {
+        Purchase::Noted
+    } else {
+        let noted_as = id.to_owned();
+        Purchase::Contradicted { noted_as }
+    })
+}
