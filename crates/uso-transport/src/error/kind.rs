@@ -38,7 +38,8 @@ pub enum ErrorKind {
     /// The request was sent, or may have been, and no usable answer came.
     ///
     /// What to do: do not simply repeat it, since it may have been accepted and paid for. The
-    /// error's [`intent`](super::Error::intent) finds it among the account's requests later.
+    /// error's [`intent`](super::Error::intent) finds it among the account's requests later, and
+    /// recognises the delivery to its webhook, where it has one.
     OutcomeUnknown,
     /// The service failed for the moment; for a job that is already bought, its ticket is still good.
     ///

@@ -65,7 +65,7 @@ pub(super) async fn run(
     let mut signals = Signals::listen().map_err(|error| Failure::other(error.to_string()))?;
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.map_err(|error| {
-        Failure::other(format!("it cannot be listened on {}: {error}", args.listen))
+        Failure::other(format!("cannot listen on {}: {error}", args.listen))
             .with_hint("give another address with --listen")
     })?;
     let address = listener.local_addr().unwrap_or(args.listen);
@@ -73,12 +73,18 @@ pub(super) async fn run(
         "listening on http://{address}/ for deliveries to --webhook, at any path; Ctrl-C stops it"
     ));
     let serving = tokio::spawn(serve(listener, desk));
-    if let Err(error) = keys.keys().await {
-        printer.warn(&format!(
-            "{error}; the public keys are fetched again when a delivery comes"
-        ));
+    let waiting = async {
+        if let Err(error) = keys.keys().await {
+            printer.warn(&format!(
+                "the public keys cannot be had yet: {error}; they are fetched again when a delivery comes"
+            ));
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = waiting => {}
+        () = signals.next() => {}
     }
-    signals.next().await;
     serving.abort();
     Ok(ExitCode::SUCCESS)
 }
