@@ -3,15 +3,26 @@
 use std::time::Duration;
 
 use uso::{ErrorKind, Event, Request};
-use uso_emulator::{Fault, Operation, Scenario};
+use uso_emulator::{EmulatorBuilder, Fault, Operation, Scenario};
 use uso_tests::rig::Rig;
 
 fn request() -> Request {
     Request::subject("https://example.org/a.png", "x")
 }
 
+/// How long a job runs that is to be met running.
+const RUNNING: Duration = Duration::from_secs(600);
+
 async fn rig(scenario: Scenario) -> Rig {
+    quick(Rig::plain_builder().scenario(scenario)).await
+}
+
+async fn running(scenario: Scenario) -> Rig {
     let builder = Rig::plain_builder().scenario(scenario);
+    quick(builder.inference_time(RUNNING)).await
+}
+
+async fn quick(builder: EmulatorBuilder) -> Rig {
     Rig::configured(builder, |config| {
         config.stream_idle(Duration::from_millis(300))
     })
@@ -44,15 +55,20 @@ async fn a_stream_that_fails_in_any_way_loses_nothing() {
         Fault::Body("{}".to_owned()),
     ];
     for fault in faults {
-        let rig = rig(Scenario::new()
+        let scenario = Scenario::new()
             .on(Operation::Stream, fault.clone())
-            .always())
-        .await;
+            .always();
+        // The job runs until the clock is moved, so that the stream never begins with its end.
+        let rig = running(scenario).await;
         let job = rig.client.submit(request()).await.unwrap();
         let mut interrupted = false;
+        let mut held = true;
         let mut events = job.events();
         while let Some(event) = events.next().await {
             interrupted |= matches!(event.unwrap(), Event::Interrupted(_));
+            if std::mem::take(&mut held) {
+                rig.emulator.advance(RUNNING);
+            }
         }
         assert!(interrupted, "{fault:?} is told");
         job.output().await.unwrap();
