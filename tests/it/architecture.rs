@@ -105,6 +105,27 @@ fn http_is_behind_one_wall_and_the_types_need_serde_alone() {
 }
 
 #[test]
+fn the_verifier_brings_neither_a_network_nor_a_runtime() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages
+        .iter()
+        .find(|package| package["name"] == "uso-webhook")
+        .unwrap();
+    let always = package["dependencies"].as_array().unwrap().iter();
+    let always =
+        always.filter(|dependency| dependency["kind"] != "dev" && dependency["optional"] == false);
+    for dependency in always {
+        let name = dependency["name"].as_str().unwrap();
+        let forbidden = ["tokio", "hyper", "reqwest", "axum", "ring", "rustls"];
+        assert!(
+            !forbidden.iter().any(|word| name.starts_with(word)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn every_library_says_what_it_must_not_know() {
     let metadata = metadata();
     for package in metadata["packages"].as_array().unwrap() {

@@ -27,7 +27,11 @@ struct Listener {
 
 impl Listener {
     fn start(cli: &Cli) -> Self {
-        let mut command = cli.command(&["webhook", "listen", "--listen", "127.0.0.1:0", "--json"]);
+        Self::at(cli, "127.0.0.1:0")
+    }
+
+    fn at(cli: &Cli, address: &str) -> Self {
+        let mut command = cli.command(&["webhook", "listen", "--listen", address, "--json"]);
         // It needs no key, and is to show that it has none.
         command.env_remove("FAL_KEY");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -195,6 +199,45 @@ async fn what_is_not_ours_is_told_and_what_is_false_is_refused() {
     assert_eq!(code, 0);
     assert!(talk.contains("no public key fits the signature"), "{talk}");
     assert_eq!(documents.next(), None);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_request_for_one_purchase_is_cried_out() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    let mut listener = Listener::start(&cli);
+    let mut documents = listener.documents();
+    let bought = restyle(&cli, &listener.url, &["--detach", "-o", "a.png"]).output();
+    let bought = Run::of(&bought.unwrap());
+    assert_eq!(bought.code, 0, "{bought:?}");
+    let told = listener.document(&mut documents);
+    assert_eq!(told["purchase"], "noted", "{told}");
+    let url = listener.url.clone();
+    listener.stop();
+
+    // As if the submit had been answered with another id than the one that is announced.
+    let id = told["request_id"].as_str().unwrap();
+    let state = cli.folder().join(".state");
+    let entries = std::fs::read_dir(&state).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let record = paths
+        .find(|path| path.extension().unwrap() == "json")
+        .unwrap();
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace(id, "another-request")).unwrap();
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut listener = Listener::at(&cli, address);
+    let mut documents = listener.documents();
+    assert!(rig.emulator.resend_webhook(id));
+    let told = listener.document(&mut documents);
+    assert_eq!(told["purchase"], "contradicted", "{told}");
+    let (_, talk) = listener.stop();
+    assert!(
+        talk.contains("another-request") && talk.contains("bought twice"),
+        "{talk}"
+    );
+    assert_eq!(records(&cli)[0]["ticket"]["request_id"], "another-request");
 }
 
 /// The documented delivery as files.
