@@ -51,9 +51,33 @@
 //! Request::subject("cat.png", "a cat").extra_style("ink.webp");
 //! ```
 //!
-//! A [`Reference`] is a path, bytes, a URL or a data URI; a string that starts with `http://`,
-//! `https://` or `data:` is what it says, any other is a path. What is wrong with a request is
-//! found before anything is sent, and [`Request::estimate`] says what it will cost.
+//! A [`Reference`] is a path, bytes, a reader, a URL or a data URI; a string that starts with
+//! `http://`, `https://` or `data:` is what it says, any other is a path. What is wrong with a
+//! request is found before anything is sent, and [`Request::estimate`] says what it will cost.
+//!
+//! # Pictures on their way
+//!
+//! A URL is passed on as it is. A local picture is made fit first, so that a phone's photo just
+//! works: turned upright, shrunk to 2048 pixels a side, freed of metadata such as the place where it
+//! was taken, brought to sRGB. Then it is uploaded, or sent along when it is tiny. The same picture
+//! is uploaded once, in however many requests and tasks it is; what was changed is told as data and
+//! in a line:
+//!
+//! ```no_run
+//! # async fn example(client: uso::Client) -> uso::Result<()> {
+//! use uso::Request;
+//!
+//! let prepared = client.prepare(Request::restyle("IMG_0001.jpg", "ink.webp")).await?;
+//! for picture in prepared.pictures() {
+//!     println!("{picture}"); // content IMG_0001.jpg: 1536x2048, turned upright, shrunk from …
+//! }
+//! let job = client.place(prepared.order()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Request::without_fit`] sends pictures as they are. [`Client::upload`] uploads a file of any
+//! size in some megabytes of memory; [`Output::save_all`] saves everything that a job made.
 //!
 //! # Progress
 //!
@@ -117,7 +141,8 @@
 //!
 //! fal does not publish how it rounds megapixels, how many references it takes, what it wants in
 //! the first slot when there are only styles (so those forms are not offered), nor whether a job
-//! that is cancelled while it runs is billed. The docs of the functions concerned say so again.
+//! that is cancelled while it runs is billed, nor how long it keeps an upload (an upload is used
+//! again for six days). The docs of the functions concerned say so again.
 
 /// What every fault leads to.
 ///

@@ -175,11 +175,11 @@ fn print_jpeg([cyan, magenta, yellow, black]: [u8; 4]) -> Vec<u8> {
         }
         bits += "0";
     }
-    while bits.len() % 8 != 0 {
+    while !bits.len().is_multiple_of(8) {
         bits.push('1');
     }
-    for start in (0..bits.len()).step_by(8) {
-        let byte = u8::from_str_radix(&bits[start..start + 8], 2).unwrap();
+    for byte in bits.as_bytes().chunks(8) {
+        let byte = byte.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
         bytes.push(byte);
         if byte == 0xff {
             bytes.push(0);
