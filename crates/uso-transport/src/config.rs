@@ -220,6 +220,11 @@ impl Config {
         self.start_within
     }
 
+    /// The limit that [`Config::answer_within`] set.
+    pub fn answer_limit(&self) -> Duration {
+        self.answer_within
+    }
+
     /// Where each of fal's services lives.
     pub fn base_urls(&self) -> &BaseUrls {
         &self.base_urls

@@ -322,13 +322,7 @@ impl Transport {
         request: Request<Outgoing>,
     ) -> Result<Reply, AttemptProblem> {
         let config = &self.shared.config;
-        let limit = match operation {
-            Operation::Run => config.finish_within,
-            _ => config.answer_within,
-        };
-        // A slow line is not a lost answer: a large body has the time to leave.
-        let seconds = request.body().len() / SLOW_LINE;
-        let limit = limit.saturating_add(Duration::from_secs(seconds));
+        let limit = self.attempt_limit(operation, request.body().len());
         let deadline = from_now(limit);
         let sent = self.shared.http.send(request, deadline).await;
         let Incoming {
@@ -360,6 +354,16 @@ impl Transport {
             head: Some(Box::new(head)),
             kind: unfinished,
         })
+    }
+
+    /// The longest time that an attempt may take with a body of this many bytes.
+    pub(crate) fn attempt_limit(&self, operation: Operation, body: u64) -> Duration {
+        let limit = match operation {
+            Operation::Run => self.shared.config.finish_within,
+            _ => self.shared.config.answer_within,
+        };
+        // A slow line is not a lost answer: a large body has the time to leave.
+        limit.saturating_add(Duration::from_secs(body / SLOW_LINE))
     }
 }
 

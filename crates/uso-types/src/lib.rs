@@ -18,6 +18,7 @@
 mod generated;
 #[cfg(feature = "schemars")]
 mod schema;
+mod size;
 mod support;
 
 pub use generated::{

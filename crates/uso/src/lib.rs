@@ -164,7 +164,7 @@ mod uploads;
 pub mod webhook;
 
 pub use crate::client::Client;
-pub use crate::estimate::{Estimate, MicroDollars};
+pub use crate::estimate::Estimate;
 pub use crate::job::{Event, Events, Job};
 pub use crate::output::{Output, Picture};
 pub use crate::prepared::{Prepared, PreparedPicture, Preview, Sending};
@@ -175,8 +175,9 @@ pub use crate::uploads::KnownUpload;
 
 pub use uso_transport::{
     Access, ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId,
-    Error, ErrorKind, Fingerprint, Intent, InvalidRequestId, Lifecycle, LogLine, Operation, Order,
-    Problem, Result, RetryPolicy, Sent, Source, State, Status, Ticket, Upload, Uploaded,
+    Error, ErrorKind, Fingerprint, Intent, InvalidRequestId, Lifecycle, LogLine, MicroDollars,
+    Operation, Order, Problem, Result, RetryPolicy, Sent, Source, State, Status, Ticket, Upload,
+    Uploaded,
 };
 pub use uso_types::{
     Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,

@@ -1,0 +1,234 @@
+//! One request of somebody else, passed on with the key: what a proxy needs.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, ORIGIN, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::attempt::AttemptProblem;
+use crate::base_urls::BaseUrls;
+use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
+use crate::http::Body;
+use crate::transport::{Transport, from_now};
+use crate::wire::{extend, plain_request};
+
+/// Headers of one connection or of one hop's credentials, which are never passed on.
+const NEVER_PASSED_ON: [HeaderName; 12] = [
+    AUTHORIZATION,
+    CONNECTION,
+    CONTENT_LENGTH,
+    COOKIE,
+    EXPECT,
+    HOST,
+    ORIGIN,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// One of the services that may be sent the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// The synchronous run.
+    Run,
+    /// The queue.
+    Queue,
+    /// Uploads.
+    Rest,
+}
+
+impl Service {
+    /// Where the service lives.
+    pub fn base(self, urls: &BaseUrls) -> &Url {
+        match self {
+            Self::Run => urls.run(),
+            Self::Queue => urls.queue(),
+            Self::Rest => urls.rest(),
+        }
+    }
+}
+
+/// A request to pass on with [`Transport::forward`].
+///
+/// It names a service and not a URL, so that the key cannot go anywhere but to a configured origin.
+#[derive(Clone)]
+pub struct Forward {
+    /// What it is, for the deadline and for the words of an error.
+    pub operation: Operation,
+    /// Which service it is for.
+    pub service: Service,
+    /// Its method.
+    pub method: Method,
+    /// The path below the service's base URL, segment by segment; they are encoded as needed.
+    pub path: Vec<String>,
+    /// The query's names and values; they are encoded as needed.
+    pub query: Vec<(String, String)>,
+    /// Its headers. The key is added, and those of one connection are left out, `Authorization`,
+    /// `Cookie` and `Host` among them.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers hold credentials, and the body prompts and pictures.
+        f.debug_struct("Forward")
+            .field("operation", &self.operation)
+            .field("service", &self.service)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to a [`Forward`], whatever its status, with its body still to come.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers as they came.
+    pub headers: HeaderMap,
+    /// The body as it comes: nothing is decoded.
+    pub body: ForwardedBody,
+}
+
+/// A body that is read as it comes. Dropping it ends the request.
+pub struct ForwardedBody {
+    body: Body,
+    operation: Operation,
+    idle: std::time::Duration,
+}
+
+impl fmt::Debug for ForwardedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardedBody")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ForwardedBody {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreachable`] when the answer ends too early, or when nothing comes for longer
+    /// than [`Config::stream_idle`](crate::Config::stream_idle).
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.body.chunk(self.idle).await.map_err(|problem| {
+            let message = format!("{} was answered, but {}", self.operation, problem.why);
+            let error = Error::new(self.operation, ErrorKind::Unreachable, message)
+                .with_delivery(Delivery::Answered);
+            match problem.source {
+                Some(source) => error.with_source(source),
+                None => error,
+            }
+        })
+    }
+}
+
+impl Transport {
+    /// Sends a request once, with the key, and gives the answer as it comes: no redirect is
+    /// followed, nothing is sent again, and a refusal by the service is an answer and no error.
+    ///
+    /// The head of the answer must come within [`Config::answer_within`](crate::Config::answer_within)
+    /// ([`Config::finish_within`](crate::Config::finish_within) for a run).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutcomeUnknown`] when a purchase may have been accepted, and
+    /// [`ErrorKind::Unreachable`] otherwise; [`Error::delivery`] says whether it left.
+    pub async fn forward(&self, forward: Forward) -> Result<Forwarded> {
+        let operation = forward.operation;
+        let started = Instant::now();
+        let length = u64::try_from(forward.body.len()).unwrap_or(u64::MAX);
+        let deadline = from_now(self.attempt_limit(operation, length));
+        let request = self.with_key(forward);
+        let sent = self.http().send(request, deadline).await;
+        let incoming = sent.map_err(|problem| {
+            AttemptProblem::from(problem)
+                .into_error(operation)
+                .with_attempts(1, started.elapsed())
+        })?;
+        Ok(Forwarded {
+            status: incoming.status,
+            headers: incoming.headers,
+            body: ForwardedBody {
+                body: incoming.body,
+                operation,
+                idle: self.config().stream_idle,
+            },
+        })
+    }
+
+    fn with_key(&self, forward: Forward) -> Request<Bytes> {
+        let base = forward.service.base(self.config().base_urls());
+        let mut url = extend(base, forward.path.iter().map(String::as_str));
+        if !forward.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&forward.query);
+        }
+        let mut request = plain_request(forward.method, &url, forward.body);
+        let mut headers = forward.headers;
+        for name in &NEVER_PASSED_ON {
+            headers.remove(name);
+        }
+        if let Some(key) = self.config().key.header() {
+            headers.insert(AUTHORIZATION, key);
+        }
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::{ApiKey, Config};
+
+    #[test]
+    fn the_key_goes_to_the_named_service_and_no_foreign_credential_with_it() {
+        let config = Config::new(ApiKey::new("id:secret").unwrap(), BaseUrls::fal().unwrap());
+        let transport = Transport::new(config).unwrap();
+        let foreign = [
+            (AUTHORIZATION, "Key other:key"),
+            (COOKIE, "session=1"),
+            (HOST, "evil.example"),
+            (CONTENT_LENGTH, "7"),
+            (TRANSFER_ENCODING, "chunked"),
+        ];
+        let kept = (
+            HeaderName::from_static("x-fal-queue-priority"),
+            HeaderValue::from_static("low"),
+        );
+        let foreign = foreign.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        let request = transport.with_key(Forward {
+            operation: Operation::Submit,
+            service: Service::Queue,
+            method: Method::POST,
+            path: ["fal-ai", "..", "a/b?c", "uso"].map(str::to_owned).to_vec(),
+            query: vec![("fal_max_queue_length".to_owned(), "1&x=2".to_owned())],
+            headers: foreign.into_iter().chain([kept]).collect(),
+            body: Bytes::new(),
+        });
+        assert_eq!(
+            request.uri().to_string(),
+            "https://queue.fal.run/fal-ai/a%2Fb%3Fc/uso?fal_max_queue_length=1%26x%3D2"
+        );
+        let mut names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "x-fal-queue-priority"]);
+        assert_eq!(request.headers()[AUTHORIZATION], "Key id:secret");
+        assert!(request.headers()[AUTHORIZATION].is_sensitive());
+    }
+}
