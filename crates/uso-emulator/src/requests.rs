@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use http::Version;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, Version};
 use serde_json::{Value, json};
 
 use crate::lock::lock;
@@ -36,6 +37,10 @@ pub struct LoggedRequest {
     pub http_version: String,
     /// The fault that a scenario put in its way, by name.
     pub fault: Option<String>,
+    /// Whether it had an `Authorization` header.
+    pub has_authorization: bool,
+    /// The names of its `x-fal-*` and `x-app-fal-*` headers, sorted, each once.
+    pub fal_headers: Vec<String>,
 }
 
 impl LoggedRequest {
@@ -50,6 +55,8 @@ impl LoggedRequest {
             "operation": self.operation.as_str(),
             "http_version": self.http_version,
             "fault": self.fault,
+            "has_authorization": self.has_authorization,
+            "fal_headers": self.fal_headers,
         })
     }
 }
@@ -85,6 +92,8 @@ impl RequestLog {
             operation,
             http_version: version(parts.version).to_owned(),
             fault: None,
+            has_authorization: parts.headers.contains_key(AUTHORIZATION),
+            fal_headers: fal_headers(&parts.headers),
         });
         sequence
     }
@@ -111,6 +120,16 @@ impl RequestLog {
             change(entry);
         }
     }
+}
+
+fn fal_headers(headers: &HeaderMap) -> Vec<String> {
+    let names = headers.keys().map(http::HeaderName::as_str);
+    let mut names: Vec<String> = names
+        .filter(|name| name.starts_with("x-fal-") || name.starts_with("x-app-fal-"))
+        .map(str::to_owned)
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 /// A token in the query is a credential, and a webhook's address may prove whose request it is.
