@@ -1,0 +1,341 @@
+//! The way of a request: may this page, may this caller, may this target; then on to the service.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uso_transport::{Forward, MicroDollars, Operation, Ticket, Transport};
+
+use crate::caller::Caller;
+use crate::headers::{self, TARGET_URL, passed_on, single};
+use crate::limits::{Limits, OverLimit};
+use crate::origins;
+use crate::owners::Owners;
+use crate::price::estimate;
+use crate::purchase::Order;
+use crate::refusal::Refusal;
+use crate::relay;
+use crate::repeats::{Repeats, Sameness};
+use crate::settings::{Endpoint, Price, Settings};
+use crate::target::Target;
+
+/// The longest time for a request's body to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The largest body that begins an upload: a content type and a file name.
+const UPLOAD_BODY: usize = 16 << 10;
+
+type Check = Arc<dyn Fn(HeaderMap) -> BoxFuture<'static, Option<Caller>> + Send + Sync>;
+
+/// The proxy. Clones share everything.
+///
+/// ```
+/// use axum::Router;
+/// use http::HeaderMap;
+/// use uso_proxy::{Caller, Proxy, Settings};
+/// use uso_transport::{ApiKey, BaseUrls, Config, Transport};
+///
+/// # async fn account_of(_: &HeaderMap) -> Option<String> { None }
+/// let transport = Transport::new(Config::new(ApiKey::new("id:secret")?, BaseUrls::fal()?))?;
+/// let settings = Settings::new().allow_origin("https://app.example")?;
+/// let proxy = Proxy::new(transport, settings, |headers: HeaderMap| async move {
+///     let account = account_of(&headers).await?; // your own session, JWT, ...
+///     Some(Caller::new(account))
+/// });
+/// let app: Router = Router::new().nest_service("/api/fal/proxy", proxy.router());
+/// # Ok::<(), uso_transport::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Proxy {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) transport: Transport,
+    pub(crate) settings: Settings,
+    check: Check,
+    pub(crate) limits: Limits,
+    owners: Arc<Owners>,
+    pub(crate) repeats: Repeats,
+    /// What goes on although its browser may have left.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("transport", &self.shared.transport)
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Proxy {
+    /// A proxy that passes requests on through this transport, with its key and its hosts.
+    ///
+    /// `check` gets a request's headers and says who calls; `None` is answered with 401. It is
+    /// asked for every request but a browser's preflight, there is no default, and what it lets in
+    /// can spend money. For one shared token, see [`SharedTokens`](crate::SharedTokens).
+    pub fn new<F, R>(transport: Transport, settings: Settings, check: F) -> Self
+    where
+        F: Fn(HeaderMap) -> R + Send + Sync + 'static,
+        R: Future<Output = Option<Caller>> + Send + 'static,
+    {
+        let limits = Limits::new(
+            settings.requests_per_minute,
+            settings.spending_per_day,
+            Instant::now(),
+        );
+        let owners = Owners::new(settings.requests_kept, settings.requests_kept_for);
+        Self {
+            shared: Arc::new(Shared {
+                transport,
+                settings,
+                check: Arc::new(move |headers| Box::pin(check(headers))),
+                limits,
+                owners: Arc::new(owners),
+                repeats: Repeats::default(),
+                tasks: TaskTracker::new(),
+                closing: CancellationToken::new(),
+            }),
+        }
+    }
+
+    /// The router that serves the proxy at its root, to be nested where the pages look for it:
+    /// `Router::new().nest_service("/api/fal/proxy", proxy.router())`.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/", axum::routing::any(answer))
+            .with_state(self.clone())
+    }
+
+    /// Lets a caller ask for a request that was submitted elsewhere, or before this process began:
+    /// the proxy itself forgets at its end which request is whose.
+    pub fn adopt(&self, caller: &Caller, ticket: &Ticket) {
+        let (app, id) = (ticket.endpoint().app(), ticket.request_id());
+        self.shared.owners.bind(caller, app, id, Instant::now());
+    }
+
+    /// Takes no more requests (503), ends the status streams, and waits until every purchase that
+    /// is on its way has its outcome.
+    pub async fn close(&self) {
+        self.shared.closing.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
+    let shared = &proxy.shared;
+    let (parts, body) = request.into_parts();
+    let origin = match shared.settings.origins.of(&parts.headers) {
+        Ok(origin) => origin,
+        Err(refusal) => {
+            let mut response = refusal.into_response();
+            origins::open(&mut response, None);
+            return response;
+        }
+    };
+    let mut response = match origins::preflight(&parts.method, &parts.headers) {
+        Some(response) => response,
+        None => shared.pass(&parts, body).await.unwrap_or_else(|refusal| {
+            tracing::debug!(?refusal, "refused");
+            refusal.into_response()
+        }),
+    };
+    origins::open(&mut response, origin);
+    response
+}
+
+impl Shared {
+    async fn pass(self: &Arc<Self>, parts: &Parts, body: Body) -> Result<Response, Refusal> {
+        if self.closing.is_cancelled() {
+            let text = "the proxy is closing; nothing was sent";
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text));
+        }
+        let target = self.target(parts)?;
+        let caller = self.caller(&parts.headers).await?;
+        let headers = passed_on(&parts.headers).map_err(|problem| match problem {
+            headers::Problem::Reserved(name) => Refusal::invalid(&format!(
+                "the header {name} is the account's to decide and may not be set by a page"
+            )),
+            headers::Problem::Repeated(name) => {
+                Refusal::invalid(&format!("the header {name} is given more than once"))
+            }
+        })?;
+        match &target {
+            Target::FollowUp {
+                operation, ticket, ..
+            } => {
+                let (app, id) = (ticket.endpoint().app(), ticket.request_id());
+                if !self.owners.owns(&caller, app, id, Instant::now()) {
+                    return Err(Refusal::not_found(*operation));
+                }
+                relay::pass(self, self.forward(parts, &target, headers, Bytes::new())).await
+            }
+            Target::Upload { .. } => {
+                let body = self.body(parts, body, UPLOAD_BODY).await?;
+                object(&body)?;
+                relay::pass(self, self.forward(parts, &target, headers, body)).await
+            }
+            Target::Purchase {
+                operation,
+                endpoint,
+                ..
+            } => {
+                let body = self.body(parts, body, self.settings.max_body).await?;
+                let input = object(&body)?;
+                let sameness =
+                    Sameness::of(&caller, operation.as_str(), endpoint.id.as_str(), &body);
+                let forward = self.forward(parts, &target, headers, body);
+                let order = self.order(caller, endpoint, &input, sameness, forward)?;
+                order.place(self).await
+            }
+        }
+    }
+
+    fn target<'a>(&'a self, parts: &Parts) -> Result<Target<'a>, Refusal> {
+        if !parts.headers.contains_key(&TARGET_URL) {
+            return Err(Refusal::invalid("the header x-fal-target-url is missing"));
+        }
+        let text = single(&parts.headers, &TARGET_URL).and_then(|value| value.to_str().ok());
+        let text = text.ok_or_else(|| Refusal::invalid("x-fal-target-url is not one URL"))?;
+        let bases = self.transport.config().base_urls();
+        Target::read(&parts.method, text, &self.settings.endpoints, bases).map_err(Refusal::invalid)
+    }
+
+    /// Who calls, unless it is nobody or too often.
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let caller = (self.check)(headers.clone()).await;
+        let caller = caller.ok_or_else(Refusal::unauthorized)?;
+        let counted = self.limits.request(&caller, Instant::now());
+        counted.map_err(|wait| {
+            let limit = self.limits.requests_per_minute();
+            let why = format!("more than {limit} requests a minute of one caller");
+            Refusal::too_much(why, wait)
+        })?;
+        Ok(caller)
+    }
+
+    fn forward(
+        &self,
+        parts: &Parts,
+        target: &Target<'_>,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Forward {
+        if body.is_empty() {
+            headers.remove(CONTENT_TYPE);
+        } else {
+            let json = HeaderValue::from_static("application/json");
+            headers.entry(CONTENT_TYPE).or_insert(json);
+        }
+        Forward {
+            operation: target.operation(),
+            service: target.service(),
+            method: parts.method.clone(),
+            path: target.path(),
+            query: target.query(),
+            headers,
+            body,
+        }
+    }
+
+    async fn body(&self, parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+        let too_large = || {
+            let text = format!("the body is larger than {limit} bytes");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+        };
+        let announced = parts.headers.get(CONTENT_LENGTH);
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|announced| announced > limit) {
+            return Err(too_large());
+        }
+        let reading = Limited::new(body, limit).collect();
+        match tokio::time::timeout(BODY_WITHIN, reading).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) => Err(Refusal::invalid("the body ended too early")),
+            Err(_) => {
+                let text = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
+            }
+        }
+    }
+
+    /// A purchase for which there is money, and room to remember it by.
+    fn order(
+        &self,
+        caller: Caller,
+        endpoint: &Endpoint,
+        input: &Map<String, Value>,
+        sameness: Sameness,
+        forward: Forward,
+    ) -> Result<Order, Refusal> {
+        let now = Instant::now();
+        if let Some(suspect) = self.repeats.suspect(sameness, now) {
+            let id = suspect.request_id.as_deref();
+            return Err(Refusal::repeated(id, suspect.for_another));
+        }
+        let room = match forward.operation {
+            Operation::Submit => Some(self.owners.reserve(now).ok_or_else(|| {
+                let text = "no more requests can be remembered; nothing was sent";
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
+            })?),
+            _ => None,
+        };
+        let estimate = match endpoint.price {
+            Price::OfUso => estimate(input),
+            Price::Each(price) => price,
+        };
+        let set_aside = self.limits.set_aside(&caller, estimate, now);
+        let set_aside = set_aside.map_err(|over| self.too_dear(estimate, &over))?;
+        Ok(Order {
+            caller,
+            endpoint: endpoint.id.clone(),
+            estimate,
+            set_aside,
+            room,
+            sameness,
+            forward,
+        })
+    }
+
+    fn too_dear(&self, estimate: MicroDollars, over: &OverLimit) -> Refusal {
+        let limit = self.limits.spending_per_day();
+        match over {
+            OverLimit::Until(wait) => Refusal::too_much(
+                format!(
+                    "this is estimated at {estimate}, and would take its caller over {limit} in 24 hours; nothing was sent"
+                ),
+                *wait,
+            ),
+            OverLimit::Always => Refusal::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "this is estimated at {estimate}, and a caller may spend {limit} in 24 hours; nothing was sent"
+                ),
+            ),
+        }
+    }
+}
+
+/// The body as a JSON object.
+fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    serde_json::from_slice(body).map_err(|_| Refusal::invalid("the body is not a JSON object"))
+}

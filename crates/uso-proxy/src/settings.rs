@@ -1,0 +1,163 @@
+//! Settings of the proxy: which pages, which endpoints, how much.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uso_transport::{EndpointId, MicroDollars, Result};
+
+use crate::audit::Purchase;
+use crate::origins::Origins;
+
+/// Settings of a [`Proxy`](crate::Proxy); each explains its default.
+///
+/// ```
+/// use uso_proxy::Settings;
+/// use uso_transport::MicroDollars;
+///
+/// let settings = Settings::new()
+///     .allow_origin("https://app.example")?
+///     .spending_per_day(MicroDollars::new(2_000_000));
+/// # Ok::<(), uso_transport::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Settings {
+    pub(crate) origins: Origins,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) requests_per_minute: u32,
+    pub(crate) spending_per_day: MicroDollars,
+    pub(crate) max_body: usize,
+    pub(crate) requests_kept: usize,
+    pub(crate) requests_kept_for: Duration,
+    pub(crate) on_purchase: Option<OnPurchase>,
+}
+
+type OnPurchase = Arc<dyn Fn(&Purchase) + Send + Sync>;
+
+/// An endpoint that pages may use.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Endpoint {
+    pub(crate) id: EndpointId,
+    pub(crate) price: Price,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Price {
+    /// By the size and the number of the pictures of `fal-ai/uso`.
+    OfUso,
+    /// The same for each request.
+    Each(MicroDollars),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Settings {
+    /// The defaults: no page may call, and `fal-ai/uso` is the one endpoint.
+    pub fn new() -> Self {
+        Self {
+            origins: Origins::default(),
+            endpoints: vec![Endpoint {
+                id: EndpointId::uso(),
+                price: Price::OfUso,
+            }],
+            requests_per_minute: 600,
+            spending_per_day: MicroDollars::new(5_000_000),
+            max_body: 4 << 20,
+            requests_kept: 100_000,
+            requests_kept_for: Duration::from_secs(24 * 3600),
+            on_purchase: None,
+        }
+    }
+
+    /// Lets the pages of an origin call, such as `https://app.example` or `http://localhost:5173`.
+    /// Call it once for each. Default: none, and a page's own server counts as well, since browsers
+    /// name their page's origin with every POST.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](uso_transport::ErrorKind::Config) when it is no origin, or `*`.
+    pub fn allow_origin(mut self, origin: &str) -> Result<Self> {
+        self.origins.allow(origin)?;
+        Ok(self)
+    }
+
+    /// Lets pages use another endpoint as well, at an estimated price for each request: the sizes
+    /// and prices of other endpoints are not known here. Default: `fal-ai/uso` alone.
+    #[must_use]
+    pub fn endpoint(mut self, id: EndpointId, price: MicroDollars) -> Self {
+        self.endpoints.retain(|known| known.id != id);
+        self.endpoints.push(Endpoint {
+            id,
+            price: Price::Each(price),
+        });
+        self
+    }
+
+    /// Requests of each caller: so many a minute in the long run, and so many at once. Default: 600,
+    /// since the official client asks for a job's status twice a second, and a page may follow a
+    /// few jobs.
+    #[must_use]
+    pub fn requests_per_minute(mut self, requests: u32) -> Self {
+        self.requests_per_minute = requests;
+        self
+    }
+
+    /// Estimated money that each caller may spend in any 24 hours. Default: $5, some 47 pictures of
+    /// the default size.
+    ///
+    /// A purchase is counted at the published price of $0.10 a megapixel before it is sent, and not
+    /// counted when it provably did not come about. Where only the service knows the size
+    /// (`keep_size`), it counts as 2048 by 2048 pixels, the largest content picture that the service
+    /// was seen to take. The count is kept in memory and begins anew with the process.
+    #[must_use]
+    pub fn spending_per_day(mut self, limit: MicroDollars) -> Self {
+        self.spending_per_day = limit;
+        self
+    }
+
+    /// The largest body of a request, in bytes; a larger one is refused with 413. Default: 4 MiB,
+    /// room for references as data URIs, although an upload is better for those.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How many submitted requests are kept with their callers, and for how long. Default: 100 000
+    /// (some 20 MB) and 24 hours.
+    ///
+    /// A caller reaches a request while it is kept. When there is no room for another one, nothing
+    /// more is bought (503): a request that is forgotten could not be collected, and is paid for.
+    #[must_use]
+    pub fn keep_requests(mut self, at_most: usize, kept_for: Duration) -> Self {
+        self.requests_kept = at_most;
+        self.requests_kept_for = kept_for;
+        self
+    }
+
+    /// Calls this for each purchase, when its outcome is known. Default: nothing but a `tracing`
+    /// event of the target `uso_proxy::purchase`. It must not block.
+    #[must_use]
+    pub fn on_purchase(mut self, record: impl Fn(&Purchase) + Send + Sync + 'static) -> Self {
+        self.on_purchase = Some(Arc::new(record));
+        self
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("origins", &self.origins)
+            .field("endpoints", &self.endpoints)
+            .field("requests_per_minute", &self.requests_per_minute)
+            .field("spending_per_day", &self.spending_per_day)
+            .field("max_body", &self.max_body)
+            .field("requests_kept", &self.requests_kept)
+            .field("requests_kept_for", &self.requests_kept_for)
+            .finish_non_exhaustive()
+    }
+}
