@@ -1,5 +1,6 @@
 //! The command line.
 
+mod proxy;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use uso::{
     ImageSize, ImageSizeChoice, ImageSizePreset, MicroDollars, OutputFormat, Reference, Request,
 };
 
+pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
 use crate::exit::Failure;
 
@@ -75,6 +77,8 @@ pub(crate) enum Command {
     Upload(UploadArgs),
     /// Receives the deliveries that --webhook asks for, or checks a captured one.
     Webhook(WebhookArgs),
+    /// Serves web pages in fal's place, so that the key stays on this machine.
+    Proxy(ProxyArgs),
     /// Runs an emulator of the service on this machine.
     Emulator(EmulatorArgs),
     /// Prints the completion script for a shell.

@@ -6,6 +6,7 @@ pub(crate) mod connect;
 pub(crate) mod emulator;
 pub(crate) mod estimate;
 pub(crate) mod generate;
+pub(crate) mod proxy;
 pub(crate) mod purchase;
 pub(crate) mod result;
 pub(crate) mod resume;

@@ -82,6 +82,7 @@ async fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
         Command::Resume(args) => cmd::resume::run(&cli.global, args, printer).await,
         Command::Upload(args) => cmd::upload::run(&cli.global, args, printer).await,
         Command::Webhook(args) => cmd::webhook::run(&cli.global, args, printer).await,
+        Command::Proxy(args) => cmd::proxy::run(&cli.global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
         Command::Completions(args) => Ok(cmd::completions::run(args, printer)),
     }

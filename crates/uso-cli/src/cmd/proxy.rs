@@ -1,0 +1,152 @@
+//! `uso proxy`: web pages in fal's place, until Ctrl-C.
+
+use std::future::ready;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use uso_proxy::{PROXY_PATH, Proxy, Purchase, SESSION_PATH, Settings, SharedTokens};
+use uso_transport::Transport;
+
+use crate::args::{Global, ProxyArgs};
+use crate::cmd::connect::Connection;
+use crate::exit::Failure;
+use crate::output::Printer;
+use crate::signals::Signals;
+
+/// How long what is under way may take to end. A submit is answered in a second or two.
+const GRACE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &ProxyArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let tokens = tokens(args)?;
+    let settings = settings(args, *printer)?;
+    let connection = Connection::open(global).await?;
+    let transport = Transport::new(connection.client.config().clone())?;
+    let check = tokens.clone();
+    let proxy = Proxy::new(transport, settings, move |headers| {
+        ready(check.caller(&headers))
+    });
+
+    let cannot_listen = |error: std::io::Error| {
+        Failure::other(format!(
+            "the proxy cannot listen on {}: {error}",
+            args.listen
+        ))
+    };
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be listened for: {error}")))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let (url, session) = (
+        format!("http://{address}{PROXY_PATH}"),
+        format!("http://{address}{SESSION_PATH}"),
+    );
+    printer.data(
+        &json!({ "proxy": url, "session": session }),
+        std::slice::from_ref(&url),
+    );
+    printer.say(&format!(
+        "pages of {} may call; sessions are at {session}",
+        args.allow_origin.join(", ")
+    ));
+    if connection.is_emulated() {
+        printer.say("the service is emulated: nothing is bought");
+    }
+    if !address.ip().is_loopback() {
+        printer.warn(
+            "other machines can reach this address, in clear text: put a server with TLS in front of it",
+        );
+    }
+    printer.say("Ctrl-C stops it");
+
+    let router = uso_proxy::stand_alone(&proxy, &tokens);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = uso_proxy::serve(listener, router, proxy, async {
+        // The sender is kept until then.
+        let _ = stopped.await;
+    });
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(ExitCode::SUCCESS),
+        () = signals.next() => {}
+    }
+    printer.say("stopping: what is under way ends first; Ctrl-C again stops at once");
+    let _ = stop.send(());
+    tokio::select! {
+        () = serving => Ok(ExitCode::SUCCESS),
+        () = signals.next() => Err(unfinished()),
+        () = tokio::time::sleep(GRACE) => Err(unfinished()),
+    }
+}
+
+fn unfinished() -> Failure {
+    Failure::unknown("the proxy stopped before everything under way had ended").with_hint(
+        "a purchase among it may have been accepted: look among the requests in fal's dashboard",
+    )
+}
+
+fn tokens(args: &ProxyArgs) -> Result<SharedTokens, Failure> {
+    let given = args.token.iter().map(|token| token.0.as_str());
+    let given: Vec<&str> = given.filter(|token| !token.is_empty()).collect();
+    if given.is_empty() {
+        return Err(
+            Failure::usage("there is no token, so nobody could call").with_hint(
+                "set USO_PROXY_TOKEN to a long random one, such as `openssl rand -hex 32` prints",
+            ),
+        );
+    }
+    SharedTokens::new(given).map_err(unusable)
+}
+
+fn settings(args: &ProxyArgs, printer: Printer) -> Result<Settings, Failure> {
+    if args.allow_origin.is_empty() {
+        return Err(
+            Failure::usage("there is no --allow-origin, so no page could call")
+                .with_hint("give the origin of your pages, such as https://app.example or http://localhost:5173"),
+        );
+    }
+    let mut settings = Settings::new()
+        .requests_per_minute(args.requests_per_minute)
+        .spending_per_day(args.spend_per_day)
+        .max_body(args.max_body)
+        .on_purchase(move |purchase| print(purchase, printer));
+    for origin in &args.allow_origin {
+        settings = settings.allow_origin(origin).map_err(unusable)?;
+    }
+    Ok(settings)
+}
+
+/// A wrong argument is wrong usage, wherever it is found.
+fn unusable(error: uso::Error) -> Failure {
+    let failure = Failure::usage(error.to_string());
+    match error.hint() {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+fn print(purchase: &Purchase, printer: Printer) {
+    let value = serde_json::to_value(purchase).unwrap_or_default();
+    let field = |name: &str| value.get(name).and_then(|field| field.as_str());
+    let status = purchase.status.map_or_else(
+        || field("delivery").unwrap_or_default().to_owned(),
+        |status| status.to_string(),
+    );
+    let line = format!(
+        "{} {} {} {} {} {} {status}",
+        field("at").unwrap_or_default(),
+        purchase.caller,
+        purchase.operation,
+        purchase.endpoint,
+        field("request_id").unwrap_or("-"),
+        purchase.estimate,
+    );
+    printer.data(&value, &[line]);
+}
