@@ -20,6 +20,7 @@ mod money;
 mod official;
 mod pictures;
 mod proofs;
+mod proxy;
 mod references;
 mod secrets;
 #[cfg(unix)]

@@ -177,6 +177,9 @@ impl Order {
         }
         let (pieces, waiting) = mpsc::channel(PIECES);
         let has_left = head.send(Ok((status, headers, waiting))).is_err();
+        if has_left && outcome == Outcome::Bought {
+            self.was_left(&shared, request_id.get());
+        }
         if !scans {
             if !has_left {
                 pump(body, &pieces, |_| Look::Enough).await;
@@ -188,6 +191,9 @@ impl Order {
             let look = scan.push(piece);
             if let Look::Found(id) = &look {
                 self.is_known(&request_id, id);
+                if has_left {
+                    self.was_left(&shared, Some(id));
+                }
                 self.record(&shared, at, Some(status), Some(id), Delivery::Answered);
             }
             look
@@ -221,6 +227,12 @@ impl Order {
 
     fn may_have_come_about(&self, shared: &Shared) {
         shared.repeats.remember(self.sameness, None, Instant::now());
+    }
+
+    /// It was bought, and its browser had left by then.
+    fn was_left(&self, shared: &Shared, request_id: Option<&String>) {
+        let (id, now) = (request_id.cloned(), Instant::now());
+        shared.repeats.remember(self.sameness, id, now);
     }
 
     fn record(

@@ -1,0 +1,191 @@
+//! The proxy, as pages and their enemies see it.
+
+mod crowd;
+mod hostile;
+mod page;
+mod purchases;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use uso::{ApiKey, BaseUrls, Config};
+use uso_emulator::{Emulator, EmulatorBuilder};
+use uso_proxy::{PROXY_PATH, Proxy, Purchase, Settings, SharedTokens};
+use uso_tests::rig::Rig;
+use uso_transport::Transport;
+
+const KEY: &str = "the-key-id:the-key-secret";
+const ALICE: &str = "alices-token-0123456789";
+const BOB: &str = "bobs-token-0123456789";
+const PAGE: &str = "https://app.example";
+const SUBMIT: &str = "https://queue.fal.run/fal-ai/uso";
+
+/// A proxy before an emulator that takes its key and no other.
+struct Served {
+    emulator: Emulator,
+    proxy: Proxy,
+    address: SocketAddr,
+    records: Arc<Mutex<Vec<Purchase>>>,
+    client: reqwest::Client,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Served {
+    async fn plain() -> Self {
+        Self::of(Rig::plain_builder()).await
+    }
+
+    async fn of(builder: EmulatorBuilder) -> Self {
+        Self::configured(builder, |config| config, |settings| settings).await
+    }
+
+    async fn configured(
+        builder: EmulatorBuilder,
+        configure: impl FnOnce(Config) -> Config,
+        set: impl FnOnce(Settings) -> Settings,
+    ) -> Self {
+        let emulator = builder.key(KEY).start().await.unwrap();
+        let bases = BaseUrls::single_origin(&emulator.origin()).unwrap();
+        let config = configure(Config::new(ApiKey::new(KEY).unwrap(), bases));
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&records);
+        let settings = Settings::new()
+            .allow_origin(PAGE)
+            .unwrap()
+            .on_purchase(move |purchase| kept.lock().unwrap().push(purchase.clone()));
+        let tokens = SharedTokens::new([ALICE, BOB]).unwrap();
+        let check = tokens.clone();
+        let proxy = Proxy::new(
+            Transport::new(config).unwrap(),
+            set(settings),
+            move |headers: HeaderMap| std::future::ready(check.caller(&headers)),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = uso_proxy::stand_alone(&proxy, &tokens);
+        let serving = tokio::spawn(uso_proxy::serve(
+            listener,
+            router,
+            proxy.clone(),
+            async move {
+                let _ = stopped.await;
+            },
+        ));
+        Self {
+            emulator,
+            proxy,
+            address,
+            records,
+            client: client(),
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    /// A request as the official client makes it.
+    fn request(&self, method: &str, token: &str, target: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{PROXY_PATH}", self.address);
+        self.client
+            .request(method.parse().unwrap(), url)
+            .header("x-fal-target-url", target)
+            .header("authorization", format!("Bearer {token}"))
+            .header("origin", PAGE)
+    }
+
+    fn submit(&self, token: &str, input: &Value) -> reqwest::RequestBuilder {
+        self.request("POST", token, SUBMIT)
+            .header("content-type", "application/json")
+            .body(input.to_string())
+    }
+
+    /// Buys a job and gives its id.
+    async fn bought(&self, token: &str, input: &Value) -> String {
+        let answer = Answer::of(self.submit(token, input)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["request_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn get(&self, token: &str, id: &str, tail: &str) -> Answer {
+        Answer::of(self.request("GET", token, &follow_up(id, tail))).await
+    }
+
+    /// A connection whose bytes are the test's own.
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// The recorded purchases; waits for this many, since a record may come after the answer.
+    async fn records(&self, count: usize) -> Vec<Purchase> {
+        loop {
+            let records = self.records.lock().unwrap().clone();
+            if records.len() >= count {
+                return records;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the emulator has seen this many requests.
+    async fn seen(&self, count: usize) {
+        while self.emulator.requests().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A client that shares nothing with the project's own.
+fn client() -> reqwest::Client {
+    let builder = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
+    builder.build().unwrap()
+}
+
+/// An answer of the proxy's.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+fn follow_up(id: &str, tail: &str) -> String {
+    format!("{SUBMIT}/requests/{id}{tail}")
+}
+
+fn input(seed: u64) -> Value {
+    json!({
+        "input_image_urls": ["https://example.org/content.png"],
+        "prompt": "a lighthouse in ink",
+        "image_size": { "width": 96, "height": 64 },
+        "seed": seed,
+    })
+}
+
+/// Long enough for anything here to happen; nothing waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,268 @@
+//! Money through the proxy: bought once, recorded always, within the caller's limit.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uso::{ApiKey, BaseUrls, Config, Delivery, MicroDollars};
+use uso_emulator::{Emulator, Fault, Operation, Scenario};
+use uso_proxy::{PROXY_PATH, Settings};
+use uso_tests::rig::Rig;
+
+use super::{ALICE, Answer, BOB, KEY, PAGE, SUBMIT, Served, input};
+
+const RUN: &str = "https://fal.run/fal-ai/uso";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_purchase_is_recorded_with_its_caller_its_price_and_its_id() {
+    let served = Served::of(Rig::plain_builder().concurrency(10)).await;
+    let id = served.bought(ALICE, &input(1)).await;
+    let large = json!({ "input_image_urls": ["https://example.org/a.png"], "num_images": 4 });
+    served.bought(BOB, &large).await;
+    let run = served
+        .request("POST", ALICE, RUN)
+        .body(input(2).to_string());
+    let run = Answer::of(run).await;
+    assert_eq!(run.status, 200, "{run:?}");
+    let records = served.records(3).await;
+    let record = serde_json::to_value(&records[0]).unwrap();
+    assert_eq!(
+        record,
+        json!({
+            "at": record["at"],
+            "caller": "token-1",
+            "endpoint": "fal-ai/uso",
+            "operation": "submit",
+            "request_id": id,
+            "estimated_micro_dollars": 615,
+            "status": 200,
+            "delivery": "answered",
+        })
+    );
+    assert!(record["at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(records[1].caller.as_str(), "token-2");
+    assert_eq!(records[1].estimate, MicroDollars::new(419_431));
+    assert_eq!(records[2].operation, uso::Operation::Run);
+    assert_eq!(
+        records[2].request_id.as_deref(),
+        run.header("x-fal-request-id")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreachable_service_says_that_nothing_was_bought() {
+    let emulator = Emulator::start().await.unwrap();
+    let origin = emulator.origin();
+    emulator.shutdown().await;
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |_| {
+            let bases = BaseUrls::single_origin(&origin).unwrap();
+            Config::new(ApiKey::new(KEY).unwrap(), bases)
+        },
+        |settings| settings.spending_per_day(MicroDollars::new(1000)),
+    )
+    .await;
+    // It is given back each time, and is no suspect: it may be sent again at once.
+    for _ in 0..3 {
+        let answer = Answer::of(served.submit(ALICE, &input(1))).await;
+        assert_eq!(answer.status, 502, "{answer:?}");
+        assert_eq!(answer.json()["delivery"], "not_sent");
+        assert!(answer.body.contains("nothing was bought"), "{answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE));
+    }
+    let records = served.records(3).await;
+    assert!(
+        records
+            .iter()
+            .all(|record| record.delivery == Delivery::NotSent)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_outcome_is_said_and_not_bought_over() {
+    for fault in [
+        Fault::AcceptThenDrop,
+        Fault::AcceptThenGatewayPage(504),
+        Fault::AcceptThenStatus(503),
+        Fault::AcceptThenHang,
+    ] {
+        let name = fault.name();
+        let scenario = Scenario::new().on(Operation::Submit, fault.clone());
+        let served = Served::configured(
+            Rig::plain_builder().scenario(scenario),
+            |config| match fault {
+                Fault::AcceptThenHang => config.answer_within(Duration::from_millis(300)),
+                _ => config,
+            },
+            |settings| settings,
+        )
+        .await;
+        let answer = Answer::of(served.submit(ALICE, &input(1))).await;
+        match &fault {
+            Fault::AcceptThenDrop => assert_eq!(answer.status, 502, "{name}"),
+            Fault::AcceptThenHang => assert_eq!(answer.status, 504, "{name}"),
+            _ => assert!(answer.status >= 503, "{name}"),
+        }
+        if matches!(fault, Fault::AcceptThenDrop | Fault::AcceptThenHang) {
+            assert_eq!(answer.json()["delivery"], "unknown", "{name}");
+            assert!(answer.body.contains("may have been accepted"), "{answer:?}");
+        }
+        let again = Answer::of(served.submit(ALICE, &input(1))).await;
+        assert_eq!(again.status, 409, "{name}: {again:?}");
+        assert!(again.header("retry-after").is_some());
+        assert_eq!(served.emulator.ledger().purchases().len(), 1, "{name}");
+        assert_eq!(served.records(1).await.len(), 1, "{name}");
+        // Another input, and the same of another caller, are other purchases.
+        served.bought(ALICE, &input(2)).await;
+        served.bought(BOB, &input(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_input_may_be_bought_again_when_the_first_was_answered() {
+    let served = Served::plain().await;
+    let first = served.bought(ALICE, &input(1)).await;
+    let second = served.bought(ALICE, &input(1)).await;
+    assert_ne!(first, second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_goes_on_when_its_browser_leaves() {
+    let slow = Scenario::new().on(Operation::Submit, Fault::Delay(Duration::from_secs(5)));
+    let served = Served::of(Rig::plain_builder().scenario(slow)).await;
+    let mut browser = served.connect().await;
+    let body = input(1).to_string();
+    let head = format!(
+        "POST {PROXY_PATH} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {ALICE}\r\n\
+         x-fal-target-url: {SUBMIT}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    browser.write_all(head.as_bytes()).await.unwrap();
+    served.seen(1).await;
+    browser.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    browser.read_to_end(&mut answer).await.unwrap();
+    assert!(
+        answer.is_empty(),
+        "the proxy has noticed, and closed its side"
+    );
+
+    served.emulator.advance(Duration::from_secs(5));
+    let records = served.records(1).await;
+    let id = records[0].request_id.clone().unwrap();
+    let again = Answer::of(served.submit(ALICE, &input(1))).await;
+    assert_eq!(again.status, 409, "{again:?}");
+    assert_eq!(again.json()["request_id"], id.as_str());
+    assert_eq!(served.emulator.ledger().purchases().len(), 1);
+
+    served.get(ALICE, &id, "/status/stream").await;
+    let result = served.get(ALICE, &id, "").await;
+    assert_eq!((result.status, &result.json()["seed"]), (200, &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_and_requests_are_limited_for_each_caller() {
+    // Each costs 615.
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |config| config,
+        |settings| {
+            settings
+                .spending_per_day(MicroDollars::new(2000))
+                .requests_per_minute(9)
+        },
+    )
+    .await;
+    for seed in 0..3 {
+        served.bought(ALICE, &input(seed)).await;
+    }
+    let over = Answer::of(served.submit(ALICE, &input(3))).await;
+    assert_eq!(over.status, 429, "{over:?}");
+    let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
+    assert!((24 * 3600..=25 * 3600).contains(&wait), "{wait}");
+    assert!(over.body.contains("$0.002"), "{over:?}");
+    let dear = json!({ "input_image_urls": ["https://example.org/a.png"], "keep_size": true });
+    let dear = Answer::of(served.submit(ALICE, &dear)).await;
+    assert_eq!(
+        (dear.status, dear.header("retry-after")),
+        (403, None),
+        "{dear:?}"
+    );
+    served.bought(BOB, &input(0)).await;
+    assert_eq!(served.emulator.ledger().purchases().len(), 4);
+
+    for _ in 0..4 {
+        assert_eq!(served.get(ALICE, "r-1", "").await.status, 404);
+    }
+    let over = served.get(ALICE, "r-1", "").await;
+    assert_eq!(over.status, 429, "{over:?}");
+    assert!(over.header("retry-after").unwrap().parse::<u64>().unwrap() <= 7);
+    assert_eq!(served.get(BOB, "r-1", "").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_service_refuses_costs_nothing_of_the_limit() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::Locked)
+        .on(Operation::Submit, Fault::Throttled { retry_after: None })
+        .on(Operation::Submit, Fault::Unauthorized);
+    let served = Served::configured(
+        Rig::plain_builder().scenario(scenario),
+        |config| config,
+        |settings| settings.spending_per_day(MicroDollars::new(700)),
+    )
+    .await;
+    for status in [403, 429, 401] {
+        let answer = Answer::of(served.submit(ALICE, &input(1))).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    served.bought(ALICE, &input(1)).await;
+    let over = Answer::of(served.submit(ALICE, &input(2))).await;
+    assert_eq!(over.status, 429, "{over:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_bought_that_could_not_be_collected() {
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |config| config,
+        |settings: Settings| settings.keep_requests(1, Duration::from_secs(3600)),
+    )
+    .await;
+    served.bought(ALICE, &input(1)).await;
+    let full = Answer::of(served.submit(ALICE, &input(2))).await;
+    assert_eq!(full.status, 503, "{full:?}");
+    assert_eq!(served.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_counts_only_for_who_bought_it_however_its_answer_comes() {
+    for fault in [Fault::UnknownFields, Fault::NullFields] {
+        let scenario = Scenario::new().on(Operation::Submit, fault);
+        let served = Served::of(Rig::plain_builder().scenario(scenario)).await;
+        let id = served.bought(ALICE, &input(1)).await;
+        assert_eq!(
+            served.get(ALICE, &id, "/status").await.json()["request_id"],
+            id.as_str()
+        );
+        assert_eq!(served.get(BOB, &id, "/status").await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn another_endpoint_has_its_own_flat_price() {
+    let other: uso::EndpointId = "fal-ai/flux/dev".parse().unwrap();
+    let price = MicroDollars::new(25_000);
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |config| config,
+        |settings| settings.endpoint(other, price),
+    )
+    .await;
+    let target = "https://queue.fal.run/fal-ai/flux/dev";
+    let sent = served.request("POST", ALICE, target).body("{}");
+    // The emulator does not know it, which is the service's answer.
+    assert_eq!(Answer::of(sent).await.status, 404);
+    assert_eq!(served.records(1).await[0].estimate, price);
+}
