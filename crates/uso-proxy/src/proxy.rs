@@ -34,7 +34,7 @@ use crate::settings::{Endpoint, Price, Settings};
 use crate::target::Target;
 
 /// The longest time for a request's body to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+const BODY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The largest body that begins an upload: a content type and a file name.
 const UPLOAD_BODY: usize = 16 << 10;

@@ -1,6 +1,8 @@
 //! Purchases: sent once, by a task of their own, and followed to their outcome whether or not the
 //! browser waits for it.
 
+mod scan;
+
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -10,7 +12,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, StatusCode};
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use tokio::sync::{mpsc, oneshot};
 use uso_transport::{
     Delivery, EndpointId, Error, Forward, Forwarded, ForwardedBody, MicroDollars, Operation,
@@ -24,11 +25,9 @@ use crate::proxy::Shared;
 use crate::refusal::Refusal;
 use crate::relay;
 use crate::repeats::Sameness;
+use scan::{Look, Scan};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
-
-/// How much of a submit's answer is looked at for the request id; a whole one has some 500 bytes.
-const LOOKED_AT: usize = 64 << 10;
 
 /// Pieces of an answer that wait for a slow browser.
 const PIECES: usize = 8;
@@ -164,7 +163,7 @@ impl Order {
         let named = headers
             .get(REQUEST_ID)
             .and_then(|value| value.to_str().ok());
-        if let Some(id) = named {
+        if let Some(id) = named.filter(|_| outcome != Outcome::Refused) {
             self.is_known(&request_id, id);
         }
         let scans = outcome == Outcome::Bought && operation == Operation::Submit;
@@ -287,123 +286,9 @@ async fn pump(
     }
 }
 
-/// What a look at a piece came to.
-enum Look {
-    /// There is more to look for.
-    On,
-    /// This piece brought the id.
-    Found(String),
-    /// There is nothing to look for.
-    Enough,
-}
-
-/// Finds the request id in a submit's answer while it comes.
-#[derive(Default)]
-struct Scan {
-    seen: Vec<u8>,
-    has_found: bool,
-}
-
-impl Scan {
-    fn push(&mut self, piece: &[u8]) -> Look {
-        if self.has_found || self.seen.len() + piece.len() > LOOKED_AT {
-            return Look::Enough;
-        }
-        self.seen.extend_from_slice(piece);
-        match request_id(&self.seen) {
-            Some(id) => {
-                self.has_found = true;
-                self.seen = Vec::new();
-                Look::Found(id)
-            }
-            None => Look::On,
-        }
-    }
-}
-
-/// The value of `request_id` in a JSON object, also when the text ends after it.
-fn request_id(text: &[u8]) -> Option<String> {
-    struct Finder<'a>(&'a mut Option<String>);
-
-    impl<'de> Visitor<'de> for Finder<'_> {
-        type Value = ();
-
-        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(name) = map.next_key::<String>()? {
-                if name == "request_id" {
-                    *self.0 = map.next_value()?;
-                } else {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            Ok(())
-        }
-    }
-
-    impl<'de> DeserializeSeed<'de> for Finder<'_> {
-        type Value = ();
-
-        fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-            deserializer.deserialize_map(self)
-        }
-    }
-
-    let mut found = None;
-    // What is not JSON, or not yet, has no id or has it before the trouble.
-    let _ = Finder(&mut found).deserialize(&mut serde_json::Deserializer::from_slice(text));
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_id_is_known_before_the_piece_that_completes_it_goes_on() {
-        let answer = br#"{"status":"IN_QUEUE","nested":{"request_id":"no"},"request_id":"r-1","queue_position":0}"#;
-        let complete = answer
-            .windows(5)
-            .position(|part| part == b"r-1\",")
-            .unwrap()
-            + 4;
-        for length in [1, 2, 7, answer.len()] {
-            let mut scan = Scan::default();
-            let mut passed = 0;
-            let found = answer.chunks(length).find_map(|piece| {
-                passed += piece.len();
-                match scan.push(piece) {
-                    Look::Found(id) => Some(id),
-                    _ => None,
-                }
-            });
-            assert_eq!(found.as_deref(), Some("r-1"));
-            assert!(
-                passed < complete + length,
-                "{passed} of {complete} in {length}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_answer_without_an_id_is_not_held_for_ever() {
-        for text in [
-            "",
-            "[]",
-            "<html>",
-            r#"{"request_id":7}"#,
-            r#"{"request_id":null}"#,
-        ] {
-            assert_eq!(request_id(text.as_bytes()), None, "{text}");
-        }
-        let mut scan = Scan::default();
-        let piece = vec![b' '; LOOKED_AT];
-        assert!(matches!(scan.push(&piece), Look::On));
-        assert!(matches!(scan.push(b" "), Look::Enough));
-    }
 
     #[test]
     fn only_a_refusal_says_that_nothing_was_bought() {

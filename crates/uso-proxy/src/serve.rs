@@ -25,7 +25,7 @@ pub const SESSION_PATH: &str = "/api/fal/session";
 const CONNECTIONS: usize = 4096;
 
 /// A connection that takes longer to say what it wants is closed.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The routes of a stand-alone proxy for callers with shared tokens: [`PROXY_PATH`] and
 /// [`SESSION_PATH`].

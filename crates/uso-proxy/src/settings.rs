@@ -128,7 +128,7 @@ impl Settings {
     }
 
     /// How many submitted requests are kept with their callers, and for how long. Default: 100 000
-    /// (some 20 MB) and 24 hours.
+    /// (some 40 MB) and 24 hours.
     ///
     /// A caller reaches a request while it is kept. When there is no room for another one, nothing
     /// more is bought (503): a request that is forgotten could not be collected, and is paid for.

@@ -89,7 +89,7 @@ impl<'a> Target<'a> {
     pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::Purchase { operation, .. } | Self::FollowUp { operation, .. } => *operation,
-            Self::Upload { .. } => Operation::Prepare,
+            Self::Upload { .. } => Operation::Upload,
         }
     }
 
