@@ -1,6 +1,8 @@
 //! The command line as a person and as a script see it.
 
 #[cfg(unix)]
+mod proxy;
+#[cfg(unix)]
 mod signals;
 mod uploads;
 

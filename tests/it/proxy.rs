@@ -2,6 +2,7 @@
 
 mod crowd;
 mod hostile;
+mod official;
 mod page;
 mod purchases;
 
@@ -20,16 +21,16 @@ use uso_proxy::{PROXY_PATH, Proxy, Purchase, Settings, SharedTokens};
 use uso_tests::rig::Rig;
 use uso_transport::Transport;
 
-const KEY: &str = "the-key-id:the-key-secret";
-const ALICE: &str = "alices-token-0123456789";
-const BOB: &str = "bobs-token-0123456789";
+pub(crate) const KEY: &str = "the-key-id:the-key-secret";
+pub(crate) const ALICE: &str = "alices-token-0123456789";
+pub(crate) const BOB: &str = "bobs-token-0123456789";
 const PAGE: &str = "https://app.example";
 const SUBMIT: &str = "https://queue.fal.run/fal-ai/uso";
 
 /// A proxy before an emulator that takes its key and no other.
-struct Served {
+pub(crate) struct Served {
     emulator: Emulator,
-    proxy: Proxy,
+    pub(crate) proxy: Proxy,
     address: SocketAddr,
     records: Arc<Mutex<Vec<Purchase>>>,
     client: reqwest::Client,
@@ -42,7 +43,7 @@ impl Served {
         Self::of(Rig::plain_builder()).await
     }
 
-    async fn of(builder: EmulatorBuilder) -> Self {
+    pub(crate) async fn of(builder: EmulatorBuilder) -> Self {
         Self::configured(builder, |config| config, |settings| settings).await
     }
 
@@ -100,7 +101,7 @@ impl Served {
             .header("origin", PAGE)
     }
 
-    fn submit(&self, token: &str, input: &Value) -> reqwest::RequestBuilder {
+    pub(crate) fn submit(&self, token: &str, input: &Value) -> reqwest::RequestBuilder {
         self.request("POST", token, SUBMIT)
             .header("content-type", "application/json")
             .body(input.to_string())
@@ -123,7 +124,7 @@ impl Served {
     }
 
     /// The recorded purchases; waits for this many, since a record may come after the answer.
-    async fn records(&self, count: usize) -> Vec<Purchase> {
+    pub(crate) async fn records(&self, count: usize) -> Vec<Purchase> {
         loop {
             let records = self.records.lock().unwrap().clone();
             if records.len() >= count {

@@ -11,6 +11,7 @@ use uso::{Client, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, content, style};
 
+use crate::proxy::{ALICE, BOB, KEY, Served};
 use crate::webhook::Hook;
 
 const PROMPT: &str = "a-prompt-that-nobody-may-read";
@@ -24,9 +25,14 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn text(&self) -> String {
+        self.text_of("uso_transport")
+    }
+
+    /// Everything, if this crate wrote any of it.
+    fn text_of(&self, writer: &str) -> String {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         assert!(
-            text.contains("uso_transport"),
+            text.contains(writer),
             "the log was written: {} bytes",
             text.len()
         );
@@ -181,5 +187,44 @@ async fn nothing_but_the_request_itself_shows_the_address_of_a_webhook() {
         assert_eq!(attempt_id.len(), 32, "{path}");
         lacks(&log, "log", attempt_id);
         lacks(&scene, "scene", attempt_id);
+    }
+}
+
+#[tokio::test]
+async fn the_proxy_shows_neither_the_key_nor_a_token_nor_an_input() {
+    const WRONG: &str = "a-wrong-token-0123456789";
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber_of(&log));
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Submit, Fault::Unauthorized)
+        .on(Operation::Submit, Fault::Locked);
+    let served = Served::of(Rig::plain_builder().scenario(scenario)).await;
+    let mut scene = format!("{:?}", served.proxy);
+    for seed in 0..5 {
+        let input = serde_json::json!({
+            "input_image_urls": ["data:image/png;base64,AAAA"],
+            "prompt": PROMPT,
+            "negative_prompt": NEGATIVE_PROMPT,
+            "seed": seed,
+        });
+        for token in [ALICE, WRONG] {
+            let answer = served.submit(token, &input).send().await.unwrap();
+            write!(scene, "{answer:?}").unwrap();
+            scene += &answer.text().await.unwrap();
+        }
+        // A place that was first reached by a test without a log may have been taken for silent.
+        tracing::callsite::rebuild_interest_cache();
+    }
+    for record in served.records(5).await {
+        let json = serde_json::to_string(&record).unwrap();
+        write!(scene, "{record:?} {json}").unwrap();
+    }
+    drop(guard);
+    let log = log.text_of("uso_proxy::purchase");
+    let (id, secret) = KEY.split_once(':').unwrap();
+    for hidden in [id, secret, ALICE, BOB, WRONG, PROMPT, NEGATIVE_PROMPT, "base64,"] {
+        lacks(&log, "log", hidden);
+        lacks(&scene, "scene", hidden);
     }
 }

@@ -9,7 +9,7 @@ use uso_tests::rig::{Rig, Run, content, style};
 
 use super::{files, path, uso};
 
-fn send(signal: &str, child: &std::process::Child) {
+pub(crate) fn send(signal: &str, child: &std::process::Child) {
     let sent = std::process::Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status();

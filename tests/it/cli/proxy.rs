@@ -1,0 +1,135 @@
+//! `uso proxy` as its operator sees it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Cli, Rig, Run};
+
+use super::signals::send;
+use super::uso;
+
+const TOKEN: &str = "a-token-0123456789";
+const ORIGIN: [&str; 2] = ["--allow-origin", "https://app.example"];
+
+#[test]
+fn a_proxy_that_would_serve_nobody_or_anybody_does_not_start() {
+    let listen = ["proxy", "--listen", "127.0.0.1:0"];
+    let cases: &[(&[&str], &str, i32, &str)] = &[
+        (&ORIGIN, "", 2, "USO_PROXY_TOKEN"),
+        (&ORIGIN, "short-secret", 2, "16"),
+        (&ORIGIN, "a blank in the middle", 2, "blank"),
+        (&[], TOKEN, 2, "--allow-origin"),
+        (&["--allow-origin", "*"], TOKEN, 2, "any page"),
+        (&["--allow-origin", "app.example"], TOKEN, 2, "is not a URL"),
+        (&ORIGIN, TOKEN, 1, "FAL_KEY"),
+        (&["--spend-per-day", "much"], TOKEN, 2, "0.25"),
+    ];
+    for (arguments, token, code, expected) in cases {
+        let cli = uso().variable("USO_PROXY_TOKEN", token);
+        let run = cli.run(&[&listen, *arguments].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (*code, ""), "{run:?}");
+        assert!(run.stderr.contains(expected), "{expected}: {run:?}");
+        for secret in ["short-secret", "a blank in the middle", TOKEN] {
+            assert!(!run.stderr.contains(secret), "{run:?}");
+        }
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let cli = uso().variable("USO_PROXY_TOKEN", TOKEN);
+    let run = cli.run(&[&["proxy", "--emulator", "--listen", &address], &ORIGIN[..]].concat());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains(&address), "{run:?}");
+    let help = cli.run(&["proxy", "--help"]);
+    assert!(
+        help.stdout.contains("USO_PROXY_TOKEN") && !help.stdout.contains(TOKEN),
+        "{help:?}"
+    );
+}
+
+/// A proxy of the command's, its address, and its further lines.
+fn start(cli: &Cli, more: &[&str]) -> (std::process::Child, String, impl Iterator<Item = Value>) {
+    let listen = ["--json", "proxy", "--listen", "127.0.0.1:0"];
+    let mut command = cli.command(&[&listen[..], &ORIGIN, more].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let url = lines.next().unwrap()["proxy"].as_str().unwrap().to_owned();
+    (child, url, lines)
+}
+
+fn submit(url: &str, token: &str, seed: u64) -> reqwest::RequestBuilder {
+    let input = json!({ "input_image_urls": ["https://example.org/a.png"], "seed": seed });
+    let client = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
+    let request = client.build().unwrap().post(url);
+    request
+        .header("x-fal-target-url", "https://queue.fal.run/fal-ai/uso")
+        .header("authorization", format!("Bearer {token}"))
+        .body(input.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
+    let late = Duration::from_secs(300);
+    for leaves_it in [false, true] {
+        let scenario = Scenario::new()
+            .on(Operation::Submit, Fault::Delay(Duration::ZERO))
+            .on(Operation::Submit, Fault::Delay(late));
+        let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+        let cli = uso()
+            .at(&rig.emulator.origin())
+            .variable("USO_PROXY_TOKEN", &format!("{TOKEN},another-{TOKEN}"));
+        let (mut child, url, mut lines) = start(&cli, &[]);
+        let answer = submit(&url, &format!("another-{TOKEN}"), 1).send().await;
+        assert_eq!(answer.unwrap().status(), 200);
+        let record = lines.next().unwrap();
+        let purchase = &rig.emulator.ledger().purchases()[0].request_id.clone();
+        assert_eq!(
+            (&record["caller"], &record["request_id"], &record["status"]),
+            (&json!("token-2"), &json!(purchase), &json!(200))
+        );
+
+        let waiting = tokio::spawn(submit(&url, TOKEN, 2).send());
+        while rig.emulator.ledger().purchases().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        send("-INT", &child);
+        let talk = BufReader::new(child.stderr.take().unwrap());
+        let mut talk = talk.lines().map(Result::unwrap);
+        assert!(talk.any(|line| line.contains("stopping")));
+        if leaves_it {
+            send("-INT", &child);
+        } else {
+            rig.emulator.advance(late);
+        }
+        let answer = waiting.await.unwrap();
+        let rest: Vec<Value> = lines.collect();
+        let run = Run::of(&child.wait_with_output().unwrap());
+        if leaves_it {
+            assert!(answer.is_err());
+            assert_eq!(run.code, 6, "{run:?}");
+            assert_eq!(rest[0]["error"]["kind"], "outcome_unknown", "{rest:?}");
+        } else {
+            assert_eq!(answer.unwrap().status(), 200);
+            assert_eq!(run.code, 0, "{run:?}");
+            assert_eq!(rest[0]["caller"], "token-1", "{rest:?}");
+        }
+        assert_eq!(rest.len(), 1, "{rest:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxy_starts_an_emulator_when_it_is_told_to() {
+    let cli = uso().variable("USO_PROXY_TOKEN", TOKEN);
+    let (child, url, mut lines) = start(&cli, &["--emulator", "--spend-per-day", "0.15"]);
+    let statuses = [submit(&url, TOKEN, 1), submit(&url, TOKEN, 2)]
+        .map(|request| async { request.send().await.unwrap().status().as_u16() });
+    let [first, second] = statuses;
+    assert_eq!((first.await, second.await), (200, 429));
+    assert_eq!(lines.next().unwrap()["estimated_micro_dollars"], 104_858);
+    send("-TERM", &child);
+    assert_eq!(Run::of(&child.wait_with_output().unwrap()).code, 0);
+}
