@@ -97,11 +97,10 @@ struct Official {
 impl Official {
     /// The JavaScript client; skips the test where it cannot be had.
     fn javascript(test: &str) -> Option<Self> {
-        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let folder = found(test, INSTALLED.get_or_init(install_javascript))?;
+        let folder = javascript(test)?;
         Some(Self {
             program: "node".into(),
-            arguments: vec![source("client.mjs"), folder.clone()],
+            arguments: vec![source("client.mjs"), folder.to_owned()],
         })
     }
 
@@ -170,6 +169,12 @@ impl Official {
             ),
         }
     }
+}
+
+/// Where the JavaScript client is installed; skips the test where it cannot be had.
+pub(crate) fn javascript(test: &str) -> Option<&'static Path> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    found(test, INSTALLED.get_or_init(install_javascript)).map(PathBuf::as_path)
 }
 
 fn found<'a>(test: &str, installed: &'a Result<PathBuf, String>) -> Option<&'a PathBuf> {
