@@ -130,7 +130,13 @@ async fn the_same_input_may_be_bought_again_when_the_first_was_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purchase_goes_on_when_its_browser_leaves() {
     let slow = Scenario::new().on(Operation::Submit, Fault::Delay(Duration::from_secs(5)));
-    let served = Served::of(Rig::plain_builder().scenario(slow)).await;
+    // Money for one, so that nothing can be bought over while this looks.
+    let served = Served::configured(
+        Rig::plain_builder().scenario(slow),
+        |config| config,
+        |settings| settings.spending_per_day(MicroDollars::new(700)),
+    )
+    .await;
     let mut browser = served.connect().await;
     let body = input(1).to_string();
     let head = format!(
@@ -147,6 +153,15 @@ async fn a_purchase_goes_on_when_its_browser_leaves() {
         answer.is_empty(),
         "the proxy has noticed, and closed its side"
     );
+    let waiting = loop {
+        let again = Answer::of(served.submit(ALICE, &input(1))).await;
+        // The connection may be closed a moment before what was on it is ended.
+        if again.status != 429 {
+            break again;
+        }
+    };
+    assert_eq!(waiting.status, 409, "{waiting:?}");
+    assert_eq!(waiting.json()["request_id"], json!(null));
 
     served.emulator.advance(Duration::from_secs(5));
     let records = served.records(1).await;
@@ -248,6 +263,40 @@ async fn an_id_counts_only_for_who_bought_it_however_its_answer_comes() {
         );
         assert_eq!(served.get(BOB, &id, "/status").await.status, 404);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_only_the_body_names_is_learnt_from_it() {
+    let answer = |body: &str| Fault::Answer {
+        status: 200,
+        body: body.to_owned(),
+    };
+    let scenario = Scenario::new()
+        .on(
+            Operation::Submit,
+            answer(r#"{"status":"IN_QUEUE","request_id":"r-9"}"#),
+        )
+        .on(Operation::Submit, answer("{}"));
+    let served = Served::of(Rig::plain_builder().scenario(scenario)).await;
+    assert_eq!(served.bought(ALICE, &input(1)).await, "r-9");
+    assert_eq!(
+        served.records(1).await[0].request_id.as_deref(),
+        Some("r-9")
+    );
+    served.get(ALICE, "r-9", "/status").await;
+    served.get(BOB, "r-9", "/status").await;
+    assert_eq!(
+        served.emulator.requests().len(),
+        2,
+        "only its buyer asks the service"
+    );
+    // Bought, and nobody knows as what: recorded, and not bought again at once.
+    assert_eq!(Answer::of(served.submit(ALICE, &input(2))).await.body, "{}");
+    assert_eq!(served.records(2).await[1].request_id, None);
+    assert_eq!(
+        Answer::of(served.submit(ALICE, &input(2))).await.status,
+        409
+    );
 }
 
 #[tokio::test]
