@@ -223,7 +223,16 @@ async fn the_proxy_shows_neither_the_key_nor_a_token_nor_an_input() {
     drop(guard);
     let log = log.text_of("uso_proxy::purchase");
     let (id, secret) = KEY.split_once(':').unwrap();
-    for hidden in [id, secret, ALICE, BOB, WRONG, PROMPT, NEGATIVE_PROMPT, "base64,"] {
+    for hidden in [
+        id,
+        secret,
+        ALICE,
+        BOB,
+        WRONG,
+        PROMPT,
+        NEGATIVE_PROMPT,
+        "base64,",
+    ] {
         lacks(&log, "log", hidden);
         lacks(&scene, "scene", hidden);
     }

@@ -22,7 +22,7 @@
 //!     std::future::ready(check.caller(&headers))
 //! });
 //! let router = Router::new().nest_service(PROXY_PATH, proxy.router());
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:7701").await?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:7702").await?;
 //! let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
 //! uso_proxy::serve(listener, router, proxy, stop).await;
 //! # Ok(())

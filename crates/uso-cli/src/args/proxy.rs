@@ -13,7 +13,7 @@ It speaks HTTP: put a server with TLS in front of it, unless only this machine c
 )]
 pub(crate) struct ProxyArgs {
     /// The address to listen on.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7701")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7702")]
     pub(crate) listen: SocketAddr,
     /// The origin of pages that may call, such as https://app.example; once for each.
     #[arg(long, value_name = "ORIGIN")]
