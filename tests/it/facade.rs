@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use uso::{
-    Cancellation, ErrorKind, Event, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat,
-    Request, Source, State, Ticket, Upload, UsoInput,
+    Access, Cancellation, ErrorKind, Event, ImageSize, ImageSizeChoice, ImageSizePreset, Lifecycle,
+    OutputFormat, Request, Source, State, Ticket, Upload, UsoInput,
 };
 use uso_emulator::{Billing, Emulator};
 use uso_tests::rig::{Rig, content, real_pictures, skipped, style};
@@ -668,4 +668,24 @@ async fn a_picture_inside_the_answer_has_a_limit_too() {
         "{error}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_protected_picture_is_saved_by_its_owner() {
+    for access in [Access::Forbid, Access::Hide] {
+        let rig = Rig::plain().await;
+        let private = Lifecycle::new().access(access);
+        let request = Request::reimagine("https://example.org/a.png", "x").lifecycle(private);
+        let output = rig.client.generate(request).await.unwrap();
+        output.images()[0].bytes().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let saved = output.images()[0].save(folder.path().join("a.png")).await;
+        image::open(saved.unwrap().path).unwrap();
+        // Nobody else has it, and the key was not what opened it.
+        let stranger = crate::emulator::http(rustls::RootCertStore::empty(), &[])
+            .build()
+            .unwrap();
+        let refused = stranger.get(output.images()[0].url()).send().await.unwrap();
+        assert!(matches!(refused.status().as_u16(), 403 | 404));
+    }
 }

@@ -197,6 +197,115 @@ async fn metadata_alone_is_dropped_without_a_new_compression() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_phones_put_behind_the_end_is_dropped_too() {
+    let plain = jpeg(&quarters(800, 600), None);
+    // A preview with a place of its own, and a film, which has bytes that look like marks.
+    let preview = jpeg(&quarters(160, 120), Some(exif(1)));
+    let film = [
+        &[0xff, 0xda, 0, 8][..],
+        b"ftypmp4 GPS-",
+        &[0xff, 0xd9, 1, 2, 3],
+    ]
+    .concat();
+    for behind in [preview.clone(), film.clone(), [preview, film].concat()] {
+        let (told, arrived) = sent([plain.clone(), behind].concat()).await;
+        assert_eq!(told.changes, [Change::MetadataDropped]);
+        assert!(arrived == plain);
+    }
+}
+
+/// A PNG chunk with its checksum.
+fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
+    chunk.extend(kind);
+    chunk.extend(data);
+    let mut crc = u32::MAX;
+    for byte in kind.iter().chain(data) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
+        }
+    }
+    chunk.extend((!crc).to_be_bytes());
+    chunk
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn png_and_webp_lose_their_metadata_and_are_turned_as_well() {
+    let picture = formats::noisy(300, 200);
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    // Behind the signature and the header.
+    let (head, rest) = png.split_at(8 + 25);
+    let text = png_chunk(b"tEXt", b"Comment\0GPS-52.5");
+    for (chunks, turned) in [
+        (text.clone(), false),
+        ([text, png_chunk(b"eXIf", &exif(6))].concat(), true),
+    ] {
+        let (told, arrived) = sent([head, &chunks, rest].concat()).await;
+        assert_eq!(told.changes.contains(&Change::Turned), turned, "{told}");
+        assert!(told.changes.contains(&Change::MetadataDropped), "{told}");
+        assert!(!arrived.windows(4).any(|window| window == b"GPS-"));
+        let arrived = image::load_from_memory(&arrived).unwrap().to_rgb8();
+        let expected = if turned { (200, 300) } else { (300, 200) };
+        assert_eq!(arrived.dimensions(), expected);
+    }
+    let mut webp = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut webp, image::ImageFormat::WebP)
+        .unwrap();
+    let webp = webp.into_inner();
+    let stream = &webp[12..];
+    // A header that says which chunks there are, and the size less one in three bytes each.
+    let mut header = b"VP8X\x0a\0\0\0\x0c\0\0\0".to_vec();
+    header.extend([43, 1, 0, 199, 0, 0]);
+    for (orientation, turned) in [(1, false), (6, true)] {
+        let mut chunk = b"EXIF".to_vec();
+        let data = exif(orientation);
+        chunk.extend((data.len() as u32).to_le_bytes());
+        chunk.extend(&data);
+        chunk.resize(chunk.len().next_multiple_of(2), 0);
+        let xmp = b"XMP \x04\0\0\0GPS-";
+        let body = [b"WEBP", &header[..], stream, &chunk, xmp].concat();
+        let mut file = b"RIFF".to_vec();
+        file.extend((body.len() as u32).to_le_bytes());
+        file.extend(body);
+        let (told, arrived) = sent(file).await;
+        assert_eq!(told.changes.contains(&Change::Turned), turned, "{told}");
+        assert!(told.changes.contains(&Change::MetadataDropped), "{told}");
+        assert!(!arrived.windows(4).any(|window| window == b"GPS-"));
+        let arrived = image::load_from_memory(&arrived).unwrap().to_rgb8();
+        assert_eq!(arrived.dimensions(), told.size.unwrap());
+        assert_eq!(turned, arrived.width() == 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_with_a_password_is_refused_and_shown_without() {
+    let error = with("https://user:secret@example.org/a.png?token=secret")
+        .preview()
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("carries a user or a password"),
+        "{error}"
+    );
+    let shown = format!(
+        "{error} {:?}",
+        Reference::from("https://user:secret@h.example/a?x=secret")
+    );
+    assert!(
+        !shown.contains("secret") && shown.contains("https://h.example/a"),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_fit_a_picture_goes_as_it_is() {
     let rig = Rig::plain().await;
     let photo = jpeg(&quarters(2400, 1200), Some(exif(6)));

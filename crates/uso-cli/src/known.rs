@@ -15,7 +15,7 @@ use crate::state::{make_folder, private};
 /// Uploads that are kept for each service.
 const KEPT: usize = 2_000;
 
-/// The uploads of each service, by its address.
+/// The uploads to each service by each account.
 type Book = BTreeMap<String, Vec<KnownUpload>>;
 
 /// The known uploads of one service.
@@ -41,9 +41,10 @@ fn folder() -> Option<PathBuf> {
 impl Known {
     /// Tells a client what was uploaded to its service.
     pub(crate) fn tell(client: &Client) -> Option<Self> {
+        let config = client.config();
         let mut known = Self {
             path: folder()?.join("uploads.json"),
-            origin: client.config().base_urls().rest().to_string(),
+            origin: format!("{} {}", config.base_urls().rest(), config.account()),
             read: Vec::new(),
         };
         known.read = known.book().remove(&known.origin).unwrap_or_default();
@@ -59,7 +60,7 @@ impl Known {
     /// Writes down what the client knows now, beside what other processes have written meanwhile.
     pub(crate) fn keep(&self, client: &Client) -> io::Result<()> {
         let now = client.known_uploads();
-        let is_known = |upload| self.read.contains(upload);
+        let is_known = |upload: &KnownUpload| self.read.contains(upload);
         if now.len() == self.read.len() && now.iter().all(is_known) {
             return Ok(());
         }
@@ -71,12 +72,14 @@ impl Known {
         guard.lock()?;
         let mut book = self.book();
         let kept = book.entry(self.origin.clone()).or_default();
-        // What was read and is not known any more is gone at the service.
+        // What was read and is not known any more is gone at the service. What another process has
+        // written since goes before what was read here.
+        let is_gone = |upload: &KnownUpload| self.read.contains(upload) && !now.contains(upload);
+        let new: Vec<&KnownUpload> = now.iter().filter(|upload| !is_known(upload)).collect();
         kept.retain(|upload| {
-            let is_newer = now.iter().any(|new| new.is_of_same_picture(upload));
-            !is_newer && !self.read.contains(upload)
+            !is_gone(upload) && !new.iter().any(|new| new.is_of_same_picture(upload))
         });
-        kept.extend(now);
+        kept.extend(new.into_iter().cloned());
         kept.drain(..kept.len().saturating_sub(KEPT));
         let temporary = self.path.with_extension("new");
         let mut file = private().create(true).truncate(true).open(&temporary)?;

@@ -96,7 +96,7 @@
 //! | seeds are echoed as sent; random ones are below 2^53 | chosen | the service's use 64 bits |
 //! | $0.10 a megapixel of output | documented | the model's page |
 //! | megapixels are of 10^6 pixels and not rounded | chosen | not documented |
-//! | only pictures are billed; 4xx and 5xx are free | documented | fal docs, FAQ (a 422 may cost if GPU time was spent) |
+//! | only pictures are billed; 4xx and 5xx are free, unless a scenario says otherwise | documented | fal docs, FAQ (a 422 may cost if GPU time was spent) |
 //! | files at `/files/b/<8 hex>/<name>` on `v3b.fal.media` | observed | URLs of current outputs |
 //! | uploads: presigned (`fal-cdn-v3` and `gcs`, whole and in parts), by CDN token (whole and in parts); tags in body and header | documented | `fal-js`, `fal_client`, fal's toolkit |
 //! | a presigned PUT must have the declared content type (403) and no `Authorization` (400) | chosen | as such storages do |

@@ -225,6 +225,12 @@ impl Config {
         self.answer_within
     }
 
+    /// Tells the keys of different accounts apart, without showing anything of the key: 16 hex
+    /// digits of a digest of its id.
+    pub fn account(&self) -> String {
+        self.key.fingerprint()
+    }
+
     /// Where each of fal's services lives.
     pub fn base_urls(&self) -> &BaseUrls {
         &self.base_urls

@@ -3,6 +3,7 @@
 mod part;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use data_url::DataUrl;
@@ -19,7 +20,8 @@ use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::http::{BodyProblem, Incoming};
 use crate::reply::Reply;
 use crate::retry::{Outcome, decide};
-use crate::transport::Transport;
+use crate::storage::Token;
+use crate::transport::{Transport, from_now};
 use crate::wire::plain_request;
 
 /// Hops that a file's address may send us on; the key is on none of them.
@@ -118,7 +120,8 @@ impl Transport {
         loop {
             let mut file = part.emptied().await.map_err(failed)?;
             let mut header = Vec::with_capacity(HEADER);
-            let outcome = if url.starts_with("data:") {
+            let is_inline = url.starts_with("data:");
+            let outcome = if is_inline {
                 let bytes = decode_data_uri(url, self.config().max_download)?;
                 header.extend(bytes.iter().take(HEADER));
                 file.write_all(&bytes).await.map_err(failed)?;
@@ -135,7 +138,11 @@ impl Transport {
                 Ok(()) => Ok(bytes),
                 Err(why) => {
                     let message = format!("the picture is damaged: {why}");
-                    Err(Pulled::lost(ErrorKind::Malformed, message))
+                    // What came with the answer does not change; what comes over the line may.
+                    Err(match is_inline {
+                        true => Pulled::end(ErrorKind::Malformed, message),
+                        false => Pulled::lost(ErrorKind::Malformed, message),
+                    })
                 }
             });
             if outcome.is_ok() {
@@ -213,16 +220,21 @@ impl Transport {
     }
 
     /// The answer that has the file, after redirects.
-    async fn open(&self, url: &str) -> Result<Incoming, Pulled> {
+    pub(crate) async fn open(&self, url: &str) -> Result<Incoming, Pulled> {
         let unusable =
             |why: &str| Pulled::end(ErrorKind::Malformed, format!("the picture's address {why}"));
         let mut url = Url::parse(url).map_err(|_| unusable("is not a URL"))?;
-        for _ in 0..=REDIRECTS {
+        let mut token: Option<Arc<Token>> = None;
+        for _ in 0..=REDIRECTS + 1 {
             if !matches!(url.scheme(), "http" | "https") {
                 return Err(unusable("is neither http nor https"));
             }
-            let request = plain_request(Method::GET, &url, Bytes::new());
-            let deadline = Instant::now() + self.config().answer_within;
+            let request = match token.take() {
+                None => plain_request(Method::GET, &url, Bytes::new()),
+                Some(token) => token.request(Method::GET, &url, Bytes::new()),
+            };
+            let with_token = request.headers().contains_key(header::AUTHORIZATION);
+            let deadline = from_now(self.config().answer_within);
             let incoming = self
                 .http()
                 .send(request, deadline)
@@ -230,6 +242,15 @@ impl Transport {
                 .map_err(Pulled::unanswered)?;
             if incoming.status.is_success() {
                 return Ok(incoming);
+            }
+            // A protected file looks like a forbidden or a missing one to everybody but its owner.
+            if matches!(incoming.status.as_u16(), 401 | 403 | 404)
+                && !with_token
+                && self.is_on_cdn(&url)
+                && let Ok(owner) = self.token(None).await
+            {
+                token = Some(owner);
+                continue;
             }
             let location = incoming
                 .headers
@@ -247,6 +268,19 @@ impl Transport {
         Err(unusable("redirects too often"))
     }
 
+    /// Whether a URL is the CDN's own, which knows its token.
+    fn is_on_cdn(&self, url: &Url) -> bool {
+        const NAME: &str = "fal.media";
+        let is_fals = |url: &Url| {
+            let host = url.host_str().unwrap_or_default();
+            let label = host.strip_suffix(NAME);
+            url.scheme() == "https"
+                && label.is_some_and(|label| label.is_empty() || label.ends_with('.'))
+        };
+        let cdn = self.config().base_urls().cdn();
+        url.origin() == cdn.origin() || (is_fals(url) && is_fals(cdn))
+    }
+
     async fn refused_file(&self, incoming: Incoming) -> Pulled {
         let Incoming {
             status,
@@ -261,12 +295,13 @@ impl Transport {
         let reply = Reply::new(Operation::Download, status.as_u16(), headers, body);
         let outcome = reply.outcome();
         let error = match reply.status {
+            // Not gone: what is forbidden may be there, and may be had another way.
             401 | 403 => {
                 let message = format!(
-                    "the picture is refused with HTTP {}; it has probably expired",
+                    "the picture is refused with HTTP {}; it is protected, has expired, or something on the way forbids it",
                     reply.status
                 );
-                Error::new(Operation::Download, ErrorKind::Gone, message)
+                Error::new(Operation::Download, ErrorKind::Auth, message)
                     .with_answer(reply.status, None)
             }
             _ => self.refused(reply),
@@ -276,7 +311,7 @@ impl Transport {
 }
 
 /// Why an attempt at a file ended, for the retry decision and for the caller.
-struct Pulled {
+pub(crate) struct Pulled {
     outcome: Outcome,
     error: Error,
 }

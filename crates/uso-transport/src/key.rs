@@ -4,8 +4,10 @@ use std::fmt;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::text::hex;
 
 /// A fal API key, `key_id:key_secret` in one string.
 ///
@@ -47,6 +49,13 @@ impl ApiKey {
     pub(crate) fn has_documented_form(&self) -> bool {
         let key = self.0.expose_secret();
         matches!(key.split_once(':'), Some((id, secret)) if !id.is_empty() && !secret.is_empty())
+    }
+
+    /// Tells accounts' keys apart without showing anything of them: a digest of the key id.
+    pub(crate) fn fingerprint(&self) -> String {
+        let key = self.0.expose_secret();
+        let id = key.split_once(':').map_or(key, |(id, _)| id);
+        hex(&Sha256::digest(id)).chars().take(16).collect()
     }
 
     /// The value of the `Authorization` header, marked so that HTTP layers do not log it.

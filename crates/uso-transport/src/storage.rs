@@ -13,14 +13,12 @@ mod source;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use tokio::io::AsyncRead;
-use tokio::time::timeout_at;
 use tracing::warn;
 use url::Url;
 
@@ -31,8 +29,7 @@ use crate::base_urls::is_confidential;
 use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::reply::Reply;
 use crate::text::json_problem;
-use crate::transport::{Transport, from_now};
-use crate::wire::plain_request;
+use crate::transport::Transport;
 
 pub use self::lifecycle::{Access, Lifecycle};
 pub use self::source::Source;
@@ -73,6 +70,8 @@ pub struct Upload {
 /// An upload that has begun on the service's side.
 struct Session {
     way: Way,
+    /// The storage was told that all parts are there, and may know no more of the upload.
+    is_completing: bool,
     /// The tags of the parts that arrived; none for a file that is sent whole.
     parts: Option<Parts>,
 }
@@ -111,25 +110,18 @@ type Told = Arc<dyn Fn(Sent) + Send + Sync>;
 /// Counts what was sent, for whoever wants to know.
 #[derive(Clone, Default)]
 pub(crate) struct Progress {
-    sent: Arc<AtomicU64>,
+    sent: Arc<Mutex<u64>>,
     total: u64,
     tell: Option<Told>,
 }
 
 impl Progress {
-    pub(crate) fn add(&self, bytes: u64) {
-        let sent = self.sent.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.told(sent);
-    }
-
-    pub(crate) fn take_back(&self, bytes: u64) {
-        let sent = self.sent.fetch_sub(bytes, Ordering::Relaxed) - bytes;
-        self.told(sent);
-    }
-
-    fn told(&self, sent: u64) {
+    fn change(&self, change: impl FnOnce(u64) -> u64) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        *sent = change(*sent);
+        // Told under the lock, so that the last word is the last count.
         if let Some(tell) = &self.tell {
-            let total = self.total;
+            let (sent, total) = (*sent, self.total);
             tell(Sent { sent, total });
         }
     }
@@ -204,8 +196,7 @@ impl Upload {
         self
     }
 
-    /// Tells how much was sent, as it is sent: some hundred times for a large file, from whichever
-    /// task sends.
+    /// Tells how much was sent, as it is sent: eight times a mebibyte, from whichever task sends.
     #[must_use]
     pub fn on_progress(mut self, tell: impl Fn(Sent) + Send + Sync + 'static) -> Self {
         self.progress.tell = Some(Arc::new(tell));
@@ -223,7 +214,8 @@ impl fmt::Debug for Upload {
 }
 
 impl Source {
-    /// A file on disk. It is read while it is sent; if it changes meanwhile, the upload fails.
+    /// A file on disk. It is read while it is sent; if it changes meanwhile, the upload fails. A
+    /// pipe is read to its end first, as [`Source::reader`] does.
     ///
     /// # Errors
     ///
@@ -272,7 +264,9 @@ impl Transport {
         if upload.session.is_some() {
             match self.send(upload).await {
                 // The service has forgotten what had begun.
-                Err(error) if is_refusal(&error) => upload.session = None,
+                Err(error) if is_refusal(&error) && is_worth_another_way(&error) => {
+                    upload.session = None;
+                }
                 outcome => return outcome,
             }
         }
@@ -324,7 +318,9 @@ impl Transport {
             self.send_parts(&way, &content_type, parts, piece).await?;
             upload.source.check()?;
             let tags = parts.tags()?;
-            return self.complete(&way, tags, upload.source.len()).await;
+            let was_told = std::mem::replace(&mut session.is_completing, true);
+            let length = upload.source.len();
+            return self.complete(&way, tags, length, was_told).await;
         }
         match &way {
             Way::Presigned(presigned) => self.send_whole(presigned, upload).await,
@@ -332,8 +328,14 @@ impl Transport {
         }
     }
 
-    /// Says that all parts are there.
-    async fn complete(&self, way: &Way, tags: Bytes, length: u64) -> Result<String> {
+    /// Says that all parts are there; `was_told` says whether that was said before.
+    async fn complete(
+        &self,
+        way: &Way,
+        tags: Bytes,
+        length: u64,
+        was_told: bool,
+    ) -> Result<String> {
         let reply = match way {
             Way::Presigned(presigned) => {
                 let request = || presigned.complete(tags.clone());
@@ -347,24 +349,21 @@ impl Transport {
         let url = way.file_url();
         // An upload that is complete is no longer known as one: when the answer to the first call
         // got lost, the second is refused, and only the file itself tells.
-        let lost_before = reply.attempts > 1;
+        let lost_before = was_told || reply.attempts > 1;
         if reply.is_success() || (lost_before && self.is_there(url, length).await) {
             return Ok(url.to_string());
         }
         Err(refused(&reply))
     }
 
-    /// Whether a file of this length is at this URL.
+    /// Whether a file of this length is at this URL, protected or not.
     async fn is_there(&self, url: &Url, length: u64) -> bool {
-        let request = plain_request(http::Method::GET, url, Bytes::new());
-        let deadline = from_now(self.config().answer_within);
-        let answered = timeout_at(deadline, self.http().send(request, deadline)).await;
-        let Ok(Ok(incoming)) = answered else {
+        let Ok(incoming) = self.open(url.as_str()).await else {
             return false;
         };
         let told = incoming.headers.get(header::CONTENT_LENGTH);
         let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        incoming.status.is_success() && told.is_none_or(|told| told == length)
+        told.is_none_or(|told| told == length)
     }
 
     /// Sends a file or a part of it, as often as the retry decision allows.
@@ -376,8 +375,11 @@ impl Transport {
 impl Upload {
     fn begin(&mut self, way: Way, in_parts: bool) {
         let parts = in_parts.then(|| Parts::of(self.source.len()));
-        self.progress.sent.store(0, Ordering::Relaxed);
-        self.session = Some(Session { way, parts });
+        self.session = Some(Session {
+            way,
+            is_completing: false,
+            parts,
+        });
     }
 
     fn has_parts(&self) -> bool {
@@ -436,7 +438,6 @@ fn refused(reply: &Reply) -> Error {
     Error::new(Operation::Upload, kind, message)
         .with_answer(reply.status, reply.request_id())
         .with_attempts(reply.attempts, reply.elapsed)
-        .with_raw_body(reply.body.clone())
 }
 
 /// An answer of the storage as JSON.
@@ -448,10 +449,10 @@ fn read_json<T: serde::de::DeserializeOwned>(reply: &Reply) -> Result<T> {
 }
 
 fn malformed(reply: &Reply, message: &str) -> Error {
+    // Without the body: it holds a token or an address that is one, and nothing was bought.
     Error::new(Operation::Upload, ErrorKind::Malformed, message)
         .with_answer(reply.status, reply.request_id())
         .with_delivery(Delivery::Answered)
-        .with_raw_body(reply.body.clone())
 }
 
 /// An address that the service gave; the picture is sent to none that others could listen to.

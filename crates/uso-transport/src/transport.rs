@@ -1,9 +1,11 @@
 //! The operations of the protocol, each with its deadline and the one retry loop.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{Request, header};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
@@ -17,7 +19,7 @@ use crate::order::Order;
 use crate::reply::{Reply, read_cancelled, read_submitted};
 use crate::retry::{Budget, decide};
 use crate::status::{Cancellation, Status};
-use crate::storage::Token;
+use crate::storage::{Token, Watched};
 use crate::ticket::Ticket;
 use crate::watch::Watch;
 use crate::wire::Wire;
@@ -50,7 +52,10 @@ pub struct Transport {
 struct Shared {
     config: Config,
     http: Http,
+    /// Repeats of everything that belongs to a purchase.
     budget: Budget,
+    /// Repeats of uploads, which must not use up those of jobs that are paid for.
+    upload_budget: Budget,
     /// The CDN's token, and the one line of those who want a new one.
     token: tokio::sync::Mutex<Option<Arc<Token>>>,
 }
@@ -76,6 +81,7 @@ impl Transport {
                 config,
                 http,
                 budget: Budget::default(),
+                upload_budget: Budget::default(),
                 token: tokio::sync::Mutex::default(),
             }),
         })
@@ -266,7 +272,11 @@ impl Transport {
     ) -> Result<Reply> {
         let started = Instant::now();
         let mut attempt = 1;
-        self.shared.budget.earn();
+        let budget = match operation {
+            Operation::Upload => &self.shared.upload_budget,
+            _ => &self.shared.budget,
+        };
+        budget.earn();
         loop {
             let mut outcome = self.attempt(operation, request()).await;
             let summary = match &outcome {
@@ -275,7 +285,7 @@ impl Transport {
             };
             let decision = decide(operation, summary, attempt, &self.shared.config.retry);
             if let Some(delay) = decision.delay()
-                && self.shared.budget.spend()
+                && budget.spend()
             {
                 warn!(%operation, attempt, ?summary, ?delay, "trying again");
                 sleep(delay).await;
@@ -305,14 +315,35 @@ impl Transport {
         let Some(watched) = request.body().watched() else {
             return self.send_and_read(operation, request).await;
         };
-        let outcome = self.send_and_read(operation, request).await;
-        if !outcome.as_ref().is_ok_and(Reply::is_success) {
-            watched.take_back();
-        }
+        let sending = pin!(self.send_and_read(operation, request));
+        let stalling = pin!(self.stalls(&watched));
+        let outcome = match select(sending, stalling).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right((stalled, _)) => Err(stalled.into()),
+        };
+        watched.end(outcome.as_ref().is_ok_and(Reply::is_success));
         match watched.fault() {
             // Whatever became of the request: what was sent was not the file.
             Some(error) => Err(AttemptProblem::own(error)),
             None => outcome,
+        }
+    }
+
+    /// Returns when nothing of a file has gone out for too long.
+    async fn stalls(&self, watched: &Watched) -> Unanswered {
+        let idle = self.shared.config.stream_idle;
+        let mut before = None;
+        loop {
+            sleep(idle).await;
+            let sent = Some(watched.sent());
+            if sent == before {
+                return Unanswered {
+                    delivery: Delivery::Unknown,
+                    why: format!("nothing went out for {} s", idle.as_secs_f64()),
+                    source: None,
+                };
+            }
+            before = sent;
         }
     }
 

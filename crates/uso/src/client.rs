@@ -114,6 +114,7 @@ impl Client {
         let start_within = request
             .start_deadline()
             .unwrap_or(self.config().start_limit());
+        let _permits = self.uploads.admit(request.references().count()).await;
         let (input, pictures) = prepared::prepare(&request, &self.uploads, &self.transport).await?;
         let body = serde_json::to_vec(&input).map_err(|error| {
             Error::new(
@@ -135,7 +136,8 @@ impl Client {
 
     /// Whether a job failed because the service no longer has a picture that was uploaded earlier,
     /// and nothing was billed. The earlier uploads of the request are then forgotten: preparing it
-    /// again uploads the pictures anew.
+    /// again uploads the pictures anew. Do that once: an upload that is gone at once is gone for
+    /// another reason.
     ///
     /// [`Client::generate`] does all of that by itself.
     pub async fn forget_gone(&self, prepared: &Prepared, error: &Error) -> bool {
@@ -150,12 +152,14 @@ impl Client {
             };
             picture.reused().is_some() && error.problems().iter().any(is_its)
         });
-        let mut forgotten = false;
-        // The service names the first that it misses; the others are as old.
+        // The service names the first that it misses; the others are as old. Another task may have
+        // forgotten them before, which is as good.
         for (key, url) in pictures().filter_map(|(_, picture)| picture.reused()) {
-            forgotten |= is_gone && self.uploads.forget(key, url).await;
+            if is_gone {
+                self.uploads.forget(key, url).await;
+            }
         }
-        forgotten
+        is_gone
     }
 
     /// Uploads a file and gives its URL, which can stand in any request. Its type is told by its

@@ -104,6 +104,9 @@ impl fmt::Display for PreparedPicture {
         match (self.sending, self.bytes) {
             (Sending::Url, _) => f.write_str("passed on as it is"),
             (Sending::Inline, _) => f.write_str("sent with the request"),
+            (Sending::Upload, Some(bytes)) if self.upload.is_none() => {
+                write!(f, "to be uploaded ({bytes} bytes)")
+            }
             (Sending::Upload, Some(bytes)) => write!(f, "uploaded ({bytes} bytes)"),
             (Sending::Upload, None) => f.write_str("uploaded"),
             (Sending::Reused, _) => f.write_str("already uploaded"),

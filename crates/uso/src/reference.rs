@@ -18,7 +18,7 @@ use uso_transport::{Problem, Source};
 const LARGEST_PICTURE: u64 = 50 << 20;
 
 /// What of a picture tells its size, where the rest is not read.
-const HEADER: usize = 1 << 20;
+pub(crate) const HEADER: usize = 1 << 20;
 
 /// A picture that goes in: a path, bytes, a reader, a URL or a data URI.
 ///
@@ -51,7 +51,11 @@ enum Kind {
 
 /// A reader, which can be read only once, and what it gave.
 enum Stream {
-    Unread(Box<dyn AsyncRead + Send + Unpin>),
+    Unread {
+        reader: Box<dyn AsyncRead + Send + Unpin>,
+        /// Kept here, so that a read which is given up loses nothing.
+        so_far: Vec<u8>,
+    },
     Read(Result<Bytes, String>),
 }
 
@@ -84,7 +88,10 @@ impl Reference {
     /// let request = Request::restyle(picture, "ink.webp");
     /// ```
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        let unread = Stream::Unread(Box::new(reader));
+        let unread = Stream::Unread {
+            reader: Box::new(reader),
+            so_far: Vec::new(),
+        };
         Self(Kind::Reader(Arc::new(Mutex::new(unread))))
     }
 
@@ -94,8 +101,12 @@ impl Reference {
         let source = match &self.0 {
             Kind::Url(url) => {
                 return match Url::parse(url) {
+                    Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+                        let why = "the URL carries a user or a password, which the service does not use; leave them out, or give the picture as a file";
+                        Err(refuse(why.to_owned()))
+                    }
                     Ok(parsed) if parsed.has_host() => Ok(Looked::Url(url.clone())),
-                    _ => Err(refuse(format!("{url:?} is not a URL"))),
+                    _ => Err(refuse(format!("{self} is not a URL"))),
                 };
             }
             Kind::Path(path) if path.as_os_str().is_empty() => {
@@ -111,7 +122,7 @@ impl Reference {
         };
         if source.len() > LARGEST_PICTURE {
             let why = format!(
-                "{self} is larger than the {} MiB that the service takes",
+                "{self} is larger than {} MiB, which is as much as is read of a picture; shrink it first",
                 LARGEST_PICTURE >> 20
             );
             return Err(refuse(why));
@@ -132,7 +143,8 @@ impl Reference {
         let most = if fit { usize::MAX } else { HEADER };
         let read = source.head(most).await;
         let bytes = read.map_err(|error| Problem::new(role, error.to_string()))?;
-        let size = fit::size(&bytes, fit);
+        let size = tokio::task::spawn_blocking(move || fit::size(&bytes, fit)).await;
+        let size = size.unwrap_or_else(|_| Err(fit::UNDECODABLE.to_owned()));
         size.map(Some)
             .map_err(|why| Problem::new(role, format!("{self} is {why}")))
     }
@@ -141,17 +153,14 @@ impl Reference {
 /// Reads a stream, or gives what was read of it before.
 async fn read(stream: &Mutex<Stream>) -> Result<Bytes, String> {
     let mut stream = stream.lock().await;
-    let reader = match &mut *stream {
+    let (reader, so_far) = match &mut *stream {
         Stream::Read(outcome) => return outcome.clone(),
-        Stream::Unread(reader) => reader,
+        Stream::Unread { reader, so_far } => (reader, so_far),
     };
-    let mut bytes = Vec::new();
-    let outcome = reader
-        .take(LARGEST_PICTURE + 1)
-        .read_to_end(&mut bytes)
-        .await;
-    let outcome = match outcome {
-        Ok(_) => Ok(Bytes::from(bytes)),
+    let read = u64::try_from(so_far.len()).unwrap_or(u64::MAX);
+    let left = (LARGEST_PICTURE + 1).saturating_sub(read);
+    let outcome = match reader.take(left).read_to_end(so_far).await {
+        Ok(_) => Ok(Bytes::from(std::mem::take(so_far))),
         Err(error) => Err(format!("the input cannot be read: {error}")),
     };
     *stream = Stream::Read(outcome.clone());
@@ -247,7 +256,14 @@ impl fmt::Display for Reference {
             Kind::Path(path) => write!(f, "{}", path.display()),
             Kind::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Kind::Reader(_) => f.write_str("the input"),
-            Kind::Url(url) => f.write_str(url.split('?').next().unwrap_or_default()),
+            Kind::Url(url) => {
+                // Neither what may be a token, nor a user and a password.
+                let shown = url.split(['?', '#']).next().unwrap_or_default();
+                let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
+                let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                write!(f, "{scheme}://{host}/{path}")
+            }
             Kind::DataUri(uri) => write!(f, "a data URI of {} bytes", uri.len()),
         }
     }

@@ -5,14 +5,15 @@
 //! for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
-use uso_transport::{Error, Result, Source, Transport, Upload};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uso_transport::{Error, ErrorKind, Operation, Result, Source, Transport, Upload};
 
+use crate::reference::HEADER;
 use crate::reference::fit::{self, Change, Format};
 
 /// How long an uploaded picture is used again, when its upload did not say when it expires. fal
@@ -25,8 +26,8 @@ const REMEMBERED: usize = 10_000;
 /// Pictures that are decoded at a time: each may take some hundred megabytes.
 const FITTING: usize = 2;
 
-/// What tells the size of a picture that is sent as it is.
-const HEADER: usize = 1 << 20;
+/// Pictures on their way from the disk to the service at a time: each may take some megabytes.
+const ON_THEIR_WAY: u32 = 12;
 
 /// A picture that the service has, and the local picture that it was made of.
 ///
@@ -92,6 +93,7 @@ pub(crate) enum Found {
 pub(crate) struct Uploads {
     pictures: Mutex<HashMap<String, Arc<Picture>>>,
     fitting: Semaphore,
+    on_their_way: Semaphore,
 }
 
 /// One picture: the way it is made ready and sent, one caller at a time.
@@ -100,6 +102,14 @@ struct Picture {
     /// Kept as long as somebody is about to send it.
     ready: tokio::sync::Mutex<Weak<Ready>>,
     known: tokio::sync::Mutex<Option<KnownUpload>>,
+    /// When the last upload failed, and with what.
+    failed: Mutex<Option<(Instant, ErrorKind, String)>>,
+}
+
+impl Picture {
+    fn failure(&self) -> MutexGuard<'_, Option<(Instant, ErrorKind, String)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Uploads {
@@ -107,6 +117,7 @@ impl Default for Uploads {
         Self {
             pictures: Mutex::default(),
             fitting: Semaphore::new(FITTING),
+            on_their_way: Semaphore::new(ON_THEIR_WAY as usize),
         }
     }
 }
@@ -128,6 +139,14 @@ pub(crate) async fn key(source: &Source, fit: bool) -> Result<String> {
 }
 
 impl Uploads {
+    /// Lets in a request with so many pictures, all at once or not yet, so that requests never wait
+    /// for each other in a circle.
+    pub(crate) async fn admit(&self, pictures: usize) -> Option<SemaphorePermit<'_>> {
+        let pictures = u32::try_from(pictures).unwrap_or(ON_THEIR_WAY);
+        let permits = self.on_their_way.acquire_many(pictures.min(ON_THEIR_WAY));
+        permits.await.ok()
+    }
+
     fn picture(&self, key: &str) -> Arc<Picture> {
         let mut pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
         if pictures.len() >= REMEMBERED && !pictures.contains_key(key) {
@@ -148,8 +167,9 @@ impl Uploads {
         fit: bool,
     ) -> Result<Found, String> {
         let picture = self.picture(key);
-        if let Some(known) = &*picture.known.lock().await
-            && known.is_trusted()
+        // While it is being uploaded, its users wait there, and share what comes of it.
+        if let Ok(known) = picture.known.try_lock()
+            && let Some(known) = known.as_ref().filter(|known| known.is_trusted())
         {
             return Ok(Found::Known(known.clone()));
         }
@@ -178,7 +198,7 @@ impl Uploads {
         let bytes = source.read().await.map_err(unreadable)?;
         let fitted = tokio::task::spawn_blocking(move || fit::fit(bytes)).await;
         // A decoder that panics has met something that is no picture.
-        let fitted = fitted.unwrap_or_else(|_| Err("damaged: it cannot be decoded".to_owned()))?;
+        let fitted = fitted.unwrap_or_else(|_| Err(fit::UNDECODABLE.to_owned()))?;
         Ok(Ready {
             source: Source::bytes(fitted.bytes),
             format: fitted.format,
@@ -196,21 +216,27 @@ impl Uploads {
         ready: &Ready,
     ) -> Result<(KnownUpload, bool)> {
         let picture = self.picture(key);
+        let came = Instant::now();
         let mut kept = picture.known.lock().await;
         if let Some(known) = kept.as_ref().filter(|known| known.is_trusted()) {
             return Ok((known.clone(), false));
         }
+        if let Some((at, kind, why)) = &*picture.failure()
+            && came < *at
+        {
+            // It was tried as often as is of use while this one waited.
+            return Err(Error::new(Operation::Upload, *kind, why));
+        }
         let mut upload = Upload::new(ready.source.clone())
             .content_type(ready.format.mime())
             .file_name(ready.format.file_name());
-        let uploaded = transport.upload(&mut upload).await?;
-        let trusted_until = SystemTime::now() + TRUSTED;
+        let uploaded = transport.upload(&mut upload).await.inspect_err(|error| {
+            *picture.failure() = Some((Instant::now(), error.kind(), error.to_string()));
+        })?;
         let known = KnownUpload {
             key: key.to_owned(),
             url: uploaded.url,
-            trusted_until: uploaded
-                .expires_at
-                .map_or(trusted_until, |expires_at| expires_at.min(trusted_until)),
+            trusted_until: SystemTime::now() + TRUSTED,
             size: ready.size,
             bytes: uploaded.bytes,
             changes: ready.changes.clone(),
@@ -219,15 +245,11 @@ impl Uploads {
         Ok((known, true))
     }
 
-    /// Forgets what lies at this URL. `false` when that is nothing.
-    pub(crate) async fn forget(&self, key: &str, url: &str) -> bool {
+    /// Forgets what lies at this URL.
+    pub(crate) async fn forget(&self, key: &str, url: &str) {
         let picture = self.picture(key);
         let mut kept = picture.known.lock().await;
-        let is_it = kept.as_ref().is_some_and(|known| known.url == url);
-        if is_it {
-            *kept = None;
-        }
-        is_it
+        kept.take_if(|known| known.url == url);
     }
 
     /// Everything that may be used again. What is being uploaded right now is left out.

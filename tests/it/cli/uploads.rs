@@ -46,6 +46,14 @@ async fn an_upload_prints_a_url_that_has_the_file() {
     let make = || cli.run(&["generate", "--content", url, "--prompt", "x", "-o", "a.png"]);
     assert_eq!(make().code, 0);
     rig.emulator.advance(Duration::from_secs(3601));
+    let told = &rig.emulator.ledger().purchases()[0].input["input_image_urls"];
+    assert_eq!(told[0], url, "it was passed on");
+    let gone = cli.run(&["upload", &path(content()), "--expires", "1s", "--json"]);
+    rig.emulator.advance(Duration::from_secs(2));
+    let transport = uso_transport::Transport::new(rig.client.config().clone()).unwrap();
+    for url in [url, gone.json()["url"].as_str().unwrap()] {
+        assert_eq!(transport.fetch(url).await.unwrap_err().status(), Some(404));
+    }
     let never = cli.run(&["upload", &path(content()), "--expires", "never", "--json"]);
     assert!(never.json()["expires_at"].is_null(), "{never:?}");
 }
@@ -81,6 +89,19 @@ async fn standard_input_is_a_file_like_any_other() {
     let run = cli.run(&["restyle", "-", "-"]);
     assert_eq!(run.code, 2, "{run:?}");
     assert!(run.stderr.contains("there is only one"), "{run:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_is_read_to_its_end_and_a_device_is_none_of_ours() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    let bytes = std::fs::read(content()).unwrap();
+    let run = fed(cli.command(&["upload", "/dev/stdin", "--json"]), &bytes);
+    assert_eq!(run.json()["bytes"], bytes.len(), "{run:?}");
+    let run = cli.run(&["upload", "/dev/null"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("neither a file nor a pipe"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -98,20 +98,49 @@ async fn what_the_service_has_lost_is_uploaded_again_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_that_was_billed_is_not_bought_again() {
     let lost = r#"{"detail":[{"loc":["body","input_image_urls",0],"msg":"gone","type":"file_download_error"}]}"#;
-    let rig = Rig::plain().await;
-    let prepared = prepared(&rig.client, with(content())).await;
-    let again = super::prepared(&rig.client, with(content())).await;
-    let body = serde_json::from_str(lost).unwrap();
-    let scenario = Scenario::new().on(Operation::Submit, Fault::ModelAnswers { status: 422, body });
-    let other = Rig::of(Rig::plain_builder().scenario(scenario)).await;
-    let job = other.client.place(again.order()).await.unwrap();
-    let error = job.wait().await.unwrap_err();
-    assert!(!error.is_billed());
-    // Fresh uploads are not suspected, reused ones are.
-    assert!(!rig.client.forget_gone(&prepared, &error).await);
-    assert!(rig.client.forget_gone(&again, &error).await);
-    assert!(rig.client.known_uploads().is_empty());
-    assert!(!rig.client.forget_gone(&again, &error).await, "only once");
+    let body: serde_json::Value = serde_json::from_str(lost).unwrap();
+    let free = Fault::ModelAnswers {
+        status: 422,
+        body: body.clone(),
+    };
+    for (fault, purchases) in [(free, 2), (Fault::BilledRefusal { body }, 1)] {
+        let scenario = Scenario::new().on(Operation::Submit, fault.clone());
+        let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+        // A fresh upload is not suspected, so one goes ahead.
+        prepared(&rig.client, with(content())).await;
+        let outcome = rig.client.generate(with(content())).await;
+        assert_eq!(outcome.is_ok(), purchases == 2, "{fault:?}");
+        assert_eq!(
+            rig.emulator.ledger().purchases().len(),
+            purchases,
+            "{fault:?}"
+        );
+        if let Err(error) = outcome {
+            assert!(error.is_billed(), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_jobs_recover_from_the_same_loss() {
+    let rig = Rig::with_pictures().await;
+    let size = || uso::ImageSize {
+        width: Some(64),
+        height: Some(64),
+    };
+    let request = move || with(style()).size(size());
+    rig.client.generate(request()).await.unwrap();
+    rig.emulator.forget_files();
+    let mut tasks = JoinSet::new();
+    for _ in 0..20 {
+        let client = rig.client.clone();
+        tasks.spawn(async move { client.generate(request()).await.map(drop) });
+    }
+    for outcome in tasks.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(rig.emulator.ledger().billed().count(), 21);
+    assert_eq!(count(&rig, Operation::Upload), 2, "one for all of them");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

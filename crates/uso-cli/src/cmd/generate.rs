@@ -68,12 +68,21 @@ pub(crate) async fn run(
         printer,
     };
     let prepared = desk.prepare(&request).await?;
-    match desk.buy(&prepared).await {
+    // From here on a signal is heard by us alone, until the command ends.
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("the signals cannot be listened for: {error}")))?;
+    let outcome = desk.buy(&prepared, &mut signals).await;
+    match outcome {
         // Nothing was billed: the service no longer has a picture of an earlier upload.
         Err(failure) if desk.is_gone(&prepared, &failure).await => {
             printer.say("an uploaded picture is gone at the service: it is uploaded again");
-            let prepared = desk.prepare(&request).await?;
-            desk.buy(&prepared).await
+            let prepared = tokio::select! {
+                prepared = desk.prepare(&request) => prepared?,
+                () = signals.next() => {
+                    return Err(Failure::other("interrupted; nothing was billed"));
+                }
+            };
+            desk.buy(&prepared, &mut signals).await
         }
         outcome => outcome,
     }
@@ -123,7 +132,7 @@ impl Desk<'_> {
         self.connection.client.forget_gone(prepared, error).await
     }
 
-    async fn buy(&self, prepared: &Prepared) -> Result<ExitCode, Failure> {
+    async fn buy(&self, prepared: &Prepared, signals: &mut Signals) -> Result<ExitCode, Failure> {
         let Self {
             connection,
             target,
@@ -142,9 +151,7 @@ impl Desk<'_> {
         };
         let mut purchase = Purchase {
             entry,
-            signals: Signals::listen().map_err(|error| {
-                Failure::other(format!("the signals cannot be listened for: {error}"))
-            })?,
+            signals,
             printer,
         };
         let progress = Progress::start(printer, "submitting");

@@ -19,7 +19,7 @@ const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
 pub(crate) struct Purchase<'a> {
     /// None for the emulator in this process, which dies with it.
     pub(crate) entry: Option<Entry>,
-    pub(crate) signals: Signals,
+    pub(crate) signals: &'a mut Signals,
     pub(crate) printer: &'a Printer,
 }
 

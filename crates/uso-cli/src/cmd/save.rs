@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use uso::{Error, ErrorKind, Job, Operation, Output, Picture};
 
@@ -10,6 +11,9 @@ use crate::exit::{FLAGGED, Failure};
 use crate::output::Printer;
 use crate::state::is_over;
 use crate::target::{Target, free, numbered, sanitised};
+
+/// Pictures that are fetched at a time. Each has a name of its own.
+const AT_ONCE: usize = 4;
 
 /// Where and how pictures are written.
 pub(crate) struct Place<'a> {
@@ -58,8 +62,8 @@ pub(crate) async fn save(output: &Output, job: &Job, place: &Place<'_>) -> Saved
             let number = (total > 1).then_some(position + 1);
             write(picture, job, place, number)
         });
-    // There are four at the most, and each has a name of its own.
-    let written = futures_util::future::join_all(writes).await;
+    let writes: Vec<_> = writes.collect();
+    let written: Vec<_> = stream::iter(writes).buffered(AT_ONCE).collect().await;
     for ((position, picture), written) in output.images().iter().enumerate().zip(written) {
         let number = position + 1;
         let file = match written {

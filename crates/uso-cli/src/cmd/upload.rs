@@ -23,21 +23,24 @@ pub(crate) async fn run(
         )
         .with_hint("run uso emulator in another terminal, and use it with --base-url"));
     }
+    // First, so that nobody's input is read for nothing when there is no key.
+    let connection = Connection::open(global).await?;
     let is_standard_input = args.file.as_os_str() == "-";
     let source = match is_standard_input {
         true => Source::reader(tokio::io::stdin()).await?,
         false => Source::file(&args.file).await?,
     };
-    let connection = Connection::open(global).await?;
     let progress = Progress::bytes(printer, source.len());
     let telling = progress.counter();
     let mut upload = Upload::new(source).on_progress(move |sent: Sent| telling(sent.sent));
     if let Some(name) = args.file.file_name().filter(|_| !is_standard_input) {
         upload = upload.file_name(&name.to_string_lossy());
     }
-    if let Some(Expiry::After(time)) = args.expires {
-        upload = upload.lifecycle(&Lifecycle::new().expires_after(time));
-    }
+    upload = match args.expires {
+        Some(Expiry::After(time)) => upload.lifecycle(&Lifecycle::new().expires_after(time)),
+        Some(Expiry::Never) => upload.lifecycle(&Lifecycle::new().never_expires()),
+        None => upload,
+    };
     let uploaded = connection.client.upload(&mut upload).await;
     progress.end();
     let uploaded = uploaded?;

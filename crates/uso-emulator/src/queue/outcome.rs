@@ -133,6 +133,18 @@ impl Outcome {
         }
     }
 
+    /// A refusal that says it cost a unit. The ledger, which counts pictures, has none of it.
+    pub(crate) fn billed_refusal(body: Value) -> Self {
+        let mut refusal = Self::from_app(422, body);
+        refusal
+            .headers
+            .retain(|(name, _)| *name != "x-fal-billable-units");
+        refusal
+            .headers
+            .push(("x-fal-billable-units", "1".to_owned()));
+        refusal
+    }
+
     /// A failure of the platform around the app.
     pub(crate) fn from_platform(status: u16, error_type: &str, detail: &str) -> Self {
         let body = json!({ "detail": detail, "error_type": error_type });

@@ -76,6 +76,9 @@ fn plan(fault: &Fault) -> Plan {
         Fault::ModelAnswers { status, body } => {
             plan.ends_with = Some(Arc::new(Outcome::from_app(*status, body.clone())));
         }
+        Fault::BilledRefusal { body } => {
+            plan.ends_with = Some(Arc::new(Outcome::billed_refusal(body.clone())));
+        }
         _ => {}
     }
     plan

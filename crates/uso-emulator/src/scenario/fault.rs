@@ -93,6 +93,13 @@ pub enum Fault {
         body: Value,
     },
 
+    /// The job completes with a refusal of the model's own (422), which says that a unit was billed
+    /// all the same, as fal warns that it may be when a GPU had been at work.
+    BilledRefusal {
+        /// The JSON body of the result.
+        body: Value,
+    },
+
     /// The JSON text ends in the middle.
     TruncatedJson,
     /// The body is not JSON.
@@ -209,6 +216,9 @@ impl Fault {
                 status: 500,
                 body: serde_json::json!({ "detail": "GPU error" }),
             },
+            Self::BilledRefusal {
+                body: serde_json::json!({ "detail": "No face was found" }),
+            },
             Self::TruncatedJson,
             Self::Undecodable,
             Self::Body("{}".to_owned()),
@@ -256,7 +266,8 @@ impl Fault {
             | Self::Requeue
             | Self::FilesGone
             | Self::FailsWith { .. }
-            | Self::ModelAnswers { .. } => matches!(operation, On::Submit | On::Run),
+            | Self::ModelAnswers { .. }
+            | Self::BilledRefusal { .. } => matches!(operation, On::Submit | On::Run),
             Self::TokenExpired => matches!(operation, On::Upload | On::Part | On::Complete),
             Self::UnknownStatus => matches!(operation, On::Submit | On::Status | On::Stream),
             Self::UnknownLogLevel => matches!(operation, On::Status | On::Stream),
@@ -316,6 +327,7 @@ impl Fault {
             Self::FilesGone => "files-gone",
             Self::FailsWith { .. } => "fails-with",
             Self::ModelAnswers { .. } => "model-answers",
+            Self::BilledRefusal { .. } => "billed-refusal",
             Self::TruncatedJson => "truncated-json",
             Self::Undecodable => "undecodable",
             Self::Body(_) => "body",

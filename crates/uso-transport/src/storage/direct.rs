@@ -87,7 +87,8 @@ impl Token {
         self.expires_at.is_none_or(|expires_at| soon < expires_at)
     }
 
-    fn request<B>(&self, method: Method, url: &Url, body: B) -> Request<B> {
+    /// A request by the owner of the account's files.
+    pub(crate) fn request<B>(&self, method: Method, url: &Url, body: B) -> Request<B> {
         let mut request = plain_request(method, url, body);
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.credential.clone());
@@ -149,7 +150,7 @@ impl Direct {
 
 impl Transport {
     /// A token that is good for a while; `refused` is one that the CDN no longer takes.
-    async fn token(&self, refused: Option<&Token>) -> Result<Arc<Token>> {
+    pub(crate) async fn token(&self, refused: Option<&Token>) -> Result<Arc<Token>> {
         let mut kept = self.kept_token().lock().await;
         let same =
             |token: &Token| refused.is_some_and(|refused| refused.credential == token.credential);

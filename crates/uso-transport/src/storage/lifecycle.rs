@@ -19,15 +19,17 @@ use serde::Serialize;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lifecycle {
+    /// Said to be none, or a number of seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    expiration_duration_seconds: Option<u64>,
+    expiration_duration_seconds: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     initial_acl: Option<AccessList>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct AccessList {
-    default: Access,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<Access>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<Rule>,
 }
@@ -39,11 +41,10 @@ struct Rule {
 }
 
 /// What somebody who asks for a file gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// The file.
-    #[default]
     Allow,
     /// HTTP 403.
     Forbid,
@@ -61,14 +62,21 @@ impl Lifecycle {
     /// then.
     #[must_use]
     pub fn expires_after(mut self, time: Duration) -> Self {
-        self.expiration_duration_seconds = Some(time.as_secs().max(1));
+        self.expiration_duration_seconds = Some(Some(time.as_secs().max(1)));
+        self
+    }
+
+    /// Keeps the file whatever the account's settings say.
+    #[must_use]
+    pub fn never_expires(mut self) -> Self {
+        self.expiration_duration_seconds = Some(None);
         self
     }
 
     /// What everybody gets who is not named. The owner of the account always has access.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
-        self.initial_acl.get_or_insert_default().default = access;
+        self.initial_acl.get_or_insert_default().default = Some(access);
         self
     }
 
@@ -83,7 +91,9 @@ impl Lifecycle {
     }
 
     pub(super) fn expiry(&self) -> Option<Duration> {
-        self.expiration_duration_seconds.map(Duration::from_secs)
+        self.expiration_duration_seconds
+            .flatten()
+            .map(Duration::from_secs)
     }
 
     /// As the service reads it, or nothing where nothing is said.
@@ -120,6 +130,14 @@ mod tests {
         assert_eq!(
             text(Lifecycle::new().expires_after(Duration::from_millis(10))).as_deref(),
             Some(r#"{"expiration_duration_seconds":1}"#)
+        );
+        assert_eq!(
+            text(Lifecycle::new().never_expires()).as_deref(),
+            Some(r#"{"expiration_duration_seconds":null}"#)
+        );
+        assert_eq!(
+            text(Lifecycle::new().access_of("bob", Access::Hide)).as_deref(),
+            Some(r#"{"initial_acl":{"rules":[{"user":"bob","decision":"hide"}]}}"#)
         );
         let protected = Lifecycle::new()
             .access(Access::Forbid)

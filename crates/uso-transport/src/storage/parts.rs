@@ -14,9 +14,13 @@ use crate::transport::Transport;
 /// Parts on their way at a time: enough to fill a line, few enough to share it.
 const AT_ONCE: usize = 6;
 
+/// Parts of one upload at the most, as storages of this kind have it.
+const MOST_PARTS: u64 = 10_000;
+
 /// The tags of the parts that arrived, in order.
 pub(super) struct Parts {
     length: u64,
+    part: u64,
     tags: Vec<Option<String>>,
 }
 
@@ -29,15 +33,28 @@ struct Named<'a> {
 
 impl Parts {
     pub(super) fn of(length: u64) -> Self {
-        let count = usize::try_from(length.div_ceil(PART)).unwrap_or(usize::MAX);
+        // A file that would have too many parts has larger ones.
+        let part = length
+            .div_ceil(MOST_PARTS)
+            .next_multiple_of(1 << 20)
+            .max(PART);
+        let count = usize::try_from(length.div_ceil(part)).unwrap_or_default();
         Self {
             length,
+            part,
             tags: vec![None; count],
         }
     }
 
     pub(super) fn any_arrived(&self) -> bool {
         self.tags.iter().any(Option::is_some)
+    }
+
+    /// The bytes of a part; the first number is 1. The last part ends with the file.
+    fn range(&self, number: usize) -> Range<u64> {
+        let before = u64::try_from(number.saturating_sub(1)).unwrap_or(u64::MAX);
+        let start = before.saturating_mul(self.part).min(self.length);
+        start..start.saturating_add(self.part).min(self.length)
     }
 
     fn missing(&self) -> Vec<usize> {
@@ -68,12 +85,6 @@ impl Parts {
     }
 }
 
-/// The bytes of a part; the first number is 1. The last part ends with the file.
-fn range(number: usize, length: u64) -> Range<u64> {
-    let start = u64::try_from(number.saturating_sub(1)).unwrap_or(u64::MAX) * PART;
-    start..start.saturating_add(PART).min(length)
-}
-
 impl Transport {
     /// Sends every part that has not arrived. What arrives is kept, whatever becomes of the others.
     pub(super) async fn send_parts(
@@ -83,7 +94,6 @@ impl Transport {
         parts: &mut Parts,
         piece: impl Fn(Range<u64>) -> Piece + Clone + Send + Sync + 'static,
     ) -> Result<()> {
-        let length = parts.length;
         let mut missing = parts.missing().into_iter();
         let mut sending = JoinSet::new();
         let mut failed = None;
@@ -94,8 +104,9 @@ impl Transport {
             {
                 let (transport, way) = (self.clone(), way.clone());
                 let (content_type, piece) = (content_type.clone(), piece.clone());
+                let range = parts.range(number);
                 sending.spawn(async move {
-                    let piece = || piece(range(number, length));
+                    let piece = || piece(range.clone());
                     let sent = transport.send_part(&way, &content_type, number, piece);
                     (number, sent.await)
                 });
@@ -110,7 +121,7 @@ impl Transport {
                 // The others are let through to their end, so that they need not be sent again.
                 Some(Ok((_, Err(error)))) => failed = failed.or(Some(error)),
                 Some(Err(error)) => {
-                    let message = "the runtime ended while a part was sent";
+                    let message = "the sending of a part was given up";
                     let error =
                         Error::new(Operation::Upload, ErrorKind::Io, message).with_source(error);
                     failed = failed.or(Some(error));
@@ -151,14 +162,25 @@ mod tests {
 
     #[test]
     fn parts_cover_a_file_without_gap_or_overlap() {
-        for length in [1, PART - 1, PART, PART + 1, 10 * PART + 7] {
-            let count = Parts::of(length).tags.len();
-            let ranges: Vec<Range<u64>> = (1..=count).map(|number| range(number, length)).collect();
+        for (length, size) in [
+            (1, PART),
+            (PART - 1, PART),
+            (PART, PART),
+            (PART + 1, PART),
+            (10 * PART + 7, PART),
+            (MOST_PARTS * PART, PART),
+            (MOST_PARTS * PART + 1, 11 << 20),
+            (1 << 62, 439_804_651 << 20),
+        ] {
+            let parts = Parts::of(length);
+            let count = parts.tags.len();
+            assert!(count as u64 <= MOST_PARTS, "{length}: {count}");
+            let ranges: Vec<Range<u64>> = (1..=count).map(|number| parts.range(number)).collect();
             assert_eq!(ranges[0].start, 0);
             assert_eq!(ranges[count - 1].end, length);
             for pair in ranges.windows(2) {
                 assert_eq!(pair[0].end, pair[1].start);
-                assert_eq!(pair[0].end - pair[0].start, PART);
+                assert_eq!(pair[0].end - pair[0].start, size, "{length}");
             }
         }
     }

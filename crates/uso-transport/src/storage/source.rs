@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
@@ -176,21 +176,34 @@ impl Source {
         let name = path.display().to_string();
         let path = path.to_owned();
         let opened = blocking(move || {
-            let file = File::open(path)?;
-            if file.metadata()?.is_dir() {
+            // Looked at before it is opened, which for a pipe may take for ever.
+            let metadata = std::fs::metadata(&path)?;
+            if is_pipe(&metadata) {
+                return Ok((path, None));
+            }
+            if metadata.is_dir() {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
+            if !metadata.is_file() {
+                return Err(io::Error::other("it is neither a file nor a pipe"));
+            }
+            let file = File::open(&path)?;
             let stamp = Stamp::of(&file)?;
-            Ok((file, stamp))
+            Ok((path, Some((file, stamp))))
         });
-        let (file, stamp) = opened.await?.map_err(|error: io::Error| {
+        let refuse = |error: io::Error| {
             let message = match error.kind() {
                 io::ErrorKind::NotFound => format!("{name} does not exist"),
                 io::ErrorKind::IsADirectory => format!("{name} is a folder"),
                 _ => format!("{name} cannot be opened: {error}"),
             };
             Error::new(Operation::Upload, ErrorKind::Io, message)
-        })?;
+        };
+        let (path, opened) = opened.await?.map_err(refuse)?;
+        let Some((file, stamp)) = opened else {
+            let pipe = tokio::fs::File::open(path).await.map_err(refuse)?;
+            return Self::spool(pipe).await;
+        };
         Ok(Self(Kind::File(Arc::new(Opened { file, name, stamp }))))
     }
 
@@ -254,11 +267,13 @@ impl Source {
         Piece {
             feed,
             length: range.end - range.start,
-            watched: Watched {
-                sent: Arc::default(),
+            sent: 0,
+            watched: Watched(Arc::new(Counted {
+                sent: AtomicU64::new(0),
+                is_over: AtomicBool::new(false),
                 progress: progress.clone(),
-                fault: Arc::default(),
-            },
+                fault: OnceLock::new(),
+            })),
         }
     }
 }
@@ -317,6 +332,16 @@ impl Opened {
     }
 }
 
+#[cfg(unix)]
+fn is_pipe(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_metadata: &std::fs::Metadata) -> bool {
+    false
+}
+
 /// Reads from a place without moving a cursor, so that all parts share one open file.
 #[cfg(unix)]
 fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
@@ -367,27 +392,64 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 pub(crate) struct Piece {
     feed: Feed,
     length: u64,
+    sent: u64,
     watched: Watched,
 }
 
 /// What stays of a piece when it has gone out.
 #[derive(Clone)]
-pub(crate) struct Watched {
-    sent: Arc<AtomicU64>,
+pub(crate) struct Watched(Arc<Counted>);
+
+/// What was counted of one piece. It is taken back unless the piece arrived.
+struct Counted {
+    sent: AtomicU64,
+    /// Nothing more is counted: the request is over.
+    is_over: AtomicBool,
     progress: Progress,
-    fault: Arc<OnceLock<Changed>>,
+    fault: OnceLock<Changed>,
 }
 
 impl Watched {
-    /// Takes back what was counted as sent: it has to be sent again.
-    pub(crate) fn take_back(&self) {
-        self.progress
-            .take_back(self.sent.swap(0, Ordering::Relaxed));
+    /// The request is over; what was counted stays if the piece arrived.
+    pub(crate) fn end(&self, arrived: bool) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+        if arrived {
+            self.0.sent.store(0, Ordering::Relaxed);
+        } else {
+            self.0.take_back();
+        }
+    }
+
+    /// Bytes that were handed to the connection.
+    pub(crate) fn sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
     }
 
     /// A fault of the file itself, apart from those of the line.
     pub(crate) fn fault(&self) -> Option<Error> {
-        self.fault.get().map(Changed::to_error)
+        self.0.fault.get().map(Changed::to_error)
+    }
+}
+
+impl Counted {
+    fn count(&self, bytes: u64) {
+        if !self.is_over.load(Ordering::Relaxed) {
+            self.sent.fetch_add(bytes, Ordering::Relaxed);
+            self.progress.change(|sent| sent.saturating_add(bytes));
+        }
+    }
+
+    fn take_back(&self) {
+        let bytes = self.sent.swap(0, Ordering::Relaxed);
+        if bytes > 0 {
+            self.progress.change(|sent| sent.saturating_sub(bytes));
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.take_back();
     }
 }
 
@@ -408,10 +470,6 @@ impl Piece {
 
     pub(crate) fn watched(&self) -> Watched {
         self.watched.clone()
-    }
-
-    fn sent(&self) -> u64 {
-        self.watched.sent.load(Ordering::Relaxed)
     }
 }
 
@@ -447,24 +505,24 @@ impl Body for Piece {
             None => None,
             Some(Ok(chunk)) => {
                 let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                piece.watched.sent.fetch_add(length, Ordering::Relaxed);
-                piece.watched.progress.add(length);
+                piece.sent += length;
+                piece.watched.0.count(length);
                 Some(Ok(Frame::data(chunk)))
             }
             Some(Err(fault)) => {
                 let error = io::Error::other("the file could not be read to its end");
                 // Only the first fault of a piece is of interest.
-                let _ = piece.watched.fault.set(fault);
+                let _ = piece.watched.0.fault.set(fault);
                 Some(Err(error))
             }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.sent() >= self.length
+        self.sent >= self.length
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length.saturating_sub(self.sent()))
+        SizeHint::with_exact(self.length.saturating_sub(self.sent))
     }
 }

@@ -5,6 +5,7 @@
 //! without being compressed again, and one that is fit already goes as it is. Everything here is
 //! pure, from bytes to bytes, and bounded in memory.
 
+mod jpeg;
 mod metadata;
 mod pixels;
 
@@ -17,6 +18,9 @@ use self::pixels::Picture;
 
 /// The longest side that the service takes, as a third party observed it.
 pub(crate) const LONGEST_SIDE: u32 = 2048;
+
+/// A decoder that panics has met something that is no picture.
+pub(crate) const UNDECODABLE: &str = "damaged: it cannot be decoded";
 
 /// What was changed about a picture before it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,20 +151,23 @@ pub(crate) fn fit(bytes: Bytes) -> Result<Fitted, String> {
     let picture = Picture::open(&bytes, format)?;
     let size = picture.fitted_size();
     let mut changes = picture.changes();
-    if changes.is_empty() {
-        let (bytes, dropped) = metadata::drop(&bytes, format)?;
-        if dropped {
-            changes.push(Change::MetadataDropped);
-        }
+    let pixels_stay = changes.is_empty();
+    let has_metadata = metadata::is_in(&bytes, format)?;
+    if has_metadata {
+        changes.push(Change::MetadataDropped);
+    }
+    if pixels_stay {
+        drop(picture);
+        let bytes = match has_metadata {
+            true => metadata::dropped(&bytes, format)?,
+            false => bytes,
+        };
         return Ok(Fitted {
             bytes,
             format,
             size,
             changes,
         });
-    }
-    if picture.has_metadata() {
-        changes.push(Change::MetadataDropped);
     }
     let new_format = match format {
         Format::Jpeg => Format::Jpeg,

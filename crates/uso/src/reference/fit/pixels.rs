@@ -10,13 +10,16 @@ use image::codecs::webp::WebPDecoder;
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, Limits};
-use img_parts::jpeg::Jpeg;
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
+use super::jpeg::Jpeg;
 use super::{Change, Format, LONGEST_SIDE};
 
-/// Bytes of a decoded picture: 64 megapixels of three channels, or 50 of four.
-const LARGEST_DECODED: u64 = 192 << 20;
+/// Bytes of a decoded picture: 55 megapixels of three channels, or 41 of four.
+const LARGEST_DECODED: u64 = 160 << 20;
+
+/// The same for a JPEG in several scans, which takes two more bytes for each while it is decoded.
+const LARGEST_PROGRESSIVE: u64 = 69 << 20;
 
 /// What a decoder may hold besides.
 const DECODER_MEMORY: u64 = 256 << 20;
@@ -36,7 +39,6 @@ pub(super) struct Picture<'a> {
     is_animated: bool,
     is_gif: bool,
     is_deep: bool,
-    has_metadata: bool,
 }
 
 impl<'a> Picture<'a> {
@@ -44,11 +46,18 @@ impl<'a> Picture<'a> {
     pub(super) fn open(bytes: &'a Bytes, format: Format) -> Result<Self, String> {
         let reader = || BufReader::new(Cursor::new(bytes.as_ref()));
         let mut is_animated = false;
+        let mut is_print = false;
+        let mut largest = LARGEST_DECODED;
         let mut decoder: Decoder<'a> = match format {
-            Format::Jpeg if !has_end(bytes) => {
-                return Err("damaged: it ends in the middle of the picture".to_owned());
+            Format::Jpeg => {
+                // The decoder would do without the end of the picture, and show grey for it.
+                let jpeg = Jpeg::walk(bytes)?;
+                is_print = jpeg.has_four_inks();
+                if jpeg.is_progressive() {
+                    largest = LARGEST_PROGRESSIVE;
+                }
+                Box::new(JpegDecoder::new(reader()).map_err(damaged)?)
             }
-            Format::Jpeg => Box::new(JpegDecoder::new(reader()).map_err(damaged)?),
             Format::Png => {
                 let decoder = PngDecoder::with_limits(reader(), limits()).map_err(damaged)?;
                 is_animated = decoder.is_apng().map_err(damaged)?;
@@ -63,34 +72,33 @@ impl<'a> Picture<'a> {
         };
         let (width, height) = decoder.dimensions();
         let decoded = decoder.total_bytes();
-        if decoded > LARGEST_DECODED {
+        if decoded > largest {
             return Err(format!(
                 "too large: {width}x{height} pixels take {} MiB decoded, and {} MiB is the limit; shrink it first",
                 decoded >> 20,
-                LARGEST_DECODED >> 20
+                largest >> 20
             ));
         }
         decoder.set_limits(limits()).map_err(damaged)?;
-        let is_print = format == Format::Jpeg && has_four_inks(bytes);
         let profile = decoder.icc_profile().ok().flatten();
+        // That of inks does not fit the channels that the decoder makes of them.
         let profile = profile.filter(|_| !is_print);
-        let has_metadata = decoder.exif_metadata().ok().flatten().is_some()
-            || decoder.xmp_metadata().ok().flatten().is_some();
+        let channels = match decoder.color_type().has_color() {
+            true => DataColorSpace::Rgb,
+            false => DataColorSpace::Gray,
+        };
         Ok(Self {
             size: (width, height),
             orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
-            profile: profile.and_then(|profile| other_than_srgb(&profile)),
+            profile: profile
+                .and_then(|profile| other_than_srgb(&profile))
+                .filter(|profile| profile.color_space == channels),
             is_print,
             is_animated,
             is_gif: format == Format::Gif,
             is_deep: decoder.color_type().bytes_per_pixel() > decoder.color_type().channel_count(),
-            has_metadata,
             decoder,
         })
-    }
-
-    pub(super) fn has_metadata(&self) -> bool {
-        self.has_metadata
     }
 
     /// Width and height when it is upright.
@@ -198,27 +206,6 @@ fn damaged(error: ImageError) -> String {
     }
 }
 
-/// Whether a JPEG has its end, which its decoder can do without. Neither mark occurs in the data of
-/// a scan.
-fn has_end(bytes: &Bytes) -> bool {
-    let last = |mark: u8| bytes.windows(2).rposition(|pair| *pair == [0xff, mark]);
-    last(0xd9) > last(0xda)
-}
-
-/// Whether a JPEG is of four inks, which is what printing houses give.
-fn has_four_inks(bytes: &Bytes) -> bool {
-    let Ok(jpeg) = Jpeg::from_bytes(bytes.clone()) else {
-        return false;
-    };
-    // Precision, height, width, then the number of components.
-    let components = jpeg.segments().iter().find_map(|segment| {
-        let is_frame = matches!(segment.marker(), 0xc0..=0xcf)
-            && !matches!(segment.marker(), 0xc4 | 0xc8 | 0xcc);
-        is_frame.then(|| segment.contents().get(5).copied())
-    });
-    components.flatten() == Some(4)
-}
-
 /// The profile, if it says anything that sRGB does not.
 fn other_than_srgb(profile: &[u8]) -> Option<ColorProfile> {
     let profile = ColorProfile::new_from_slice(profile).ok()?;
@@ -275,7 +262,7 @@ fn eight_bits(picture: DynamicImage) -> DynamicImage {
     }
 }
 
-/// Converts the colours to sRGB. A profile that does not fit the channels is left alone.
+/// Converts the colours to sRGB.
 fn in_plain_colours(mut picture: DynamicImage, profile: Option<&ColorProfile>) -> DynamicImage {
     let Some(profile) = profile else {
         return picture;
