@@ -46,7 +46,8 @@ async fn an_upload_prints_a_url_that_has_the_file() {
     let make = || cli.run(&["generate", "--content", url, "--prompt", "x", "-o", "a.png"]);
     assert_eq!(make().code, 0);
     rig.emulator.advance(Duration::from_secs(3601));
-    let told = &rig.emulator.ledger().purchases()[0].input["input_image_urls"];
+    let ledger = rig.emulator.ledger();
+    let told = &ledger.purchases()[0].input["input_image_urls"];
     assert_eq!(told[0], url, "it was passed on");
     let gone = cli.run(&["upload", &path(content()), "--expires", "1s", "--json"]);
     rig.emulator.advance(Duration::from_secs(2));
