@@ -237,3 +237,50 @@ async fn the_proxy_shows_neither_the_key_nor_a_token_nor_an_input() {
         lacks(&scene, "scene", hidden);
     }
 }
+
+/// An address of an upload is a credential, and so is the CDN's token.
+#[tokio::test]
+async fn no_upload_shows_its_address_or_its_token() {
+    const TOKEN: &str = "a-token-that-nobody-may-use";
+    const ADDRESS: &str = "http://example.org/uploads/a-way-in-for-everybody";
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber_of(&log));
+    let closed = || Scenario::new().on(Operation::Initiate, Fault::Gone);
+    let token =
+        format!(r#"{{"token":"{TOKEN}","token_type":"Bearer","base_url":"http://example.org"}}"#);
+    let address = format!(r#"{{"upload_url":"{ADDRESS}","file_url":"https://example.org/a"}}"#);
+    let scenarios = [
+        Scenario::new(),
+        closed(),
+        closed().on(Operation::Token, Fault::Body(token)),
+        closed().on(Operation::Token, Fault::Status(500)).times(9),
+        closed().on(Operation::Upload, Fault::TokenExpired),
+        Scenario::new()
+            .on(Operation::Initiate, Fault::Body(address))
+            .on(Operation::Token, Fault::Undecodable),
+        Scenario::new().on(Operation::Upload, Fault::Drop),
+        Scenario::new()
+            .on(Operation::Upload, Fault::Forbidden)
+            .on(Operation::Token, Fault::Forbidden),
+    ];
+    let mut scene = String::new();
+    for scenario in scenarios {
+        let rig = Rig::configured(Rig::plain_builder().scenario(scenario), |config| {
+            config.retry(uso::RetryPolicy::default().first_delay(std::time::Duration::ZERO))
+        });
+        let rig = rig.await;
+        let source = uso::Source::file(content()).await.unwrap();
+        let mut upload = uso::Upload::new(source);
+        let uploaded = rig.client.upload(&mut upload).await;
+        write!(scene, "{:?} {upload:?} {uploaded:?}", rig.client).unwrap();
+        if let Err(error) = uploaded {
+            write!(scene, "{error} {error:#?} {:?}", error.raw_body()).unwrap();
+        }
+    }
+    drop(guard);
+    let log = log.text();
+    for secret in ["test-secret", "signature=", "Bearer ", TOKEN, ADDRESS] {
+        assert!(!scene.contains(secret), "{secret}: {scene}");
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
