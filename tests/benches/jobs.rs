@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uso::{Client, Request};
 use uso_emulator::{Emulator, PictureMode};
-use uso_tests::measure::{first_line, median, report, runtime, start};
+use uso_tests::measure::{in_turns, median, median_of, report, runtime};
 use uso_tests::rig::config_for;
 
 const JOBS: usize = 2_000;
@@ -184,36 +184,17 @@ fn compare() {
     println!(
         "{JOBS} jobs, {AT_ONCE} at once, TLS and HTTP/2 on loopback, {ROUNDS} rounds of each in turn (medians)"
     );
-    let mut figures = [("facade", Vec::new()), ("bare", Vec::new())];
-    for _ in 0..ROUNDS {
-        for (name, runs) in &mut figures {
-            let mut server = start(&["serve"]);
-            let served = first_line(&mut server);
-            let (origin, certificate) = (
-                served["origin"].as_str().unwrap(),
-                served["certificate"].as_str().unwrap(),
-            );
-            let mut client = start(&[name, origin, certificate]);
-            runs.push(first_line(&mut client));
-            assert!(client.wait().unwrap().success(), "{name}");
-            drop(server.stdin.take());
-            server.wait().unwrap();
-        }
-    }
-    let of = |runs: &[Value], field: &str| {
-        median(
-            runs.iter()
-                .map(|run| run[field].as_f64().unwrap())
-                .collect(),
-        )
-    };
+    let figures = in_turns(["facade", "bare"], ROUNDS, |served| {
+        let text = |name: &str| served[name].as_str().unwrap().to_owned();
+        vec![text("origin"), text("certificate")]
+    });
     let mut rows = Vec::new();
     for (name, runs) in &figures {
-        let cpu_ms = of(runs, "cpu_ns") / 1e6 / JOBS as f64;
-        let peak = of(runs, "peak_kib") / 1024.0;
+        let cpu_ms = median_of(runs, "cpu_ns") / 1e6 / JOBS as f64;
+        let peak = median_of(runs, "peak_kib") / 1024.0;
         println!(
             "{name:>7}: {cpu_ms:.3} ms of CPU a job, peak {peak:.1} MiB, {:.2} s in all",
-            of(runs, "wall_s")
+            median_of(runs, "wall_s")
         );
         rows.push((cpu_ms, peak));
     }

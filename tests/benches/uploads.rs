@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use uso::{Client, Source, Upload};
 use uso_emulator::Emulator;
-use uso_tests::measure::{first_line, median, report, runtime, start};
+use uso_tests::measure::{in_turns, median_of, report, runtime};
 use uso_tests::rig::config_for;
 
 const PART: usize = 10 << 20;
@@ -140,29 +140,19 @@ fn compare() {
             "{} MiB in parts of 10 MiB, {AT_ONCE} at a time, {ROUNDS} rounds of each in turn (medians)",
             size >> 20
         );
-        let mut figures = [("facade", Vec::new()), ("bare", Vec::new())];
-        for _ in 0..ROUNDS {
-            for (name, runs) in &mut figures {
-                let mut server = start(&["serve"]);
-                let served = first_line(&mut server);
-                let mut client = start(&[name, served["origin"].as_str().unwrap(), path]);
-                runs.push(first_line(&mut client));
-                assert!(client.wait().unwrap().success(), "{name}");
-                drop(server.stdin.take());
-                server.wait().unwrap();
-            }
-        }
-        let of = |runs: &[Value], field: &str| {
-            median(
-                runs.iter()
-                    .map(|run| run[field].as_f64().unwrap())
-                    .collect(),
-            )
-        };
+        let figures = in_turns(["facade", "bare"], ROUNDS, |served| {
+            vec![
+                served["origin"].as_str().unwrap().to_owned(),
+                path.to_owned(),
+            ]
+        });
         let mut walls = Vec::new();
         for (name, runs) in &figures {
-            let (wall, peak) = (of(runs, "wall_s"), of(runs, "peak_kib") / 1024.0);
-            let cpu = of(runs, "cpu_ns") / 1e9;
+            let (wall, peak) = (
+                median_of(runs, "wall_s"),
+                median_of(runs, "peak_kib") / 1024.0,
+            );
+            let cpu = median_of(runs, "cpu_ns") / 1e9;
             println!("{name:>7}: {wall:.3} s, {cpu:.3} s of CPU, peak {peak:.1} MiB");
             walls.push(wall);
         }

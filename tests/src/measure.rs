@@ -82,3 +82,32 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
+
+/// Runs two parties in turn, each against a server of its own, which is this program with the word
+/// `serve`; `arguments` are what a party needs to know of its server. Gives what each party printed.
+pub fn in_turns(
+    names: [&'static str; 2],
+    rounds: usize,
+    arguments: impl Fn(&Value) -> Vec<String>,
+) -> [(&'static str, Vec<Value>); 2] {
+    let mut figures = names.map(|name| (name, Vec::new()));
+    for _ in 0..rounds {
+        for (name, runs) in &mut figures {
+            let mut server = start(&["serve"]);
+            let arguments = arguments(&first_line(&mut server));
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let mut client = start(&[&[*name][..], &arguments].concat());
+            runs.push(first_line(&mut client));
+            assert!(client.wait().unwrap().success(), "{name}");
+            drop(server.stdin.take());
+            server.wait().unwrap();
+        }
+    }
+    figures
+}
+
+/// The median of one figure.
+pub fn median_of(runs: &[Value], field: &str) -> f64 {
+    let figures = runs.iter().map(|run| run[field].as_f64().unwrap());
+    median(figures.collect())
+}

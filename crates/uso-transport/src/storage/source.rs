@@ -4,26 +4,21 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 use super::Progress;
+use super::piece::{Feed, Piece};
+use super::spool::temporary;
 use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// Bytes that are read and sent at a time.
-const CHUNK: usize = 128 << 10;
-
-/// Chunks of a piece that are read ahead.
-const AHEAD: usize = 2;
+pub(super) const CHUNK: usize = 128 << 10;
 
 /// What is uploaded: a file, bytes, or what a reader gave.
 #[derive(Clone)]
@@ -36,7 +31,7 @@ enum Kind {
 }
 
 /// An open file, and what it looked like when it was opened.
-struct Opened {
+pub(super) struct Opened {
     file: File,
     name: String,
     stamp: Stamp,
@@ -61,14 +56,14 @@ impl Stamp {
 
 /// Why a file could not be read to the end.
 #[derive(Debug)]
-enum Changed {
+pub(super) enum Changed {
     /// It is not what it was when it was opened.
     Changed(String),
     Unreadable(String, io::Error),
 }
 
 impl Changed {
-    fn to_error(&self) -> Error {
+    pub(super) fn to_error(&self) -> Error {
         match self {
             Self::Changed(name) => {
                 let message = format!("{name} changed while it was read; nothing was kept of it");
@@ -249,6 +244,7 @@ impl Source {
 
     /// A range of it as the body of a request, counting what is sent.
     pub(super) fn piece(&self, range: Range<u64>, progress: &Progress) -> Piece {
+        let length = range.end - range.start;
         let feed = match &self.0 {
             Kind::Bytes(bytes) => {
                 let at = |place: u64| {
@@ -260,21 +256,11 @@ impl Source {
             }
             Kind::File(opened) => Feed::File {
                 opened: Arc::clone(opened),
-                range: range.clone(),
+                range,
                 chunks: None,
             },
         };
-        Piece {
-            feed,
-            length: range.end - range.start,
-            sent: 0,
-            watched: Watched(Arc::new(Counted {
-                sent: AtomicU64::new(0),
-                is_over: AtomicBool::new(false),
-                progress: progress.clone(),
-                fault: OnceLock::new(),
-            })),
-        }
+        Piece::new(feed, length, progress.clone())
     }
 }
 
@@ -312,7 +298,7 @@ impl Opened {
     }
 
     /// Reads a range chunk by chunk, until it is over or nobody takes the chunks any more.
-    fn feed(&self, range: Range<u64>, chunks: &mpsc::Sender<Result<Bytes, Changed>>) {
+    pub(super) fn feed(&self, range: Range<u64>, chunks: &mpsc::Sender<Result<Bytes, Changed>>) {
         let mut at = range.start;
         while at < range.end {
             let left = usize::try_from(range.end - at).unwrap_or(CHUNK);
@@ -354,175 +340,9 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, at)
 }
 
-/// A file that nobody else can open by name, and that is gone when it is closed.
-fn temporary() -> io::Result<(File, Named)> {
-    let name = format!("uso-{:032x}.part", fastrand::u128(..));
-    let path = std::env::temp_dir().join(name);
-    let mut options = File::options();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    #[cfg(windows)]
-    {
-        const DELETE_ON_CLOSE: u32 = 0x0400_0000;
-        std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, DELETE_ON_CLOSE);
-    }
-    let file = options.open(&path)?;
-    Ok((file, Named(path)))
-}
-
-/// The name of the temporary file, which goes as early as the system allows.
-struct Named(PathBuf);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // Where an open file keeps its name, the system removes it when it is closed.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         let message = "the runtime ended while a file was read";
         Error::new(Operation::Upload, ErrorKind::Io, message).with_source(error)
     })
-}
-
-/// A range of a source on its way: the body of one request.
-pub(crate) struct Piece {
-    feed: Feed,
-    length: u64,
-    sent: u64,
-    watched: Watched,
-}
-
-/// What stays of a piece when it has gone out.
-#[derive(Clone)]
-pub(crate) struct Watched(Arc<Counted>);
-
-/// What was counted of one piece. It is taken back unless the piece arrived.
-struct Counted {
-    sent: AtomicU64,
-    /// Nothing more is counted: the request is over.
-    is_over: AtomicBool,
-    progress: Progress,
-    fault: OnceLock<Changed>,
-}
-
-impl Watched {
-    /// The request is over; what was counted stays if the piece arrived.
-    pub(crate) fn end(&self, arrived: bool) {
-        self.0.is_over.store(true, Ordering::Relaxed);
-        if arrived {
-            self.0.sent.store(0, Ordering::Relaxed);
-        } else {
-            self.0.take_back();
-        }
-    }
-
-    /// Bytes that were handed to the connection.
-    pub(crate) fn sent(&self) -> u64 {
-        self.0.sent.load(Ordering::Relaxed)
-    }
-
-    /// A fault of the file itself, apart from those of the line.
-    pub(crate) fn fault(&self) -> Option<Error> {
-        self.0.fault.get().map(Changed::to_error)
-    }
-}
-
-impl Counted {
-    fn count(&self, bytes: u64) {
-        if !self.is_over.load(Ordering::Relaxed) {
-            self.sent.fetch_add(bytes, Ordering::Relaxed);
-            self.progress.change(|sent| sent.saturating_add(bytes));
-        }
-    }
-
-    fn take_back(&self) {
-        let bytes = self.sent.swap(0, Ordering::Relaxed);
-        if bytes > 0 {
-            self.progress.change(|sent| sent.saturating_sub(bytes));
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.take_back();
-    }
-}
-
-enum Feed {
-    Bytes(Bytes),
-    File {
-        opened: Arc<Opened>,
-        range: Range<u64>,
-        /// Chunks from the thread that reads, which starts with the first look at the body.
-        chunks: Option<mpsc::Receiver<Result<Bytes, Changed>>>,
-    },
-}
-
-impl Piece {
-    pub(crate) fn len(&self) -> u64 {
-        self.length
-    }
-
-    pub(crate) fn watched(&self) -> Watched {
-        self.watched.clone()
-    }
-}
-
-impl Body for Piece {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let piece = &mut *self;
-        let next = match &mut piece.feed {
-            Feed::Bytes(bytes) => {
-                let chunk = bytes.split_to(bytes.len().min(CHUNK));
-                (!chunk.is_empty()).then_some(Ok(chunk))
-            }
-            Feed::File {
-                opened,
-                range,
-                chunks,
-            } => {
-                let chunks = chunks.get_or_insert_with(|| {
-                    let (sender, receiver) = mpsc::channel(AHEAD);
-                    let (opened, range) = (Arc::clone(opened), range.clone());
-                    tokio::task::spawn_blocking(move || opened.feed(range, &sender));
-                    receiver
-                });
-                ready!(chunks.poll_recv(context))
-            }
-        };
-        Poll::Ready(match next {
-            None => None,
-            Some(Ok(chunk)) => {
-                let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                piece.sent += length;
-                piece.watched.0.count(length);
-                Some(Ok(Frame::data(chunk)))
-            }
-            Some(Err(fault)) => {
-                let error = io::Error::other("the file could not be read to its end");
-                // Only the first fault of a piece is of interest.
-                let _ = piece.watched.0.fault.set(fault);
-                Some(Err(error))
-            }
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.sent >= self.length
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length.saturating_sub(self.sent))
-    }
 }
