@@ -108,6 +108,10 @@ impl Transport {
         let first = match presigned {
             Ok(url) => return Ok(url),
             Err(first) if !is_worth_another_way(&first) => return Err(first),
+            // Both ways begin at the same host.
+            Err(first) if upload.session.is_none() && first.kind() == ErrorKind::Unreachable => {
+                return Err(first);
+            }
             // Parts that arrived are worth more than another way in.
             Err(first) if upload.has_parts() && !is_refusal(&first) => return Err(first),
             Err(first) => first,

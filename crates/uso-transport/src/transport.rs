@@ -312,9 +312,20 @@ impl Transport {
         request: Request<impl Into<Outgoing>>,
     ) -> Result<Reply, AttemptProblem> {
         let request = request.map(Into::into);
-        let Some(watched) = request.body().watched() else {
-            return self.send_and_read(operation, request).await;
-        };
+        match request.body().watched() {
+            None => self.send_and_read(operation, request).await,
+            // Boxed, so that the requests of a job, which are many, need not have room for it.
+            Some(watched) => Box::pin(self.send_watched(operation, request, watched)).await,
+        }
+    }
+
+    /// One attempt at a file or a part of it.
+    async fn send_watched(
+        &self,
+        operation: Operation,
+        request: Request<Outgoing>,
+        watched: Watched,
+    ) -> Result<Reply, AttemptProblem> {
         let sending = pin!(self.send_and_read(operation, request));
         let stalling = pin!(self.stalls(&watched));
         let outcome = match select(sending, stalling).await {

@@ -1,14 +1,13 @@
 //! A request on its way to a purchase: pictures made fit and uploaded, input complete.
 
 use std::fmt;
-use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
 use uso_transport::{Error, Order, Problem, Result, Source, Transport};
 use uso_types::UsoInput;
 
-use crate::reference::fit::Change;
-use crate::reference::{Looked, Reference, inline};
+use crate::reference::fit::{Change, Format};
+use crate::reference::{Reference, inline};
 use crate::request::Request;
 use crate::uploads::{Found, KnownUpload, Ready, Uploads, key};
 
@@ -179,18 +178,11 @@ async fn stage<S>(request: &Request<S>, uploads: &Uploads) -> Result<(UsoInput, 
     let (input, mut problems) = request.checked();
     let fit = request.wants_fit();
     let looks = request.references().map(async |(role, reference)| {
-        let source = match reference.look(role).await? {
-            Looked::Url(url) => return Ok(Stage::Url(url)),
-            Looked::Here(source) => source,
-        };
-        let unreadable = |error: Error| Problem::new(role, error.to_string());
-        let is = |why: String| Problem::new(role, format!("{reference} is {why}"));
-        // The format first: it is told by a few bytes.
-        let head = source.head(HEAD).await.map_err(unreadable)?;
-        crate::reference::fit::Format::of(&head).map_err(is)?;
-        let key = key(&source, fit).await.map_err(unreadable)?;
-        let found = uploads.find(&key, &source, fit).await.map_err(is)?;
-        Ok(Stage::Found(key, found))
+        match reference.url(role) {
+            Some(url) => url.map(Stage::Url),
+            // Boxed, as is the sending below: a job by URLs alone need not have room for it.
+            None => Box::pin(find(uploads, fit, role, reference)).await,
+        }
     });
     let mut stages = Vec::new();
     for looked in join_all(looks).await {
@@ -204,6 +196,24 @@ async fn stage<S>(request: &Request<S>, uploads: &Uploads) -> Result<(UsoInput, 
     } else {
         Err(Error::invalid(problems))
     }
+}
+
+/// Looks at a local picture and makes it ready.
+async fn find(
+    uploads: &Uploads,
+    fit: bool,
+    role: &str,
+    reference: &Reference,
+) -> Result<Stage, Problem> {
+    let unreadable = |error: Error| Problem::new(role, error.to_string());
+    let is = |why: String| Problem::new(role, format!("{reference} is {why}"));
+    let source = reference.open(role).await?;
+    // The format first: it is told by a few bytes.
+    let head = source.head(HEAD).await.map_err(unreadable)?;
+    Format::of(&head).map_err(is)?;
+    let key = key(&source, fit).await.map_err(unreadable)?;
+    let found = uploads.find(&key, &source, fit).await.map_err(is)?;
+    Ok(Stage::Found(key, found))
 }
 
 /// What tells the format.
@@ -225,42 +235,50 @@ pub(crate) async fn prepare<S>(
     transport: &Transport,
 ) -> Result<(UsoInput, Vec<PreparedPicture>)> {
     let (mut input, stages) = stage(request, uploads).await?;
-    let sent = request
-        .references()
-        .zip(stages)
-        .map(async |((role, reference), stage)| {
-            let (key, found) = match stage {
-                Stage::Url(url) => return Ok((url, PreparedPicture::by_url(role, reference))),
-                Stage::Found(key, found) => (key, found),
-            };
-            let ready: Arc<Ready> = match found {
-                Found::Known(known) => {
-                    let way = Sending::Reused;
-                    let picture = PreparedPicture::of_known(role, reference, &key, &known, way);
-                    return Ok((known.url().to_owned(), picture));
-                }
-                Found::Ready(ready) => ready,
-            };
-            if let Some(uri) = inlined(&ready.source, ready.format.mime()).await? {
-                let way = Sending::Inline;
-                let picture = PreparedPicture::of_ready(role, reference, &ready, way);
-                return Ok((uri, picture));
-            }
-            let (known, is_new) = uploads.upload(transport, &key, &ready).await?;
-            let way = if is_new {
-                Sending::Upload
-            } else {
-                Sending::Reused
-            };
-            let picture = PreparedPicture::of_known(role, reference, &key, &known, way);
-            Ok::<_, Error>((known.url().to_owned(), picture))
-        });
+    let references = request.references().zip(stages);
+    let sent = references.map(async |((role, reference), stage)| match stage {
+        Stage::Url(url) => Ok((url, PreparedPicture::by_url(role, reference))),
+        Stage::Found(key, found) => {
+            let send = send(uploads, transport, (role, reference), &key, found);
+            Box::pin(send).await
+        }
+    });
     let mut pictures = Vec::new();
     for (url, picture) in try_join_all(sent).await? {
         input.input_image_urls.push(url);
         pictures.push(picture);
     }
     Ok((input, pictures))
+}
+
+/// Brings a local picture to the service, unless it is there, and gives its place in the input.
+async fn send(
+    uploads: &Uploads,
+    transport: &Transport,
+    (role, reference): (&'static str, &Reference),
+    key: &str,
+    found: Found,
+) -> Result<(String, PreparedPicture)> {
+    let of = |known: &KnownUpload, way| {
+        let picture = PreparedPicture::of_known(role, reference, key, known, way);
+        (known.url().to_owned(), picture)
+    };
+    let ready = match found {
+        Found::Known(known) => return Ok(of(&known, Sending::Reused)),
+        Found::Ready(ready) => ready,
+    };
+    if let Some(uri) = inlined(&ready.source, ready.format.mime()).await? {
+        let picture = PreparedPicture::of_ready(role, reference, &ready, Sending::Inline);
+        return Ok((uri, picture));
+    }
+    let (known, is_new) = uploads.upload(transport, key, &ready).await?;
+    Ok(of(
+        &known,
+        match is_new {
+            true => Sending::Upload,
+            false => Sending::Reused,
+        },
+    ))
 }
 
 impl<S> Request<S> {

@@ -59,14 +59,6 @@ enum Stream {
     Read(Result<Bytes, String>),
 }
 
-/// A reference that was looked at.
-pub(crate) enum Looked {
-    /// It is passed on.
-    Url(String),
-    /// It is here, and not larger than a picture may be.
-    Here(Source),
-}
-
 impl Reference {
     /// A file, whatever its name looks like.
     pub fn path(path: impl Into<PathBuf>) -> Self {
@@ -95,20 +87,24 @@ impl Reference {
         Self(Kind::Reader(Arc::new(Mutex::new(unread))))
     }
 
-    /// Finds out what it is, reading no more than that takes. `role` names it in a problem.
-    pub(crate) async fn look(&self, role: &str) -> Result<Looked, Problem> {
+    /// The URL that it is, if it is one, which is passed on; `role` names it in a problem.
+    pub(crate) fn url(&self, role: &str) -> Option<Result<String, Problem>> {
+        let Kind::Url(url) = &self.0 else { return None };
+        let why = match Url::parse(url) {
+            Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+                "the URL carries a user or a password, which the service does not use; leave them out, or give the picture as a file".to_owned()
+            }
+            Ok(parsed) if parsed.has_host() => return Some(Ok(url.clone())),
+            _ => format!("{self} is not a URL"),
+        };
+        Some(Err(Problem::new(role, why)))
+    }
+
+    /// What is to be uploaded of anything but a URL: looked at, and not larger than a picture may
+    /// be.
+    pub(crate) async fn open(&self, role: &str) -> Result<Source, Problem> {
         let refuse = |why: String| Problem::new(role, why);
         let source = match &self.0 {
-            Kind::Url(url) => {
-                return match Url::parse(url) {
-                    Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-                        let why = "the URL carries a user or a password, which the service does not use; leave them out, or give the picture as a file";
-                        Err(refuse(why.to_owned()))
-                    }
-                    Ok(parsed) if parsed.has_host() => Ok(Looked::Url(url.clone())),
-                    _ => Err(refuse(format!("{self} is not a URL"))),
-                };
-            }
             Kind::Path(path) if path.as_os_str().is_empty() => {
                 let why = "it is empty; give a path, a URL or a data URI";
                 return Err(refuse(why.to_owned()));
@@ -119,6 +115,7 @@ impl Reference {
             Kind::Bytes(bytes) => Source::bytes(bytes.clone()),
             Kind::Reader(stream) => Source::bytes(read(stream).await.map_err(refuse)?),
             Kind::DataUri(uri) => Source::bytes(decode(uri).map_err(refuse)?),
+            Kind::Url(_) => return Err(refuse(format!("{self} is a URL, and is not opened here"))),
         };
         if source.len() > LARGEST_PICTURE {
             let why = format!(
@@ -127,7 +124,7 @@ impl Reference {
             );
             return Err(refuse(why));
         }
-        Ok(Looked::Here(source))
+        Ok(source)
     }
 
     /// Width and height that the service will see, as far as they can be told here.
@@ -136,10 +133,10 @@ impl Reference {
         role: &str,
         fit: bool,
     ) -> Result<Option<(u32, u32)>, Problem> {
-        let source = match self.look(role).await? {
-            Looked::Url(_) => return Ok(None),
-            Looked::Here(source) => source,
-        };
+        if let Some(url) = self.url(role) {
+            return url.map(|_| None);
+        }
+        let source = self.open(role).await?;
         let most = if fit { usize::MAX } else { HEADER };
         let read = source.head(most).await;
         let bytes = read.map_err(|error| Problem::new(role, error.to_string()))?;
