@@ -26,6 +26,9 @@ const TEMPORARY: &str = "tmp";
 pub(crate) struct Record {
     /// The service that it was bought from: its queue's address.
     pub(crate) origin: String,
+    /// The account that it was bought with, by a digest of the key's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
     /// Where the pictures go, as an absolute path.
     pub(crate) target: Target,
     /// The file name's extension where the service does not tell the pictures' type.
@@ -38,9 +41,18 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Reads a record without taking it up.
+    /// Reads a record without taking it up; `None` when it has gone meanwhile, or is no record.
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
+        match fs::read(path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Record::read`], where it does not matter why there is none.
     pub(crate) fn peek(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+        Self::read(path).ok().flatten()
     }
 
     pub(crate) fn request_id(&self) -> Option<&str> {

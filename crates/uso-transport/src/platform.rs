@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
 use crate::fingerprint::Inspected;
 use crate::order::Intent;
 use crate::text::json_problem;
@@ -50,7 +50,8 @@ impl Transport {
     /// # Errors
     ///
     /// [`ErrorKind::Auth`] when the key may not read the listing, [`ErrorKind::OutcomeUnknown`]
-    /// when more than one request has exactly this input: two matches are not a match.
+    /// when more than one request has exactly this input (two matches are not a match), or when the
+    /// listing is too long to be read to its end.
     pub async fn find(&self, intent: &Intent) -> Result<Option<Ticket>> {
         // A note from a damaged disk may name any time; only a past one can be written in a URL.
         let made_at = intent.made_at().min(SystemTime::now());
@@ -88,6 +89,15 @@ impl Transport {
             if cursor.is_none() {
                 break;
             }
+        }
+        if found.is_empty() && cursor.is_some() {
+            let message = format!(
+                "the account has had more than {PAGES} pages of requests since, and none of those has this input"
+            );
+            return Err(
+                Error::new(Operation::Find, ErrorKind::OutcomeUnknown, message)
+                    .with_delivery(Delivery::Answered),
+            );
         }
         if found.len() > 1 {
             let message = format!(

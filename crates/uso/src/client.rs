@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use uso_transport::{
-    Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Result, Ticket, Transport,
-    Upload, Uploaded, Webhook,
+    Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Result, Ticket,
+    Transport, Upload, Uploaded, Webhook,
 };
 use uso_webhook::Delivery;
 
@@ -147,7 +147,7 @@ impl Client {
         let pictures = || prepared.pictures().iter().enumerate();
         let is_gone = pictures().any(|(index, picture)| {
             let place = format!("input_image_urls[{index}]");
-            let is_its = |problem: &uso_transport::Problem| {
+            let is_its = |problem: &Problem| {
                 problem.category == "file_download_error" && problem.path == place
             };
             picture.reused().is_some() && error.problems().iter().any(is_its)
@@ -282,6 +282,11 @@ impl Client {
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
     pub async fn run(&self, request: impl Into<Request>) -> Result<Output> {
+        let request = request.into();
+        if request.webhook_url().is_some() {
+            let why = "a synchronous run is not announced; submit it to the queue, or leave the webhook out";
+            return Err(Error::invalid(vec![Problem::new("webhook", why)]));
+        }
         let prepared = self.prepare(request).await?;
         let answer = self.transport.run(prepared.order()).await?;
         Output::read(&self.transport, None, &answer)

@@ -67,7 +67,7 @@ struct Shared {
     clock: Clock,
     kept: Mutex<Kept>,
     /// Whoever fetches holds it; the others wait, or go on with what is kept.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -107,20 +107,21 @@ impl FalKeys {
     }
 
     fn make(config: &Config, url: Option<String>, clock: Clock) -> Result<Self> {
-        // Together less than the 15 seconds that fal waits for the first delivery's answer.
+        // Less than the 15 seconds that fal waits for the first delivery's answer. Not repeated,
+        // since the service could then name a delay that is longer: the next delivery tries again.
         let config = config
             .without_key()
             .connect_within(Duration::from_secs(3))
             .answer_within(Duration::from_secs(5))
             .max_body(MAX_DOCUMENT)
-            .retry(RetryPolicy::default().attempts(2));
+            .retry(RetryPolicy::default().attempts(1));
         Ok(Self {
             shared: Arc::new(Shared {
                 transport: Transport::new(config)?,
                 url,
                 clock,
                 kept: Mutex::default(),
-                fetching: tokio::sync::Mutex::default(),
+                fetching: Arc::default(),
             }),
         })
     }
@@ -180,53 +181,70 @@ impl Shared {
         fetched
     }
 
-    async fn current(&self) -> Result<KeySet, KeysUnavailable> {
+    async fn current(self: Arc<Self>) -> Result<KeySet, KeysUnavailable> {
         if let Some(keys) = self.younger_than(FRESH) {
             return Ok(keys);
         }
         if let Some(keys) = self.younger_than(LONGEST) {
-            // One delivery sees to the new ones, and no other has to wait for them.
-            let Ok(_turn) = self.fetching.try_lock() else {
-                return Ok(keys);
-            };
-            if self.recent_failure().is_some() {
-                return Ok(keys);
+            // Good keys are at hand: nobody has to wait for newer ones.
+            if self.recent_failure().is_none()
+                && let Ok(turn) = Arc::clone(&self.fetching).try_lock_owned()
+            {
+                tokio::spawn(async move {
+                    let _turn = turn;
+                    // What it comes to is kept for the next delivery.
+                    let _ = self.fetch().await;
+                });
             }
-            return Ok(self.fetch().await.unwrap_or(keys));
-        }
-        let _turn = self.fetching.lock().await;
-        if let Some(keys) = self.younger_than(FRESH) {
             return Ok(keys);
         }
-        if let Some(why) = self.recent_failure() {
-            return Err(KeysUnavailable(why));
-        }
-        let fetched = self.fetch().await;
-        fetched.map_err(|error| KeysUnavailable(error.to_string()))
+        let fetched = to_its_end(async move {
+            let _turn = self.fetching.lock().await;
+            if let Some(keys) = self.younger_than(FRESH) {
+                return Ok(keys);
+            }
+            if let Some(why) = self.recent_failure() {
+                return Err(why);
+            }
+            self.fetch().await.map_err(|error| error.to_string())
+        });
+        let ended = || Err("the runtime ends".to_owned());
+        fetched.await.unwrap_or_else(ended).map_err(KeysUnavailable)
     }
 
-    async fn forced(&self, seen: &KeySet) -> Option<KeySet> {
-        let _turn = self.fetching.lock().await;
-        let is_new = |keys: &KeySet| keys != seen;
-        if let Some(keys) = self.younger_than(LONGEST).filter(is_new) {
-            return Some(keys);
-        }
-        let recent = self.kept().forced_at;
-        if recent.is_some_and(|at| !self.is_past(at, BETWEEN_FORCED)) {
-            return None;
-        }
-        self.kept().forced_at = Some(self.clock.now());
-        self.fetch().await.ok().filter(is_new)
+    async fn forced(self: Arc<Self>, seen: KeySet) -> Option<KeySet> {
+        let looked = to_its_end(async move {
+            let _turn = self.fetching.lock().await;
+            let is_new = |keys: &KeySet| *keys != seen;
+            if let Some(keys) = self.younger_than(LONGEST).filter(is_new) {
+                return Some(keys);
+            }
+            let recent = self.kept().forced_at;
+            if recent.is_some_and(|at| !self.is_past(at, BETWEEN_FORCED)) {
+                return None;
+            }
+            self.kept().forced_at = Some(self.clock.now());
+            self.fetch().await.ok().filter(is_new)
+        });
+        looked.await.flatten()
     }
+}
+
+/// Does the work in a task of its own. A server drops what it does for a caller who hangs up, and
+/// whoever calls and hangs up must not use up the fetches that others need.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    tokio::spawn(work).await.ok()
 }
 
 impl KeySource for FalKeys {
     fn keys(&self) -> KeyFuture<'_, Result<KeySet, KeysUnavailable>> {
-        Box::pin(self.shared.current())
+        Box::pin(Arc::clone(&self.shared).current())
     }
 
     fn newer<'a>(&'a self, seen: &'a KeySet) -> KeyFuture<'a, Option<KeySet>> {
-        Box::pin(self.shared.forced(seen))
+        Box::pin(Arc::clone(&self.shared).forced(seen.clone()))
     }
 }
 

@@ -143,6 +143,7 @@ impl Desk<'_> {
             true => None,
             false => Some(State::locate()?.note(Record {
                 origin: connection.origin(),
+                account: Some(connection.client.config().account()),
                 target: target.absolute()?,
                 extension: self.extension.map(str::to_owned),
                 intent: prepared.order().intent().clone(),

@@ -24,6 +24,10 @@ const AT_ONCE: usize = 4;
 /// How long after its start deadline a purchase may take to appear among the account's requests.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// After the start deadline, how long a delivery may still prove a purchase that is announced: the
+/// job runs, and fal delivers for an hour.
+const DELIVERY_MARGIN: Duration = Duration::from_secs(24 * 3600);
+
 /// What became of one record.
 struct Outcome {
     code: u8,
@@ -171,7 +175,21 @@ impl Desk {
                 self.collect(entry, job).await
             }
             Ok(None) => {
-                let known_at = intent.made_at() + intent.start_within() + MARGIN;
+                let margin = match intent.has_webhook() {
+                    true => DELIVERY_MARGIN,
+                    false => MARGIN,
+                };
+                let known_at = intent.made_at() + intent.start_within() + margin;
+                let account = self.client.config().account();
+                if entry
+                    .record
+                    .account
+                    .as_ref()
+                    .is_some_and(|own| *own != account)
+                {
+                    let line = "it was bought with another key, whose requests this one does not see; set FAL_KEY to that one";
+                    return self.told(&entry.record, OUTCOME_UNKNOWN, "other_account", line);
+                }
                 match known_at.duration_since(SystemTime::now()) {
                     Ok(left) if !left.is_zero() => {
                         let line = format!(

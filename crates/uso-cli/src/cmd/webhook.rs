@@ -35,13 +35,16 @@ pub(crate) async fn run(
 fn describe(delivery: &Delivery) -> String {
     let id = delivery.request_id();
     let status = delivery.notification().status();
-    match delivery.notification().output() {
+    let line = match delivery.notification().output() {
         Ok(output) => match output.images.map_or(0, |images| images.len()) {
             1 => format!("{id} {status}: 1 picture"),
             several => format!("{id} {status}: {several} pictures"),
         },
         Err(why) => format!("{id} {status}: {why}"),
-    }
+    };
+    // Anybody with an account may have a text of theirs delivered: it is none for a terminal.
+    let plain = line.chars().filter(|letter| !letter.is_control());
+    plain.take(500).collect()
 }
 
 /// A delivery as JSON: where the pictures are, and neither the prompt nor the pictures themselves.

@@ -68,14 +68,27 @@ impl Notes {
         let Some(attempt_id) = delivery.last_segment() else {
             return Ok(None);
         };
-        let is_its = |path: &PathBuf| {
-            Record::peek(path).is_some_and(|record| {
-                record.origin == self.origin && record.intent.recognises(attempt_id)
-            })
-        };
         let records = self.state.records();
-        let records = records.map_err(|failure| NotNow(failure.chain()))?;
-        Ok(records.into_iter().find(is_its))
+        let mut unreadable = None;
+        for path in records.map_err(|failure| NotNow(failure.chain()))? {
+            match Record::read(&path) {
+                Ok(Some(record))
+                    if record.origin == self.origin && record.intent.recognises(attempt_id) =>
+                {
+                    return Ok(Some(path));
+                }
+                Ok(_) => {}
+                Err(error) => unreadable = Some((path, error)),
+            }
+        }
+        match unreadable {
+            None => Ok(None),
+            // It may be the one: the delivery is its proof, and must not be used up.
+            Some((path, error)) => Err(NotNow(format!(
+                "the record {} cannot be read: {error}",
+                path.display()
+            ))),
+        }
     }
 
     /// Nothing when another process holds the record and has not noted a ticket.

@@ -17,8 +17,12 @@ pub(super) fn headers(text: &[u8]) -> Result<HeaderMap, usize> {
         if headers.is_empty() && is_start_line(line) {
             continue;
         }
+        // HTTP/2 has the start line in headers of its own.
+        if line.starts_with(b":") {
+            continue;
+        }
         let (name, value) = pair(line).ok_or(position + 1)?;
-        headers.append(name, value);
+        headers.try_append(name, value).map_err(|_| position + 1)?;
     }
     Ok(headers)
 }
@@ -52,6 +56,7 @@ mod tests {
             "A: 1\nB-c:  x: y \n",
             "POST /hook?a=b HTTP/1.1\r\na: 1\r\nB-C: x: y\r\n\r\nbody: not a header",
             "\nHTTP/1.1 200 OK\r\nA:1\r\nB-C:x: y",
+            ":method: POST\n:path: /hook\na: 1\nb-c: x: y",
         ] {
             let read = headers(text.as_bytes()).unwrap();
             assert_eq!(read.len(), 2, "{text}");

@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uso::webhook::{
-    Delivery, FalKeys, KeySource as _, MemoryStore, Once, OnceError, Receiver, Rejection, once,
+    Delivery, FalKeys, KeySource as _, MemoryStore, Once, OnceError, Receiver, Rejection, Verifier,
+    once,
 };
 use uso::{Client, Config};
 
@@ -32,8 +33,14 @@ use crate::state::State;
 /// How long a caller may take over its headers, and again over its body.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a connection may last, with its one delivery and the answer.
+const CONNECTION: Duration = Duration::from_secs(60);
+
 /// Connections at the same time; the body of each may be held in memory.
 const CONNECTIONS: usize = 64;
+
+/// The largest body: the command never asks for pictures inside the answer.
+const MAX_BODY: usize = 1 << 20;
 
 /// What answers deliveries.
 struct Desk {
@@ -52,7 +59,7 @@ pub(super) async fn run(
     let keys = FalKeys::new(&config)?;
     let client = Client::new(config)?;
     let desk = Arc::new(Desk {
-        receiver: Receiver::new(keys.clone()),
+        receiver: Receiver::new(keys.clone()).verifier(Verifier::new().max_body(MAX_BODY)),
         handled: MemoryStore::default(),
         notes: Notes {
             origin: origin(&client),
@@ -116,12 +123,13 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
         let desk = Arc::clone(&desk);
         async move { desk.answer(request).await }
     });
-    // What went wrong with a connection is the caller's to know.
-    let _ = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // What went wrong with a connection is the caller's to know.
+    let _ = tokio::time::timeout(CONNECTION, serving).await;
 }
 
 impl Desk {
