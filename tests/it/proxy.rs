@@ -125,20 +125,26 @@ impl Served {
 
     /// The recorded purchases; waits for this many, since a record may come after the answer.
     pub(crate) async fn records(&self, count: usize) -> Vec<Purchase> {
-        loop {
-            let records = self.records.lock().unwrap().clone();
-            if records.len() >= count {
-                return records;
+        let enough = async {
+            loop {
+                let records = self.records.lock().unwrap().clone();
+                if records.len() >= count {
+                    return records;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
+        };
+        tokio::time::timeout(PATIENCE, enough).await.unwrap()
     }
 
     /// Waits until the emulator has seen this many requests.
     async fn seen(&self, count: usize) {
-        while self.emulator.requests().len() < count {
-            tokio::task::yield_now().await;
-        }
+        let enough = async {
+            while self.emulator.requests().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, enough).await.unwrap();
     }
 }
 
@@ -186,6 +192,17 @@ fn input(seed: u64) -> Value {
         "image_size": { "width": 96, "height": 64 },
         "seed": seed,
     })
+}
+
+/// A submit of Alice's as its bytes go over the wire.
+fn raw_submit(input: &Value) -> Vec<u8> {
+    let body = input.to_string();
+    let head = format!(
+        "POST {PROXY_PATH} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {ALICE}\r\n\
+         x-fal-target-url: {SUBMIT}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    head.into_bytes()
 }
 
 /// Long enough for anything here to happen; nothing waits for it to pass.

@@ -98,6 +98,7 @@ mod relay;
 mod repeats;
 mod serve;
 mod settings;
+mod stall;
 mod target;
 mod token;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -32,9 +32,6 @@ use crate::relay;
 use crate::repeats::{Repeats, Sameness};
 use crate::settings::{Endpoint, Price, Settings};
 use crate::target::Target;
-
-/// The longest time for a request's body to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The largest body that begins an upload: a content type and a file name.
 const UPLOAD_BODY: usize = 16 << 10;
@@ -267,12 +264,13 @@ impl Shared {
             return Err(too_large());
         }
         let reading = Limited::new(body, limit).collect();
-        match tokio::time::timeout(BODY_WITHIN, reading).await {
+        let within = self.settings.body_within;
+        match tokio::time::timeout(within, reading).await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => Err(Refusal::invalid("the body ended too early")),
             Err(_) => {
-                let text = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
+                let text = format!("the body did not arrive within {} s", within.as_secs_f64());
                 Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
             }
         }

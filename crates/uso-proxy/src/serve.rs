@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::proxy::Proxy;
+use crate::stall::Reading;
 use crate::token::SharedTokens;
 
 /// Where a stand-alone proxy serves the proxy; the address that fal's own examples use.
@@ -24,8 +25,8 @@ pub const SESSION_PATH: &str = "/api/fal/session";
 /// Connections at once. Further ones wait to be accepted.
 const CONNECTIONS: usize = 4096;
 
-/// A connection that takes longer to say what it wants is closed.
-const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+/// What a connection may fill with the head of a request, in bytes; a browser's has some hundreds.
+const HEAD: usize = 32 << 10;
 
 /// The routes of a stand-alone proxy for callers with shared tokens: [`PROXY_PATH`] and
 /// [`SESSION_PATH`].
@@ -35,9 +36,14 @@ pub fn stand_alone(proxy: &Proxy, tokens: &SharedTokens) -> Router {
         .nest_service(SESSION_PATH, tokens.sessions(proxy))
 }
 
-/// Serves a router with a proxy in it, in clear text, over HTTP/1.1 and HTTP/2, until `shutdown`.
-/// Then no connection is accepted, status streams end, requests that are under way have their
-/// answers, and purchases their outcomes; it returns when that is done.
+/// Serves a router with a proxy in it until `shutdown`: in clear text, over HTTP/1.1, which is what
+/// web servers speak to those behind them.
+///
+/// Then no connection is accepted and nothing more is sent to the service, status streams end,
+/// requests that were sent have their answers, and purchases their outcomes; it returns when that
+/// is done. It drops what a page does not read
+/// ([`Settings::reading_within`](crate::Settings::reading_within)), and it has no limit of its own
+/// for what the service takes: put one around it.
 ///
 /// Put a server with TLS in front of it, unless only this machine can reach it.
 pub async fn serve(
@@ -46,15 +52,14 @@ pub async fn serve(
     proxy: Proxy,
     shutdown: impl Future<Output = ()>,
 ) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+    let settings = &proxy.shared.settings;
+    let mut server = http1::Builder::new();
+    // The time for a head runs from the moment in which it is waited for, so that it ends silent
+    // and idle connections as well.
     server
-        .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(20));
+        .header_read_timeout(settings.headers_within)
+        .max_buf_size(HEAD);
     let service = TowerToHyperService::new(router);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -76,9 +81,8 @@ pub async fn serve(
         };
         // Events are small and must leave at once.
         let _ = stream.set_nodelay(true);
-        let connection = server
-            .serve_connection(TokioIo::new(stream), service.clone())
-            .into_owned();
+        let stream = Reading::new(stream, settings.reading_within);
+        let connection = server.serve_connection(TokioIo::new(stream), service.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // How a connection ended is of no use to anybody.
@@ -87,5 +91,8 @@ pub async fn serve(
         });
     }
     drop(listener);
-    tokio::join!(graceful.shutdown(), proxy.close());
+    // First of all, so that nothing begins on a connection that is about to end.
+    proxy.shared.closing.cancel();
+    graceful.shutdown().await;
+    proxy.close().await;
 }

@@ -29,6 +29,9 @@ pub struct Settings {
     pub(crate) max_body: usize,
     pub(crate) requests_kept: usize,
     pub(crate) requests_kept_for: Duration,
+    pub(crate) headers_within: Duration,
+    pub(crate) body_within: Duration,
+    pub(crate) reading_within: Duration,
     pub(crate) on_purchase: Option<OnPurchase>,
 }
 
@@ -69,6 +72,9 @@ impl Settings {
             max_body: 4 << 20,
             requests_kept: 100_000,
             requests_kept_for: Duration::from_secs(24 * 3600),
+            headers_within: Duration::from_secs(30),
+            body_within: Duration::from_secs(60),
+            reading_within: Duration::from_secs(30),
             on_purchase: None,
         }
     }
@@ -139,6 +145,32 @@ impl Settings {
         self
     }
 
+    /// How long a connection may take to say what it wants, a silent one included, before
+    /// [`serve`](crate::serve()) closes it. Default: 30 seconds. Servers in front keep idle
+    /// connections for a minute or so, and open another one where this one was closed.
+    #[must_use]
+    pub fn headers_within(mut self, limit: Duration) -> Self {
+        self.headers_within = limit;
+        self
+    }
+
+    /// How long a request's body may take to arrive; a slower one gets 408. Default: 60 seconds, in
+    /// which the largest body needs 0.6 Mbit/s.
+    #[must_use]
+    pub fn body_within(mut self, limit: Duration) -> Self {
+        self.body_within = limit;
+        self
+    }
+
+    /// How long a page may leave an answer unread before it is given up, and its connection is
+    /// closed by [`serve`](crate::serve()). Default: 30 seconds. Nothing is lost by it but the
+    /// answer: a purchase is recorded before, and its request can be asked for.
+    #[must_use]
+    pub fn reading_within(mut self, limit: Duration) -> Self {
+        self.reading_within = limit;
+        self
+    }
+
     /// Calls this for each purchase, when its outcome is known. Default: nothing but a `tracing`
     /// event of the target `uso_proxy::purchase`. It must not block.
     #[must_use]
@@ -158,6 +190,9 @@ impl fmt::Debug for Settings {
             .field("max_body", &self.max_body)
             .field("requests_kept", &self.requests_kept)
             .field("requests_kept_for", &self.requests_kept_for)
+            .field("headers_within", &self.headers_within)
+            .field("body_within", &self.body_within)
+            .field("reading_within", &self.reading_within)
             .finish_non_exhaustive()
     }
 }

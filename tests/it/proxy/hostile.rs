@@ -1,7 +1,10 @@
 //! Requests that are out to hurt: each ends as it should, and none reaches the service.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uso_proxy::PROXY_PATH;
+use uso_tests::rig::Rig;
 
 use super::{ALICE, BOB, PAGE, PATIENCE, SUBMIT, Served, input};
 
@@ -514,6 +517,9 @@ fn framing() -> Vec<Attack> {
             .method("CONNECT")
             .path("queue.fal.run:443")
             .ends(404),
+        Draft::new("a large head")
+            .header("x-a", "x".repeat(64 << 10))
+            .ends(431),
         Draft::new("another path")
             .path("/queue/fal-ai/uso")
             .ends(404),
@@ -529,7 +535,7 @@ fn framing() -> Vec<Attack> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_hostile_request_reaches_the_service() {
     let served = Served::configured(
-        uso_tests::rig::Rig::plain_builder(),
+        Rig::plain_builder(),
         |config| config,
         |settings| settings.requests_per_minute(100_000),
     )
@@ -570,6 +576,47 @@ async fn no_hostile_request_reaches_the_service() {
     let answer = send(&served, &Draft::new("honest").ends(200).bytes).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(served.emulator.requests().len(), honest + 1);
+}
+
+/// What holds a connection and never asks for anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_says_nothing_is_closed() {
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |config| config,
+        |settings| settings.headers_within(Duration::from_millis(50)),
+    )
+    .await;
+    let half = format!("POST {PROXY_PATH} HTTP/1.1\r\nhost: pro");
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let idle = "GET / HTTP/1.1\r\nhost: proxy\r\n\r\n";
+    for (sent, answered) in [("", false), (&half, false), (preface, true), (idle, true)] {
+        let answer = tokio::time::timeout(PATIENCE, send(&served, sent.as_bytes())).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{sent:?} is not closed"));
+        assert!(answered || answer.is_empty(), "{sent:?}: {answer}");
+        assert!(!answer.contains("HTTP/2"), "{answer}");
+    }
+    let honest = Draft::new("honest").ends(200);
+    assert!(
+        send(&served, &honest.bytes)
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_end_is_answered_all_the_same() {
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |config| config,
+        |settings| settings.body_within(Duration::from_millis(50)),
+    )
+    .await;
+    let slow = Draft::new("a slow body").length("1000").ends(408);
+    let answer = tokio::time::timeout(PATIENCE, send(&served, &slow.bytes)).await;
+    let answer = answer.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(served.emulator.requests().is_empty());
 }
 
 async fn cookie(served: &Served) -> String {

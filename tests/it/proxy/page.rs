@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 use uso::{EndpointId, Ticket};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_proxy::{Caller, SESSION_PATH};
 use uso_tests::rig::Rig;
 
-use super::{ALICE, Answer, BOB, KEY, PAGE, PATIENCE, SUBMIT, Served, follow_up, input};
+use super::{
+    ALICE, Answer, BOB, KEY, PAGE, PATIENCE, SUBMIT, Served, follow_up, input, raw_submit,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_submits_follows_collects_and_cancels() {
@@ -314,6 +317,36 @@ async fn when_it_stops_streams_end_and_purchases_are_answered() {
     assert_eq!(served.records(2).await.len(), 2);
     let refused = served.submit(ALICE, &input(3)).send().await;
     assert!(refused.unwrap_err().is_connect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_does_not_read_holds_nothing_up() {
+    // More than the sockets' buffers take.
+    let long = format!(
+        "{{\"request_id\":\"r-1\",\"logs\":\"{}\"}}",
+        "x".repeat(32 << 20)
+    );
+    let answer = Fault::Answer {
+        status: 200,
+        body: long,
+    };
+    let scenario = Scenario::new().on(Operation::Submit, answer);
+    let mut served = Served::configured(
+        Rig::plain_builder().scenario(scenario),
+        |config| config,
+        |settings| settings.reading_within(Duration::from_millis(200)),
+    )
+    .await;
+    let mut browser = served.connect().await;
+    browser.write_all(&raw_submit(&input(1))).await.unwrap();
+    let records = served.records(1).await;
+    assert_eq!(records[0].request_id.as_deref(), Some("r-1"));
+    served.stop.take().unwrap().send(()).unwrap();
+    tokio::time::timeout(PATIENCE, &mut served.serving)
+        .await
+        .unwrap()
+        .unwrap();
+    drop(browser);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

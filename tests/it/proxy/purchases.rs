@@ -6,10 +6,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uso::{ApiKey, BaseUrls, Config, Delivery, MicroDollars};
 use uso_emulator::{Emulator, Fault, Operation, Scenario};
-use uso_proxy::{PROXY_PATH, Settings};
+use uso_proxy::Settings;
 use uso_tests::rig::Rig;
 
-use super::{ALICE, Answer, BOB, KEY, PAGE, SUBMIT, Served, input};
+use super::{ALICE, Answer, BOB, KEY, PAGE, Served, input, raw_submit};
 
 const RUN: &str = "https://fal.run/fal-ai/uso";
 
@@ -138,13 +138,7 @@ async fn a_purchase_goes_on_when_its_browser_leaves() {
     )
     .await;
     let mut browser = served.connect().await;
-    let body = input(1).to_string();
-    let head = format!(
-        "POST {PROXY_PATH} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {ALICE}\r\n\
-         x-fal-target-url: {SUBMIT}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    browser.write_all(head.as_bytes()).await.unwrap();
+    browser.write_all(&raw_submit(&input(1))).await.unwrap();
     served.seen(1).await;
     browser.shutdown().await.unwrap();
     let mut answer = Vec::new();
