@@ -15,7 +15,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uso_transport::{Forward, MicroDollars, Operation, Ticket, Transport};
@@ -25,12 +24,12 @@ use crate::headers::{self, TARGET_URL, passed_on, single};
 use crate::limits::{Limits, OverLimit};
 use crate::origins;
 use crate::owners::Owners;
-use crate::price::estimate;
+use crate::price::{Input, Price};
 use crate::purchase::Order;
 use crate::refusal::Refusal;
 use crate::relay;
 use crate::repeats::{Repeats, Sameness};
-use crate::settings::{Endpoint, Price, Settings};
+use crate::settings::{Endpoint, Pricing, Settings};
 use crate::target::Target;
 
 /// The largest body that begins an upload: a content type and a file name.
@@ -187,7 +186,7 @@ impl Shared {
             }
             Target::Upload { .. } => {
                 let body = self.body(parts, body, UPLOAD_BODY).await?;
-                object(&body)?;
+                input(&body)?;
                 relay::pass(self, self.forward(parts, &target, headers, body)).await
             }
             Target::Purchase {
@@ -196,11 +195,14 @@ impl Shared {
                 ..
             } => {
                 let body = self.body(parts, body, self.settings.max_body).await?;
-                let input = object(&body)?;
+                let price = match endpoint.price {
+                    Pricing::OfUso => input(&body)?.price().map_err(Refusal::invalid)?,
+                    Pricing::Each(price) => input(&body).map(|_| Price::flat(price))?,
+                };
                 let sameness =
                     Sameness::of(&caller, operation.as_str(), endpoint.id.as_str(), &body);
                 let forward = self.forward(parts, &target, headers, body);
-                let order = self.order(caller, endpoint, &input, sameness, forward)?;
+                let order = self.order(caller, endpoint, price, sameness, forward)?;
                 order.place(self).await
             }
         }
@@ -281,7 +283,7 @@ impl Shared {
         &self,
         caller: Caller,
         endpoint: &Endpoint,
-        input: &Map<String, Value>,
+        price: Price,
         sameness: Sameness,
         forward: Forward,
     ) -> Result<Order, Refusal> {
@@ -297,16 +299,12 @@ impl Shared {
             })?),
             _ => None,
         };
-        let estimate = match endpoint.price {
-            Price::OfUso => estimate(input),
-            Price::Each(price) => price,
-        };
-        let set_aside = self.limits.set_aside(&caller, estimate, now);
-        let set_aside = set_aside.map_err(|over| self.too_dear(estimate, &over))?;
+        let set_aside = self.limits.set_aside(&caller, price.counted, now);
+        let set_aside = set_aside.map_err(|over| self.too_dear(price.counted, &over))?;
         Ok(Order {
             caller,
             endpoint: endpoint.id.clone(),
-            estimate,
+            estimate: price.estimate,
             set_aside,
             room,
             sameness,
@@ -314,26 +312,26 @@ impl Shared {
         })
     }
 
-    fn too_dear(&self, estimate: MicroDollars, over: &OverLimit) -> Refusal {
+    fn too_dear(&self, counted: MicroDollars, over: &OverLimit) -> Refusal {
         let limit = self.limits.spending_per_day();
         match over {
             OverLimit::Until(wait) => Refusal::too_much(
                 format!(
-                    "this is estimated at {estimate}, and would take its caller over {limit} in 24 hours; nothing was sent"
+                    "this counts {counted}, and would take its caller over {limit} in 24 hours; nothing was sent"
                 ),
                 *wait,
             ),
             OverLimit::Always => Refusal::new(
                 StatusCode::FORBIDDEN,
                 format!(
-                    "this is estimated at {estimate}, and a caller may spend {limit} in 24 hours; nothing was sent"
+                    "this counts {counted}, and a caller may spend {limit} in 24 hours; nothing was sent"
                 ),
             ),
         }
     }
 }
 
-/// The body as a JSON object.
-fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    serde_json::from_slice(body).map_err(|_| Refusal::invalid("the body is not a JSON object"))
+/// What a body says of its price; it must be a JSON object.
+fn input(body: &[u8]) -> Result<Input, Refusal> {
+    Input::read(body).ok_or_else(|| Refusal::invalid("the body is not a JSON object"))
 }

@@ -41,11 +41,11 @@ type OnPurchase = Arc<dyn Fn(&Purchase) + Send + Sync>;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Endpoint {
     pub(crate) id: EndpointId,
-    pub(crate) price: Price,
+    pub(crate) price: Pricing,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Price {
+pub(crate) enum Pricing {
     /// By the size and the number of the pictures of `fal-ai/uso`.
     OfUso,
     /// The same for each request.
@@ -65,7 +65,7 @@ impl Settings {
             origins: Origins::default(),
             endpoints: vec![Endpoint {
                 id: EndpointId::uso(),
-                price: Price::OfUso,
+                price: Pricing::OfUso,
             }],
             requests_per_minute: 600,
             spending_per_day: MicroDollars::new(5_000_000),
@@ -98,7 +98,7 @@ impl Settings {
         self.endpoints.retain(|known| known.id != id);
         self.endpoints.push(Endpoint {
             id,
-            price: Price::Each(price),
+            price: Pricing::Each(price),
         });
         self
     }
@@ -116,9 +116,12 @@ impl Settings {
     /// the default size.
     ///
     /// A purchase is counted at the published price of $0.10 a megapixel before it is sent, and not
-    /// counted when it provably did not come about. Where only the service knows the size
-    /// (`keep_size`), it counts as 2048 by 2048 pixels, the largest content picture that the service
-    /// was seen to take. The count is kept in memory and begins anew with the process.
+    /// counted when it provably did not come about. It is an estimate and no upper bound: how the
+    /// service rounds megapixels is not published, so a picture counts as one megapixel at the
+    /// least, and a purchase as one picture; where only the service knows the size (`keep_size`), it
+    /// counts as 2048 by 2048 pixels, the largest content picture that the service was seen to take.
+    /// The record has the exact figure. A size or a number that could be read in two ways is
+    /// refused with 400. The count is kept in memory and begins anew with the process.
     #[must_use]
     pub fn spending_per_day(mut self, limit: MicroDollars) -> Self {
         self.spending_per_day = limit;

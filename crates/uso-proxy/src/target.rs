@@ -271,16 +271,16 @@ mod tests {
     use uso_transport::{EndpointId, MicroDollars};
 
     use super::*;
-    use crate::settings::Price;
+    use crate::settings::Pricing;
 
     fn endpoints() -> Vec<Endpoint> {
         let endpoint = |id: &str, price| Endpoint {
             id: id.parse().unwrap(),
             price,
         };
-        let each = Price::Each(MicroDollars::new(1));
+        let each = Pricing::Each(MicroDollars::new(1));
         vec![
-            endpoint(EndpointId::uso().as_str(), Price::OfUso),
+            endpoint(EndpointId::uso().as_str(), Pricing::OfUso),
             endpoint("workflows/me/mine/step", each),
         ]
     }

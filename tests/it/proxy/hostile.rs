@@ -406,6 +406,69 @@ fn bodies() -> Vec<Attack> {
     ] {
         attacks.push(Draft::new(what).body(body).ends(400));
     }
+    for (what, body) in [
+        (
+            "an underscore in a side",
+            r#"{"image_size":{"width":"1_4142","height":"1_4142"}}"#,
+        ),
+        ("an underscore in a number", r#"{"num_images":"1_0"}"#),
+        ("a number as text", r#"{"num_images":"4"}"#),
+        ("a number in blanks", r#"{"num_images":" 4"}"#),
+        ("a number with a fraction", r#"{"num_images":1.5}"#),
+        ("a number below zero", r#"{"num_images":-4}"#),
+        ("a number as truth", r#"{"num_images":true}"#),
+        (
+            "a vast number",
+            r#"{"image_size":{"width":1e400,"height":1}}"#,
+        ),
+        ("a number in a list", r#"{"num_images":[4]}"#),
+        ("an unknown preset", r#"{"image_size":"SQUARE_HD"}"#),
+        ("a size in a list", r#"{"image_size":[14142,14142]}"#),
+        (
+            "a size as text",
+            r#"{"image_size":"{\"width\":14142,\"height\":14142}"}"#,
+        ),
+        ("truth as text", r#"{"keep_size":"true"}"#),
+        ("truth as a number", r#"{"keep_size":1}"#),
+        (
+            "two sizes",
+            r#"{"image_size":"square","image_size":{"width":14142,"height":14142}}"#,
+        ),
+        ("two widths", r#"{"image_size":{"width":8,"width":14142}}"#),
+        ("two numbers", r#"{"num_images":1,"num_images":4}"#),
+        (
+            "two numbers, one in disguise",
+            r#"{"num_images":1,"num\u005fimages":4}"#,
+        ),
+        ("two truths", r#"{"keep_size":false,"keep_size":true}"#),
+    ] {
+        attacks.push(Draft::new(what).body(body).ends(400));
+    }
+    // Each of these costs more than a day's limit, however it is written.
+    for (what, body) in [
+        (
+            "a dear size",
+            r#"{"image_size":{"width":14142,"height":14142}}"#,
+        ),
+        (
+            "a dear size in floats",
+            r#"{"image_size":{"width":1.4142e4,"height":14142.0}}"#,
+        ),
+        ("a dear number", r#"{"num_images":4000000000}"#),
+        (
+            "more than can be counted",
+            r#"{"num_images":18446744073709551615}"#,
+        ),
+    ] {
+        attacks.push(Draft::new(what).body(body).ends(403));
+    }
+    // Small on the wire, large as a tree of values.
+    for filler in ["[],", "{},", "\"\","] {
+        let list = filler.repeat((4 << 20) / filler.len() - 64);
+        let amplifying = format!("{{\"image_size\":[{list}0],\"a\":0}}");
+        let what = format!("a large tree of {filler}");
+        attacks.push(Draft::new(what).body(amplifying).ends(400));
+    }
     let packed = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0, 3];
     let packed = Draft::new("a packed body").body(packed);
     attacks.push(packed.header("content-encoding", "gzip").ends(400));

@@ -60,7 +60,7 @@ async fn an_unreachable_service_says_that_nothing_was_bought() {
             let bases = BaseUrls::single_origin(&origin).unwrap();
             Config::new(ApiKey::new(KEY).unwrap(), bases)
         },
-        |settings| settings.spending_per_day(MicroDollars::new(1000)),
+        |settings| settings.spending_per_day(MicroDollars::new(100_000)),
     )
     .await;
     // It is given back each time, and is no suspect: it may be sent again at once.
@@ -134,7 +134,7 @@ async fn a_purchase_goes_on_when_its_browser_leaves() {
     let served = Served::configured(
         Rig::plain_builder().scenario(slow),
         |config| config,
-        |settings| settings.spending_per_day(MicroDollars::new(700)),
+        |settings| settings.spending_per_day(MicroDollars::new(150_000)),
     )
     .await;
     let mut browser = served.connect().await;
@@ -172,13 +172,13 @@ async fn a_purchase_goes_on_when_its_browser_leaves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn money_and_requests_are_limited_for_each_caller() {
-    // Each costs 615.
+    // Each costs 615 millionths, and counts a megapixel.
     let served = Served::configured(
         Rig::plain_builder(),
         |config| config,
         |settings| {
             settings
-                .spending_per_day(MicroDollars::new(2000))
+                .spending_per_day(MicroDollars::new(350_000))
                 .requests_per_minute(9)
         },
     )
@@ -190,7 +190,7 @@ async fn money_and_requests_are_limited_for_each_caller() {
     assert_eq!(over.status, 429, "{over:?}");
     let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
     assert!((24 * 3600..=25 * 3600).contains(&wait), "{wait}");
-    assert!(over.body.contains("$0.002"), "{over:?}");
+    assert!(over.body.contains("$0.35"), "{over:?}");
     let dear = json!({ "input_image_urls": ["https://example.org/a.png"], "keep_size": true });
     let dear = Answer::of(served.submit(ALICE, &dear)).await;
     assert_eq!(
@@ -219,7 +219,7 @@ async fn what_the_service_refuses_costs_nothing_of_the_limit() {
     let served = Served::configured(
         Rig::plain_builder().scenario(scenario),
         |config| config,
-        |settings| settings.spending_per_day(MicroDollars::new(700)),
+        |settings| settings.spending_per_day(MicroDollars::new(150_000)),
     )
     .await;
     for status in [403, 429, 401] {
