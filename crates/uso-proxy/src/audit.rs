@@ -1,11 +1,15 @@
 //! The record of a purchase.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::StatusCode;
 use serde::{Serialize, Serializer};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uso_transport::{Delivery, EndpointId, MicroDollars, Operation};
 
 use crate::caller::Caller;
+use crate::proxy::Shared;
 
 /// A purchase that went to the service: who bought what, and what became of it. Never the prompt, a
 /// picture, the key or a token.
@@ -35,9 +39,78 @@ pub struct Purchase {
     pub delivery: Delivery,
 }
 
+/// The record of a purchase that is being sent. It is written once: when the outcome is known, or,
+/// with an unknown one, when the purchase is given up because the process ends.
+pub(crate) struct Record {
+    shared: Arc<Shared>,
+    /// The proxy is closed no sooner than this is written.
+    open: Option<(Purchase, TaskTrackerToken)>,
+}
+
+impl Record {
+    /// Opens the record of a purchase that is about to be sent, and tells the log, for the case that
+    /// the process does not live to see its end.
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        tracked: TaskTrackerToken,
+        caller: Caller,
+        endpoint: EndpointId,
+        operation: Operation,
+        estimate: MicroDollars,
+    ) -> Self {
+        let purchase = Purchase {
+            at: SystemTime::now(),
+            caller,
+            endpoint,
+            operation,
+            request_id: None,
+            estimate,
+            status: None,
+            delivery: Delivery::Unknown,
+        };
+        tracing::info!(
+            target: "uso_proxy::purchase",
+            caller = purchase.caller.as_str(),
+            endpoint = purchase.endpoint.as_str(),
+            operation = operation.as_str(),
+            estimated_micro_dollars = estimate.get(),
+            "sending"
+        );
+        Self {
+            shared: Arc::clone(shared),
+            open: Some((purchase, tracked)),
+        }
+    }
+
+    pub(crate) fn is_known_as(&mut self, request_id: &str) {
+        if let Some((purchase, _)) = &mut self.open {
+            purchase.request_id = Some(request_id.to_owned());
+        }
+    }
+
+    /// Writes it, unless it is written.
+    pub(crate) fn write(&mut self, status: Option<StatusCode>, delivery: Delivery) {
+        if let Some((mut purchase, tracked)) = self.open.take() {
+            purchase.status = status.map(|status| status.as_u16());
+            purchase.delivery = delivery;
+            purchase.log();
+            if let Some(record) = &self.shared.settings.on_purchase {
+                record(&purchase);
+            }
+            drop(tracked);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.write(None, Delivery::Unknown);
+    }
+}
+
 impl Purchase {
     /// Writes the line of the log.
-    pub(crate) fn log(&self) {
+    fn log(&self) {
         tracing::info!(
             target: "uso_proxy::purchase",
             caller = self.caller.as_str(),

@@ -86,6 +86,7 @@
 
 mod audit;
 mod caller;
+mod flights;
 mod headers;
 mod limits;
 mod origins;

@@ -9,9 +9,11 @@ use crate::caller::Caller;
 /// The callers of the submitted requests, for a time.
 ///
 /// A request that is forgotten can no longer be collected through the proxy, and was paid for. So
-/// nothing is forgotten to make room: when there is none, nothing is bought.
+/// nothing is forgotten to make room: when there is none, nothing is bought. A caller has a share of
+/// the room, so that one cannot stop the others by filling it.
 pub(crate) struct Owners {
     capacity: usize,
+    share: usize,
     kept_for: Duration,
     table: Mutex<Table>,
 }
@@ -22,6 +24,8 @@ struct Table {
     /// In the order in which they end.
     ends: VecDeque<(Instant, Arc<str>)>,
     reserved: usize,
+    /// Kept and reserved ones of each caller.
+    shares: HashMap<Caller, usize>,
 }
 
 struct Owner {
@@ -32,28 +36,42 @@ struct Owner {
 /// Room for one request, given back when it is dropped.
 pub(crate) struct Room {
     owners: Arc<Owners>,
+    caller: Caller,
     is_free: bool,
 }
 
+/// Who has no room for another request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    Caller,
+    Everybody,
+}
+
 impl Owners {
-    pub(crate) fn new(capacity: usize, kept_for: Duration) -> Self {
+    pub(crate) fn new(capacity: usize, share: usize, kept_for: Duration) -> Self {
         Self {
             capacity,
+            share,
             kept_for,
             table: Mutex::default(),
         }
     }
 
-    /// Room for a request that is about to be bought; `None` when there is none.
-    pub(crate) fn reserve(self: &Arc<Self>, now: Instant) -> Option<Room> {
+    /// Room for a request that is about to be bought.
+    pub(crate) fn reserve(self: &Arc<Self>, caller: &Caller, now: Instant) -> Result<Room, Full> {
         self.with(now, |table| {
-            let has_room = table.of.len() + table.reserved < self.capacity;
-            has_room.then(|| {
-                table.reserved += 1;
-                Room {
-                    owners: Arc::clone(self),
-                    is_free: true,
-                }
+            if table.shares.get(caller).is_some_and(|of| *of >= self.share) {
+                return Err(Full::Caller);
+            }
+            if table.of.len() + table.reserved >= self.capacity {
+                return Err(Full::Everybody);
+            }
+            table.reserved += 1;
+            table.grow(caller);
+            Ok(Room {
+                owners: Arc::clone(self),
+                caller: caller.clone(),
+                is_free: true,
             })
         })
     }
@@ -77,7 +95,10 @@ impl Owners {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         while table.ends.front().is_some_and(|(end, _)| *end <= now) {
             if let Some((_, id)) = table.ends.pop_front() {
-                table.of.remove(&id);
+                let owner = table.of.remove(&id);
+                if let Some(owner) = owner {
+                    table.shrink(&owner.caller);
+                }
             }
         }
         work(&mut table)
@@ -103,32 +124,46 @@ impl Table {
         };
         self.of.insert(Arc::clone(&id), owner);
         self.ends.push_back((now + kept_for, id));
+        self.grow(caller);
+    }
+
+    fn grow(&mut self, caller: &Caller) {
+        *self.shares.entry(caller.clone()).or_default() += 1;
+    }
+
+    fn shrink(&mut self, caller: &Caller) {
+        if let Some(share) = self.shares.get_mut(caller) {
+            *share -= 1;
+            if *share == 0 {
+                self.shares.remove(caller);
+            }
+        }
+    }
+
+    fn give_back(&mut self, room: &mut Room) {
+        if std::mem::take(&mut room.is_free) {
+            self.reserved -= 1;
+            self.shrink(&room.caller);
+        }
     }
 }
 
 impl Room {
     /// Fills the room with the request that was bought.
-    pub(crate) fn bind(&mut self, caller: &Caller, app: &str, request_id: &str, now: Instant) {
+    pub(crate) fn bind(&mut self, app: &str, request_id: &str, now: Instant) {
         let owners = Arc::clone(&self.owners);
         owners.with(now, |table| {
-            if std::mem::take(&mut self.is_free) {
-                table.reserved -= 1;
-            }
-            table.bind(owners.kept_for, caller, app, request_id, now);
+            table.give_back(self);
+            table.bind(owners.kept_for, &self.caller, app, request_id, now);
         });
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        if self.is_free {
-            let mut table = self
-                .owners
-                .table
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            table.reserved -= 1;
-        }
+        let owners = Arc::clone(&self.owners);
+        let mut table = owners.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.give_back(self);
     }
 }
 
@@ -140,10 +175,10 @@ mod tests {
 
     #[test]
     fn an_id_is_its_callers_alone_and_for_its_time() {
-        let owners = Arc::new(Owners::new(10, Duration::from_secs(60)));
+        let owners = Arc::new(Owners::new(10, 10, Duration::from_secs(60)));
         let (a, b, now) = (Caller::new("a"), Caller::new("b"), Instant::now());
-        owners.reserve(now).unwrap().bind(&a, APP, "r-1", now);
-        owners.reserve(now).unwrap().bind(&b, APP, "r-1", now);
+        owners.reserve(&a, now).unwrap().bind(APP, "r-1", now);
+        owners.reserve(&b, now).unwrap().bind(APP, "r-1", now);
         assert!(owners.owns(&a, APP, "r-1", now));
         for (caller, app, id) in [
             (&b, APP, "r-1"),
@@ -153,24 +188,46 @@ mod tests {
             assert!(!owners.owns(caller, app, id, now), "{caller} {app} {id}");
         }
         assert!(!owners.owns(&a, APP, "r-1", now + Duration::from_secs(60)));
-        assert!(owners.table.lock().unwrap().of.is_empty());
+        let table = owners.table.lock().unwrap();
+        assert_eq!(
+            (table.of.len(), table.shares.len(), table.reserved),
+            (0, 0, 0)
+        );
     }
 
     #[test]
     fn nothing_is_forgotten_to_make_room() {
-        let owners = Arc::new(Owners::new(2, Duration::from_secs(60)));
-        let (a, now) = (Caller::new("a"), Instant::now());
-        let mut first = owners.reserve(now).unwrap();
-        let second = owners.reserve(now).unwrap();
-        assert!(
-            owners.reserve(now).is_none(),
+        let owners = Arc::new(Owners::new(2, 2, Duration::from_secs(60)));
+        let (a, b, now) = (Caller::new("a"), Caller::new("b"), Instant::now());
+        let mut first = owners.reserve(&a, now).unwrap();
+        let second = owners.reserve(&b, now).unwrap();
+        let full = owners.reserve(&a, now).err();
+        assert_eq!(
+            full,
+            Some(Full::Everybody),
             "rooms count before they are filled"
         );
         drop(second);
-        first.bind(&a, APP, "r-1", now);
-        owners.reserve(now).unwrap().bind(&a, APP, "r-2", now);
-        assert!(owners.reserve(now).is_none());
+        first.bind(APP, "r-1", now);
+        owners.reserve(&b, now).unwrap().bind(APP, "r-2", now);
+        assert_eq!(owners.reserve(&a, now).err(), Some(Full::Everybody));
         assert!(owners.owns(&a, APP, "r-1", now));
-        assert!(owners.reserve(now + Duration::from_secs(60)).is_some());
+        let later = now + Duration::from_secs(60);
+        assert!(owners.reserve(&a, later).is_ok());
+    }
+
+    #[test]
+    fn one_caller_cannot_fill_the_room_of_the_others() {
+        let owners = Arc::new(Owners::new(10, 2, Duration::from_secs(60)));
+        let (a, b, now) = (Caller::new("a"), Caller::new("b"), Instant::now());
+        owners.reserve(&a, now).unwrap().bind(APP, "r-1", now);
+        let second = owners.reserve(&a, now).unwrap();
+        assert_eq!(owners.reserve(&a, now).err(), Some(Full::Caller));
+        assert!(owners.reserve(&b, now).is_ok());
+        drop(second);
+        owners.reserve(&a, now).unwrap().bind(APP, "r-2", now);
+        assert_eq!(owners.reserve(&a, now).err(), Some(Full::Caller));
+        let later = now + Duration::from_secs(60);
+        assert!(owners.reserve(&a, later).is_ok());
     }
 }

@@ -3,27 +3,28 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uso_transport::{Forward, MicroDollars, Operation, Ticket, Transport};
 
 use crate::caller::Caller;
+use crate::flights::{self, Flight, Flights};
 use crate::headers::{self, TARGET_URL, passed_on, single};
-use crate::limits::{Limits, OverLimit};
+use crate::limits::{Limits, OverLimit, SetAside};
 use crate::origins;
-use crate::owners::Owners;
+use crate::owners::{self, Owners, Room};
 use crate::price::{Input, Price};
 use crate::purchase::Order;
 use crate::refusal::Refusal;
@@ -34,6 +35,9 @@ use crate::target::Target;
 
 /// The largest body that begins an upload: a content type and a file name.
 const UPLOAD_BODY: usize = 16 << 10;
+
+/// How long to wait for what is over in a moment.
+const MOMENT: Duration = Duration::from_secs(1);
 
 type Check = Arc<dyn Fn(HeaderMap) -> BoxFuture<'static, Option<Caller>> + Send + Sync>;
 
@@ -65,9 +69,11 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     check: Check,
     pub(crate) limits: Limits,
+    flights: Arc<Flights>,
     owners: Arc<Owners>,
-    pub(crate) repeats: Repeats,
-    /// What goes on although its browser may have left.
+    repeats: Arc<Repeats>,
+    /// What the end waits for: requests that are being looked at, and purchases until they are
+    /// recorded.
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
@@ -97,15 +103,21 @@ impl Proxy {
             settings.spending_per_day,
             Instant::now(),
         );
-        let owners = Owners::new(settings.requests_kept, settings.requests_kept_for);
+        let flights = Flights::new(settings.requests_at_once, settings.max_body);
+        let owners = Owners::new(
+            settings.requests_kept,
+            settings.requests_kept_each,
+            settings.requests_kept_for,
+        );
         Self {
             shared: Arc::new(Shared {
                 transport,
                 settings,
                 check: Arc::new(move |headers| Box::pin(check(headers))),
                 limits,
+                flights: Arc::new(flights),
                 owners: Arc::new(owners),
-                repeats: Repeats::default(),
+                repeats: Arc::default(),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
             }),
@@ -128,7 +140,8 @@ impl Proxy {
     }
 
     /// Takes no more requests (503), ends the status streams, and waits until every purchase that
-    /// is on its way has its outcome.
+    /// was sent has its outcome and its record. The pages may still be reading their answers then:
+    /// that is for the server to wait for, as [`serve`](crate::serve()) does.
     pub async fn close(&self) {
         self.shared.closing.cancel();
         self.shared.tasks.close();
@@ -160,12 +173,12 @@ async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
 
 impl Shared {
     async fn pass(self: &Arc<Self>, parts: &Parts, body: Body) -> Result<Response, Refusal> {
-        if self.closing.is_cancelled() {
-            let text = "the proxy is closing; nothing was sent";
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text));
-        }
+        // Taken before the look, so that what is let through here is waited for.
+        let _tracked = self.tasks.token();
+        self.is_open()?;
         let target = self.target(parts)?;
         let caller = self.caller(&parts.headers).await?;
+        let mut flight = self.flight(&caller)?;
         let headers = passed_on(&parts.headers).map_err(|problem| match problem {
             headers::Problem::Reserved(name) => Refusal::invalid(&format!(
                 "the header {name} is the account's to decide and may not be set by a page"
@@ -182,19 +195,26 @@ impl Shared {
                 if !self.owners.owns(&caller, app, id, Instant::now()) {
                     return Err(Refusal::not_found(*operation));
                 }
-                relay::pass(self, self.forward(parts, &target, headers, Bytes::new())).await
+                if *operation == Operation::Stream && !flight.streams() {
+                    let text = "as many status streams are open as the proxy has room for; ask for the status instead";
+                    return Err(Refusal::busy(text, MOMENT));
+                }
+                let forward = self.forward(parts, &target, headers, Bytes::new());
+                relay::pass(self, flight, forward).await
             }
             Target::Upload { .. } => {
-                let body = self.body(parts, body, UPLOAD_BODY).await?;
+                let body = self.body(&mut flight, parts, body, UPLOAD_BODY).await?;
                 input(&body)?;
-                relay::pass(self, self.forward(parts, &target, headers, body)).await
+                let forward = self.forward(parts, &target, headers, body);
+                relay::pass(self, flight, forward).await
             }
             Target::Purchase {
                 operation,
                 endpoint,
                 ..
             } => {
-                let body = self.body(parts, body, self.settings.max_body).await?;
+                let limit = self.settings.max_body;
+                let body = self.body(&mut flight, parts, body, limit).await?;
                 let price = match endpoint.price {
                     Pricing::OfUso => input(&body)?.price().map_err(Refusal::invalid)?,
                     Pricing::Each(price) => input(&body).map(|_| Price::flat(price))?,
@@ -202,10 +222,19 @@ impl Shared {
                 let sameness =
                     Sameness::of(&caller, operation.as_str(), endpoint.id.as_str(), &body);
                 let forward = self.forward(parts, &target, headers, body);
-                let order = self.order(caller, endpoint, price, sameness, forward)?;
+                // The body may have taken its time.
+                self.is_open()?;
+                let order = self.order(caller, flight, endpoint, price, sameness, forward)?;
                 order.place(self).await
             }
         }
+    }
+
+    fn is_open(&self) -> Result<(), Refusal> {
+        if self.closing.is_cancelled() {
+            return Err(Refusal::closing());
+        }
+        Ok(())
     }
 
     fn target<'a>(&'a self, parts: &Parts) -> Result<Target<'a>, Refusal> {
@@ -215,7 +244,13 @@ impl Shared {
         let text = single(&parts.headers, &TARGET_URL).and_then(|value| value.to_str().ok());
         let text = text.ok_or_else(|| Refusal::invalid("x-fal-target-url is not one URL"))?;
         let bases = self.transport.config().base_urls();
-        Target::read(&parts.method, text, &self.settings.endpoints, bases).map_err(Refusal::invalid)
+        let target = Target::read(&parts.method, text, &self.settings.endpoints, bases);
+        let target = target.map_err(Refusal::invalid)?;
+        if target.operation() == Operation::Run && !self.settings.allow_run {
+            let text = "runs are closed here, since what they make is lost with their answer: use the queue, as the client's subscribe does";
+            return Err(Refusal::invalid(text));
+        }
+        Ok(target)
     }
 
     /// Who calls, unless it is nobody or too often.
@@ -229,6 +264,14 @@ impl Shared {
             Refusal::too_much(why, wait)
         })?;
         Ok(caller)
+    }
+
+    fn flight(&self, caller: &Caller) -> Result<Flight, Refusal> {
+        self.flights.begin(caller).ok_or_else(|| {
+            let limit = self.flights.requests_at_once();
+            let why = format!("more than {limit} requests of one caller at once");
+            Refusal::too_much(why, MOMENT)
+        })
     }
 
     fn forward(
@@ -255,7 +298,13 @@ impl Shared {
         }
     }
 
-    async fn body(&self, parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    async fn body(
+        &self,
+        flight: &mut Flight,
+        parts: &Parts,
+        body: Body,
+        limit: usize,
+    ) -> Result<Bytes, Refusal> {
         let too_large = || {
             let text = format!("the body is larger than {limit} bytes");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
@@ -265,16 +314,29 @@ impl Shared {
         if announced.is_some_and(|announced| announced > limit) {
             return Err(too_large());
         }
-        let reading = Limited::new(body, limit).collect();
+        let reading = async {
+            let mut body = body;
+            let mut whole = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| Refusal::invalid("the body ended too early"))?;
+                let Ok(piece) = frame.into_data() else {
+                    continue;
+                };
+                if whole.len() + piece.len() > limit {
+                    return Err(too_large());
+                }
+                flight.holds(piece.len()).map_err(no_memory)?;
+                whole.extend_from_slice(&piece);
+            }
+            Ok(whole.freeze())
+        };
         let within = self.settings.body_within;
-        match tokio::time::timeout(within, reading).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => Err(Refusal::invalid("the body ended too early")),
-            Err(_) => {
+        tokio::select! {
+            read = tokio::time::timeout(within, reading) => read.unwrap_or_else(|_| {
                 let text = format!("the body did not arrive within {} s", within.as_secs_f64());
                 Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
-            }
+            }),
+            () = self.closing.cancelled() => Err(Refusal::closing()),
         }
     }
 
@@ -282,34 +344,63 @@ impl Shared {
     fn order(
         &self,
         caller: Caller,
+        flight: Flight,
         endpoint: &Endpoint,
         price: Price,
         sameness: Sameness,
         forward: Forward,
     ) -> Result<Order, Refusal> {
         let now = Instant::now();
-        if let Some(suspect) = self.repeats.suspect(sameness, now) {
-            let id = suspect.request_id.as_deref();
-            return Err(Refusal::repeated(id, suspect.for_another));
-        }
-        let room = match forward.operation {
-            Operation::Submit => Some(self.owners.reserve(now).ok_or_else(|| {
-                let text = "no more requests can be remembered; nothing was sent";
-                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
-            })?),
-            _ => None,
+        let under_way = self.repeats.begin(sameness, now);
+        let under_way =
+            under_way.map_err(|suspect| Refusal::repeated(forward.operation, &suspect))?;
+        let (room, set_aside) = match self.cover(&caller, forward.operation, price, now) {
+            Ok(covered) => covered,
+            Err(refusal) => {
+                under_way.settle();
+                return Err(refusal);
+            }
         };
-        let set_aside = self.limits.set_aside(&caller, price.counted, now);
-        let set_aside = set_aside.map_err(|over| self.too_dear(price.counted, &over))?;
         Ok(Order {
             caller,
             endpoint: endpoint.id.clone(),
             estimate: price.estimate,
             set_aside,
             room,
-            sameness,
+            under_way,
+            flight,
             forward,
         })
+    }
+
+    fn cover(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        price: Price,
+        now: Instant,
+    ) -> Result<(Option<Room>, SetAside), Refusal> {
+        let room = match operation {
+            Operation::Submit => Some(self.owners.reserve(caller, now)),
+            _ => None,
+        };
+        let room = room.transpose().map_err(|full| {
+            // Room comes about when an old one has had its time.
+            let wait = self.settings.requests_kept_for / 24;
+            match full {
+                owners::Full::Caller => {
+                    let share = self.settings.requests_kept_each;
+                    let why = format!("{share} requests of one caller are remembered, which is all; nothing was sent");
+                    Refusal::too_much(why, wait)
+                }
+                owners::Full::Everybody => {
+                    Refusal::busy("no more requests can be remembered; nothing was sent", wait)
+                }
+            }
+        })?;
+        let set_aside = self.limits.set_aside(caller, price.counted, now);
+        let set_aside = set_aside.map_err(|over| self.too_dear(price.counted, &over))?;
+        Ok((room, set_aside))
     }
 
     fn too_dear(&self, counted: MicroDollars, over: &OverLimit) -> Refusal {
@@ -328,6 +419,20 @@ impl Shared {
                 ),
             ),
         }
+    }
+}
+
+fn no_memory(full: flights::Full) -> Refusal {
+    match full {
+        flights::Full::Caller => {
+            let why =
+                "the bodies of one caller take all the memory that it may have; nothing was sent";
+            Refusal::too_much(why.to_owned(), MOMENT)
+        }
+        flights::Full::Everybody => Refusal::busy(
+            "there is no memory for another body; nothing was sent",
+            MOMENT,
+        ),
     }
 }
 

@@ -4,8 +4,8 @@
 mod scan;
 
 use std::io;
-use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -13,18 +13,20 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uso_transport::{
     Delivery, EndpointId, Error, Forward, Forwarded, ForwardedBody, MicroDollars, Operation,
 };
 
-use crate::audit::Purchase;
+use crate::audit::Record;
 use crate::caller::Caller;
+use crate::flights::Flight;
 use crate::limits::SetAside;
 use crate::owners::Room;
 use crate::proxy::Shared;
 use crate::refusal::Refusal;
 use crate::relay;
-use crate::repeats::Sameness;
+use crate::repeats::UnderWay;
 use scan::{Look, Scan};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
@@ -40,12 +42,19 @@ pub(crate) struct Order {
     pub(crate) set_aside: SetAside,
     /// Where a submitted request is remembered.
     pub(crate) room: Option<Room>,
-    pub(crate) sameness: Sameness,
+    pub(crate) under_way: UnderWay,
+    pub(crate) flight: Flight,
     pub(crate) forward: Forward,
 }
 
-type Pieces = mpsc::Receiver<io::Result<Bytes>>;
-type Head = Result<(StatusCode, HeaderMap, Pieces), Error>;
+/// What goes to the page of an answer.
+enum Passing {
+    Piece(io::Result<Bytes>),
+    /// That was all. Who takes it has given all of it to the page.
+    Whole(Option<UnderWay>),
+}
+
+type Head = Result<(StatusCode, HeaderMap, mpsc::Receiver<Passing>), Error>;
 
 /// What an answer's status says of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,72 +79,64 @@ impl Outcome {
     }
 }
 
-/// While it is armed, a browser that leaves has not had the answer to its purchase.
-struct Undelivered {
-    shared: Arc<Shared>,
-    sameness: Sameness,
-    request_id: Arc<OnceLock<String>>,
-    is_armed: bool,
-}
-
-impl Drop for Undelivered {
-    fn drop(&mut self) {
-        if self.is_armed {
-            let id = self.request_id.get().cloned();
-            self.shared
-                .repeats
-                .remember(self.sameness, id, Instant::now());
-        }
-    }
-}
-
 impl Order {
     /// Sends it, and gives the answer as it comes.
     pub(crate) async fn place(self, shared: &Arc<Shared>) -> Result<Response, Refusal> {
         let started = Instant::now();
-        let operation = self.forward.operation;
-        let request_id = Arc::new(OnceLock::new());
-        let mut undelivered = Undelivered {
-            shared: Arc::clone(shared),
-            sameness: self.sameness,
-            request_id: Arc::clone(&request_id),
-            is_armed: true,
-        };
         let (head, answered) = oneshot::channel();
-        shared
-            .tasks
-            .spawn(self.follow(Arc::clone(shared), head, request_id));
+        let tracked = shared.tasks.token();
+        tokio::spawn(self.follow(Arc::clone(shared), tracked, head));
         // Without a head the task was ended with its runtime.
         let head: Head = answered.await.map_err(|_| Refusal::lost())?;
-        let (status, headers, pieces) = head.map_err(|error| {
-            undelivered.is_armed = false;
-            relay::refusal(shared, &error, started.elapsed())
-        })?;
-        undelivered.is_armed = Outcome::of(operation, status) == Outcome::Bought;
-        let body = stream::unfold(
-            (pieces, undelivered),
-            async |(mut pieces, mut undelivered)| {
-                let piece = pieces.recv().await;
-                if piece.is_none() {
-                    undelivered.is_armed = false;
+        let (status, headers, passing) =
+            head.map_err(|error| relay::refusal(shared, &error, started.elapsed()))?;
+        let body = stream::unfold(Some(passing), async |passing| {
+            let mut passing = passing?;
+            match passing.recv().await {
+                Some(Passing::Piece(piece)) => Some((piece, Some(passing))),
+                Some(Passing::Whole(under_way)) => {
+                    // Here and not in the task, so that it holds before the page has the end.
+                    under_way.into_iter().for_each(UnderWay::settle);
+                    None
                 }
-                Some((piece?, (pieces, undelivered)))
-            },
-        );
+                // What ends in another way must not look whole.
+                None => Some((Err(io::ErrorKind::BrokenPipe.into()), None)),
+            }
+        });
         Ok(relay::response(status, &headers, Body::from_stream(body)))
     }
 
-    /// Sends the purchase and follows it to its outcome.
+    /// Sends the purchase and follows it to its outcome, and its answer to the page.
+    ///
+    /// It alone decides what becomes of the purchase. Whoever waits for the end waits for the record,
+    /// and not for a page that reads slowly.
     async fn follow(
-        mut self,
+        self,
         shared: Arc<Shared>,
+        tracked: TaskTrackerToken,
         head: oneshot::Sender<Head>,
-        request_id: Arc<OnceLock<String>>,
     ) {
-        let at = SystemTime::now();
-        let forward = self.forward.clone();
-        let operation = forward.operation;
-        let sent = shared.transport.forward(forward).await;
+        let operation = self.forward.operation;
+        let record = Record::open(
+            &shared,
+            tracked,
+            self.caller.clone(),
+            self.endpoint.clone(),
+            operation,
+            self.estimate,
+        );
+        let mut purchase = Following {
+            shared,
+            caller: self.caller,
+            endpoint: self.endpoint,
+            set_aside: self.set_aside,
+            room: self.room,
+            under_way: Some(self.under_way),
+            record,
+        };
+        let mut flight = self.flight;
+        let sent = purchase.shared.transport.forward(self.forward).await;
+        flight.lets_go();
         let Forwarded {
             status,
             headers,
@@ -143,147 +144,143 @@ impl Order {
         } = match sent {
             Ok(answered) => answered,
             Err(error) => {
-                if error.delivery() == Delivery::NotSent {
-                    self.did_not_come_about(&shared);
-                } else {
-                    self.may_have_come_about(&shared);
-                }
-                self.record(&shared, at, None, None, error.delivery());
+                purchase.is_unanswered(error.delivery());
                 // The browser may have left, which changes nothing.
                 let _ = head.send(Err(error));
                 return;
             }
         };
+        let named = headers.get(REQUEST_ID);
+        let named = named.and_then(|value| value.to_str().ok()?.to_owned().into());
         let outcome = Outcome::of(operation, status);
-        match outcome {
-            Outcome::Refused => self.did_not_come_about(&shared),
-            Outcome::Unknown => self.may_have_come_about(&shared),
-            Outcome::Bought | Outcome::Failed => {}
-        }
-        let named = headers
-            .get(REQUEST_ID)
-            .and_then(|value| value.to_str().ok());
-        if let Some(id) = named.filter(|_| outcome != Outcome::Refused) {
-            self.is_known(&request_id, id);
-        }
         let scans = outcome == Outcome::Bought && operation == Operation::Submit;
         if !scans {
-            let delivery = match outcome {
-                Outcome::Unknown => Delivery::Unknown,
-                _ => Delivery::Answered,
-            };
-            self.record(&shared, at, Some(status), request_id.get(), delivery);
+            purchase.ends(outcome, status, named.as_deref());
         }
-        let (pieces, waiting) = mpsc::channel(PIECES);
-        let has_left = head.send(Ok((status, headers, waiting))).is_err();
-        if has_left && outcome == Outcome::Bought {
-            self.was_left(&shared, request_id.get());
-        }
-        if !scans {
-            if !has_left {
-                pump(body, &pieces, |_| Look::Enough).await;
-            }
-            return;
-        }
-        let mut scan = Scan::default();
-        pump(body, &pieces, |piece| {
-            let look = scan.push(piece);
+
+        let (pieces, passing) = mpsc::channel(PIECES);
+        let has_left = head.send(Ok((status, headers, passing))).is_err();
+        let mut page = Page {
+            pieces,
+            within: purchase.shared.settings.reading_within,
+            has_left,
+        };
+        let mut scan = scans.then(Scan::default);
+        let is_whole = pump(body, &mut page, |piece| {
+            let look = scan.as_mut().map_or(Look::Enough, |scan| scan.push(piece));
             if let Look::Found(id) = &look {
-                self.is_known(&request_id, id);
-                if has_left {
-                    self.was_left(&shared, Some(id));
-                }
-                self.record(&shared, at, Some(status), Some(id), Delivery::Answered);
+                purchase.ends(outcome, status, Some(id));
             }
             look
         })
         .await;
-        if !scan.has_found {
-            if request_id.get().is_none() {
+        if scan.is_some_and(|scan| !scan.has_found) {
+            // The body's id is the one that clients read, so the header's is the second choice.
+            purchase.ends(outcome, status, named.as_deref());
+            if named.is_none() {
                 tracing::warn!("a submit was accepted, and its answer has no request id");
-                self.may_have_come_about(&shared);
+                purchase.under_way = None;
             }
-            let id = request_id.get();
-            self.record(&shared, at, Some(status), id, Delivery::Answered);
         }
-    }
-
-    /// From now on the caller may ask for the request. It is called before the browser can know
-    /// the id, so that no request of the browser's comes too early.
-    fn is_known(&mut self, request_id: &OnceLock<String>, id: &str) {
-        if let Some(room) = &mut self.room {
-            room.bind(&self.caller, self.endpoint.app(), id, Instant::now());
-        }
-        // The header's id and the body's are the same; where they are not, both are the caller's.
-        let _ = request_id.set(id.to_owned());
-    }
-
-    fn did_not_come_about(&self, shared: &Shared) {
-        let now = Instant::now();
-        shared.limits.give_back(&self.caller, self.set_aside, now);
-        shared.repeats.forget(self.sameness, now);
-    }
-
-    fn may_have_come_about(&self, shared: &Shared) {
-        shared.repeats.remember(self.sameness, None, Instant::now());
-    }
-
-    /// It was bought, and its browser had left by then.
-    fn was_left(&self, shared: &Shared, request_id: Option<&String>) {
-        let (id, now) = (request_id.cloned(), Instant::now());
-        shared.repeats.remember(self.sameness, id, now);
-    }
-
-    fn record(
-        &self,
-        shared: &Shared,
-        at: SystemTime,
-        status: Option<StatusCode>,
-        request_id: Option<&String>,
-        delivery: Delivery,
-    ) {
-        let purchase = Purchase {
-            at,
-            caller: self.caller.clone(),
-            endpoint: self.endpoint.clone(),
-            operation: self.forward.operation,
-            request_id: request_id.cloned(),
-            estimate: self.estimate,
-            status: status.map(|status| status.as_u16()),
-            delivery,
-        };
-        purchase.log();
-        if let Some(record) = &shared.settings.on_purchase {
-            record(&purchase);
+        if is_whole {
+            page.pass(Passing::Whole(purchase.under_way.take())).await;
         }
     }
 }
 
-/// Passes the body's pieces to the browser, each after a look at it. When the browser has left, it
-/// goes on for as long as there is something to look for.
+/// A purchase that was sent.
+struct Following {
+    shared: Arc<Shared>,
+    caller: Caller,
+    endpoint: EndpointId,
+    set_aside: SetAside,
+    room: Option<Room>,
+    /// `None` as soon as it is decided whether the same may be bought again.
+    under_way: Option<UnderWay>,
+    record: Record,
+}
+
+impl Following {
+    fn is_unanswered(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::NotSent => self.did_not_come_about(),
+            _ => self.under_way = None,
+        }
+        self.record.write(None, delivery);
+    }
+
+    /// Its outcome is known. It is called before the page can know it, so that no request of the
+    /// page's comes too early.
+    fn ends(&mut self, outcome: Outcome, status: StatusCode, request_id: Option<&str>) {
+        if outcome == Outcome::Refused {
+            self.did_not_come_about();
+        } else if let Some(id) = request_id {
+            if let Some(room) = &mut self.room {
+                room.bind(self.endpoint.app(), id, Instant::now());
+            }
+            if let Some(under_way) = &self.under_way {
+                under_way.is_known_as(id);
+            }
+            self.record.is_known_as(id);
+        }
+        let delivery = match outcome {
+            Outcome::Unknown => {
+                self.under_way = None;
+                Delivery::Unknown
+            }
+            _ => Delivery::Answered,
+        };
+        self.record.write(Some(status), delivery);
+    }
+
+    fn did_not_come_about(&mut self) {
+        let limits = &self.shared.limits;
+        limits.give_back(&self.caller, self.set_aside, Instant::now());
+        self.under_way.take().into_iter().for_each(UnderWay::settle);
+    }
+}
+
+/// The page that waits for an answer.
+struct Page {
+    pieces: mpsc::Sender<Passing>,
+    within: Duration,
+    /// It is gone, or does not read.
+    has_left: bool,
+}
+
+impl Page {
+    async fn pass(&mut self, passing: Passing) {
+        if !self.has_left {
+            let passed = self.pieces.send_timeout(passing, self.within).await;
+            self.has_left = passed.is_err();
+        }
+    }
+}
+
+/// Passes the body's pieces to the page, each after a look at it. When the page has left, it goes on
+/// for as long as there is something to look for. Says whether the page has been given all of it.
 async fn pump(
     mut body: ForwardedBody,
-    pieces: &mpsc::Sender<io::Result<Bytes>>,
+    page: &mut Page,
     mut look: impl FnMut(&[u8]) -> Look,
-) {
-    let mut has_left = false;
-    loop {
+) -> bool {
+    let mut looks = true;
+    while looks || !page.has_left {
         match body.chunk().await {
             Ok(Some(piece)) => {
-                let looking = matches!(look(&piece), Look::On);
-                has_left |= pieces.send(Ok(piece)).await.is_err();
-                if has_left && !looking {
-                    return;
-                }
+                looks = matches!(look(&piece), Look::On);
+                page.pass(Passing::Piece(Ok(piece))).await;
             }
-            Ok(None) => return,
+            Ok(None) => return !page.has_left,
             Err(error) => {
                 tracing::warn!(%error, "the answer to a purchase broke off");
-                let _ = pieces.send(Err(io::Error::other(error))).await;
-                return;
+                page.pass(Passing::Piece(Err(io::Error::other(error))))
+                    .await;
+                return false;
             }
         }
     }
+    false
 }
 
 #[cfg(test)]

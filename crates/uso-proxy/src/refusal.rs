@@ -9,6 +9,8 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use uso_transport::{Delivery, Error, Operation};
 
+use crate::repeats::Suspect;
+
 /// An answer that the proxy gives by itself.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -45,6 +47,14 @@ impl Refusal {
         }
     }
 
+    /// 503: there is no room at the moment, whoever asks.
+    pub(crate) fn busy(why: &str, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+    }
+
     /// 404 in the service's own words: for a request that is another caller's, and for one that
     /// nobody knows, alike.
     pub(crate) fn not_found(operation: Operation) -> Self {
@@ -60,21 +70,39 @@ impl Refusal {
     }
 
     /// 409: this purchase may be one that was made already.
-    pub(crate) fn repeated(request_id: Option<&str>, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + 1;
-        let detail = match request_id {
-            Some(id) => format!(
+    pub(crate) fn repeated(operation: Operation, suspect: &Suspect) -> Self {
+        let seconds = suspect.wait.as_secs() + 1;
+        // What a run has made cannot be collected, whatever its id.
+        let id = suspect.request_id.as_deref();
+        let id = id.filter(|_| operation == Operation::Submit);
+        let detail = match (suspect.is_under_way, operation, id) {
+            (true, _, None) => {
+                "the same input is being bought at this moment: wait for that answer, or send another seed for another picture".to_owned()
+            }
+            (true, _, Some(id)) => format!(
+                "the same input is being bought at this moment as request {id}: wait for that answer, or send another seed for another picture"
+            ),
+            (false, Operation::Run, _) => format!(
+                "the same run was sent a moment ago, and its answer did not reach the caller: it may be billed, and what it made cannot be collected; whoever would pay for it again can send it in {seconds} s"
+            ),
+            (false, _, Some(id)) => format!(
                 "the same input was bought a moment ago as request {id}, and its answer did not reach the caller: collect that one, or send this again in {seconds} s"
             ),
-            None => format!(
+            (false, _, None) => format!(
                 "the same input was sent a moment ago, and whether it was bought is not known: look for it before this is sent again, which is possible in {seconds} s"
             ),
         };
         Self {
             status: StatusCode::CONFLICT,
-            body: json!({ "detail": detail, "request_id": request_id }),
-            retry_after: Some(wait),
+            body: json!({ "detail": detail, "request_id": id }),
+            retry_after: Some(suspect.wait),
         }
+    }
+
+    /// 503: the proxy is closing.
+    pub(crate) fn closing() -> Self {
+        let text = "the proxy is closing; nothing was sent";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
     /// 502 or 504: the service gave no answer, and what that means.

@@ -11,13 +11,18 @@ use futures_util::{Stream, stream};
 use http::{HeaderMap, StatusCode};
 use uso_transport::{Error, Forward, Forwarded, ForwardedBody, Operation};
 
+use crate::flights::Flight;
 use crate::headers::{handed_back, is_event_stream};
 use crate::proxy::Shared;
 use crate::refusal::Refusal;
 
 /// Passes a request on that buys nothing. When the browser leaves, it ends; a cancel goes on, since
 /// it may save money.
-pub(crate) async fn pass(shared: &Arc<Shared>, forward: Forward) -> Result<Response, Refusal> {
+pub(crate) async fn pass(
+    shared: &Arc<Shared>,
+    mut flight: Flight,
+    forward: Forward,
+) -> Result<Response, Refusal> {
     let started = Instant::now();
     let operation = forward.operation;
     let transport = shared.transport.clone();
@@ -30,6 +35,7 @@ pub(crate) async fn pass(shared: &Arc<Shared>, forward: Forward) -> Result<Respo
     } else {
         sending.await
     };
+    flight.lets_go();
     let answered = sent.map_err(|error| refusal(shared, &error, started.elapsed()))?;
     let Forwarded {
         status,
@@ -37,7 +43,7 @@ pub(crate) async fn pass(shared: &Arc<Shared>, forward: Forward) -> Result<Respo
         body,
     } = answered;
     let is_stream = is_event_stream(&headers);
-    let chunks = chunks(body);
+    let chunks = chunks(body, flight);
     let body = if is_stream {
         use futures_util::StreamExt as _;
         // A stream has no end of its own for hours; the others have, and are waited for.
@@ -66,12 +72,12 @@ pub(crate) fn response(status: StatusCode, headers: &HeaderMap, body: Body) -> R
     response
 }
 
-/// A body as it comes; where it breaks, the answer to the page breaks, too.
-fn chunks(body: ForwardedBody) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::unfold(Some(body), async |body| {
-        let mut body = body?;
+/// A body as it comes, which ends its flight; where it breaks, the answer to the page breaks, too.
+fn chunks(body: ForwardedBody, flight: Flight) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::unfold(Some((body, flight)), async |open| {
+        let (mut body, flight) = open?;
         match body.chunk().await {
-            Ok(Some(chunk)) => Some((Ok(chunk), Some(body))),
+            Ok(Some(chunk)) => Some((Ok(chunk), Some((body, flight)))),
             Ok(None) => None,
             Err(error) => {
                 tracing::warn!(%error, "an answer broke off");

@@ -24,10 +24,13 @@ use crate::origins::Origins;
 pub struct Settings {
     pub(crate) origins: Origins,
     pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) allow_run: bool,
     pub(crate) requests_per_minute: u32,
+    pub(crate) requests_at_once: u32,
     pub(crate) spending_per_day: MicroDollars,
     pub(crate) max_body: usize,
     pub(crate) requests_kept: usize,
+    pub(crate) requests_kept_each: usize,
     pub(crate) requests_kept_for: Duration,
     pub(crate) headers_within: Duration,
     pub(crate) body_within: Duration,
@@ -67,10 +70,13 @@ impl Settings {
                 id: EndpointId::uso(),
                 price: Pricing::OfUso,
             }],
+            allow_run: false,
             requests_per_minute: 600,
+            requests_at_once: 32,
             spending_per_day: MicroDollars::new(5_000_000),
             max_body: 4 << 20,
             requests_kept: 100_000,
+            requests_kept_each: 5_000,
             requests_kept_for: Duration::from_secs(24 * 3600),
             headers_within: Duration::from_secs(30),
             body_within: Duration::from_secs(60),
@@ -103,12 +109,31 @@ impl Settings {
         self
     }
 
+    /// Lets pages run an endpoint without the queue (`fal.run`). Default: no, 400. The answer to a run
+    /// is the picture itself: when the browser leaves, or a server on the way gives up, it is paid
+    /// for and gone, while what was submitted to the queue can be collected.
+    #[must_use]
+    pub fn allow_run(mut self) -> Self {
+        self.allow_run = true;
+        self
+    }
+
     /// Requests of each caller: so many a minute in the long run, and so many at once. Default: 600,
     /// since the official client asks for a job's status twice a second, and a page may follow a
     /// few jobs.
     #[must_use]
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         self.requests_per_minute = requests;
+        self
+    }
+
+    /// Requests of each caller that are under way at once, open status streams included; one more
+    /// gets 429. Default: 32, some pages that follow a few jobs each. Of all callers together, 400
+    /// status streams may be open (503 beyond it), so that there is always a connection left for what
+    /// is quick.
+    #[must_use]
+    pub fn requests_at_once(mut self, requests: u32) -> Self {
+        self.requests_at_once = requests;
         self
     }
 
@@ -130,6 +155,9 @@ impl Settings {
 
     /// The largest body of a request, in bytes; a larger one is refused with 413. Default: 4 MiB,
     /// room for references as data URIs, although an upload is better for those.
+    ///
+    /// Bodies are held until the service has answered. 64 MiB of all callers are (four of the
+    /// largest where that is more; 503 beyond it), and a quarter of that of one caller (429).
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
@@ -145,6 +173,16 @@ impl Settings {
     pub fn keep_requests(mut self, at_most: usize, kept_for: Duration) -> Self {
         self.requests_kept = at_most;
         self.requests_kept_for = kept_for;
+        self
+    }
+
+    /// How many of the kept requests may be one caller's; it buys nothing more while there are so
+    /// many (429). Default: 5 000. It keeps one caller from filling the room of the others with
+    /// requests that cost nothing, since the service finds an input's faults only after it has taken
+    /// it.
+    #[must_use]
+    pub fn keep_requests_of_each(mut self, at_most: usize) -> Self {
+        self.requests_kept_each = at_most;
         self
     }
 
@@ -188,10 +226,13 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("origins", &self.origins)
             .field("endpoints", &self.endpoints)
+            .field("allow_run", &self.allow_run)
             .field("requests_per_minute", &self.requests_per_minute)
+            .field("requests_at_once", &self.requests_at_once)
             .field("spending_per_day", &self.spending_per_day)
             .field("max_body", &self.max_body)
             .field("requests_kept", &self.requests_kept)
+            .field("requests_kept_each", &self.requests_kept_each)
             .field("requests_kept_for", &self.requests_kept_for)
             .field("headers_within", &self.headers_within)
             .field("body_within", &self.body_within)

@@ -262,6 +262,7 @@ fn targets() -> Vec<Attack> {
         "https://rest.fal.ai/storage/upload/initiate/?storage_type=fal-cdn-v3",
         "https://rest.fal.ai/storage/upload/complete-multipart?storage_type=fal-cdn-v3",
         "https://rest.fal.ai/.well-known/jwks.json",
+        "https://fal.run/fal-ai/uso",
         "https://fal.run/fal-ai/uso/stream",
         "https://fal.run/fal-ai/uso/realtime",
     ] {
@@ -680,6 +681,65 @@ async fn a_body_that_does_not_end_is_answered_all_the_same() {
     let answer = answer.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(served.emulator.requests().is_empty());
+}
+
+/// Many bodies that never end take no more memory than their caller's share.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_caller_cannot_have_all_the_memory() {
+    let served = Served::plain().await;
+    let nearly = vec![b' '; (4 << 20) - 1];
+    let endless = Draft::new("an endless body").length("4194304").body(nearly);
+    let bytes = endless.ends(408).bytes;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut connection = served.connect().await;
+        connection.write_all(&bytes).await.unwrap();
+        open.push(connection);
+    }
+    let no_object = |token: &str| {
+        let request = served.request("POST", token, SUBMIT);
+        super::Answer::of(request.body(" ".repeat(100_000)))
+    };
+    let refused = async {
+        loop {
+            let answer = no_object(ALICE).await;
+            if answer.status != 400 {
+                return answer;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, refused).await.unwrap();
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    assert_eq!(no_object(BOB).await.status, 400, "others have theirs");
+    drop(open);
+    let again = async { while no_object(ALICE).await.status != 400 {} };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
+    assert!(served.emulator.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_caller_cannot_have_all_the_connections() {
+    let served = Served::configured(
+        Rig::plain_builder().inference_time(Duration::from_secs(600)),
+        |config| config,
+        |settings| settings.requests_at_once(2),
+    )
+    .await;
+    let id = served.bought(ALICE, &input(1)).await;
+    let stream = || served.request("GET", ALICE, &super::follow_up(&id, "/status/stream"));
+    let mut open = vec![
+        stream().send().await.unwrap(),
+        stream().send().await.unwrap(),
+    ];
+    let third = super::Answer::of(stream()).await;
+    assert_eq!(third.status, 429, "{third:?}");
+    assert_eq!(third.header("retry-after"), Some("1"));
+    assert_eq!(served.get(ALICE, &id, "/status").await.status, 429);
+    served.bought(BOB, &input(2)).await;
+    open.pop();
+    let again = async { while served.get(ALICE, &id, "/status").await.status == 429 {} };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
 }
 
 async fn cookie(served: &Served) -> String {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use uso_emulator::{Emulator, Fault, Operation, PictureMode, Scenario};
-use uso_proxy::PROXY_PATH;
+use uso_proxy::{PROXY_PATH, Settings};
 use uso_tests::rig::{Cli, Rig, file, skipped};
 
 use super::{ALICE, KEY, Served, input};
@@ -96,7 +96,12 @@ async fn the_javascript_client_buys_once_through_the_proxy() {
         let scenario = Scenario::new()
             .on(Operation::Submit, fault)
             .on(Operation::Run, again);
-        let served = Served::of(Rig::plain_builder().scenario(scenario)).await;
+        let served = Served::configured(
+            Rig::plain_builder().scenario(scenario),
+            |config| config,
+            Settings::allow_run,
+        )
+        .await;
         for (bought, name) in [(1, "polling"), (2, "run")] {
             let outcome = plays(client, &served, name).await;
             assert_eq!(outcome["error"]["status"], 409, "{name}: {outcome}");
@@ -173,7 +178,6 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         .key(KEY)
         .concurrency(8)
         .inference_time(Duration::from_millis(100))
-        .scenario(Scenario::new().on(Operation::Run, Fault::Locked))
         .start()
         .await
         .unwrap();
@@ -242,12 +246,8 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         json!(["body", "num_inference_steps"])
     );
     assert!(refused["request_id"].is_string());
-    let locked = &outcome["run"]["error"];
-    assert_eq!(
-        locked["status"], 403,
-        "an error of the service is no success: {locked}"
-    );
     for (use_, status) in [
+        ("run", 400),
         ("webhook", 400),
         ("other", 400),
         ("nobody", 401),
@@ -306,9 +306,9 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         assert_eq!(record["caller"], "token-1");
         records += 1;
     }
-    // Polling, streaming, upload, cancel, refused, and the one with the session; and the locked run.
+    // Polling, streaming, upload, cancel, refused, and the one with the session.
     assert_eq!(emulator.ledger().purchases().len(), 6);
-    assert_eq!(records, 7);
+    assert_eq!(records, 6);
     let requests = emulator.requests();
     let streams = requests
         .iter()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uso::{EndpointId, Ticket};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_proxy::{Caller, SESSION_PATH};
@@ -320,6 +320,27 @@ async fn when_it_stops_streams_end_and_purchases_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_begins_while_it_closes() {
+    let served = Served::plain().await;
+    let bytes = raw_submit(&input(1));
+    let mut browser = served.connect().await;
+    // All but the last byte: it would be bought as soon as that comes.
+    let (last, most) = bytes.split_last().unwrap();
+    browser.write_all(most).await.unwrap();
+    let closed = tokio::time::timeout(PATIENCE, served.proxy.close()).await;
+    closed.unwrap();
+    let _ = browser.write_all(&[*last]).await;
+    browser.shutdown().await.unwrap();
+    let mut answer = String::new();
+    browser.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("nothing was sent"), "{answer}");
+    let late = Answer::of(served.submit(ALICE, &input(2))).await;
+    assert_eq!(late.status, 503, "{late:?}");
+    assert!(served.emulator.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_that_does_not_read_holds_nothing_up() {
     // More than the sockets' buffers take.
     let long = format!(
@@ -341,6 +362,9 @@ async fn a_browser_that_does_not_read_holds_nothing_up() {
     browser.write_all(&raw_submit(&input(1))).await.unwrap();
     let records = served.records(1).await;
     assert_eq!(records[0].request_id.as_deref(), Some("r-1"));
+    let again = Answer::of(served.submit(ALICE, &input(1))).await;
+    assert_eq!(again.status, 409, "{again:?}");
+    assert_eq!(again.json()["request_id"], "r-1");
     served.stop.take().unwrap().send(()).unwrap();
     tokio::time::timeout(PATIENCE, &mut served.serving)
         .await

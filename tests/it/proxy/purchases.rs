@@ -15,7 +15,12 @@ const RUN: &str = "https://fal.run/fal-ai/uso";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_purchase_is_recorded_with_its_caller_its_price_and_its_id() {
-    let served = Served::of(Rig::plain_builder().concurrency(10)).await;
+    let served = Served::configured(
+        Rig::plain_builder().concurrency(10),
+        |config| config,
+        Settings::allow_run,
+    )
+    .await;
     let id = served.bought(ALICE, &input(1)).await;
     let large = json!({ "input_image_urls": ["https://example.org/a.png"], "num_images": 4 });
     served.bought(BOB, &large).await;
@@ -92,7 +97,7 @@ async fn an_unknown_outcome_is_said_and_not_bought_over() {
         let served = Served::configured(
             Rig::plain_builder().scenario(scenario),
             |config| match fault {
-                Fault::AcceptThenHang => config.answer_within(Duration::from_millis(300)),
+                Fault::AcceptThenHang => config.answer_within(Duration::from_secs(3)),
                 _ => config,
             },
             |settings| settings,
@@ -147,13 +152,7 @@ async fn a_purchase_goes_on_when_its_browser_leaves() {
         answer.is_empty(),
         "the proxy has noticed, and closed its side"
     );
-    let waiting = loop {
-        let again = Answer::of(served.submit(ALICE, &input(1))).await;
-        // The connection may be closed a moment before what was on it is ended.
-        if again.status != 429 {
-            break again;
-        }
-    };
+    let waiting = Answer::of(served.submit(ALICE, &input(1))).await;
     assert_eq!(waiting.status, 409, "{waiting:?}");
     assert_eq!(waiting.json()["request_id"], json!(null));
 
@@ -168,6 +167,94 @@ async fn a_purchase_goes_on_when_its_browser_leaves() {
     served.get(ALICE, &id, "/status/stream").await;
     let result = served.get(ALICE, &id, "").await;
     assert_eq!((result.status, &result.json()["seed"]), (200, &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_input_is_not_bought_while_it_is_being_bought() {
+    let late = Duration::from_secs(600);
+    let slow = Scenario::new()
+        .on(Operation::Submit, Fault::Delay(late))
+        .on(Operation::Run, Fault::Delay(late));
+    let served = Served::configured(
+        Rig::plain_builder().scenario(slow).concurrency(10),
+        |config| config,
+        Settings::allow_run,
+    )
+    .await;
+    let run = || {
+        served
+            .request("POST", ALICE, RUN)
+            .body(input(1).to_string())
+    };
+    let submit = || served.submit(ALICE, &input(1));
+    let first = tokio::spawn(Answer::of(submit()));
+    served.seen(1).await;
+    let run_first = tokio::spawn(Answer::of(run()));
+    served.seen(2).await;
+    for again in [submit(), run(), submit(), run()] {
+        let again = Answer::of(again).await;
+        assert_eq!(again.status, 409, "{again:?}");
+        assert!(again.body.contains("at this moment"), "{again:?}");
+    }
+    served.bought(ALICE, &input(2)).await;
+    served.bought(BOB, &input(1)).await;
+    served.emulator.advance(late);
+    for first in [first, run_first] {
+        let first = first.await.unwrap();
+        assert_eq!(first.status, 200, "{first:?}");
+    }
+    assert_eq!(served.emulator.ledger().purchases().len(), 4);
+    // They have their answers.
+    served.bought(ALICE, &input(1)).await;
+    assert_eq!(Answer::of(run()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_run_is_said_to_be_lost() {
+    let closed = Served::plain().await;
+    let run = |served: &Served| {
+        let request = served.request("POST", ALICE, RUN);
+        Answer::of(request.body(input(1).to_string()))
+    };
+    let refused = run(&closed).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains("use the queue"), "{refused:?}");
+    assert!(closed.emulator.requests().is_empty());
+
+    let scenario = Scenario::new().on(Operation::Run, Fault::AcceptThenDrop);
+    let served = Served::configured(
+        Rig::plain_builder().scenario(scenario),
+        |config| config,
+        Settings::allow_run,
+    )
+    .await;
+    assert_eq!(run(&served).await.status, 502);
+    let again = run(&served).await;
+    assert_eq!(again.status, 409, "{again:?}");
+    assert!(again.body.contains("cannot be collected"), "{again:?}");
+    assert_eq!(again.json()["request_id"], json!(null));
+    assert_eq!(served.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_has_a_share_of_what_is_remembered() {
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |config| config,
+        |settings| settings.keep_requests_of_each(1),
+    )
+    .await;
+    served.bought(ALICE, &input(1)).await;
+    let full = Answer::of(served.submit(ALICE, &input(2))).await;
+    assert_eq!(full.status, 429, "{full:?}");
+    assert_eq!(full.header("retry-after"), Some("3600"));
+    // It was not sent, so it is no suspect either.
+    assert_eq!(
+        Answer::of(served.submit(ALICE, &input(2))).await.status,
+        429
+    );
+    served.bought(BOB, &input(2)).await;
+    assert_eq!(served.emulator.ledger().purchases().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
