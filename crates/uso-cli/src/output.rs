@@ -1,6 +1,6 @@
 //! stdout is data, stderr is talk.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
@@ -21,33 +21,35 @@ impl Printer {
         Self {
             json: global.json,
             quiet: global.quiet,
-            terminal: std::io::stderr().is_terminal(),
+            terminal: io::stderr().is_terminal(),
         }
     }
 
     /// The command's data: one JSON document, or the lines of `text`.
     pub(crate) fn data(&self, value: &Value, text: &[String]) {
+        // A reader that went away is no reason to fail after the work is done.
+        let _ = self.try_data(value, text);
+    }
+
+    /// The same, for data that must not be lost.
+    pub(crate) fn try_data(&self, value: &Value, text: &[String]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
         if self.json {
-            print_json(value);
-        } else {
-            let mut stdout = std::io::stdout().lock();
-            for line in text {
-                // A reader that went away is no reason to fail after the work is done.
-                let _ = writeln!(stdout, "{line}");
-            }
+            return writeln!(stdout, "{value}");
         }
+        text.iter().try_for_each(|line| writeln!(stdout, "{line}"))
     }
 
     /// A line for the person who watches.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{line}");
         }
     }
 
     /// A line that must be seen, also when it is quiet.
     pub(crate) fn warn(&self, line: &str) {
-        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = writeln!(io::stderr(), "{line}");
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
@@ -84,5 +86,5 @@ impl Printer {
 }
 
 pub(crate) fn print_json(value: &Value) {
-    let _ = writeln!(std::io::stdout(), "{value}");
+    let _ = writeln!(io::stdout(), "{value}");
 }

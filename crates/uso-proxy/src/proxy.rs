@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     /// recorded.
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
+    pub(crate) given_up: CancellationToken,
+    buys_nothing: AtomicBool,
 }
 
 impl fmt::Debug for Proxy {
@@ -120,6 +123,8 @@ impl Proxy {
                 repeats: Arc::default(),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
+                given_up: CancellationToken::new(),
+                buys_nothing: AtomicBool::new(false),
             }),
         }
     }
@@ -147,6 +152,19 @@ impl Proxy {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
+
+    /// Closes it without waiting for the service: what is under way is dropped, and each purchase
+    /// among it is recorded with an unknown outcome.
+    pub async fn give_up(&self) {
+        self.shared.given_up.cancel();
+        self.close().await;
+    }
+
+    /// Sends no more purchases (503), for when they could not be recorded; what was bought can still
+    /// be asked for and collected.
+    pub fn stop_buying(&self) {
+        self.shared.buys_nothing.store(true, Ordering::Relaxed);
+    }
 }
 
 async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
@@ -162,10 +180,15 @@ async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
     };
     let mut response = match origins::preflight(&parts.method, &parts.headers) {
         Some(response) => response,
-        None => shared.pass(&parts, body).await.unwrap_or_else(|refusal| {
-            tracing::debug!(?refusal, "refused");
-            refusal.into_response()
-        }),
+        None => {
+            let passing = shared.pass(&parts, body);
+            let passed = shared.given_up.run_until_cancelled(passing).await;
+            let passed = passed.unwrap_or_else(|| Err(Refusal::lost()));
+            passed.unwrap_or_else(|refusal| {
+                tracing::debug!(?refusal, "refused");
+                refusal.into_response()
+            })
+        }
     };
     origins::open(&mut response, origin);
     response
@@ -224,6 +247,10 @@ impl Shared {
                 let forward = self.forward(parts, &target, headers, body);
                 // The body may have taken its time.
                 self.is_open()?;
+                if self.buys_nothing.load(Ordering::Relaxed) {
+                    let text = "purchases cannot be recorded, so nothing is bought until the proxy's operator has mended that";
+                    return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text));
+                }
                 let order = self.order(caller, flight, endpoint, price, sameness, forward)?;
                 order.place(self).await
             }

@@ -85,8 +85,9 @@ impl Order {
         let started = Instant::now();
         let (head, answered) = oneshot::channel();
         let tracked = shared.tasks.token();
-        tokio::spawn(self.follow(Arc::clone(shared), tracked, head));
-        // Without a head the task was ended with its runtime.
+        let following = self.follow(Arc::clone(shared), tracked, head);
+        tokio::spawn(shared.given_up.clone().run_until_cancelled_owned(following));
+        // Without a head the task was given up, or ended with its runtime.
         let head: Head = answered.await.map_err(|_| Refusal::lost())?;
         let (status, headers, passing) =
             head.map_err(|error| relay::refusal(shared, &error, started.elapsed()))?;

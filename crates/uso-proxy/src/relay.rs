@@ -28,9 +28,10 @@ pub(crate) async fn pass(
     let transport = shared.transport.clone();
     let sending = async move { transport.forward(forward).await };
     let sent = if operation == Operation::Cancel {
+        let sending = shared.given_up.clone().run_until_cancelled_owned(sending);
         match shared.tasks.spawn(sending).await {
-            Ok(sent) => sent,
-            Err(_) => return Err(Refusal::lost()),
+            Ok(Some(sent)) => sent,
+            _ => return Err(Refusal::lost()),
         }
     } else {
         sending.await

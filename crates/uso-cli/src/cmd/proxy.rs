@@ -1,14 +1,17 @@
 //! `uso proxy`: web pages in fal's place, until Ctrl-C.
 
+mod records;
+
 use std::future::ready;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use uso_proxy::{PROXY_PATH, Proxy, Purchase, SESSION_PATH, Settings, SharedTokens};
+use uso_proxy::{PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens};
 use uso_transport::Transport;
 
+use self::records::Records;
 use crate::args::{Global, ProxyArgs};
 use crate::cmd::connect::Connection;
 use crate::exit::Failure;
@@ -24,7 +27,8 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let tokens = tokens(args)?;
-    let settings = settings(args, *printer)?;
+    let records = Records::new();
+    let settings = settings(args)?.on_purchase(records.sender());
     let connection = Connection::open(global).await?;
     let transport = Transport::new(connection.client.config().clone())?;
     let check = tokens.clone();
@@ -66,24 +70,30 @@ pub(crate) async fn run(
     }
     printer.say("Ctrl-C stops it");
 
+    let written = records.write(*printer, proxy.clone());
     let router = uso_proxy::stand_alone(&proxy, &tokens);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = uso_proxy::serve(listener, router, proxy, async {
+    let serving = uso_proxy::serve(listener, router, proxy.clone(), async {
         // The sender is kept until then.
         let _ = stopped.await;
     });
     let mut serving = std::pin::pin!(serving);
+    // It serves until it is told to stop.
     tokio::select! {
         () = &mut serving => return Ok(ExitCode::SUCCESS),
         () = signals.next() => {}
     }
     printer.say("stopping: what is under way ends first; Ctrl-C again stops at once");
     let _ = stop.send(());
-    tokio::select! {
+    let outcome = tokio::select! {
         () = serving => Ok(ExitCode::SUCCESS),
         () = signals.next() => Err(unfinished()),
         () = tokio::time::sleep(GRACE) => Err(unfinished()),
-    }
+    };
+    // Whatever is left is recorded, too.
+    proxy.give_up().await;
+    written.end(*printer).await;
+    outcome
 }
 
 fn unfinished() -> Failure {
@@ -105,7 +115,7 @@ fn tokens(args: &ProxyArgs) -> Result<SharedTokens, Failure> {
     SharedTokens::new(given).map_err(unusable)
 }
 
-fn settings(args: &ProxyArgs, printer: Printer) -> Result<Settings, Failure> {
+fn settings(args: &ProxyArgs) -> Result<Settings, Failure> {
     if args.allow_origin.is_empty() {
         return Err(
             Failure::usage("there is no --allow-origin, so no page could call")
@@ -115,8 +125,7 @@ fn settings(args: &ProxyArgs, printer: Printer) -> Result<Settings, Failure> {
     let mut settings = Settings::new()
         .requests_per_minute(args.requests_per_minute)
         .spending_per_day(args.spend_per_day)
-        .max_body(args.max_body)
-        .on_purchase(move |purchase| print(purchase, printer));
+        .max_body(args.max_body);
     for origin in &args.allow_origin {
         settings = settings.allow_origin(origin).map_err(unusable)?;
     }
@@ -130,23 +139,4 @@ fn unusable(error: uso::Error) -> Failure {
         Some(hint) => failure.with_hint(hint),
         None => failure,
     }
-}
-
-fn print(purchase: &Purchase, printer: Printer) {
-    let value = serde_json::to_value(purchase).unwrap_or_default();
-    let field = |name: &str| value.get(name).and_then(|field| field.as_str());
-    let status = purchase.status.map_or_else(
-        || field("delivery").unwrap_or_default().to_owned(),
-        |status| status.to_string(),
-    );
-    let line = format!(
-        "{} {} {} {} {} {} {status}",
-        field("at").unwrap_or_default(),
-        purchase.caller,
-        purchase.operation,
-        purchase.endpoint,
-        field("request_id").unwrap_or("-"),
-        purchase.estimate,
-    );
-    printer.data(&value, &[line]);
 }
