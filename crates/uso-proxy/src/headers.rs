@@ -18,6 +18,19 @@ const NAME: HeaderValue =
     HeaderValue::from_static(concat!("uso-proxy/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// What a page may set for its own request: about its way through the queue, and nothing of the
+/// account's. What is not here may be a header of tomorrow that spends or opens something.
+const PAGES: [HeaderName; 8] = [
+    ACCEPT,
+    USER_AGENT,
+    DISABLE_FALLBACK,
+    HeaderName::from_static("x-fal-no-retry"),
+    HeaderName::from_static("x-fal-queue-priority"),
+    HeaderName::from_static("x-fal-request-start-timeout"),
+    HeaderName::from_static("x-fal-request-timeout"),
+    HeaderName::from_static("x-fal-runner-hint"),
+];
+
 /// What a page may not set, since it is the account's to decide.
 const ACCOUNTS: [&str; 6] = [
     // Without the stored payload a purchase whose answer was lost cannot be found again, and a
@@ -43,7 +56,7 @@ pub(crate) enum Problem {
     Repeated(HeaderName),
 }
 
-/// Whether a page may send this header to the proxy.
+/// Whether a page may send this header to the proxy, which looks at it and may drop it.
 pub(crate) fn is_known(name: &HeaderName) -> bool {
     [ACCEPT, CONTENT_TYPE, USER_AGENT, DISABLE_FALLBACK].contains(name)
         || name.as_str().starts_with("x-fal-")
@@ -52,12 +65,12 @@ pub(crate) fn is_known(name: &HeaderName) -> bool {
 /// The headers of a request that go to the service.
 pub(crate) fn passed_on(headers: &HeaderMap) -> Result<HeaderMap, Problem> {
     let mut passed = HeaderMap::new();
-    for name in headers.keys().filter(|name| is_known(name)) {
-        if [TARGET_URL, CLIENT_PROXY, CDN_TOKEN].contains(name) {
-            continue;
-        }
+    for name in headers.keys() {
         if ACCOUNTS.contains(&name.as_str()) {
             return Err(Problem::Reserved(name.clone()));
+        }
+        if !PAGES.contains(name) {
+            continue;
         }
         let mut values = headers.get_all(name).iter();
         if let Some(value) = values.next() {
@@ -146,6 +159,11 @@ mod tests {
             ("user-agent", "a browser"),
             ("x-fal-queue-priority", "low"),
             ("x-fal-request-timeout", "30"),
+            ("x-fal-runner-hint", "a"),
+            ("x-fal-no-retry", "1"),
+            ("x-fal-of-tomorrow", "1"),
+            ("x-fal-webhook", "https://evil.example"),
+            ("x-fal-cdn-token", "secret"),
             ("x-app-fal-disable-fallback", "true"),
             ("x-fal-target-url", "https://queue.fal.run/fal-ai/uso"),
             ("x-fal-client-proxy", "somebody else"),
@@ -161,12 +179,13 @@ mod tests {
             names(&passed),
             [
                 "accept",
-                "content-type",
                 "user-agent",
                 "x-app-fal-disable-fallback",
                 "x-fal-client-proxy",
+                "x-fal-no-retry",
                 "x-fal-queue-priority",
                 "x-fal-request-timeout",
+                "x-fal-runner-hint",
             ]
         );
         assert_eq!(passed[ACCEPT], "text/event-stream");

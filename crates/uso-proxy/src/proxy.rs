@@ -308,11 +308,9 @@ impl Shared {
         mut headers: HeaderMap,
         body: Bytes,
     ) -> Forward {
-        if body.is_empty() {
-            headers.remove(CONTENT_TYPE);
-        } else {
-            let json = HeaderValue::from_static("application/json");
-            headers.entry(CONTENT_TYPE).or_insert(json);
+        if !body.is_empty() {
+            // It was read as JSON here, so it is said to be JSON there.
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         Forward {
             operation: target.operation(),

@@ -20,10 +20,19 @@ use crate::origins::{self, is_local};
 use crate::proxy::Proxy;
 use crate::refusal::Refusal;
 
-const COOKIE_NAME: &str = "uso_session";
+/// The cookie of a session. Browsers take a name with this prefix from the very host alone, over TLS:
+/// a page of a neighbouring domain cannot plant one.
+const SECURE_NAME: &str = "__Host-uso_session";
+
+/// The same for pages in clear text on the visitor's own machine, where browsers would not take the
+/// other. Its proof is another, so that it is worth nothing where no such page may call.
+const LOCAL_NAME: &str = "uso_session";
 
 /// A working day, after which the token is asked for again.
 const SESSION: Duration = Duration::from_secs(12 * 3600);
+
+/// Cookies that are looked at; each costs some hashing.
+const COOKIES: usize = 8;
 
 /// Shorter ones could be guessed.
 const SHORTEST: usize = 16;
@@ -118,8 +127,10 @@ impl SharedTokens {
     }
 
     /// The route by which a page gets a session: `POST` with the token as bearer answers 204 with
-    /// the cookie (`HttpOnly`, `SameSite=Strict`, 12 hours, `Secure` unless the page is served by
-    /// the visitor's own machine), `DELETE` ends it. The same origins as for the proxy may call.
+    /// the cookie (`HttpOnly`, `SameSite=Strict`, 12 hours; `Secure` and bound to its host by its
+    /// name, `__Host-uso_session`, unless the page is served by the visitor's own machine). `DELETE`
+    /// has the browser forget it; a copy elsewhere is good for its 12 hours, or until the token is
+    /// taken back. The same origins as for the proxy may call.
     ///
     /// The cookie reaches the proxy only from pages of its own origin, since the official client
     /// sends none across origins: let the page's server pass `/api/fal/` on to the proxy.
@@ -137,12 +148,19 @@ impl SharedTokens {
     }
 
     fn by_session(&self, headers: &HeaderMap, now: SystemTime) -> Option<Caller> {
-        let (expires, proof) = cookie(headers)?.split_once('.')?;
-        let until = UNIX_EPOCH.checked_add(Duration::from_secs(expires.parse().ok()?))?;
-        if until <= now {
-            return None;
-        }
-        self.find(|token| token.proof(expires).as_bytes().ct_eq(proof.as_bytes()))
+        cookies(headers).find_map(|(name, value)| {
+            let (expires, proof) = value.split_once('.')?;
+            let until = UNIX_EPOCH.checked_add(Duration::from_secs(expires.parse().ok()?))?;
+            if until <= now {
+                return None;
+            }
+            self.find(|token| {
+                token
+                    .proof(name, expires)
+                    .as_bytes()
+                    .ct_eq(proof.as_bytes())
+            })
+        })
     }
 
     fn find(&self, is_it: impl Fn(&Token) -> Choice) -> Option<Caller> {
@@ -156,20 +174,20 @@ impl SharedTokens {
     }
 
     /// The value of a session's cookie for who shows a token.
-    fn open_session(&self, headers: &HeaderMap, now: SystemTime) -> Option<String> {
+    fn open_session(&self, name: &str, headers: &HeaderMap, now: SystemTime) -> Option<String> {
         let caller = self.by_token(bearer(headers)?)?;
         let token = self.0.iter().find(|token| token.caller == caller)?;
         let expires = now.duration_since(UNIX_EPOCH).unwrap_or_default() + SESSION;
         let expires = expires.as_secs().to_string();
-        let proof = token.proof(&expires);
+        let proof = token.proof(name, &expires);
         Some(format!("{expires}.{proof}"))
     }
 }
 
 impl Token {
-    /// What only who knows the token can have made for this time.
-    fn proof(&self, expires: &str) -> String {
-        let message = format!("uso-proxy session until {expires}");
+    /// What only who knows the token can have made for a cookie of this name and time.
+    fn proof(&self, name: &str, expires: &str) -> String {
+        let message = format!("uso-proxy {name} until {expires}");
         let mac = HMAC::mac(message, self.secret.expose_secret());
         mac.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -183,16 +201,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The cookies that may be a session's. There may be several of one name, from other paths or from
+/// a neighbour, and nothing says which is whose.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let lines = headers.get_all(COOKIE).iter();
     let pairs = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'));
-    let mut ours = pairs.filter_map(|pair| match pair.trim().split_once('=') {
-        Some((COOKIE_NAME, value)) => Some(value),
-        _ => None,
-    });
-    ours.next()
+    let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .filter(|(name, _)| [SECURE_NAME, LOCAL_NAME].contains(name))
+        .take(COOKIES)
 }
 
 async fn session(
@@ -208,13 +227,13 @@ async fn session(
             return response;
         }
     };
-    let attributes = if origin.as_ref().is_some_and(is_local) {
-        "HttpOnly; SameSite=Strict; Path=/"
+    let (name, attributes) = if origin.as_ref().is_some_and(is_local) {
+        (LOCAL_NAME, "HttpOnly; SameSite=Strict; Path=/")
     } else {
-        "HttpOnly; SameSite=Strict; Path=/; Secure"
+        (SECURE_NAME, "HttpOnly; SameSite=Strict; Path=/; Secure")
     };
     let set = |value: &str, seconds: u64| {
-        let cookie = format!("{COOKIE_NAME}={value}; Max-Age={seconds}; {attributes}");
+        let cookie = format!("{name}={value}; Max-Age={seconds}; {attributes}");
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
@@ -227,7 +246,7 @@ async fn session(
         response
     } else {
         match *method {
-            Method::POST => match tokens.open_session(headers, SystemTime::now()) {
+            Method::POST => match tokens.open_session(name, headers, SystemTime::now()) {
                 Some(value) => set(&value, SESSION.as_secs()),
                 None => Refusal::unauthorized().into_response(),
             },
@@ -297,33 +316,41 @@ mod tests {
         let tokens = tokens();
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let bearer = format!("Bearer {SECOND}");
-        let value = tokens
-            .open_session(&headers(&[(AUTHORIZATION, &bearer)]), now)
-            .unwrap();
-        let at = |cookie: String, at: SystemTime| {
-            let caller = tokens.by_session(&headers(&[(COOKIE, &cookie)]), at);
+        let bearer = headers(&[(AUTHORIZATION, &bearer)]);
+        let value = tokens.open_session(SECURE_NAME, &bearer, now).unwrap();
+        let at = |cookie: &str, at: SystemTime| {
+            let caller = tokens.by_session(&headers(&[(COOKIE, cookie)]), at);
             caller.map(|caller| caller.as_str().to_owned())
         };
-        let cookie = format!("theme=dark; uso_session={value}; other=1");
-        assert_eq!(at(cookie.clone(), now).as_deref(), Some("token-2"));
-        assert_eq!(at(cookie, now + SESSION), None);
+        let cookie = format!("theme=dark; {SECURE_NAME}={value}; other=1");
+        assert_eq!(at(&cookie, now).as_deref(), Some("token-2"));
+        assert_eq!(at(&cookie, now + SESSION), None);
+        // One that somebody planted before it does not hide it.
+        for planted in ["", "1.0", "9999999999.0"] {
+            let cookie = format!("{SECURE_NAME}={planted}; {cookie}");
+            assert_eq!(at(&cookie, now).as_deref(), Some("token-2"), "{cookie}");
+        }
         let (expires, proof) = value.split_once('.').unwrap();
+        let later = expires.parse::<u64>().unwrap() + 1;
         for forged in [
-            format!(
-                "uso_session={}.{proof}",
-                expires.parse::<u64>().unwrap() + 1
-            ),
-            format!("uso_session={expires}."),
-            format!("uso_session={expires}.{}", proof.to_uppercase()),
-            format!("uso_session={SECOND}"),
-            format!("other_uso_session={value}"),
-            "uso_session=".to_owned(),
+            format!("{SECURE_NAME}={later}.{proof}"),
+            format!("{SECURE_NAME}={expires}."),
+            format!("{SECURE_NAME}={expires}.{}", proof.to_uppercase()),
+            format!("{SECURE_NAME}={SECOND}"),
+            format!("other_{SECURE_NAME}={value}"),
+            format!("{SECURE_NAME}="),
+            // A neighbour can plant this name, with a session of its own.
+            format!("{LOCAL_NAME}={value}"),
         ] {
-            assert_eq!(at(forged.clone(), now), None, "{forged}");
+            assert_eq!(at(&forged, now), None, "{forged}");
         }
         let fewer = SharedTokens::new([FIRST]).unwrap();
-        let cookie = format!("uso_session={value}");
-        assert_eq!(fewer.by_session(&headers(&[(COOKIE, &cookie)]), now), None);
+        let cookie = headers(&[(COOKIE, &cookie)]);
+        assert_eq!(fewer.by_session(&cookie, now), None);
+        let local = tokens.open_session(LOCAL_NAME, &bearer, now).unwrap();
+        assert_eq!(at(&format!("{SECURE_NAME}={local}"), now), None);
+        let local = at(&format!("{LOCAL_NAME}={local}"), now);
+        assert_eq!(local.as_deref(), Some("token-2"));
     }
 
     #[test]

@@ -311,17 +311,24 @@ fn callers(cookie: &str) -> Vec<Attack> {
         token("a bare token", Some(ALICE)),
     ];
     let none = |what: &str| Draft::new(what).token(None);
-    let forged = format!("uso_session=9999999999.{}", "0".repeat(64));
+    let forged = format!("__Host-uso_session=9999999999.{}", "0".repeat(64));
     let (expires, proof) = cookie.split_once('.').unwrap();
     let later = format!("{}9.{proof}", expires.trim_end());
     for (what, cookie) in [
         ("a forged session", forged.as_str()),
         ("a session made longer", later.as_str()),
-        ("a token as a session", &format!("uso_session={ALICE}")),
+        (
+            "a token as a session",
+            &format!("__Host-uso_session={ALICE}"),
+        ),
         ("a session without proof", expires),
         (
             "a session of another name",
             &cookie.replace("uso_session", "session"),
+        ),
+        (
+            "a session that a neighbouring domain can plant",
+            &cookie.replace("__Host-", ""),
         ),
     ] {
         attacks.push(none(what).header("cookie", cookie).ends(401));

@@ -187,6 +187,8 @@ async fn a_page_gets_a_session_for_its_token_and_may_end_it() {
         assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
     }
     assert!(!cookie.contains(ALICE), "{cookie}");
+    assert!(cookie.starts_with("__Host-uso_session="), "{cookie}");
+    assert!(!cookie.contains("Domain"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
 
     // With it, and with a key of the browser's own, which stays here: the emulator takes only ours.
@@ -197,6 +199,7 @@ async fn a_page_gets_a_session_for_its_token_and_may_end_it() {
             .header("x-fal-target-url", SUBMIT)
             .header("authorization", "Key browsers:own")
             .header("x-fal-queue-priority", "low")
+            .header("x-fal-of-tomorrow", "1")
             .header("x-app-fal-disable-fallback", "true")
             .body(input(1).to_string())
     };
@@ -211,7 +214,10 @@ async fn a_page_gets_a_session_for_its_token_and_may_end_it() {
             "x-fal-queue-priority"
         ]
     );
-    assert_eq!(Answer::of(with_cookie("uso_session=")).await.status, 401);
+    assert_eq!(
+        Answer::of(with_cookie("__Host-uso_session=")).await.status,
+        401
+    );
 
     let ended = Answer::of(session("DELETE", "", PAGE)).await;
     assert!(ended.header("set-cookie").unwrap().contains("Max-Age=0"));

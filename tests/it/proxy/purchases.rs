@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use uso::{ApiKey, BaseUrls, Config, Delivery, MicroDollars};
 use uso_emulator::{Emulator, Fault, Operation, Scenario};
 use uso_proxy::Settings;
 use uso_tests::rig::Rig;
 
-use super::{ALICE, Answer, BOB, KEY, PAGE, Served, input, raw_submit};
+use super::{ALICE, Answer, BOB, KEY, PAGE, SUBMIT, Served, input, raw_submit};
 
 const RUN: &str = "https://fal.run/fal-ai/uso";
 
@@ -395,4 +396,52 @@ async fn another_endpoint_has_its_own_flat_price() {
     // The emulator does not know it, which is the service's answer.
     assert_eq!(Answer::of(sent).await.status, 404);
     assert_eq!(served.records(1).await[0].estimate, price);
+}
+
+/// Clients read the id in the body, so that is the one to collect by.
+#[tokio::test]
+async fn the_bodys_id_counts_more_than_the_headers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let service = tokio::spawn(async move {
+        for body in [r#"{"request_id":"of-the-body"}"#, "{}"] {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(input(1).to_string().as_bytes()) {
+                connection.read_buf(&mut request).await.unwrap();
+            }
+            let request = String::from_utf8(request).unwrap();
+            assert!(
+                request.contains("content-type: application/json"),
+                "{request}"
+            );
+            assert!(!request.contains("text/plain"), "{request}");
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nx-fal-request-id: of-the-header\r\nconnection: close\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let served = Served::configured(
+        Rig::plain_builder(),
+        |_| {
+            let bases = BaseUrls::single_origin(&origin).unwrap();
+            Config::new(ApiKey::new(KEY).unwrap(), bases)
+        },
+        |settings| settings,
+    )
+    .await;
+    for expected in ["of-the-body", "of-the-header"] {
+        let request = served.request("POST", ALICE, SUBMIT);
+        let request = request.header("content-type", "text/plain");
+        let answer = Answer::of(request.body(input(1).to_string())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let records = served.records(1).await;
+        let last = records.last().unwrap();
+        assert_eq!(last.request_id.as_deref(), Some(expected));
+        served.records.lock().unwrap().clear();
+    }
+    service.await.unwrap();
 }
