@@ -10,10 +10,11 @@
 //! The service and `uso proxy` run as processes of their own. Two hundred callers, each with a token
 //! and a connection pool of its own, do what pages do: submit, ask for the status twice a second or
 //! follow it as a stream, fetch the result, and look whether it is theirs. The same callers then do
-//! the same without the proxy, so that the difference is the proxy's.
+//! the same without the proxy, so that the difference is the proxy's. It fails when there is an error,
+//! a picture of another caller, or more than a millisecond added to the median.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -29,9 +30,11 @@ const INFERENCE: Duration = Duration::from_millis(900);
 const POLL: Duration = Duration::from_millis(500);
 /// When memory is first looked at: every caller has its connections by then.
 const WARM: Duration = Duration::from_secs(5);
+/// Milliseconds that the proxy may add to the median of an answer.
+const MOST_ADDED: f64 = 1.0;
 const KEY: &str = "test-id:test-secret";
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -41,7 +44,10 @@ fn main() {
         .build()
         .unwrap();
     match arguments.first().map(String::as_str) {
-        Some("serve") => runtime.block_on(serve()),
+        Some("serve") => {
+            runtime.block_on(serve());
+            ExitCode::SUCCESS
+        }
         Some(seconds) => runtime.block_on(compare(seconds.parse().unwrap())),
         None => runtime.block_on(compare(SECONDS)),
     }
@@ -62,7 +68,7 @@ async fn serve() {
         .unwrap();
 }
 
-async fn compare(seconds: u64) {
+async fn compare(seconds: u64) -> ExitCode {
     println!(
         "{CALLERS} callers for {seconds} s, half of them polling and half streaming, HTTP/1.1 on loopback"
     );
@@ -116,9 +122,9 @@ async fn compare(seconds: u64) {
             figures.quantile(0.99),
         );
     }
+    let added = through.quantile(0.5) - direct.quantile(0.5);
     println!(
-        "   added: median {:.2} ms; {:.3} ms of CPU a request",
-        through.quantile(0.5) - direct.quantile(0.5),
+        "   added: median {added:.2} ms; {:.3} ms of CPU a request",
         cpu as f64 / 1e6 / through.spans.len() as f64,
     );
     println!(
@@ -127,6 +133,13 @@ async fn compare(seconds: u64) {
         WARM.min(span / 2).as_secs_f64(),
         end as f64 / 1024.0
     );
+    let is_right = |figures: &Figures| figures.errors == 0 && figures.foreign == 0;
+    if is_right(&through) && is_right(&direct) && added <= MOST_ADDED {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("there were errors, pictures of others, or more than {MOST_ADDED} ms added");
+        ExitCode::FAILURE
+    }
 }
 
 /// How the callers reach the service.

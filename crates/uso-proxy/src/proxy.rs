@@ -1,5 +1,8 @@
 //! The way of a request: may this page, may this caller, may this target; then on to the service.
 
+mod body;
+mod order;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -10,28 +13,27 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uso_transport::{Forward, MicroDollars, Operation, Ticket, Transport};
+use uso_transport::{Forward, Operation, Ticket, Transport};
 
+use self::body::input;
 use crate::caller::Caller;
-use crate::flights::{self, Flight, Flights};
+use crate::flights::{Flight, Flights};
 use crate::headers::{self, TARGET_URL, passed_on, single};
-use crate::limits::{Limits, OverLimit, SetAside};
+use crate::limits::Limits;
 use crate::origins;
-use crate::owners::{self, Owners, Room};
-use crate::price::{Input, Price};
-use crate::purchase::Order;
+use crate::owners::Owners;
+use crate::price::Price;
 use crate::refusal::Refusal;
 use crate::relay;
 use crate::repeats::{Repeats, Sameness};
-use crate::settings::{Endpoint, Pricing, Settings};
+use crate::settings::{Pricing, Settings};
 use crate::target::Target;
 
 /// The largest body that begins an upload: a content type and a file name.
@@ -322,146 +324,4 @@ impl Shared {
             body,
         }
     }
-
-    async fn body(
-        &self,
-        flight: &mut Flight,
-        parts: &Parts,
-        body: Body,
-        limit: usize,
-    ) -> Result<Bytes, Refusal> {
-        let too_large = || {
-            let text = format!("the body is larger than {limit} bytes");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
-        };
-        let announced = parts.headers.get(CONTENT_LENGTH);
-        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|announced| announced > limit) {
-            return Err(too_large());
-        }
-        let reading = async {
-            let mut body = body;
-            let mut whole = BytesMut::new();
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| Refusal::invalid("the body ended too early"))?;
-                let Ok(piece) = frame.into_data() else {
-                    continue;
-                };
-                if whole.len() + piece.len() > limit {
-                    return Err(too_large());
-                }
-                flight.holds(piece.len()).map_err(no_memory)?;
-                whole.extend_from_slice(&piece);
-            }
-            Ok(whole.freeze())
-        };
-        let within = self.settings.body_within;
-        tokio::select! {
-            read = tokio::time::timeout(within, reading) => read.unwrap_or_else(|_| {
-                let text = format!("the body did not arrive within {} s", within.as_secs_f64());
-                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
-            }),
-            () = self.closing.cancelled() => Err(Refusal::closing()),
-        }
-    }
-
-    /// A purchase for which there is money, and room to remember it by.
-    fn order(
-        &self,
-        caller: Caller,
-        flight: Flight,
-        endpoint: &Endpoint,
-        price: Price,
-        sameness: Sameness,
-        forward: Forward,
-    ) -> Result<Order, Refusal> {
-        let now = Instant::now();
-        let under_way = self.repeats.begin(sameness, now);
-        let under_way =
-            under_way.map_err(|suspect| Refusal::repeated(forward.operation, &suspect))?;
-        let (room, set_aside) = match self.cover(&caller, forward.operation, price, now) {
-            Ok(covered) => covered,
-            Err(refusal) => {
-                under_way.settle();
-                return Err(refusal);
-            }
-        };
-        Ok(Order {
-            caller,
-            endpoint: endpoint.id.clone(),
-            estimate: price.estimate,
-            set_aside,
-            room,
-            under_way,
-            flight,
-            forward,
-        })
-    }
-
-    fn cover(
-        &self,
-        caller: &Caller,
-        operation: Operation,
-        price: Price,
-        now: Instant,
-    ) -> Result<(Option<Room>, SetAside), Refusal> {
-        let room = match operation {
-            Operation::Submit => Some(self.owners.reserve(caller, now)),
-            _ => None,
-        };
-        let room = room.transpose().map_err(|full| {
-            // Room comes about when an old one has had its time.
-            let wait = self.settings.requests_kept_for / 24;
-            match full {
-                owners::Full::Caller => {
-                    let share = self.settings.requests_kept_each;
-                    let why = format!("{share} requests of one caller are remembered, which is all; nothing was sent");
-                    Refusal::too_much(why, wait)
-                }
-                owners::Full::Everybody => {
-                    Refusal::busy("no more requests can be remembered; nothing was sent", wait)
-                }
-            }
-        })?;
-        let set_aside = self.limits.set_aside(caller, price.counted, now);
-        let set_aside = set_aside.map_err(|over| self.too_dear(price.counted, &over))?;
-        Ok((room, set_aside))
-    }
-
-    fn too_dear(&self, counted: MicroDollars, over: &OverLimit) -> Refusal {
-        let limit = self.limits.spending_per_day();
-        match over {
-            OverLimit::Until(wait) => Refusal::too_much(
-                format!(
-                    "this counts {counted}, and would take its caller over {limit} in 24 hours; nothing was sent"
-                ),
-                *wait,
-            ),
-            OverLimit::Always => Refusal::new(
-                StatusCode::FORBIDDEN,
-                format!(
-                    "this counts {counted}, and a caller may spend {limit} in 24 hours; nothing was sent"
-                ),
-            ),
-        }
-    }
-}
-
-fn no_memory(full: flights::Full) -> Refusal {
-    match full {
-        flights::Full::Caller => {
-            let why =
-                "the bodies of one caller take all the memory that it may have; nothing was sent";
-            Refusal::too_much(why.to_owned(), MOMENT)
-        }
-        flights::Full::Everybody => Refusal::busy(
-            "there is no memory for another body; nothing was sent",
-            MOMENT,
-        ),
-    }
-}
-
-/// What a body says of its price; it must be a JSON object.
-fn input(body: &[u8]) -> Result<Input, Refusal> {
-    Input::read(body).ok_or_else(|| Refusal::invalid("the body is not a JSON object"))
 }

@@ -212,8 +212,11 @@ impl Settings {
         self
     }
 
-    /// Calls this for each purchase, when its outcome is known. Default: nothing but a `tracing`
-    /// event of the target `uso_proxy::purchase`. It must not block.
+    /// Calls this once for each purchase that was sent: when its outcome is known, or, with
+    /// [`Delivery::Unknown`](uso_transport::Delivery::Unknown), when the purchase is dropped with its
+    /// runtime. Default: nothing but the `tracing` events of the target `uso_proxy::purchase`, one when
+    /// it is sent and one with this record. It must not block; where the records cannot be kept, see
+    /// [`Proxy::stop_buying`](crate::Proxy::stop_buying).
     #[must_use]
     pub fn on_purchase(mut self, record: impl Fn(&Purchase) + Send + Sync + 'static) -> Self {
         self.on_purchase = Some(Arc::new(record));

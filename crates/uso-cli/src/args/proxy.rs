@@ -31,8 +31,8 @@ pub(crate) struct ProxyArgs {
     /// Requests that each caller may make in a minute.
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests_per_minute: u32,
-    /// Estimated money that each caller may spend in 24 hours, at $0.10 a megapixel; what only the
-    /// service knows the size of counts as 2048x2048.
+    /// Estimated money that each caller may spend in 24 hours, at $0.10 a megapixel and one megapixel
+    /// a picture at the least; what only the service knows the size of counts as 2048x2048.
     #[arg(long, value_name = "USD", default_value = "5.00", value_parser = super::dollars)]
     pub(crate) spend_per_day: MicroDollars,
     /// The largest body of a request, in bytes.
