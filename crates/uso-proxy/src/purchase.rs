@@ -288,6 +288,24 @@ async fn pump(
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_page_that_does_not_take_its_answer_is_not_waited_for() {
+        let (pieces, mut passing) = mpsc::channel(1);
+        let mut page = Page {
+            pieces,
+            within: Duration::from_millis(1),
+            has_left: false,
+        };
+        page.pass(Passing::Piece(Ok(Bytes::new()))).await;
+        assert!(!page.has_left);
+        page.pass(Passing::Piece(Ok(Bytes::new()))).await;
+        assert!(page.has_left);
+        page.pass(Passing::Whole(None)).await;
+        drop(page);
+        assert!(matches!(passing.recv().await, Some(Passing::Piece(_))));
+        assert!(passing.recv().await.is_none(), "it must not look whole");
+    }
+
     #[test]
     fn only_a_refusal_says_that_nothing_was_bought() {
         for (status, outcome) in [

@@ -1,16 +1,23 @@
 //! What a page gets: the service as it is, and nothing that is not the page's.
 
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use http::HeaderMap;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use uso::{EndpointId, Ticket};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use uso::{ApiKey, BaseUrls, Config, EndpointId, Ticket};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_proxy::{Caller, SESSION_PATH};
+use uso_proxy::{Caller, Proxy, SESSION_PATH, Settings};
 use uso_tests::rig::Rig;
+use uso_transport::Transport;
 
 use super::{
-    ALICE, Answer, BOB, KEY, PAGE, PATIENCE, SUBMIT, Served, follow_up, input, raw_submit,
+    ALICE, Answer, BOB, KEY, PAGE, PATIENCE, SUBMIT, Served, client, follow_up, input, raw_submit,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -328,22 +335,59 @@ async fn when_it_stops_streams_end_and_purchases_are_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_begins_while_it_closes() {
     let served = Served::plain().await;
-    let bytes = raw_submit(&input(1));
+    let bytes = String::from_utf8(raw_submit(&input(1))).unwrap();
+    let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
+    let head = format!("{head}\r\nexpect: 100-continue\r\n\r\n");
     let mut browser = served.connect().await;
-    // All but the last byte: it would be bought as soon as that comes.
-    let (last, most) = bytes.split_last().unwrap();
-    browser.write_all(most).await.unwrap();
+    browser.write_all(head.as_bytes()).await.unwrap();
+    // It is asked for as soon as it is read.
+    let mut asked = [0; 25];
+    browser.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     let closed = tokio::time::timeout(PATIENCE, served.proxy.close()).await;
     closed.unwrap();
-    let _ = browser.write_all(&[*last]).await;
-    browser.shutdown().await.unwrap();
-    let mut answer = String::new();
-    browser.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    assert!(answer.contains("nothing was sent"), "{answer}");
+    let _ = browser.write_all(body.as_bytes()).await;
+    let mut answer = vec![0; 12];
+    browser.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 503");
     let late = Answer::of(served.submit(ALICE, &input(2))).await;
     assert_eq!(late.status, 503, "{late:?}");
     assert!(served.emulator.requests().is_empty());
+}
+
+#[tokio::test]
+async fn closing_waits_for_what_was_let_through() {
+    let (entered, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (enters, opens) = (Arc::clone(&entered), Arc::clone(&gate));
+    let bases = BaseUrls::single_origin("http://127.0.0.1:9").unwrap();
+    let config = Config::new(ApiKey::new(KEY).unwrap(), bases);
+    let proxy = Proxy::new(
+        Transport::new(config).unwrap(),
+        Settings::new(),
+        move |_: HeaderMap| {
+            let (enters, opens) = (Arc::clone(&enters), Arc::clone(&opens));
+            async move {
+                enters.notify_one();
+                opens.notified().await;
+                Some(Caller::new("a"))
+            }
+        },
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (router, server) = (proxy.router(), proxy.clone());
+    tokio::spawn(uso_proxy::serve(listener, router, server, pending()));
+    let request = client().post(url).header("x-fal-target-url", SUBMIT);
+    let answer = tokio::spawn(Answer::of(request.body(input(1).to_string())));
+    entered.notified().await;
+    // It was let through before, so it is waited for; and it is not sent any more.
+    let mut closing = Box::pin(proxy.close());
+    assert!(closing.as_mut().now_or_never().is_none());
+    gate.notify_one();
+    closing.await;
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("nothing was sent"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
