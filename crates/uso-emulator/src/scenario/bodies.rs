@@ -1,6 +1,7 @@
 //! Bodies that are too long, too short, or not what they say.
 
 use std::io::{self, Write as _};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -47,10 +48,15 @@ fn blanks(length: u64) -> Body {
 fn bomb() -> Body {
     const MEMBER: usize = 10 << 20;
     const MEMBERS: usize = 1000;
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(&vec![b' '; MEMBER]);
-    let member = Bytes::from(encoder.finish().unwrap_or_default());
+    // Made once: compressing takes so long that a client's deadline may pass over it.
+    static PACKED: OnceLock<Bytes> = OnceLock::new();
+    let member = PACKED.get_or_init(|| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        // Writing into memory does not fail.
+        let _ = encoder.write_all(&vec![b' '; MEMBER]);
+        Bytes::from(encoder.finish().unwrap_or_default())
+    });
+    let member = member.clone();
     respond::stream(stream::repeat_with(move || Ok(Frame::data(member.clone()))).take(MEMBERS))
 }
 
