@@ -205,7 +205,7 @@ impl Desk {
                 self.printer.say(&format!("{id}: collect it with: uso resume {id}"));
             }
             Purchase::Contradicted { noted_as } => self.printer.warn(&format!(
-                "{id}: this purchase is noted as {noted_as}; it may have been bought twice: look in fal's dashboard"
+                "{id}: this purchase is noted as {noted_as}; it may have been bought twice: look in fal's dashboard, and collect this one with: uso result {id}"
             )),
             _ => {}
         }
