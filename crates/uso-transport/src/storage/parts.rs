@@ -170,7 +170,7 @@ mod tests {
             (10 * PART + 7, PART),
             (MOST_PARTS * PART, PART),
             (MOST_PARTS * PART + 1, 11 << 20),
-            (1 << 62, 439_804_651 << 20),
+            (1 << 62, 439_804_652 << 20),
         ] {
             let parts = Parts::of(length);
             let count = parts.tags.len();
