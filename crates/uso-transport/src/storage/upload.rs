@@ -16,8 +16,8 @@ use super::source::Source;
 
 /// A file on its way to the service.
 ///
-/// [`Transport::upload`] sends it. When that fails, the upload keeps the parts that arrived, and
-/// the next call sends the others.
+/// [`Transport::upload`](crate::Transport::upload) sends it. When that fails, the upload keeps the
+/// parts that arrived, and the next call sends the others.
 ///
 /// ```no_run
 /// use uso_transport::{Config, Source, Transport, Upload};
