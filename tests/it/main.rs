@@ -27,5 +27,6 @@ mod secrets;
 mod survival;
 mod tls;
 mod uploads;
+mod verdict;
 mod watching;
 mod webhook;

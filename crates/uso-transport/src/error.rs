@@ -12,11 +12,44 @@ use serde::Serialize;
 pub use self::kind::{Delivery, ErrorKind, Operation};
 use crate::order::Intent;
 use crate::ticket::Ticket;
+use crate::verdict::Verdict;
 
 /// Shorthand for results of the client path.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What is known of the bill for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Billed {
+    /// Proved free: the service named zero billable units, or said that the job never started.
+    Free,
+    /// The service named billable units above zero.
+    Something,
+    /// The service named no billable units, or a text that is no decimal number.
+    Unknown,
+}
+
+impl Billed {
+    /// Reads `X-Fal-Billable-Units`: only a plain decimal number counts, such as `0`, `0.0` or
+    /// `1.05`. Anything else proves nothing.
+    pub(crate) fn read(units: Option<&str>) -> Self {
+        let Some(units) = units.map(str::trim) else {
+            return Self::Unknown;
+        };
+        let (whole, fraction) = units.split_once('.').unwrap_or((units, "0"));
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            Self::Unknown
+        } else if units.bytes().all(|byte| matches!(byte, b'0' | b'.')) {
+            Self::Free
+        } else {
+            Self::Something
+        }
+    }
+}
 
 /// One thing that is wrong with a request, as our own check or the service's 422 names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,6 +118,7 @@ struct Inner {
     operation: Operation,
     kind: ErrorKind,
     delivery: Delivery,
+    verdict: Option<Verdict>,
     message: String,
     hint: Option<String>,
     problems: Vec<Problem>,
@@ -93,7 +127,7 @@ struct Inner {
     request_id: Option<String>,
     status: Option<u16>,
     error_type: Option<String>,
-    billed: bool,
+    billed: Billed,
     attempts: u32,
     elapsed: Duration,
     raw: Option<Bytes>,
@@ -107,6 +141,7 @@ impl Error {
             operation,
             kind,
             delivery: Delivery::NotSent,
+            verdict: None,
             message: message.into(),
             hint: None,
             problems: Vec::new(),
@@ -115,7 +150,7 @@ impl Error {
             request_id: None,
             status: None,
             error_type: None,
-            billed: false,
+            billed: Billed::Unknown,
             attempts: 0,
             elapsed: Duration::ZERO,
             raw: None,
@@ -159,9 +194,21 @@ impl Error {
         self.0.ticket.as_ref()
     }
 
-    /// Whether the service says that it billed something all the same.
-    pub fn is_billed(&self) -> bool {
+    /// What is known of the bill for the attempt that failed.
+    pub fn billed(&self) -> Billed {
         self.0.billed
+    }
+
+    /// What is known of the purchase that this error belongs to. An error with a ticket belongs to
+    /// a job that was bought.
+    pub fn verdict(&self) -> Verdict {
+        let purchase = !self.0.operation.is_idempotent();
+        match self.0.verdict {
+            _ if self.0.ticket.is_some() => Verdict::Bought,
+            Some(verdict) => verdict,
+            None if purchase && self.0.delivery != Delivery::NotSent => Verdict::Unknown,
+            None => Verdict::NotBought,
+        }
     }
 
     /// What finds the purchase later, for [`ErrorKind::OutcomeUnknown`] of a submit.
@@ -267,9 +314,13 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_billable_units(mut self, units: Option<&str>) -> Self {
-        let units = units.and_then(|units| units.trim().parse::<f64>().ok());
-        self.0.billed = units.is_some_and(|units| units != 0.0);
+    pub(crate) fn with_verdict(mut self, verdict: Verdict) -> Self {
+        self.0.verdict = Some(verdict);
+        self
+    }
+
+    pub(crate) fn with_billed(mut self, billed: Billed) -> Self {
+        self.0.billed = billed;
         self
     }
 

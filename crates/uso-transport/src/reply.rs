@@ -8,12 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use crate::error::{Delivery, Error, ErrorKind, Operation, Problem, Result, sentence};
+use crate::error::{Billed, Delivery, Error, ErrorKind, Operation, Problem, Result, sentence};
 use crate::order::Intent;
 use crate::retry::Outcome;
 use crate::status::Cancellation;
 use crate::text::plain_text;
 use crate::ticket::Ticket;
+use crate::verdict::Verdict;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 const REQUEST_TIMEOUT_TYPE: HeaderName = HeaderName::from_static("x-fal-request-timeout-type");
@@ -75,7 +76,7 @@ impl Reply {
             retry_after: self.headers.get(RETRY_AFTER).and_then(retry_after),
             is_final: self.is_user_timeout()
                 || self.header_is(&NEEDS_RETRY, "0")
-                || self.is_refusal_after_work()
+                || (self.status == 429 && self.verdict() == Verdict::Unknown)
                 || stored_failure,
         }
     }
@@ -104,14 +105,19 @@ impl Reply {
         found.is_some_and(|found| found.eq_ignore_ascii_case(value.as_bytes()))
     }
 
-    /// A purchase that was refused with 429 was not queued. A synchronous run may have been worked
-    /// on before the model itself said 429, unless the platform says that it was not.
-    fn is_refusal_after_work(&self) -> bool {
-        let at_the_gate = self.header_is(&NEEDS_RETRY, "1") || {
-            let word = b"concurrent_requests_limit";
-            self.body.windows(word.len()).any(|window| window == word)
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::of(self.operation, self.status, &self.headers, &self.body)
+    }
+
+    /// Whether the response is the service's own and no page of a gateway on the way: it carries
+    /// the request's id, or its body is a JSON object in one of the service's forms.
+    fn is_own(&self, body: Option<&Value>) -> bool {
+        let has_words = |body: &Value| {
+            ["detail", "error_type"]
+                .iter()
+                .any(|name| body.get(name).is_some())
         };
-        self.operation == Operation::Run && self.status == 429 && !at_the_gate
+        self.headers.contains_key(&REQUEST_ID) || body.is_some_and(has_words)
     }
 
     /// What an answer outside 2xx means, in a kind and in words; `said` is the service's own text.
@@ -120,6 +126,7 @@ impl Reply {
         said: Option<&str>,
         error_type: Option<&str>,
         is_model_error: bool,
+        is_own: bool,
     ) -> (ErrorKind, String) {
         let operation = self.operation;
         let purchase = !operation.is_idempotent();
@@ -130,6 +137,13 @@ impl Reply {
             None => what.to_owned(),
         };
         let lowered = said.unwrap_or_default().to_ascii_lowercase();
+        if self.verdict() == Verdict::Unknown && !(self.operation == Operation::Run && is_own) {
+            let text = match self.status {
+                300..=399 => format!("{what}, a redirect, which is not followed with the key"),
+                _ => format!("{what}, which does not say whether it was accepted"),
+            };
+            return (ErrorKind::OutcomeUnknown, text);
+        }
         let is_locked = lowered.contains("user is locked") || lowered.contains("exhausted balance");
         match self.status {
             401 => (
@@ -145,7 +159,7 @@ impl Reply {
                 ErrorKind::Input,
                 with_text("the endpoint refuses the input"),
             ),
-            404 | 410 if purchase => (
+            404 if purchase => (
                 ErrorKind::Config,
                 with_text("the service does not know the endpoint"),
             ),
@@ -159,48 +173,46 @@ impl Reply {
                 let text = "the job did not start before its start deadline; it never runs and is not billed";
                 (ErrorKind::Deadline, text.to_owned())
             }
-            300..=399 => {
-                let kind = if purchase {
-                    ErrorKind::Config
-                } else {
-                    ErrorKind::Server
-                };
-                (
-                    kind,
-                    format!("{what}, a redirect, which is not followed with the key"),
-                )
-            }
+            300..=399 => (
+                ErrorKind::Server,
+                format!("{what}, a redirect, which is not followed with the key"),
+            ),
             // What a finished job answered, told from a gateway that could not fetch it.
             _ if relayed && (is_model_error || error_type.is_some_and(|kind| kind != PASSING)) => {
                 (ErrorKind::Failed, with_text("the job failed"))
             }
-            408 | 500.. if purchase => {
-                let text = format!("{what}, which does not say whether it was accepted");
-                (ErrorKind::OutcomeUnknown, text)
-            }
-            400..=499 if purchase => (
+            400..=499 if purchase && self.verdict() == Verdict::NotBought => (
                 ErrorKind::Input,
                 with_text("the service refuses the request"),
             ),
+            _ if purchase => (ErrorKind::OutcomeUnknown, with_text(&what)),
             _ => (ErrorKind::Server, with_text(&what)),
         }
     }
 
     /// The error that an answer outside 2xx stands for.
     pub(crate) fn into_error(self, key_has_documented_form: bool) -> Error {
-        let refusal = Refusal::read(self.json().as_ref());
+        let json = self.json();
+        let refusal = Refusal::read(json.as_ref());
         let error_type = self.error_type();
         let is_model_error = !refusal.problems.is_empty();
         let (kind, message) = self.meaning(
             refusal.text.as_deref(),
             error_type.as_deref(),
             is_model_error,
+            self.is_own(json.as_ref()),
         );
+        let billed = match self.is_user_timeout() {
+            // The service's documentation: a job that missed its start deadline is not billed.
+            true => Billed::Free,
+            false => Billed::read(self.billable_units().as_deref()),
+        };
         let mut error = Error::new(self.operation, kind, message)
             .with_problems(refusal.problems)
             .with_answer(self.status, self.request_id())
             .with_attempts(self.attempts, self.elapsed)
-            .with_billable_units(self.billable_units().as_deref())
+            .with_verdict(self.verdict())
+            .with_billed(billed)
             .with_error_type(error_type);
         if kind == ErrorKind::Auth && !key_has_documented_form {
             error = error.with_hint("the key does not have the form key_id:key_secret; copy it again from fal's dashboard");

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use uso_transport::{
-    Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Result, Ticket,
-    Transport, Upload, Uploaded, Webhook,
+    Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Result,
+    Ticket, Transport, Upload, Uploaded, Webhook,
 };
 use uso_webhook::Delivery;
 
@@ -141,7 +141,7 @@ impl Client {
     ///
     /// [`Client::generate`] does all of that by itself.
     pub async fn forget_gone(&self, prepared: &Prepared, error: &Error) -> bool {
-        if error.kind() != ErrorKind::Input || error.is_billed() {
+        if error.kind() != ErrorKind::Input || error.billed() != Billed::Free {
             return false;
         }
         let pictures = || prepared.pictures().iter().enumerate();

@@ -174,10 +174,10 @@ pub use crate::request::{Request, Styled, Unstyled};
 pub use crate::uploads::KnownUpload;
 
 pub use uso_transport::{
-    Access, ApiKey, BaseUrls, Cancellation, Completion, Config, Delivery, Download, EndpointId,
-    Error, ErrorKind, Fingerprint, Intent, InvalidRequestId, Lifecycle, LogLine, MicroDollars,
-    Operation, Order, Problem, Result, RetryPolicy, Sent, Source, State, Status, Ticket, Upload,
-    Uploaded,
+    Access, ApiKey, BaseUrls, Billed, Cancellation, Completion, Config, Delivery, Download,
+    EndpointId, Error, ErrorKind, Fingerprint, Intent, InvalidRequestId, Lifecycle, LogLine,
+    MicroDollars, Operation, Order, Problem, Result, RetryPolicy, Sent, Source, State, Status,
+    Ticket, Upload, Uploaded, Verdict,
 };
 pub use uso_types::{
     Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,

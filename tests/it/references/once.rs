@@ -116,7 +116,7 @@ async fn a_failure_that_was_billed_is_not_bought_again() {
             "{fault:?}"
         );
         if let Err(error) = outcome {
-            assert!(error.is_billed(), "{error:?}");
+            assert_eq!(error.billed(), uso::Billed::Something, "{error:?}");
         }
     }
 }
