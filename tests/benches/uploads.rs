@@ -15,7 +15,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use uso::{Client, Source, Upload};
+use uso::Client;
+use uso::upload::{Source, Upload};
 use uso_emulator::Emulator;
 use uso_tests::measure::{in_turns, median_of, report, runtime};
 use uso_tests::rig::config_for;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use uso::{
-    Access, Cancellation, ErrorKind, Event, ImageSize, ImageSizeChoice, ImageSizePreset, Lifecycle,
-    OutputFormat, Request, Source, State, Ticket, Upload, UsoInput,
-};
+use uso::status::{Cancellation, State};
+use uso::types::ImageSizeChoice;
+use uso::upload::{Access, Lifecycle, Source, Upload};
+use uso::{ErrorKind, Event, ImageSize, ImageSizePreset, OutputFormat, Request, Ticket, UsoInput};
 use uso_emulator::{Billing, Emulator};
 use uso_tests::rig::{Rig, content, real_pictures, skipped, style};
 
-async fn restyled(rig: &Rig, request: impl Into<Request>) -> Vec<u8> {
+async fn restyled(rig: &Rig, request: Request) -> Vec<u8> {
     let output = rig
         .client
         .submit(request)
@@ -178,7 +178,7 @@ async fn the_estimate_is_what_the_ledger_bills() {
         height: Some(333),
     };
     let requests = [
-        Request::from(Request::restyle(content(), style())),
+        Request::restyle(content(), style()),
         Request::reimagine(content(), "x").size(custom).images(3),
         Request::reimagine(content(), "x").size(ImageSizePreset::Portrait4_3),
         Request::subject(content(), "x"),
@@ -454,12 +454,12 @@ async fn wrong_input_is_refused_before_anything_is_sent() {
         ),
         (Request::subject("https://", "x"), "content", "not a URL"),
         (
-            Request::restyle(content(), Path::new("missing.webp")).into(),
+            Request::restyle(content(), Path::new("missing.webp")),
             "style",
             "missing.webp does not exist",
         ),
         (
-            Request::restyle(content(), style()).extra_style("missing.webp"),
+            Request::restyle(content(), (style(), "missing.webp")),
             "extra style",
             "missing.webp",
         ),
@@ -599,7 +599,7 @@ async fn a_bad_key_and_an_unreachable_service_are_told_apart() {
         .local_addr()
         .unwrap();
     let config = uso_tests::rig::config_for(&format!("http://{closed}")).unwrap();
-    let quick = uso::RetryPolicy::default().first_delay(std::time::Duration::ZERO);
+    let quick = uso::config::RetryPolicy::default().first_delay(std::time::Duration::ZERO);
     let client = uso::Client::new(config.retry(quick)).unwrap();
     let error = client
         .submit(Request::subject(content(), "x"))
@@ -607,7 +607,7 @@ async fn a_bad_key_and_an_unreachable_service_are_told_apart() {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.delivery()),
-        (ErrorKind::Unreachable, uso::Delivery::NotSent)
+        (ErrorKind::Unreachable, uso::error::Delivery::NotSent)
     );
     assert_eq!(error.attempts(), 6);
 }

@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use uso::{Client, Config, Error, ErrorKind, Request, RetryPolicy};
+use uso::config::RetryPolicy;
+use uso::{Client, Config, Error, ErrorKind, Request};
 use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, file};
 
@@ -302,7 +303,7 @@ async fn without_the_listing_the_outcome_is_unknown_and_everything_to_look_later
     for listing in [Fault::Forbidden, Fault::Unauthorized, Fault::EmptyListing] {
         let (rig, error) = lost_answer(listing.clone()).await;
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{listing:?}");
-        assert_eq!(error.delivery(), uso::Delivery::Unknown);
+        assert_eq!(error.delivery(), uso::error::Delivery::Unknown);
         assert_eq!(rig.emulator.ledger().purchases().len(), 1);
         let intent = error.intent().unwrap();
         let sent = rig.emulator.ledger().purchases()[0].input["seed"].as_u64();

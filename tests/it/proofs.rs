@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use uso::{Client, Delivery, ErrorKind, Request, RetryPolicy};
+use uso::config::RetryPolicy;
+use uso::error::Delivery;
+use uso::{Client, ErrorKind, Request};
 use uso_tests::rig::config_for;
 
 /// What the server does with its first stream; every later one is answered.

@@ -5,7 +5,9 @@ mod once;
 
 use bytes::Bytes;
 use image::{ImageDecoder as _, RgbImage};
-use uso::{Change, Client, Prepared, PreparedPicture, Reference, Request, Sending};
+use uso::pictures::{Change, PreparedPicture, Sending};
+use uso::purchase::Prepared;
+use uso::{Client, Reference, Request};
 use uso_emulator::Operation;
 use uso_tests::rig::Rig;
 
@@ -14,7 +16,7 @@ fn with(picture: impl Into<Reference>) -> Request {
     Request::reimagine(picture, "as a woodcut")
 }
 
-async fn prepared(client: &Client, request: impl Into<Request>) -> Prepared {
+async fn prepared(client: &Client, request: Request) -> Prepared {
     client.prepare(request).await.unwrap()
 }
 

@@ -266,11 +266,11 @@ async fn no_upload_shows_its_address_or_its_token() {
     let mut scene = String::new();
     for scenario in scenarios {
         let rig = Rig::configured(Rig::plain_builder().scenario(scenario), |config| {
-            config.retry(uso::RetryPolicy::default().first_delay(std::time::Duration::ZERO))
+            config.retry(uso::config::RetryPolicy::default().first_delay(std::time::Duration::ZERO))
         });
         let rig = rig.await;
-        let source = uso::Source::file(content()).await.unwrap();
-        let mut upload = uso::Upload::new(source);
+        let source = uso::upload::Source::file(content()).await.unwrap();
+        let mut upload = uso::upload::Upload::new(source);
         let uploaded = rig.client.upload(&mut upload).await;
         write!(scene, "{:?} {upload:?} {uploaded:?}", rig.client).unwrap();
         if let Err(error) = uploaded {

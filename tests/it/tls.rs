@@ -71,7 +71,7 @@ async fn hundreds_of_jobs_share_a_few_connections_and_make_three_requests_each()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent() {
     let emulator = emulator(&certificate()).await;
-    let quick = uso::RetryPolicy::default().attempts(1);
+    let quick = uso::config::RetryPolicy::default().attempts(1);
     let client = Client::new(config_for(&emulator.origin()).unwrap().retry(quick)).unwrap();
     let error = client
         .submit(Request::subject("https://example.org/a.png", "x"))
@@ -79,7 +79,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.delivery()),
-        (ErrorKind::Unreachable, uso::Delivery::NotSent)
+        (ErrorKind::Unreachable, uso::error::Delivery::NotSent)
     );
     assert!(emulator.requests().is_empty());
 }

@@ -1,6 +1,7 @@
 //! What to do about an error, in a line.
 
-use uso::{Delivery, Error, ErrorKind, Intent};
+use uso::error::Delivery;
+use uso::{Error, ErrorKind, Intent};
 
 /// The way out. With a ticket something was bought: then it is always about collecting it, and never
 /// about running the command again.
@@ -75,7 +76,9 @@ fn gone() -> String {
 
 #[cfg(test)]
 mod tests {
-    use uso::{EndpointId, Operation, Ticket};
+    use uso::Ticket;
+    use uso::error::Operation;
+    use uso::purchase::EndpointId;
 
     use super::*;
 

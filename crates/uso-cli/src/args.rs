@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use uso::{
-    ImageSize, ImageSizeChoice, ImageSizePreset, MicroDollars, OutputFormat, Reference, Request,
-};
+use uso::types::ImageSizeChoice;
+use uso::{ImageSize, ImageSizePreset, MicroDollars, OutputFormat, Reference, Request};
 
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
@@ -251,9 +250,11 @@ impl GenerateArgs {
         let prompt = self.knobs.prompt.clone().unwrap_or_default();
         let request = match self.style.as_slice() {
             [] => Request::subject(content, prompt),
-            [style] => Request::styled_scene(content, reference("--style", style)?, prompt).into(),
-            [style, extra] => Request::styled_scene(content, reference("--style", style)?, prompt)
-                .extra_style(reference("--style", extra)?),
+            [style] => Request::styled_scene(content, reference("--style", style)?, prompt),
+            [style, extra] => {
+                let styles = [reference("--style", style)?, reference("--style", extra)?];
+                Request::styled_scene(content, styles, prompt)
+            }
             more => {
                 let message = format!(
                     "--style is given {} times, and the model takes two styles at the most",
@@ -274,12 +275,8 @@ impl RestyleArgs {
         let (Some(style), extra) = (styles.next(), styles.next()) else {
             return Err(Failure::usage("STYLE is missing"));
         };
-        let request = Request::restyle(content, style?);
-        let request = match extra {
-            Some(extra) => request.extra_style(extra?),
-            None => request.into(),
-        };
-        self.knobs.apply(request)
+        let styles = (style?, extra.transpose()?);
+        self.knobs.apply(Request::restyle(content, styles))
     }
 }
 
@@ -288,42 +285,28 @@ impl Knobs {
         if let Some(prompt) = &self.prompt {
             request = request.prompt(prompt);
         }
-        if let Some(prompt) = &self.negative_prompt {
-            request = request.negative_prompt(prompt);
-        }
         if let Some(size) = &self.size {
             request = request.size(size.clone());
         }
         if self.keep_size {
             request = request.keep_size(true);
         }
-        if let Some(steps) = self.steps {
-            request = request.steps(steps);
-        }
-        if let Some(guidance) = self.guidance {
-            request = request.guidance(guidance);
-        }
-        if let Some(seed) = self.seed {
-            request = request.seed(seed);
-        }
-        if let Some(images) = self.images {
-            request = request.images(images);
-        }
         if self.no_fit {
             request = request.without_fit();
         }
-        if let Some(url) = &self.webhook {
-            request = request.webhook(url);
-        }
-        if self.no_safety_checker {
-            request = request.safety_checker(false);
-        }
-        match self.format()? {
-            Some(Format::Png) => request = request.format(OutputFormat::Png),
-            Some(Format::Jpeg) => request = request.format(OutputFormat::Jpeg),
-            None => {}
-        }
-        Ok(request)
+        let format = self.format()?.map(|format| match format {
+            Format::Png => OutputFormat::Png,
+            Format::Jpeg => OutputFormat::Jpeg,
+        });
+        Ok(request
+            .negative_prompt(self.negative_prompt.as_deref())
+            .steps(self.steps)
+            .guidance(self.guidance)
+            .seed(self.seed)
+            .images(self.images)
+            .webhook(self.webhook.as_deref())
+            .safety_checker(self.no_safety_checker.then_some(false))
+            .format(format))
     }
 
     /// The extension of pictures whose type the service does not tell.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::{Error, ErrorKind, Operation};
+use uso::error::Operation;
+use uso::{Error, ErrorKind};
 
 use crate::advice::advice;
 

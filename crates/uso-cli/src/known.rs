@@ -8,7 +8,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use uso::{Client, KnownUpload};
+use uso::Client;
+use uso::upload::KnownUpload;
 
 use crate::state::{make_folder, private};
 

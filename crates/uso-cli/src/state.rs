@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use uso::{Error, ErrorKind, Intent, Operation, Ticket};
+use uso::error::Operation;
+use uso::{Error, ErrorKind, Intent, Ticket};
 
 use crate::exit::Failure;
 use crate::target::Target;

@@ -18,6 +18,20 @@ impl ImageSizePreset {
     }
 }
 
+/// Lets a preset stand where an optional size is taken.
+impl From<ImageSizePreset> for Option<ImageSizeChoice> {
+    fn from(preset: ImageSizePreset) -> Self {
+        Some(preset.into())
+    }
+}
+
+/// Lets a width and height stand where an optional size is taken.
+impl From<ImageSize> for Option<ImageSizeChoice> {
+    fn from(size: ImageSize) -> Self {
+        Some(size.into())
+    }
+}
+
 impl ImageSizeChoice {
     /// Width and height in pixels; a side that is left out has its default.
     ///

@@ -71,7 +71,7 @@ impl Client {
     /// [`ErrorKind::Input`] when the request is wrong, before anything is sent;
     /// [`ErrorKind::OutcomeUnknown`] when the job may have been bought; [`ErrorKind::Unreachable`],
     /// [`ErrorKind::Throttled`], [`ErrorKind::Auth`] or [`ErrorKind::Locked`] when it was not.
-    pub async fn submit(&self, request: impl Into<Request>) -> Result<Job> {
+    pub async fn submit(&self, request: Request) -> Result<Job> {
         let prepared = self.prepare(request).await?;
         self.place(prepared.order()).await
     }
@@ -86,8 +86,7 @@ impl Client {
     /// # Errors
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
-    pub async fn generate(&self, request: impl Into<Request>) -> Result<Output> {
-        let request = request.into();
+    pub async fn generate(&self, request: Request) -> Result<Output> {
         let prepared = self.prepare(request.clone()).await?;
         let error = match self.place(prepared.order()).await?.wait().await {
             Err(error) if self.forget_gone(&prepared, &error).await => error,
@@ -109,11 +108,8 @@ impl Client {
     ///
     /// [`ErrorKind::Input`] with everything that is wrong with the request; those of
     /// [`Client::upload`].
-    pub async fn prepare(&self, request: impl Into<Request>) -> Result<Prepared> {
-        let request = request.into();
-        let start_within = request
-            .start_deadline()
-            .unwrap_or(self.config().start_limit());
+    pub async fn prepare(&self, request: Request) -> Result<Prepared> {
+        let start_within = request.start_within.unwrap_or(self.config().start_limit());
         let _permits = self.uploads.admit(request.references().count()).await;
         let (input, pictures) = prepared::prepare(&request, &self.uploads, &self.transport).await?;
         let body = serde_json::to_vec(&input).map_err(|error| {
@@ -125,10 +121,10 @@ impl Client {
             .with_source(error)
         })?;
         let mut order = Order::new(EndpointId::uso(), body, start_within)?;
-        if let Some(lifecycle) = request.output_lifecycle() {
+        if let Some(lifecycle) = &request.lifecycle {
             order = order.with_lifecycle(lifecycle);
         }
-        if let Some(url) = request.webhook_url() {
+        if let Some(url) = &request.webhook {
             order = order.with_webhook(Webhook::new(url)?);
         }
         Ok(Prepared { order, pictures })
@@ -168,7 +164,8 @@ impl Client {
     ///
     /// ```no_run
     /// use std::time::Duration;
-    /// use uso::{Client, Lifecycle, Source, Upload};
+    /// use uso::upload::{Lifecycle, Source, Upload};
+    /// use uso::Client;
     ///
     /// # async fn example(client: Client) -> uso::Result<()> {
     /// let day = Lifecycle::new().expires_after(Duration::from_secs(24 * 3600));
@@ -281,9 +278,8 @@ impl Client {
     /// # Errors
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
-    pub async fn run(&self, request: impl Into<Request>) -> Result<Output> {
-        let request = request.into();
-        if request.webhook_url().is_some() {
+    pub async fn run(&self, request: Request) -> Result<Output> {
+        if request.webhook.is_some() {
             let why = "a synchronous run is not announced; submit it to the queue, or leave the webhook out";
             return Err(Error::invalid(vec![Problem::new("webhook", why)]));
         }

@@ -32,7 +32,7 @@ impl Estimate {
     }
 }
 
-impl<S> Request<S> {
+impl Request {
     /// What the request will make and cost; nothing is sent.
     ///
     /// ```

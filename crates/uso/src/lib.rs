@@ -1,12 +1,10 @@
-//! Pictures from fal's endpoint `fal-ai/uso`: a content picture, up to two style pictures and a
+//! Client for fal's image endpoint `fal-ai/uso`: a content picture, up to two style pictures and a
 //! prompt go in, new pictures come out.
 //!
-//! This is the crate to depend on. It speaks in roles (content, style) where the service has array
-//! positions, and it keeps two promises: **you never pay twice for one picture, and you never lose
-//! one that was paid for.** It must not know HTTP, which is `uso-transport`'s, nor how the types
-//! came about, which is `uso-types`'.
-//!
-//! # The main job
+//! Two promises: **you never pay twice for one picture, and you never lose a picture that you paid
+//! for.** fal has no idempotency key, so a submit is sent again only when it provably never left;
+//! a submit whose response is lost is looked up in the account's list of requests; and from the
+//! purchase on every error carries the [`Ticket`] that collects the job.
 //!
 //! ```no_run
 //! use uso::{Client, Request};
@@ -14,21 +12,21 @@
 //! # async fn example() -> uso::Result<()> {
 //! let client = Client::from_env()?; // FAL_KEY, or FAL_KEY_ID and FAL_KEY_SECRET
 //! let job = client.submit(Request::restyle("photo.jpg", "ink.webp")).await?;
-//! println!("{}", job.ticket().request_id()); // safe to keep: the job can be resumed with it
+//! println!("{}", job.ticket().request_id()); // safe to keep: the ticket resumes the job
 //! let output = job.wait().await?;
 //! output.images()[0].save("out.png").await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Client::submit`] buys a job and returns a [`Job`]; everything after it can be repeated freely.
-//! A job runs on the service whether or not anybody waits for it: dropping a [`Job`] detaches from
-//! it, [`Job::cancel`] is what stops it.
+//! [`Client::submit`] buys a job; everything after it can be repeated freely. A job runs on the
+//! service whether or not a client waits for it: dropping a [`Job`] detaches from it, and
+//! [`Job::cancel`] cancels it.
 //!
-//! # What to ask for
+//! # Requests
 //!
-//! A [`Request`] is one of the model's real uses, and a combination that the model does not know
-//! does not compile:
+//! A [`Request`] has one constructor for each use of the model, and knobs for everything that the
+//! endpoint takes. A [`Reference`] is a path, bytes, a reader, a URL or a data URI.
 //!
 //! ```
 //! use uso::{ImageSizePreset, OutputFormat, Request};
@@ -36,8 +34,8 @@
 //! // This subject in a new scene.
 //! let cat = Request::subject("cat.png", "a cat on a lighthouse, at dusk");
 //! // This picture in that look, with its layout kept; two looks are mixed.
-//! let mixed = Request::restyle("photo.jpg", "ink.webp").extra_style("https://example.org/wash.png");
-//! // This subject, that look, a new scene; and every knob that the endpoint has.
+//! let mixed = Request::restyle("photo.jpg", ["ink.webp", "https://example.org/wash.png"]);
+//! // This subject, that look, a new scene.
 //! let scene = Request::styled_scene("cat.png", "ink.webp", "a cat in the rain")
 //!     .size(ImageSizePreset::Landscape16_9)
 //!     .images(4)
@@ -45,113 +43,34 @@
 //!     .format(OutputFormat::Jpeg);
 //! ```
 //!
-//! ```compile_fail
-//! use uso::Request;
-//! // Without a style there is no extra style.
-//! Request::subject("cat.png", "a cat").extra_style("ink.webp");
-//! ```
+//! Errors in a request are found before anything is sent, and [`Request::estimate`] gives the
+//! price.
 //!
-//! A [`Reference`] is a path, bytes, a reader, a URL or a data URI; a string that starts with
-//! `http://`, `https://` or `data:` is what it says, any other is a path. What is wrong with a
-//! request is found before anything is sent, and [`Request::estimate`] says what it will cost.
+//! # Where to read on
 //!
-//! # Pictures on their way
-//!
-//! A URL is passed on as it is. A local picture is made fit first, so that a phone's photo just
-//! works: turned upright, shrunk to 2048 pixels a side, freed of metadata such as the place where it
-//! was taken, brought to sRGB. Then it is uploaded, or sent along when it is tiny. The same picture
-//! is uploaded once, in however many requests and tasks it is; what was changed is told as data and
-//! in a line:
-//!
-//! ```no_run
-//! # async fn example(client: uso::Client) -> uso::Result<()> {
-//! use uso::Request;
-//!
-//! let prepared = client.prepare(Request::restyle("IMG_0001.jpg", "ink.webp")).await?;
-//! for picture in prepared.pictures() {
-//!     println!("{picture}"); // content IMG_0001.jpg: 1536x2048, turned upright, shrunk from …
-//! }
-//! let job = client.place(prepared.order()).await?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! [`Request::without_fit`] sends pictures as they are. [`Client::upload`] uploads a file of any
-//! size in some megabytes of memory; [`Output::save_all`] saves everything that a job made.
-//!
-//! # Progress
-//!
-//! ```no_run
-//! # async fn example(client: uso::Client) -> uso::Result<()> {
-//! use uso::{Event, Request};
-//!
-//! let job = client.submit(Request::reimagine("photo.jpg", "as a woodcut")).await?;
-//! let output = job
-//!     .wait_with(|event| match event {
-//!         Event::Queued { position } => println!("{position:?} requests ahead"),
-//!         Event::Running => println!("running"),
-//!         Event::Log(line) => println!("{}", line.message),
-//!         other => println!("{other:?}"),
-//!     })
-//!     .await?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! [`Job::events`] gives the same as a `Stream`.
-//!
-//! # When something goes wrong
-//!
-//! There is one [`Error`]. Its [`ErrorKind`] says what to do next, and from the moment of the
-//! purchase on it carries the [`Ticket`], which resumes the job in this process or in another:
-//!
-//! ```no_run
-//! # async fn example(client: uso::Client) -> Result<(), Box<dyn std::error::Error>> {
-//! use uso::{ErrorKind, Request, Ticket};
-//!
-//! let job = client.submit(Request::restyle("photo.jpg", "ink.webp")).await?;
-//! std::fs::write("ticket.json", serde_json::to_string(job.ticket())?)?;
-//! match job.wait().await {
-//!     Ok(output) => println!("seed {:?}", output.seed()),
-//!     Err(error) if error.kind() == ErrorKind::Deadline => {
-//!         let ticket: Ticket = serde_json::from_str(&std::fs::read_to_string("ticket.json")?)?;
-//!         let output = client.job(ticket).wait().await?; // later, anywhere
-//!     }
-//!     Err(error) => return Err(error.into()),
-//! }
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! What every fault of the line and of the service leads to, as a test measures it against the
-//! emulator, is in [`faults`].
-//!
-//! # Being told
-//!
-//! A [`Request::webhook`] has the end of a job announced to a server of yours. [`webhook`] has what
-//! a receiver needs: verification, fal's public keys, and handling each delivery once. It is also
-//! the surest way back to a purchase whose answer was lost: [`Client::adopt`].
+//! | module | subject |
+//! | --- | --- |
+//! | [`status`] | progress of a job, and cancelling |
+//! | [`error`] | what to do after an error, and resuming in another process |
+//! | [`purchase`] | buying in steps: prepare, note the intent, place, recover |
+//! | [`pictures`] | what happens to a local picture before it is sent |
+//! | [`upload`] | files of any size on fal's CDN |
+//! | [`webhook`] | receiving fal's notifications |
+//! | [`config`] | deadlines, retries, hosts |
+//! | [`types`] | the endpoint's own input and output |
+//! | [`faults`] | the outcome of every fault, measured |
 //!
 //! # Without an account
 //!
-//! `uso emulator` (or the crate `uso-emulator` in a test) is a fal on this machine. Give its
-//! address as `USO_BASE_URL`, or as [`BaseUrls::single_origin`] in a [`Config`].
+//! `uso emulator` (or the crate `uso-emulator` in a test) is a local fal: free, and offline. Set
+//! `USO_BASE_URL` to its address, or give [`BaseUrls::single_origin`] to a [`Config`].
 //!
 //! # What is not known
 //!
 //! fal does not publish how it rounds megapixels, how many references it takes, what it wants in
-//! the first slot when there are only styles (so those forms are not offered), nor whether a job
-//! that is cancelled while it runs is billed, nor how long it keeps an upload (an upload is used
-//! again for six days). The docs of the functions concerned say so again.
-
-/// What every fault leads to.
-///
-/// Each row is one call of [`Client`] with one fault in the way of one operation, once; the words
-/// are [`ErrorKind`]'s. The table is made by the test that proves it, which also asserts that no
-/// call buys twice and that everything bought is had in the end, if the service made it.
-///
-#[doc = include_str!("../docs/faults.md")]
-pub mod faults {}
+//! the first slot when there are only styles (so those forms are not offered), whether a job that
+//! is cancelled while it runs is billed, nor how long it keeps an upload (an upload is used again
+//! for six days). The docs of the functions concerned repeat this.
 
 mod client;
 mod estimate;
@@ -165,20 +84,146 @@ pub mod webhook;
 
 pub use crate::client::Client;
 pub use crate::estimate::Estimate;
-pub use crate::job::{Event, Events, Job};
+pub use crate::job::{Event, Job};
 pub use crate::output::{Output, Picture};
-pub use crate::prepared::{Prepared, PreparedPicture, Preview, Sending};
 pub use crate::reference::Reference;
-pub use crate::reference::fit::Change;
-pub use crate::request::{Request, Styled, Unstyled};
-pub use crate::uploads::KnownUpload;
-
+pub use crate::request::{Request, Styles};
 pub use uso_transport::{
-    Access, ApiKey, BaseUrls, Billed, Cancellation, Completion, Config, Delivery, Download,
-    EndpointId, Error, ErrorKind, Fingerprint, Intent, InvalidRequestId, Lifecycle, LogLine,
-    MicroDollars, Operation, Order, Problem, Result, RetryPolicy, Sent, Source, State, Status,
-    Ticket, Upload, Uploaded, Verdict,
+    ApiKey, BaseUrls, Config, Error, ErrorKind, Intent, MicroDollars, Result, Ticket,
 };
-pub use uso_types::{
-    Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,
-};
+pub use uso_types::{ImageSize, ImageSizePreset, OutputFormat, UsoInput};
+
+/// Progress of a job, and cancelling it.
+///
+/// ```no_run
+/// # async fn example(client: uso::Client) -> uso::Result<()> {
+/// use uso::{Event, Request};
+///
+/// let job = client.submit(Request::reimagine("photo.jpg", "as a woodcut")).await?;
+/// let output = job
+///     .wait_with(|event| match event {
+///         Event::Queued { position } => println!("{position:?} requests ahead"),
+///         Event::Running => println!("running"),
+///         Event::Log(line) => println!("{}", line.message),
+///         other => println!("{other:?}"),
+///     })
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Job::events`] gives the same events as a `Stream`, and [`Job::status`] asks once.
+pub mod status {
+    pub use crate::job::Events;
+    pub use uso_transport::{Cancellation, Completion, LogLine, State, Status};
+}
+
+/// The details of an [`Error`](crate::Error).
+///
+/// There is one [`Error`](crate::Error) for the whole client. Its [`ErrorKind`](crate::ErrorKind)
+/// says what to do next, and from the purchase on the error carries the
+/// [`Ticket`](crate::Ticket), which resumes the job in this process or in another:
+///
+/// ```no_run
+/// # async fn example(client: uso::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use uso::{ErrorKind, Request, Ticket};
+///
+/// let job = client.submit(Request::restyle("photo.jpg", "ink.webp")).await?;
+/// std::fs::write("ticket.json", serde_json::to_string(job.ticket())?)?;
+/// match job.wait().await {
+///     Ok(output) => println!("seed {:?}", output.seed()),
+///     Err(error) if error.kind() == ErrorKind::Deadline => {
+///         let ticket: Ticket = serde_json::from_str(&std::fs::read_to_string("ticket.json")?)?;
+///         let output = client.job(ticket).wait().await?; // later, anywhere
+///     }
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`faults`](crate::faults) has the outcome of every fault of the network and of the service.
+pub mod error {
+    pub use uso_transport::{Billed, Delivery, InvalidRequestId, Operation, Problem, Verdict};
+}
+
+/// Buying in steps, so that nothing is lost when the process ends in between.
+///
+/// [`Client::submit`](crate::Client::submit) is [`Client::prepare`](crate::Client::prepare) and
+/// [`Client::place`](crate::Client::place) in one. Between the two the intent of the purchase can
+/// be written down: it holds neither prompt nor picture nor key, and finds the purchase again
+/// when the response to the submit is lost.
+///
+/// ```no_run
+/// # async fn example(client: uso::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use uso::Request;
+///
+/// let prepared = client.prepare(Request::restyle("photo.jpg", "ink.webp")).await?;
+/// let intent = prepared.order().intent();
+/// std::fs::write("intent.json", serde_json::to_string(intent)?)?;
+/// let job = client.place(prepared.order()).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub mod purchase {
+    pub use crate::prepared::{Prepared, Preview};
+    pub use uso_transport::{EndpointId, Fingerprint, Order};
+}
+
+/// Local pictures on their way to the service, and saved pictures.
+///
+/// A URL is passed on as it is. A local picture is made fit first, so that a phone's photo works
+/// unchanged: turned upright, shrunk to 2048 pixels a side, freed of metadata such as the place
+/// where it was taken, and converted to sRGB. Then it is uploaded, or sent inside the request when
+/// it is tiny. The same picture is uploaded once, however many requests and tasks use it. Every
+/// change is reported:
+///
+/// ```no_run
+/// # async fn example(client: uso::Client) -> uso::Result<()> {
+/// use uso::Request;
+///
+/// let prepared = client.prepare(Request::restyle("IMG_0001.jpg", "ink.webp")).await?;
+/// for picture in prepared.pictures() {
+///     println!("{picture}"); // content IMG_0001.jpg: 1536x2048, turned upright, shrunk from …
+/// }
+/// let job = client.place(prepared.order()).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Request::without_fit`](crate::Request::without_fit) sends pictures as they are.
+/// [`Output::save_all`](crate::Output::save_all) saves every picture of a job.
+pub mod pictures {
+    pub use crate::prepared::{PreparedPicture, Sending};
+    pub use crate::reference::fit::Change;
+    pub use uso_transport::Download;
+}
+
+/// Files of any size on fal's CDN.
+///
+/// Pictures of a request are uploaded without this; see [`Client::upload`](crate::Client::upload).
+pub mod upload {
+    pub use crate::uploads::KnownUpload;
+    pub use uso_transport::{Access, Lifecycle, Sent, Source, Upload, Uploaded};
+}
+
+/// Details of a [`Config`](crate::Config).
+pub mod config {
+    pub use uso_transport::RetryPolicy;
+}
+
+/// The endpoint's own input and output, generated from its schema.
+pub mod types {
+    pub use crate::request::OptionalText;
+    pub use uso_types::{Image, ImageSizeChoice, UsoOutput};
+}
+
+/// The outcome of every fault.
+///
+/// Each row is one call of [`Client`] with one fault in one operation, once; the words are
+/// [`ErrorKind`]'s. The table is written by the test that proves it, which also asserts that no
+/// call buys twice and that every job that was bought is collected in the end, if the service made
+/// a picture.
+///
+#[doc = include_str!("../docs/faults.md")]
+pub mod faults {}

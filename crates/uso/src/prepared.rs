@@ -174,7 +174,7 @@ enum Stage {
 
 /// Looks at every picture and makes it ready; nothing is sent, and everything that is wrong is
 /// found.
-async fn stage<S>(request: &Request<S>, uploads: &Uploads) -> Result<(UsoInput, Vec<Stage>)> {
+async fn stage(request: &Request, uploads: &Uploads) -> Result<(UsoInput, Vec<Stage>)> {
     let (input, mut problems) = request.checked();
     let fit = request.wants_fit();
     let looks = request.references().map(async |(role, reference)| {
@@ -229,8 +229,8 @@ async fn inlined(source: &Source, mime: &str) -> Result<Option<String>> {
 }
 
 /// The input with its pictures, which are uploaded where they must be.
-pub(crate) async fn prepare<S>(
-    request: &Request<S>,
+pub(crate) async fn prepare(
+    request: &Request,
     uploads: &Uploads,
     transport: &Transport,
 ) -> Result<(UsoInput, Vec<PreparedPicture>)> {
@@ -281,7 +281,7 @@ async fn send(
     ))
 }
 
-impl<S> Request<S> {
+impl Request {
     /// What would be sent, with everything checked and every local picture made fit; nothing is
     /// sent.
     ///

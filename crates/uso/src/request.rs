@@ -1,69 +1,61 @@
-//! What to ask the model for, in its real uses.
+//! A request: what the model is to make, and how it is bought.
+
+mod styles;
+mod text;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use uso_transport::{Error, Lifecycle, Problem, Webhook};
 use uso_types::{ImageSizeChoice, OutputFormat, UsoInput};
 
+pub use self::styles::Styles;
+pub use self::text::OptionalText;
 use crate::reference::Reference;
 
-/// A seed of ours stays below this: every client, fal's JavaScript one included, keeps it whole,
-/// and no model is known to take fewer bits.
+/// A seed that is chosen here stays below this: every client, fal's JavaScript one included, keeps
+/// it exact, and no model is known to take fewer bits.
 const SEED_LIMIT: u64 = 1 << 31;
 
-/// A request that takes one more style. See [`Request::extra_style`].
-#[derive(Debug)]
-pub enum Styled {}
-
-/// A request that takes no (further) style.
-#[derive(Debug)]
-pub enum Unstyled {}
-
-/// What to ask the model for: a constructor for each of its uses, then the knobs.
+/// A request for one or more new pictures: a constructor for each use of the model, then the
+/// optional knobs.
 ///
 /// | constructor | sends | means |
 /// | --- | --- | --- |
-/// | [`Request::subject`] | content | put this subject into the scene of the prompt |
-/// | [`Request::restyle`] | content, style, empty prompt, `keep_size` | this picture in that look, layout kept |
+/// | [`Request::subject`] | content | this subject in the scene of the prompt |
+/// | [`Request::restyle`] | content, one or two styles, empty prompt, `keep_size` | this picture in that look, layout kept |
 /// | [`Request::restyle_by_text`] | content, `keep_size` | this picture in the look that the words name |
-/// | [`Request::reimagine`] | content | style words, new layout |
-/// | [`Request::styled_scene`] | content, style | this subject, that look, a new scene |
-/// | [`Request::extra_style`] | one more style | where a style is already given |
-/// | [`Request::raw`] | as given | the escape hatch; bounds are still checked |
+/// | [`Request::reimagine`] | content | this picture in the look that the words name, new layout |
+/// | [`Request::styled_scene`] | content, one or two styles | this subject, that look, a new scene |
+/// | [`Request::raw`] | the input as given | everything else; bounds are still checked |
 ///
-/// A knob that is not turned stays off the wire, and the service's own default holds; only the
-/// seed is always pinned, because a job whose submit got lost is found again by it.
-pub struct Request<S = Unstyled> {
+/// A knob that is not set is not sent, and the service's own default applies. Each knob takes a
+/// value or an `Option` of one; `None` unsets it. Only the seed is always sent, because a job whose
+/// submit response was lost is found again by its seed.
+///
+/// ```
+/// use uso::{OutputFormat, Request};
+///
+/// let seed: Option<u64> = None;
+/// let requests: Vec<Request> = vec![
+///     Request::restyle("photo.jpg", "ink.webp").seed(seed),
+///     Request::subject("cat.png", "a cat at dusk").images(4).format(OutputFormat::Jpeg),
+/// ];
+/// ```
+#[derive(Clone)]
+pub struct Request {
     content: Option<Reference>,
     styles: Vec<Reference>,
     input: UsoInput,
-    start_within: Option<Duration>,
+    pub(crate) start_within: Option<Duration>,
+    pub(crate) lifecycle: Option<Lifecycle>,
+    pub(crate) webhook: Option<String>,
     fit: bool,
-    lifecycle: Option<Lifecycle>,
-    webhook: Option<String>,
-    styling: PhantomData<S>,
 }
 
-impl<S> Clone for Request<S> {
-    fn clone(&self) -> Self {
-        Self {
-            content: self.content.clone(),
-            styles: self.styles.clone(),
-            input: self.input.clone(),
-            start_within: self.start_within,
-            fit: self.fit,
-            lifecycle: self.lifecycle.clone(),
-            webhook: self.webhook.clone(),
-            styling: PhantomData,
-        }
-    }
-}
-
-impl<S> fmt::Debug for Request<S> {
+impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The prompts are the caller's own, and references may be whole pictures.
+        // Prompts are private to the caller.
         f.debug_struct("Request")
             .field("content", &self.content)
             .field("styles", &self.styles)
@@ -72,27 +64,61 @@ impl<S> fmt::Debug for Request<S> {
     }
 }
 
-impl Request<Unstyled> {
+impl Request {
     /// Puts the subject of `content` into the scene that `prompt` describes.
     pub fn subject(content: impl Into<Reference>, prompt: impl Into<String>) -> Self {
-        Self::with_content(content).prompt(prompt)
+        Self::of_roles(content, Vec::new()).prompt(prompt)
     }
 
-    /// This picture in the look that `instruction` names, such as "transform the image into
-    /// watercolour style"; the layout stays.
+    /// Gives `content` the look of one or two style pictures. The layout stays, and no prompt is
+    /// needed.
+    ///
+    /// ```
+    /// use uso::Request;
+    ///
+    /// let one = Request::restyle("photo.jpg", "ink.webp");
+    /// let mixed = Request::restyle("photo.jpg", ["ink.webp", "wash.webp"]);
+    /// let second: Option<&str> = None;
+    /// let perhaps_mixed = Request::restyle("photo.jpg", ("ink.webp", second));
+    /// ```
+    ///
+    /// The model takes two styles at most, so three do not compile:
+    ///
+    /// ```compile_fail
+    /// use uso::Request;
+    /// let mixed = Request::restyle("photo.jpg", ["ink.webp", "wash.webp", "oil.webp"]);
+    /// ```
+    pub fn restyle(content: impl Into<Reference>, styles: impl Into<Styles>) -> Self {
+        Self::of_roles(content, styles.into().into_vec())
+            .prompt("")
+            .keep_size(true)
+    }
+
+    /// Gives `content` the look that `instruction` names, such as "transform the image into
+    /// watercolour style". The layout stays.
     pub fn restyle_by_text(content: impl Into<Reference>, instruction: impl Into<String>) -> Self {
-        Self::with_content(content)
+        Self::of_roles(content, Vec::new())
             .prompt(instruction)
             .keep_size(true)
     }
 
-    /// This picture anew in the look that `prompt` names, with a layout of its own.
+    /// Makes `content` anew in the look that `prompt` names, with a new layout.
     pub fn reimagine(content: impl Into<Reference>, prompt: impl Into<String>) -> Self {
-        Self::with_content(content).prompt(prompt)
+        Self::of_roles(content, Vec::new()).prompt(prompt)
     }
 
-    /// The endpoint's input as it is, for what the other forms do not offer. Its bounds are still
-    /// checked, and a seed is chosen where it has none.
+    /// Puts the subject of `content`, in the look of one or two style pictures, into the new scene
+    /// that `prompt` describes.
+    pub fn styled_scene(
+        content: impl Into<Reference>,
+        styles: impl Into<Styles>,
+        prompt: impl Into<String>,
+    ) -> Self {
+        Self::of_roles(content, styles.into().into_vec()).prompt(prompt)
+    }
+
+    /// Sends the endpoint's input as given, for what the other constructors do not offer. Bounds
+    /// are still checked, and a seed is chosen where the input has none.
     ///
     /// ```
     /// use uso::{Request, UsoInput};
@@ -109,88 +135,35 @@ impl Request<Unstyled> {
             styles: Vec::new(),
             input,
             start_within: None,
-            fit: true,
             lifecycle: None,
             webhook: None,
-            styling: PhantomData,
+            fit: true,
         }
     }
-}
 
-impl Request<Styled> {
-    /// This picture in that look: the layout stays, and no prompt is needed.
-    pub fn restyle(content: impl Into<Reference>, style: impl Into<Reference>) -> Self {
-        Self::with_content(content)
-            .with_style(style)
-            .prompt("")
-            .keep_size(true)
-    }
-
-    /// This subject in that look, in the new scene that `prompt` describes.
-    pub fn styled_scene(
-        content: impl Into<Reference>,
-        style: impl Into<Reference>,
-        prompt: impl Into<String>,
-    ) -> Self {
-        Self::with_content(content).with_style(style).prompt(prompt)
-    }
-
-    /// Mixes a second style in. The model takes two at the most.
-    #[must_use]
-    pub fn extra_style(self, style: impl Into<Reference>) -> Request {
-        Request::from(self.with_style(style))
-    }
-}
-
-impl From<Request<Styled>> for Request {
-    fn from(request: Request<Styled>) -> Self {
-        Self {
-            content: request.content,
-            styles: request.styles,
-            input: request.input,
-            start_within: request.start_within,
-            fit: request.fit,
-            lifecycle: request.lifecycle,
-            webhook: request.webhook,
-            styling: PhantomData,
-        }
-    }
-}
-
-impl<S> Request<S> {
-    fn with_content(content: impl Into<Reference>) -> Self {
+    fn of_roles(content: impl Into<Reference>, styles: Vec<Reference>) -> Self {
         Self {
             content: Some(content.into()),
-            styles: Vec::new(),
-            input: UsoInput::default(),
-            start_within: None,
-            fit: true,
-            lifecycle: None,
-            webhook: None,
-            styling: PhantomData,
+            styles,
+            ..Self::raw(UsoInput::default())
         }
     }
 
-    fn with_style(mut self, style: impl Into<Reference>) -> Self {
-        self.styles.push(style.into());
-        self
-    }
-
-    /// What the picture should show.
+    /// Sets what the picture shows.
     #[must_use]
     pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
         self.input.prompt = Some(prompt.into());
         self
     }
 
-    /// What the picture should not show.
+    /// Sets what the picture does not show.
     #[must_use]
-    pub fn negative_prompt(mut self, prompt: impl Into<String>) -> Self {
-        self.input.negative_prompt = Some(prompt.into());
+    pub fn negative_prompt(mut self, prompt: impl Into<OptionalText>) -> Self {
+        self.input.negative_prompt = prompt.into().0;
         self
     }
 
-    /// The size of the new pictures: a preset, or width and height. The size of the content
+    /// Sets the size of the new pictures: a preset, or width and height. The size of the content
     /// picture is then no longer kept.
     ///
     /// ```
@@ -199,98 +172,103 @@ impl<S> Request<S> {
     /// let preset = Request::reimagine("a.png", "ink").size(ImageSizePreset::Portrait4_3);
     /// let custom = Request::reimagine("a.png", "ink")
     ///     .size(ImageSize { width: Some(1280), height: Some(720) });
+    /// let default = Request::reimagine("a.png", "ink").size(None);
     /// ```
     #[must_use]
-    pub fn size(mut self, size: impl Into<ImageSizeChoice>) -> Self {
-        self.input.image_size = Some(size.into());
-        self.input.keep_size = None;
+    pub fn size(mut self, size: impl Into<Option<ImageSizeChoice>>) -> Self {
+        self.input.image_size = size.into();
+        if self.input.image_size.is_some() {
+            self.input.keep_size = None;
+        }
         self
     }
 
-    /// Keeps layout and size of the content picture; a size that was set before is dropped, since
+    /// Keeps layout and size of the content picture. A size that was set before is dropped, since
     /// the service would ignore it.
     #[must_use]
-    pub fn keep_size(mut self, keep: bool) -> Self {
-        self.input.keep_size = Some(keep);
-        if keep {
+    pub fn keep_size(mut self, keep: impl Into<Option<bool>>) -> Self {
+        self.input.keep_size = keep.into();
+        if self.input.keep_size == Some(true) {
             self.input.image_size = None;
         }
         self
     }
 
-    /// Denoising steps, from [`UsoInput::NUM_INFERENCE_STEPS_MIN`] to
+    /// Sets the denoising steps, from [`UsoInput::NUM_INFERENCE_STEPS_MIN`] to
     /// [`UsoInput::NUM_INFERENCE_STEPS_MAX`].
     #[must_use]
-    pub fn steps(mut self, steps: u32) -> Self {
-        self.input.num_inference_steps = Some(steps);
+    pub fn steps(mut self, steps: impl Into<Option<u32>>) -> Self {
+        self.input.num_inference_steps = steps.into();
         self
     }
 
-    /// How closely to follow the prompt, from [`UsoInput::GUIDANCE_SCALE_MIN`] to
+    /// Sets how closely the model follows the prompt, from [`UsoInput::GUIDANCE_SCALE_MIN`] to
     /// [`UsoInput::GUIDANCE_SCALE_MAX`].
     #[must_use]
-    pub fn guidance(mut self, scale: f64) -> Self {
-        self.input.guidance_scale = Some(scale);
+    pub fn guidance(mut self, scale: impl Into<Option<f64>>) -> Self {
+        self.input.guidance_scale = scale.into();
         self
     }
 
-    /// The seed: the same one gives the same picture. Chosen at random when it is not given.
+    /// Sets the seed: the same seed gives the same picture. Without one a random seed is chosen.
     #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.input.seed = Some(seed);
+    pub fn seed(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.input.seed = seed.into();
         self
     }
 
-    /// How many pictures, from [`UsoInput::NUM_IMAGES_MIN`] to [`UsoInput::NUM_IMAGES_MAX`]; each
-    /// is billed.
+    /// Sets the number of pictures, from [`UsoInput::NUM_IMAGES_MIN`] to
+    /// [`UsoInput::NUM_IMAGES_MAX`]. Each is billed.
     #[must_use]
-    pub fn images(mut self, count: u32) -> Self {
-        self.input.num_images = Some(count);
+    pub fn images(mut self, count: impl Into<Option<u32>>) -> Self {
+        self.input.num_images = count.into();
         self
     }
 
-    /// The file format of the new pictures.
+    /// Sets the file format of the new pictures.
     #[must_use]
-    pub fn format(mut self, format: OutputFormat) -> Self {
-        self.input.output_format = Some(format);
+    pub fn format(mut self, format: impl Into<Option<OutputFormat>>) -> Self {
+        self.input.output_format = format.into();
         self
     }
 
-    /// Whether the service looks for pictures that are not safe for work.
+    /// Turns the service's check for unsafe pictures on or off.
     #[must_use]
-    pub fn safety_checker(mut self, on: bool) -> Self {
-        self.input.enable_safety_checker = Some(on);
+    pub fn safety_checker(mut self, on: impl Into<Option<bool>>) -> Self {
+        self.input.enable_safety_checker = on.into();
         self
     }
 
-    /// The deadline for the service to start this job, in place of the client's.
+    /// Sets the deadline for the service to start this job, in place of the client's. The service
+    /// wants more than one second.
     #[must_use]
-    pub fn start_within(mut self, limit: Duration) -> Self {
-        self.start_within = Some(limit);
+    pub fn start_within(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.start_within = limit.into();
         self
     }
 
-    /// Sends local pictures as they are. Without this they are made fit first: turned upright,
-    /// shrunk to the 2048 pixels a side that the service takes, freed of metadata such as the place
-    /// where a photo was taken, and brought to sRGB.
+    /// Sends local pictures as they are. Otherwise they are made fit first: turned upright, shrunk
+    /// to the 2048 pixels a side that the service takes, freed of metadata such as the place where
+    /// a photo was taken, and converted to sRGB.
     #[must_use]
     pub fn without_fit(mut self) -> Self {
         self.fit = false;
         self
     }
 
-    /// How long the service keeps the new pictures, and who may read them, in place of the
+    /// Sets how long the service keeps the new pictures and who may read them, in place of the
     /// account's settings.
     #[must_use]
-    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
-        self.lifecycle = Some(lifecycle);
+    pub fn lifecycle(mut self, lifecycle: impl Into<Option<Lifecycle>>) -> Self {
+        self.lifecycle = lifecycle.into();
         self
     }
 
-    /// Has the end of the job announced at this URL, `https` or `http` to this machine, to which a
-    /// last segment is added that nobody can guess: the receiver must take whatever follows its
-    /// path. A delivery there proves the purchase even when its answer was lost; see
-    /// [`Client::adopt`](crate::Client::adopt), and [`webhook`](crate::webhook) for the receiver.
+    /// Has fal send a notification to this URL when the job has ended: `https`, or `http` to this
+    /// machine. A last path segment that cannot be guessed is added, so the receiver must accept
+    /// any path below the URL's. A notification to that path proves the purchase even when the
+    /// submit response was lost; see [`Client::adopt`](crate::Client::adopt), and
+    /// [`webhook`](crate::webhook) for the receiver.
     ///
     /// ```
     /// use uso::Request;
@@ -298,29 +276,18 @@ impl<S> Request<S> {
     /// let request = Request::restyle("photo.jpg", "ink.webp").webhook("https://example.org/hook");
     /// ```
     #[must_use]
-    pub fn webhook(mut self, url: impl Into<String>) -> Self {
-        self.webhook = Some(url.into());
+    pub fn webhook(mut self, url: impl Into<OptionalText>) -> Self {
+        self.webhook = url.into().0;
         self
     }
 
-    pub(crate) fn webhook_url(&self) -> Option<&str> {
-        self.webhook.as_deref()
-    }
-
-    pub(crate) fn start_deadline(&self) -> Option<Duration> {
-        self.start_within
+    /// The endpoint's input as set so far, without the pictures that the roles name.
+    pub fn input(&self) -> &UsoInput {
+        &self.input
     }
 
     pub(crate) fn wants_fit(&self) -> bool {
         self.fit
-    }
-
-    pub(crate) fn output_lifecycle(&self) -> Option<&Lifecycle> {
-        self.lifecycle.as_ref()
-    }
-
-    pub(crate) fn input(&self) -> &UsoInput {
-        &self.input
     }
 
     pub(crate) fn content(&self) -> Option<&Reference> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use uso::{ApiKey, BaseUrls, Config, Delivery, MicroDollars};
+use uso::error::Delivery;
+use uso::{ApiKey, BaseUrls, Config, MicroDollars};
 use uso_emulator::{Emulator, Fault, Operation, Scenario};
 use uso_proxy::Settings;
 use uso_tests::rig::Rig;
@@ -48,7 +49,7 @@ async fn every_purchase_is_recorded_with_its_caller_its_price_and_its_id() {
     assert!(record["at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(records[1].caller.as_str(), "token-2");
     assert_eq!(records[1].estimate, MicroDollars::new(419_431));
-    assert_eq!(records[2].operation, uso::Operation::Run);
+    assert_eq!(records[2].operation, uso::error::Operation::Run);
     assert_eq!(
         records[2].request_id.as_deref(),
         run.header("x-fal-request-id")
@@ -383,7 +384,7 @@ async fn an_id_that_only_the_body_names_is_learnt_from_it() {
 
 #[tokio::test]
 async fn another_endpoint_has_its_own_flat_price() {
-    let other: uso::EndpointId = "fal-ai/flux/dev".parse().unwrap();
+    let other: uso::purchase::EndpointId = "fal-ai/flux/dev".parse().unwrap();
     let price = MicroDollars::new(25_000);
     let served = Served::configured(
         Rig::plain_builder(),

@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, Rgba, RgbaImage};
-use uso::{Change, ErrorKind, Request};
+use uso::pictures::Change;
+use uso::{ErrorKind, Request};
 use uso_tests::rig::Rig;
 
 use super::{corners, quarters, sent, with};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use uso::{ErrorKind, Request, Sending};
+use uso::pictures::Sending;
+use uso::{ErrorKind, Request};
 use uso_emulator::{Emulator, Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig, content, style};
 
@@ -67,7 +68,7 @@ async fn what_the_service_has_lost_is_uploaded_again_once() {
             width: Some(64),
             height: Some(64),
         };
-        Request::<uso::Unstyled>::from(Request::restyle(content(), style()).size(size))
+        Request::restyle(content(), style()).size(size)
     };
     rig.client.generate(request()).await.unwrap();
     assert_eq!(count(&rig, Operation::Upload), 2);
@@ -116,7 +117,7 @@ async fn a_failure_that_was_billed_is_not_bought_again() {
             "{fault:?}"
         );
         if let Err(error) = outcome {
-            assert_eq!(error.billed(), uso::Billed::Something, "{error:?}");
+            assert_eq!(error.billed(), uso::error::Billed::Something, "{error:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use uso::Cancellation;
+use uso::status::Cancellation;
 
 use crate::args::{Global, JobArgs};
 use crate::cmd::connect::Connection;

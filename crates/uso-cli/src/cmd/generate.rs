@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::{Estimate, Prepared, PreparedPicture, Request, Sending, UsoInput};
+use uso::pictures::{PreparedPicture, Sending};
+use uso::purchase::Prepared;
+use uso::{Estimate, Request, UsoInput};
 
 use crate::args::{Global, Knobs};
 use crate::cmd::connect::Connection;

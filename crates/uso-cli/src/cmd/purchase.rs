@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
-use uso::{Cancellation, Client, Job, Order};
+use uso::purchase::Order;
+use uso::status::Cancellation;
+use uso::{Client, Job};
 
 use crate::cmd::cancel::{is_final, told};
 use crate::exit::{Failure, OTHER};

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use uso::{Error, ErrorKind, Job, Operation, Output, Picture};
+use uso::error::Operation;
+use uso::{Error, ErrorKind, Job, Output, Picture};
 
 use crate::exit::{FLAGGED, Failure};
 use crate::output::Printer;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::{LogLine, State, Status};
+use uso::status::{LogLine, State, Status};
 
 use crate::args::{Global, JobArgs};
 use crate::cmd::connect::Connection;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
 use serde_json::json;
-use uso::{Lifecycle, Sent, Source, Upload};
+use uso::upload::{Lifecycle, Sent, Source, Upload};
 
 use crate::args::{Expiry, Global, UploadArgs};
 use crate::cmd::connect::Connection;

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::{Event, State};
+use uso::Event;
+use uso::status::State;
 
 use crate::args::{Global, JobArgs};
 use crate::cmd::connect::Connection;
