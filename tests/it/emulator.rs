@@ -10,6 +10,7 @@
 mod faults;
 mod hosts;
 mod model;
+mod odd;
 mod platform;
 mod queue;
 mod storage;

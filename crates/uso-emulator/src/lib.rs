@@ -155,5 +155,5 @@ pub use emulator::{Emulator, EmulatorBuilder};
 pub use ledger::{Billing, Ledger, Purchase};
 pub use picture::PictureMode;
 pub use requests::LoggedRequest;
-pub use scenario::{Fault, Operation, Scenario, ScenarioError};
+pub use scenario::{Fault, OddListing, OddResult, Operation, Scenario, ScenarioError};
 pub use webhook::{AttemptOutcome, WebhookAttempt, WebhookPolicy};

@@ -28,12 +28,19 @@ const MAX_REFERENCES: usize = 3;
 /// keeps memory within limits and is chosen here.
 const MAX_OUTPUT_SIDE: u32 = 4096;
 
+/// How the pictures of a job are put on the CDN.
+pub(crate) struct Delivery {
+    pub(crate) lifecycle: Lifecycle,
+    /// The format is another than what is said.
+    pub(crate) mistyped: bool,
+}
+
 /// Runs the app once. `path` is what follows the alias in the endpoint id.
 pub(crate) async fn answer(
     state: &Arc<State>,
     path: &str,
     input: &Value,
-    lifecycle: Lifecycle,
+    delivery: &Delivery,
 ) -> Outcome {
     if !path.is_empty() {
         return Outcome::from_app(404, json!({ "detail": format!("Path {path} not found") }));
@@ -45,7 +52,7 @@ pub(crate) async fn answer(
             return Outcome::from_app(422, json!({ "detail": detail }));
         }
     };
-    match generate(state, &fields, lifecycle).await {
+    match generate(state, &fields, delivery).await {
         Ok(outcome) => outcome,
         Err(refusal) => refusal.outcome(),
     }
@@ -54,7 +61,7 @@ pub(crate) async fn answer(
 async fn generate(
     state: &Arc<State>,
     fields: &Map<String, Value>,
-    lifecycle: Lifecycle,
+    delivery: &Delivery,
 ) -> Result<Outcome, Refusal> {
     let urls: Vec<&str> = fields
         .get("input_image_urls")
@@ -88,7 +95,11 @@ async fn generate(
         PictureMode::Restyled => references(state, &urls).await?,
         PictureMode::Plain => Vec::new(),
     };
-    let order = order(fields, references, size);
+    let mut order = order(fields, references, size);
+    let declared = order.format;
+    if delivery.mistyped {
+        order.format = declared.other();
+    }
     let (seed, prompt, flagged) = (order.seed.clone(), order.prompt.clone(), order.flagged);
     let inline = truth(fields, "sync_mode");
     let (pictures, pixels) = make(state, order, &urls).await?;
@@ -96,13 +107,18 @@ async fn generate(
         .into_iter()
         .map(|made| {
             let (size, width, height) = (made.bytes.len(), made.width, made.height);
-            let content_type = made.format.content_type();
+            let content_type = declared.content_type();
             let place = if inline {
                 let data = BASE64_STANDARD.encode(&made.bytes);
                 Place::Inline(format!("data:{content_type};base64,{data}").into())
             } else {
-                let stored = Stored::reserve(&format!(".{}", made.format.extension()));
-                let file = File::new([made.bytes], content_type, lifecycle, state.clock.now());
+                let stored = Stored::reserve(&format!(".{}", declared.extension()));
+                let file = File::new(
+                    [made.bytes],
+                    content_type,
+                    delivery.lifecycle,
+                    state.clock.now(),
+                );
                 state.files.store(&stored.path, file);
                 Place::File {
                     path: stored.path,

@@ -51,6 +51,13 @@ impl Format {
         }
     }
 
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Png => Self::Jpeg,
+            Self::Jpeg => Self::Png,
+        }
+    }
+
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -81,7 +88,6 @@ pub(crate) struct Order {
 
 pub(crate) struct Made {
     pub(crate) bytes: Bytes,
-    pub(crate) format: Format,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }
@@ -126,7 +132,6 @@ pub(crate) fn make(order: &Order) -> Result<(Vec<Made>, u64), Undecodable> {
             let bytes = load::encode(&picture, order.format);
             Made {
                 bytes,
-                format: order.format,
                 width,
                 height,
             }
@@ -158,7 +163,6 @@ pub(crate) fn plain(order: &Order) -> (Vec<Made>, u64) {
             let bytes = load::encode(&picture, order.format);
             Made {
                 bytes,
-                format: order.format,
                 width: SIDE,
                 height: SIDE,
             }

@@ -20,6 +20,8 @@ use crate::scenario::Operation;
 pub struct LoggedRequest {
     /// Counts from 1 over the life of the emulator.
     pub sequence: u64,
+    /// The connection it came on; counts from 1 over the life of the emulator.
+    pub connection: u64,
     /// HTTP method.
     pub method: String,
     /// Host and port as the caller wrote them.
@@ -47,6 +49,7 @@ impl LoggedRequest {
     pub(crate) fn json(&self) -> Value {
         json!({
             "sequence": self.sequence,
+            "connection": self.connection,
             "method": self.method,
             "host": self.host,
             "path": self.path,
@@ -75,7 +78,13 @@ impl RequestLog {
     const KEPT: usize = 20_000;
 
     /// Notes a request as it arrives and gives its number.
-    pub(crate) fn open(&self, parts: &Parts, host: &str, operation: Operation) -> u64 {
+    pub(crate) fn open(
+        &self,
+        parts: &Parts,
+        host: &str,
+        operation: Operation,
+        connection: u64,
+    ) -> u64 {
         let mut entries = lock(&self.0);
         entries.count += 1;
         let sequence = entries.count;
@@ -84,6 +93,7 @@ impl RequestLog {
         }
         entries.newest.push_back(LoggedRequest {
             sequence,
+            connection,
             method: parts.method.to_string(),
             host: host.to_owned(),
             path: parts.uri.path().to_owned(),
@@ -162,7 +172,7 @@ mod tests {
             .unwrap()
             .into_parts();
         for _ in 0..RequestLog::KEPT + 5 {
-            log.open(&parts, "h", Operation::Status);
+            log.open(&parts, "h", Operation::Status, 1);
         }
         log.close(3, 200);
         log.close(7, 202);

@@ -17,8 +17,11 @@
 pub(crate) mod apply;
 mod bodies;
 mod fault;
+mod fits;
 mod mangle;
+mod odd;
 mod operation;
+mod samples;
 pub(crate) mod streams;
 
 use std::fmt;
@@ -27,6 +30,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use fault::Fault;
+pub use odd::{OddListing, OddResult};
 pub use operation::Operation;
 
 /// What goes wrong, where and how often.

@@ -29,6 +29,8 @@ const MAX_STREAMS: u32 = 128;
 
 /// One client connection, as far as a request may act on it.
 pub(crate) struct Connection {
+    /// Counts from 1 over the life of the emulator.
+    pub(crate) number: u64,
     pub(crate) tls: bool,
     cut: Notify,
     slow: Arc<AtomicBool>,
@@ -49,6 +51,7 @@ impl Connection {
 /// Accepts connections until the task is dropped, which ends them all.
 pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let mut connections = JoinSet::new();
+    let mut number = 0;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely: others will be closed in a moment.
@@ -56,30 +59,32 @@ pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, stat
             continue;
         };
         while connections.try_join_next().is_some() {}
-        connections.spawn(handshake(stream, tls.clone(), Arc::clone(&state)));
+        number += 1;
+        connections.spawn(handshake(stream, number, tls.clone(), Arc::clone(&state)));
     }
 }
 
-async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>) {
+async fn handshake(stream: TcpStream, number: u64, tls: Option<TlsAcceptor>, state: Arc<State>) {
     // Events are small and must leave at once.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => serve(stream, false, state).await,
+        None => serve(stream, number, false, state).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                serve(stream, true, state).await;
+                serve(stream, number, true, state).await;
             }
         }
     }
 }
 
-async fn serve<S>(stream: S, tls: bool, state: Arc<State>)
+async fn serve<S>(stream: S, number: u64, tls: bool, state: Arc<State>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let slow = Arc::new(AtomicBool::new(false));
     let stream = Trickle::new(stream, Arc::clone(&slow));
     let connection = Arc::new(Connection {
+        number,
         tls,
         cut: Notify::new(),
         slow,

@@ -12,6 +12,7 @@ use super::{Job, LogLine, Phase, Refused, Submission};
 use crate::clock::Moment;
 use crate::files::Lifecycle;
 use crate::lock::lock;
+use crate::model::Delivery;
 use crate::state::State;
 use crate::{model, random, webhook};
 
@@ -95,7 +96,11 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
             if attempt.files_gone {
                 state.files.forget();
             }
-            let outcome = model::answer(&state, app, &attempt.input, attempt.lifecycle).await;
+            let delivery = Delivery {
+                lifecycle: attempt.lifecycle,
+                mistyped: attempt.mistyped,
+            };
+            let outcome = model::answer(&state, app, &attempt.input, &delivery).await;
             // A refused input fails at once; a picture takes its time.
             if outcome.pixels > 0 {
                 state.clock.sleep_until(due).await;
@@ -141,6 +146,7 @@ struct Attempt {
     input: Arc<Value>,
     lifecycle: Lifecycle,
     files_gone: bool,
+    mistyped: bool,
     ends_with: Option<Arc<Outcome>>,
     /// This attempt loses its runner.
     lost: bool,
@@ -162,6 +168,7 @@ impl Attempt {
             input: Arc::clone(&job.submission.input),
             lifecycle: job.submission.lifecycle,
             files_gone: job.submission.plan.files_gone,
+            mistyped: job.submission.plan.mistyped,
             ends_with: job.submission.plan.ends_with.clone(),
             lost: job.attempt <= job.submission.plan.lost_runners,
         })

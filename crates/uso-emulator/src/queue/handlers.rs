@@ -142,9 +142,11 @@ pub(crate) fn follow_up(
         Some("1" | "true" | "True")
     );
     let now = state.clock.now();
-    let known = lock(&state.machine)
-        .get(id, now)
-        .is_some_and(|job| !job.submission.sync);
+    let known = {
+        let mut machine = lock(&state.machine);
+        machine.get(id, now).is_some_and(|job| !job.submission.sync)
+            && machine.get_mut(id).is_some_and(Job::show)
+    };
     if !known {
         return match follow_up.verb {
             Verb::Result => detail(404, "Request not found"),

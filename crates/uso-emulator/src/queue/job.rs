@@ -47,6 +47,10 @@ pub(crate) struct Plan {
     pub(crate) never_starts: bool,
     /// How many attempts lose their runner and go back to the queue.
     pub(crate) lost_runners: u32,
+    /// How many follow-up calls still find no such request.
+    pub(crate) invisible_for: u32,
+    /// The pictures are in another format than declared.
+    pub(crate) mistyped: bool,
     /// The CDN has lost its files by the time the job runs.
     pub(crate) files_gone: bool,
     /// The job ends with this instead of a picture.
@@ -95,6 +99,14 @@ impl Job {
             logs: Vec::new(),
             bell: watch::Sender::new(()),
         }
+    }
+
+    /// Whether this call finds the job; the first ones may not.
+    pub(super) fn show(&mut self) -> bool {
+        let hidden = &mut self.submission.plan.invisible_for;
+        let visible = *hidden == 0;
+        *hidden = hidden.saturating_sub(1);
+        visible
     }
 
     pub(crate) fn listen(&self) -> watch::Receiver<()> {

@@ -3,7 +3,7 @@
 use std::future;
 use std::sync::Arc;
 
-use http::header::{LOCATION, RETRY_AFTER};
+use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http_body_util::BodyExt;
 use serde_json::json;
 
@@ -45,6 +45,11 @@ pub(crate) async fn answer(
             let id = respond::text(response.headers(), "x-fal-request-id").map(str::to_owned);
             Ok(error(request, status, id))
         }
+        Fault::AcceptThenStatusWithoutId(status) => {
+            let mut response = error(request, status, None);
+            response.headers_mut().remove("x-fal-request-id");
+            Ok(response)
+        }
         Fault::AcceptThenGatewayPage(status) => Ok(page(status)),
         // A stream's body was put together with the fault in it.
         _ if request.operation == Operation::Stream && response.status().is_success() => {
@@ -67,6 +72,8 @@ fn plan(fault: &Fault) -> Plan {
         Fault::NeverStarts => plan.never_starts = true,
         Fault::Requeue => plan.lost_runners = 1,
         Fault::FilesGone => plan.files_gone = true,
+        Fault::InvisibleFor(calls) => plan.invisible_for = *calls,
+        Fault::MistypedPicture => plan.mistyped = true,
         Fault::FailsWith { status, error_type } => {
             let words = error_type.replace('_', " ");
             plan.ends_with = Some(Arc::new(Outcome::from_platform(
@@ -179,15 +186,27 @@ fn error(request: &Request<'_>, status: u16, request_id: Option<String>) -> Resp
         .or_else(|| request.request_id().map(str::to_owned))
         .unwrap_or_else(random::uuid);
     set(&mut response, "x-fal-request-id", &request_id);
+    lead_away(&mut response);
     if status >= 500 || status == 429 {
         set(&mut response, "x-fal-needs-retry", "1");
     }
     response
 }
 
-/// What nginx says when it cannot reach what is behind it.
+/// A redirect leads somewhere.
+fn lead_away(response: &mut Response) {
+    if response.status().is_redirection() {
+        set(response, LOCATION.as_str(), "/emulator/moved");
+    }
+}
+
+/// The page of a gateway in front of the service.
 fn page(status: u16) -> Response {
     let words = match status {
+        404 => "404 Not Found",
+        410 => "410 Gone",
+        422 => "422 Unprocessable Entity",
+        499 => "499 Client Closed Request",
         502 => "502 Bad Gateway",
         503 => "503 Service Temporarily Unavailable",
         504 => "504 Gateway Time-out",
@@ -199,6 +218,7 @@ fn page(status: u16) -> Response {
     );
     let mut response = respond::response(status, "text/html", full(page));
     set(&mut response, "server", "nginx");
+    lead_away(&mut response);
     response
 }
 
@@ -216,7 +236,15 @@ async fn twisted(fault: &Fault, response: Response) -> Result<Response, Unanswer
         return Ok(Response::from_parts(parts, body));
     }
     let bytes = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
-    let body = match bodies::changed(fault, &mut parts.headers, &bytes) {
+    if let Fault::BillableUnits(units) = fault {
+        let name = HeaderName::from_static("x-fal-billable-units");
+        parts.headers.remove(&name);
+        let units = units
+            .as_ref()
+            .and_then(|units| HeaderValue::from_str(units).ok());
+        parts.headers.extend(units.map(|units| (name, units)));
+    }
+    let body = match bodies::changed(fault, &mut parts, &bytes) {
         Some(body) => body,
         None => match mangle::bytes(fault, &bytes) {
             Some(mangled) => full(mangled),

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt as _, stream};
-use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue};
+use http::response::Parts;
+use http::{HeaderMap, StatusCode, Version};
 use hyper::body::Frame;
 
 use super::Fault;
@@ -61,18 +62,39 @@ fn bomb() -> Body {
 }
 
 /// Bodies that are the real one, done wrong.
-pub(super) fn changed(fault: &Fault, headers: &mut HeaderMap, bytes: &Bytes) -> Option<Body> {
+pub(super) fn changed(fault: &Fault, parts: &mut Parts, bytes: &Bytes) -> Option<Body> {
+    let headers = &mut parts.headers;
+    let half = bytes.slice(..bytes.len() / 2);
     match fault {
         Fault::TruncatedBody => {
             headers.insert(CONTENT_LENGTH, bytes.len().into());
-            let half = bytes.slice(..bytes.len() / 2);
-            let cut = stream::once(async {
-                tokio::time::sleep(LEAVING).await;
-                Err(io::Error::other("cut on purpose"))
-            });
-            Some(respond::stream(
-                stream::iter([Ok(Frame::data(half))]).chain(cut),
-            ))
+            Some(cut_after(half))
+        }
+        Fault::CutCloseDelimited => {
+            headers.remove(CONTENT_LENGTH);
+            // A response of HTTP/1.0 has no chunks: the end of the connection is its end.
+            parts.version = Version::HTTP_10;
+            Some(without_length(half))
+        }
+        Fault::CutChunked => {
+            headers.remove(CONTENT_LENGTH);
+            Some(cut_after(half))
+        }
+        Fault::ShortChunked => {
+            headers.remove(CONTENT_LENGTH);
+            Some(without_length(half))
+        }
+        Fault::ShortLength => {
+            headers.insert(CONTENT_LENGTH, half.len().into());
+            Some(full(half))
+        }
+        Fault::UnaskedPartial => {
+            let last = half.len().saturating_sub(1);
+            let range = format!("bytes 0-{last}/{}", bytes.len());
+            headers.insert(CONTENT_LENGTH, half.len().into());
+            headers.extend(HeaderValue::try_from(range).map(|range| (CONTENT_RANGE, range)));
+            parts.status = StatusCode::PARTIAL_CONTENT;
+            Some(full(half))
         }
         Fault::CorruptBody => {
             let mut corrupt = bytes.to_vec();
@@ -87,4 +109,18 @@ pub(super) fn changed(fault: &Fault, headers: &mut HeaderMap, bytes: &Bytes) -> 
         }
         _ => None,
     }
+}
+
+/// These bytes, and then the connection breaks.
+fn cut_after(bytes: Bytes) -> Body {
+    let cut = stream::once(async {
+        tokio::time::sleep(LEAVING).await;
+        Err(io::Error::other("cut on purpose"))
+    });
+    respond::stream(stream::iter([Ok(Frame::data(bytes))]).chain(cut))
+}
+
+/// These bytes, whose length is not told before.
+fn without_length(bytes: Bytes) -> Body {
+    respond::stream(stream::iter([Ok(Frame::data(bytes))]))
 }

@@ -1,4 +1,4 @@
-//! The faults, and which operation each can befall.
+//! The faults and their names.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::Operation;
+use super::odd::{OddListing, OddResult};
 
 /// One thing that can go wrong.
 ///
@@ -41,8 +41,10 @@ pub enum Fault {
     ConcurrencyLimit,
     /// A JSON error with this status and an `x-fal-request-id`, before any work.
     Status(u16),
-    /// The same after the work.
+    /// The same after the work; a 3xx has a `Location` on the same host.
     AcceptThenStatus(u16),
+    /// The same after the work, without an `x-fal-request-id`.
+    AcceptThenStatusWithoutId(u16),
     /// A load balancer's HTML page with this status and no `x-fal-request-id`, before any work.
     GatewayPage(u16),
     /// The same after the work.
@@ -93,12 +95,20 @@ pub enum Fault {
         body: Value,
     },
 
+    /// The first follow-up calls find no such request (404), as many as this says: a queue that is
+    /// eventually consistent.
+    InvisibleFor(u32),
+    /// The picture is in the other format (JPEG for PNG, PNG for JPEG) than the result, its file
+    /// name and the download's `Content-Type` say.
+    MistypedPicture,
     /// The job completes with a refusal of the model's own (422), which says that a unit was billed
     /// all the same, as fal warns that it may be when a GPU had been at work.
     BilledRefusal {
         /// The JSON body of the result.
         body: Value,
     },
+    /// `X-Fal-Billable-Units` of the response has this text; without one, the header is missing.
+    BillableUnits(Option<String>),
 
     /// The JSON text ends in the middle.
     TruncatedJson,
@@ -118,11 +128,34 @@ pub enum Fault {
     DeepJson(u32),
     /// Every URL in the body leads to this origin.
     ForeignUrls(String),
+    /// A `COMPLETED` status has an `error` that is the empty string.
+    EmptyError,
+    /// The status names another request.
+    ForeignRequestId,
+    /// The status names another request, which failed.
+    ForeignFailure,
+    /// A log line whose message holds half of a UTF-16 pair.
+    LoneSurrogateLog,
+    /// A result with a field that strict parsers refuse.
+    OddResult(OddResult),
     /// The listing is empty.
     EmptyListing,
+    /// A listing whose rows are hard to compare with a request.
+    OddListing(OddListing),
 
     /// The connection closes in the middle of the body, whose length was announced.
     TruncatedBody,
+    /// Half of the body without any length, ended by an orderly close of the connection; over
+    /// HTTP/2, by an orderly end of the stream.
+    CutCloseDelimited,
+    /// Half of the body in chunks; the connection closes before the last chunk.
+    CutChunked,
+    /// Half of the body in chunks, with a proper last chunk.
+    ShortChunked,
+    /// Half of the body, with its own length as `Content-Length`.
+    ShortLength,
+    /// A 206 with half of the body, although no range was asked for.
+    UnaskedPartial,
     /// Half the bytes of the body are replaced.
     CorruptBody,
     /// The body is said to be HTML.
@@ -146,6 +179,10 @@ pub enum Fault {
     CutAfterCompleted,
     /// No keep-alive comments, and no events but the first.
     SilentStream,
+    /// Keep-alive comments, ten a second, and never an event, whatever becomes of the job.
+    KeepAlivesOnly,
+    /// `IN_PROGRESS` events, ten a second, whatever becomes of the job.
+    InProgressForever,
     /// One event that never ends.
     EndlessLine,
     /// Every event arrives in pieces of a few bytes, which split characters.
@@ -169,135 +206,6 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 }
 
 impl Fault {
-    /// One of each, with ordinary numbers where it takes some: for tables of tests.
-    pub fn samples() -> Vec<Self> {
-        vec![
-            Self::Drop,
-            Self::AcceptThenDrop,
-            Self::Hang,
-            Self::AcceptThenHang,
-            Self::Delay(Duration::from_secs(1)),
-            Self::SlowHeaders,
-            Self::Throttled { retry_after: None },
-            Self::Throttled {
-                retry_after: Some(1),
-            },
-            Self::ConcurrencyLimit,
-            Self::Status(500),
-            Self::Status(503),
-            Self::Status(504),
-            Self::AcceptThenStatus(500),
-            Self::AcceptThenStatus(503),
-            Self::AcceptThenStatus(504),
-            Self::GatewayPage(502),
-            Self::GatewayPage(504),
-            Self::AcceptThenGatewayPage(502),
-            Self::AcceptThenGatewayPage(504),
-            Self::Locked,
-            Self::Forbidden,
-            Self::Unauthorized,
-            Self::UserTimeout,
-            Self::StringDetail,
-            Self::Answer {
-                status: 500,
-                body: "out of order".to_owned(),
-            },
-            Self::Gone,
-            Self::TokenExpired,
-            Self::Redirect("http://127.0.0.1:9".to_owned()),
-            Self::NeverStarts,
-            Self::Requeue,
-            Self::FilesGone,
-            Self::FailsWith {
-                status: 503,
-                error_type: "runner_disconnected".to_owned(),
-            },
-            Self::ModelAnswers {
-                status: 500,
-                body: serde_json::json!({ "detail": "GPU error" }),
-            },
-            Self::BilledRefusal {
-                body: serde_json::json!({ "detail": "No face was found" }),
-            },
-            Self::TruncatedJson,
-            Self::Undecodable,
-            Self::Body("{}".to_owned()),
-            Self::NullFields,
-            Self::UnknownFields,
-            Self::UnknownStatus,
-            Self::UnknownLogLevel,
-            Self::DeepJson(10_000),
-            Self::ForeignUrls("http://127.0.0.1:9".to_owned()),
-            Self::EmptyListing,
-            Self::TruncatedBody,
-            Self::CorruptBody,
-            Self::WrongContentType,
-            Self::HugeBody(10 << 30),
-            Self::EndlessBody,
-            Self::MislabelledGzip,
-            Self::GzipBomb,
-            Self::EndStream,
-            Self::CutStream,
-            Self::CutMidEvent,
-            Self::CutAfterCompleted,
-            Self::SilentStream,
-            Self::EndlessLine,
-            Self::SplitEvents,
-            Self::Withhold,
-            Self::Duplicate,
-            Self::Tamper,
-            Self::RetiredKey,
-            Self::NullPayload,
-        ]
-    }
-
-    /// Whether it can befall this operation.
-    pub fn fits(&self, operation: Operation) -> bool {
-        use Operation as On;
-        match self {
-            _ if matches!(operation, On::Page | On::Preflight | On::Other) => false,
-            Self::Withhold
-            | Self::Duplicate
-            | Self::Tamper
-            | Self::RetiredKey
-            | Self::NullPayload => operation == On::Webhook,
-            _ if operation == On::Webhook => matches!(self, Self::Delay(_)),
-            Self::NeverStarts
-            | Self::Requeue
-            | Self::FilesGone
-            | Self::FailsWith { .. }
-            | Self::ModelAnswers { .. }
-            | Self::BilledRefusal { .. } => matches!(operation, On::Submit | On::Run),
-            Self::TokenExpired => matches!(operation, On::Upload | On::Part | On::Complete),
-            Self::UnknownStatus => matches!(operation, On::Submit | On::Status | On::Stream),
-            Self::UnknownLogLevel => matches!(operation, On::Status | On::Stream),
-            Self::ForeignUrls(_) => matches!(
-                operation,
-                On::Submit | On::Run | On::Status | On::Stream | On::Result
-            ),
-            Self::TruncatedJson
-            | Self::Undecodable
-            | Self::NullFields
-            | Self::UnknownFields
-            | Self::DeepJson(_) => operation != On::File,
-            Self::EmptyListing => operation == On::Listing,
-            Self::TruncatedBody
-            | Self::CorruptBody
-            | Self::HugeBody(_)
-            | Self::EndlessBody
-            | Self::MislabelledGzip
-            | Self::GzipBomb => operation != On::Stream,
-            Self::EndStream
-            | Self::CutStream
-            | Self::CutMidEvent
-            | Self::CutAfterCompleted
-            | Self::SilentStream
-            | Self::EndlessLine
-            | Self::SplitEvents => operation == On::Stream,
-            _ => true,
-        }
-    }
-
     /// Its name in scenario files and in the request log.
     pub fn name(&self) -> &'static str {
         match self {
@@ -311,6 +219,7 @@ impl Fault {
             Self::ConcurrencyLimit => "concurrency-limit",
             Self::Status(_) => "status",
             Self::AcceptThenStatus(_) => "accept-then-status",
+            Self::AcceptThenStatusWithoutId(_) => "accept-then-status-without-id",
             Self::GatewayPage(_) => "gateway-page",
             Self::AcceptThenGatewayPage(_) => "accept-then-gateway-page",
             Self::Locked => "locked",
@@ -328,6 +237,9 @@ impl Fault {
             Self::FailsWith { .. } => "fails-with",
             Self::ModelAnswers { .. } => "model-answers",
             Self::BilledRefusal { .. } => "billed-refusal",
+            Self::InvisibleFor(_) => "invisible-for",
+            Self::MistypedPicture => "mistyped-picture",
+            Self::BillableUnits(_) => "billable-units",
             Self::TruncatedJson => "truncated-json",
             Self::Undecodable => "undecodable",
             Self::Body(_) => "body",
@@ -338,7 +250,18 @@ impl Fault {
             Self::DeepJson(_) => "deep-json",
             Self::ForeignUrls(_) => "foreign-urls",
             Self::EmptyListing => "empty-listing",
+            Self::EmptyError => "empty-error",
+            Self::ForeignRequestId => "foreign-request-id",
+            Self::ForeignFailure => "foreign-failure",
+            Self::LoneSurrogateLog => "lone-surrogate-log",
+            Self::OddResult(_) => "odd-result",
+            Self::OddListing(_) => "odd-listing",
             Self::TruncatedBody => "truncated-body",
+            Self::CutCloseDelimited => "cut-close-delimited",
+            Self::CutChunked => "cut-chunked",
+            Self::ShortChunked => "short-chunked",
+            Self::ShortLength => "short-length",
+            Self::UnaskedPartial => "unasked-partial",
             Self::CorruptBody => "corrupt-body",
             Self::WrongContentType => "wrong-content-type",
             Self::HugeBody(_) => "huge-body",
@@ -350,6 +273,8 @@ impl Fault {
             Self::CutMidEvent => "cut-mid-event",
             Self::CutAfterCompleted => "cut-after-completed",
             Self::SilentStream => "silent-stream",
+            Self::KeepAlivesOnly => "keep-alives-only",
+            Self::InProgressForever => "in-progress-forever",
             Self::EndlessLine => "endless-line",
             Self::SplitEvents => "split-events",
             Self::Withhold => "withhold",

@@ -4,6 +4,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Fault;
+use super::odd::{self, set};
+
+/// The id of a request that is not the caller's.
+const FOREIGN_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 /// Fields that no answer can do without; everything else may be null.
 const ESSENTIAL: [&str; 8] = [
@@ -43,17 +47,26 @@ pub(super) fn text(fault: &Fault, text: &str) -> Option<String> {
         | Fault::UnknownStatus
         | Fault::UnknownLogLevel
         | Fault::ForeignUrls(_)
+        | Fault::EmptyError
+        | Fault::ForeignRequestId
+        | Fault::ForeignFailure
+        | Fault::LoneSurrogateLog
+        | Fault::OddResult(_)
+        | Fault::OddListing(_)
         | Fault::EmptyListing => {
             let mut value: Value = serde_json::from_str(text).ok()?;
-            change(fault, &mut value);
-            Some(value.to_string())
+            Some(change(fault, &mut value))
         }
         _ => None,
     }
 }
 
-fn change(fault: &Fault, value: &mut Value) {
+/// The text of the changed value.
+fn change(fault: &Fault, value: &mut Value) -> String {
     match fault {
+        Fault::OddResult(odd) => return odd.apply(value),
+        Fault::OddListing(odd) => return odd.apply(value),
+        Fault::LoneSurrogateLog => return odd::lone_surrogate_log(value),
         Fault::NullFields => nulls(value),
         Fault::UnknownFields => unknown_fields(value),
         Fault::ForeignUrls(origin) => foreign(value, origin.trim_end_matches('/')),
@@ -67,17 +80,27 @@ fn change(fault: &Fault, value: &mut Value) {
             });
             set(value, "logs", json!([line]));
         }
+        Fault::EmptyError => {
+            if value.get("status") == Some(&json!("COMPLETED")) {
+                set(value, "error", json!(""));
+            }
+        }
+        Fault::ForeignRequestId => set(value, "request_id", json!(FOREIGN_ID)),
+        Fault::ForeignFailure => {
+            *value = json!({
+                "status": "COMPLETED",
+                "request_id": FOREIGN_ID,
+                "logs": null,
+                "error": "Runner disconnected",
+                "error_type": "runner_disconnected",
+            });
+        }
         Fault::EmptyListing => {
             *value = json!({ "items": [], "next_cursor": null, "has_more": false });
         }
         _ => {}
     }
-}
-
-fn set(value: &mut Value, name: &str, to: Value) {
-    if let Some(field) = value.as_object_mut() {
-        field.insert(name.to_owned(), to);
-    }
+    value.to_string()
 }
 
 fn nulls(value: &mut Value) {

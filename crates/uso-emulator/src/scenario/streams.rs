@@ -7,12 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use hyper::body::Frame;
+use serde_json::Value;
 
 use super::{Fault, mangle};
 use crate::queue::events::Event;
 use crate::server::Connection;
 use crate::server::respond::{self, Body};
 
+/// Between two keep-alives or repeated events.
+const BEAT: Duration = Duration::from_millis(100);
 const CHUNK: usize = 64 << 10;
 /// Long enough for what was written to leave the process.
 pub(super) const LEAVING: Duration = Duration::from_millis(20);
@@ -53,6 +56,11 @@ pub(crate) fn body(
             let first = events.take(1).map(|event| frame(event.bytes()));
             respond::stream(first.chain(stream::pending()))
         }
+        Fault::KeepAlivesOnly => respond::stream(beats().map(|()| frame(Event::KeepAlive.bytes()))),
+        Fault::InProgressForever => {
+            let running = events.take(1).map(|event| in_progress(&event));
+            respond::stream(running.flat_map(|bytes| beats().map(move |()| frame(bytes.clone()))))
+        }
         Fault::EndlessLine => {
             let start = stream::iter([frame(Bytes::from_static(b"data: {\"status\":\""))]);
             let more = Bytes::from(vec![b'x'; CHUNK]);
@@ -86,6 +94,29 @@ pub(crate) fn body(
             }))
         }
     }
+}
+
+fn beats() -> impl Stream<Item = ()> + Send {
+    stream::unfold((), |()| async {
+        tokio::time::sleep(BEAT).await;
+        Some(((), ()))
+    })
+}
+
+/// The event of a job that runs.
+fn in_progress(event: &Event) -> Bytes {
+    let Event::Status { json, .. } = event else {
+        return event.bytes();
+    };
+    let mut status: Value = serde_json::from_str(json).unwrap_or_default();
+    if let Some(fields) = status.as_object_mut() {
+        for ended in ["queue_position", "metrics", "error", "error_type"] {
+            fields.remove(ended);
+        }
+        fields.insert("status".to_owned(), "IN_PROGRESS".into());
+        fields.insert("logs".to_owned(), Value::Null);
+    }
+    format!("data: {status}\n\n").into()
 }
 
 fn frame(bytes: Bytes) -> Result<Frame<Bytes>, io::Error> {

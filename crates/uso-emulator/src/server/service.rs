@@ -47,7 +47,9 @@ pub(crate) async fn serve(
     let address = Address::of(&parts, connection.tls, &state.addr.to_string());
     let route = Route::of(&parts.method, address.service, &address.path);
     let operation = route.operation();
-    let sequence = state.requests.open(&parts, &address.host, operation);
+    let sequence = state
+        .requests
+        .open(&parts, &address.host, operation, connection.number);
     let limit = match operation {
         Operation::Upload | Operation::Part => MAX_FILE,
         _ => MAX_BODY,
