@@ -11,6 +11,7 @@
 
 pub(crate) mod compiled;
 mod drift;
+mod lossy;
 mod pinned;
 mod properties;
 mod traps;

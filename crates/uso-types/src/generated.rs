@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
-use crate::support::{Json, UnknownValue, Violations};
+use crate::support::{UnknownValue, Violations};
 use crate::support::check::{Check, Checker};
 use crate::support::decode::{Alternative, Kind};
 
@@ -466,7 +466,7 @@ pub struct UsoOutput {
     pub prompt: Option<String>,
     /// Performance timings for different stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timings: Option<BTreeMap<String, Json>>,
+    pub timings: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 /// Represents an image file.

@@ -1,7 +1,6 @@
-//! The types of fal's image endpoint `fal-ai/uso`: what a request carries, what the service
-//! answers, and the bounds and defaults of both. They are generated from the schema that fal
-//! publishes. This crate must not know how a request travels, who pays for it or what a picture
-//! is; it needs serde and nothing else.
+//! Types of fal's image endpoint `fal-ai/uso`: its request, its result, and the bounds and defaults
+//! of both, generated from the schema that fal publishes. The crate must not know how a request is
+//! sent, what a request costs or how a picture is stored.
 //!
 //! ```
 //! use uso_types::{OutputFormat, UsoInput};
@@ -16,8 +15,7 @@
 
 #[rustfmt::skip]
 mod generated;
-#[cfg(feature = "schemars")]
-mod schema;
+mod output;
 mod size;
 mod support;
 
@@ -25,4 +23,4 @@ pub use generated::{
     ENDPOINT_ID, Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput,
     UsoOutput,
 };
-pub use support::{Json, UnknownValue, Violation, Violations};
+pub use support::{UnknownValue, Unreadable, Violation, Violations, from_value_lossy};

@@ -1,14 +1,13 @@
-//! What the generated types stand on: an untyped JSON value, the bounds check and the decoding of
-//! alternatives.
+//! Hand-written support of the generated types: the bounds check, the decoding of unions and the
+//! lossy decoding of results.
 //!
-//! It is written by hand, knows no endpoint and needs serde alone, so a file generated for another
-//! endpoint can carry a copy of it.
+//! The support names no endpoint, so a file generated for another endpoint carries a copy.
 
 #[allow(dead_code, reason = "few schemas have every kind of bound")]
 pub(crate) mod check;
-#[allow(dead_code, reason = "few schemas have alternatives")]
+#[allow(dead_code, reason = "few schemas have unions")]
 pub(crate) mod decode;
-pub(crate) mod json;
+pub(crate) mod lossy;
 
 pub use check::{UnknownValue, Violation, Violations};
-pub use json::Json;
+pub use lossy::{Unreadable, from_value_lossy};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use uso_types::UsoOutput;
 
@@ -142,8 +141,8 @@ impl Notification {
             let why = self.payload_error.clone();
             return Err(NoOutput::Withheld { why });
         };
-        match UsoOutput::deserialize(payload) {
-            Ok(output)
+        match UsoOutput::from_value_lossy(payload.clone()) {
+            Ok((output, _))
                 if output
                     .images
                     .as_ref()

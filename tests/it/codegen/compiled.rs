@@ -227,7 +227,7 @@ static PROGRAM: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         "support.rs",
         "support/check.rs",
         "support/decode.rs",
-        "support/json.rs",
+        "support/lossy.rs",
     ] {
         let text = fs::read_to_string(root.join("crates/uso-types/src").join(file)).unwrap();
         write(&source.join(file), &text);
@@ -304,6 +304,7 @@ edition = "2024"
 [dependencies]
 serde = { version = "1", features = ["derive"] }
 serde_json = "1"
+serde_path_to_error = "0.1"
 
 [profile.dev]
 debug = false

@@ -4,8 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use uso_types::{
-    ENDPOINT_ID, ImageSize, ImageSizeChoice, ImageSizePreset, Json, OutputFormat, UsoInput,
-    UsoOutput,
+    ENDPOINT_ID, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput, UsoOutput,
 };
 use xtask::codegen::load::digest;
 use xtask::commands;
@@ -256,7 +255,7 @@ fn answers_of_both_known_states_decode() {
             .timings
             .unwrap()
             .get("inference")
-            .and_then(Json::as_f64),
+            .and_then(Value::as_f64),
         Some(7.5)
     );
     let with_nulls = output(json!({

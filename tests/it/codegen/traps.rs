@@ -78,7 +78,7 @@ fn a_union_says_which_field_and_what_was_expected_and_what_came() {
     );
     assert_eq!(
         refusal(json!({ "canvas": { "widht": 9 } })),
-        "canvas: unknown field `widht`, expected `width` or `height` at line 1 column 22"
+        "canvas: widht: unknown field `widht`, expected `width` or `height` at line 1 column 22"
     );
     assert_eq!(
         refusal(json!({ "canvas": { "width": -1 } })),

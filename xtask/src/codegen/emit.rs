@@ -79,12 +79,12 @@ fn imports(items: &TokenStream, options: &Options) -> TokenStream {
     };
     let support = options.support.path();
     let shown = match options.support {
-        Support::Sibling => pick(&["Json", "UnknownValue", "Violations"]),
+        Support::Sibling => pick(&["UnknownValue", "Violations"]),
         // A file that stands alone shows what its own types mention.
         Support::Embedded => Vec::new(),
     };
     let own = (options.support == Support::Embedded).then(|| {
-        quote! { pub use support::{Json, UnknownValue, Violation, Violations}; }
+        quote! { pub use support::{UnknownValue, Unreadable, Violation, Violations, from_value_lossy}; }
     });
     let serde = ["Deserialize", "Deserializer", "Serialize", "Serializer"];
     [

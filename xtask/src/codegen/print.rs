@@ -17,8 +17,8 @@ const SUPPORT: &[(&str, &str)] = &[
         include_str!("../../../crates/uso-types/src/support/decode.rs"),
     ),
     (
-        "json",
-        include_str!("../../../crates/uso-types/src/support/json.rs"),
+        "lossy",
+        include_str!("../../../crates/uso-types/src/support/lossy.rs"),
     ),
 ];
 
@@ -30,7 +30,7 @@ pub fn print(document: &Document, mut file: syn::File, options: &Options) -> Res
     );
     if options.support == Support::Embedded {
         header.push_str(
-            "//\n// The file stands alone: it needs the crate `serde` with its feature `derive`.\n",
+            "//\n// The file needs the crates `serde` with its feature `derive`, `serde_json` and\n// `serde_path_to_error`, and nothing else.\n",
         );
         file.items.push(support()?);
     }
@@ -53,9 +53,9 @@ fn support() -> Result<syn::Item, Fault> {
     Ok(syn::parse_quote! {
         #[allow(dead_code, unreachable_pub)]
         mod support {
-            //! What the types stand on: an untyped value, the bounds check, the decoding of unions.
+            //! Support of the types: bounds check, decoding of unions, lossy decoding of results.
             pub use check::{UnknownValue, Violation, Violations};
-            pub use json::Json;
+            pub use lossy::{Unreadable, from_value_lossy};
             #(#modules)*
         }
     })

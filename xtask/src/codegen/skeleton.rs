@@ -191,9 +191,10 @@ impl VisitMut for Restore<'_> {
         if let Some(name) = named(&ident, self.names) {
             last.ident = syn::Ident::new(name, last.ident.span());
         } else if ident == "Value" {
-            last.ident = syn::Ident::new("Json", last.ident.span());
+            *path = syn::parse_quote!(serde_json::Value);
+            return;
         } else if ident == "Map" {
-            *path = syn::parse_quote!(BTreeMap<String, Json>);
+            *path = syn::parse_quote!(BTreeMap<String, serde_json::Value>);
             return;
         }
         *path = last.into();

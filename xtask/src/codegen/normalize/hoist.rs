@@ -362,7 +362,6 @@ const RESERVED: &[&str] = &[
     "Err",
     "From",
     "FromStr",
-    "Json",
     "None",
     "Ok",
     "Option",

@@ -1,0 +1,93 @@
+//! Lossy decoding of the endpoint's result.
+
+use serde_json::Value;
+
+use crate::generated::{Image, UsoOutput};
+use crate::support::{Unreadable, from_value_lossy};
+
+impl UsoOutput {
+    /// Decodes a result, and leaves out what cannot be decoded: each picture stands alone, and no
+    /// field beside the pictures hides them.
+    ///
+    /// A picture that is left out has no entry in `has_nsfw_concepts` either, so that the entries
+    /// of both lists still belong together. An entry that is no truth value counts as `false`.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use uso_types::UsoOutput;
+    ///
+    /// let (output, left_out) = UsoOutput::from_value_lossy(json!({
+    ///     "images": [{ "width": 8 }, { "url": "https://example.com/b.png", "width": 8.0 }],
+    ///     "has_nsfw_concepts": [false, true],
+    ///     "seed": -1,
+    /// }))?;
+    ///
+    /// let images = output.images.unwrap_or_default();
+    /// assert_eq!((images.len(), images[0].width), (1, Some(8)));
+    /// assert_eq!((output.has_nsfw_concepts, output.seed), (Some(vec![true]), None));
+    /// let left_out: Vec<&str> = left_out.iter().map(|part| part.path()).collect();
+    /// assert_eq!(left_out, ["images[0]", "seed"]);
+    /// # Ok::<(), uso_types::Unreadable>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value is no object.
+    pub fn from_value_lossy(mut value: Value) -> Result<(Self, Vec<Unreadable>), Unreadable> {
+        Unreadable::unless_object(&value)?;
+        let mut left_out = Vec::new();
+        let images = take_list(&mut value, "images", &mut left_out);
+        let flags = take_list(&mut value, "has_nsfw_concepts", &mut left_out);
+        let mut flags = flags.map(|flags| flags.into_iter().map(Some).collect::<Vec<_>>());
+
+        let has_images = images.is_some();
+        let mut decoded: Vec<Image> = Vec::new();
+        for (index, image) in images.into_iter().flatten().enumerate() {
+            match Unreadable::unless_object(&image).and_then(|()| from_value_lossy(image)) {
+                Ok((image, parts)) => {
+                    decoded.push(image);
+                    left_out.extend(parts.iter().map(|part| part.under("images", index)));
+                }
+                Err(part) => {
+                    left_out.push(part.under("images", index));
+                    if let Some(flag) = flags.as_mut().and_then(|flags| flags.get_mut(index)) {
+                        *flag = None;
+                    }
+                }
+            }
+        }
+        let mut is_flagged = |(index, flag): (usize, Option<Value>)| {
+            let flag = flag?;
+            if !flag.is_boolean() {
+                let part = Unreadable::new("", "not a truth value");
+                left_out.push(part.under("has_nsfw_concepts", index));
+            }
+            Some(flag.as_bool().unwrap_or(false))
+        };
+        let flags = flags.map(|flags| {
+            flags
+                .into_iter()
+                .enumerate()
+                .filter_map(&mut is_flagged)
+                .collect()
+        });
+
+        let (mut output, parts) = from_value_lossy::<Self>(value)?;
+        left_out.extend(parts);
+        output.images = has_images.then_some(decoded);
+        output.has_nsfw_concepts = flags;
+        Ok((output, left_out))
+    }
+}
+
+/// Takes a list out of an object; `None` where it is absent, null or of another type.
+fn take_list(object: &mut Value, name: &str, left_out: &mut Vec<Unreadable>) -> Option<Vec<Value>> {
+    match object.get_mut(name)?.take() {
+        Value::Array(items) => Some(items),
+        Value::Null => None,
+        _ => {
+            left_out.push(Unreadable::new(name, "not a list"));
+            None
+        }
+    }
+}
