@@ -19,11 +19,11 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use http::Request;
 use tokio::sync::mpsc;
-use uso::webhook::{Clock, Delivery, FalKeys, Receiver, Rejection, Verifier};
+use uso::webhook::{Clock, FalKeys, Notification, Receiver, Rejection, Verifier};
 use uso_emulator::{Emulator, EmulatorBuilder, Scenario, WebhookAttempt};
 use uso_tests::rig::{Rig, config_for};
 
-/// The parts of the delivery that the documentation of the service's protocol signs by hand.
+/// The parts of the notification that the documentation of the service's protocol signs by hand.
 mod vector {
     pub(super) const JWKS: &str =
         r#"{"keys":[{"x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}"#;
@@ -93,7 +93,7 @@ impl Hook {
 
     pub(crate) async fn next(&mut self) -> Request<Bytes> {
         let next = tokio::time::timeout(Duration::from_secs(30), self.received.recv());
-        next.await.expect("a delivery comes").unwrap()
+        next.await.expect("a notification comes").unwrap()
     }
 
     fn is_empty(&mut self) -> bool {
@@ -142,8 +142,8 @@ impl Scene {
         self.rig.client.submit(self.request()).await.unwrap()
     }
 
-    /// The next delivery, verified.
-    async fn delivery(&mut self) -> Result<Delivery, Rejection> {
+    /// The next notification, verified.
+    async fn notification(&mut self) -> Result<Notification, Rejection> {
         let request = self.hook.next().await;
         self.receiver.receive(request).await
     }

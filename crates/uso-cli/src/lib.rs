@@ -11,6 +11,7 @@ mod exit;
 mod known;
 mod output;
 mod progress;
+pub mod serve;
 mod signals;
 mod state;
 mod target;

@@ -120,7 +120,7 @@ impl Order {
         self.lifecycle.as_ref()
     }
 
-    /// Has the end of the job announced there. A delivery to it proves whose job it is, also when
+    /// Has the end of the job announced there. A notification there proves whose job it is, also when
     /// the submit's answer was lost; see [`Intent::recognises`].
     #[must_use]
     pub fn with_webhook(mut self, webhook: Webhook) -> Self {
@@ -187,7 +187,13 @@ impl Intent {
         self.attempt.as_ref() == Some(&Attempt::of(attempt_id))
     }
 
-    /// Whether a delivery could prove this purchase: it was made with a webhook.
+    /// The SHA-256 of the attempt id in lower-case hex, to find this purchase by a notification:
+    /// `Notification::attempt_digest` of `uso-webhook` equals it.
+    pub fn attempt_digest(&self) -> Option<&str> {
+        self.attempt.as_ref().map(Attempt::digest)
+    }
+
+    /// Whether a notification could prove this purchase: it was made with a webhook.
     pub fn has_webhook(&self) -> bool {
         self.attempt.is_some()
     }

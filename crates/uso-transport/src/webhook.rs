@@ -86,6 +86,10 @@ impl Attempt {
     pub(crate) fn of(id: &str) -> Self {
         Self(hex(&Sha256::digest(id)))
     }
+
+    pub(crate) fn digest(&self) -> &str {
+        &self.0
+    }
 }
 
 /// An address that fal may be told: `https`, or `http` where it cannot leave the machine.

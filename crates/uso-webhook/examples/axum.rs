@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use uso_webhook::{Delivery, KeySet, MemoryStore, Once, Receiver, once};
+use uso_webhook::{KeySet, MemoryStore, Notification, Once, Receiver, once};
 
 #[derive(Clone)]
 struct App {
@@ -20,20 +20,20 @@ impl FromRef<App> for Receiver {
     }
 }
 
-/// What arrives here is fal's; anything else was answered with 400, 401 or 413.
-async fn hook(State(app): State<App>, delivery: Delivery) -> Result<Once<()>, StatusCode> {
+/// Every notification here is verified; other requests got 400, 401 or 413.
+async fn hook(State(app): State<App>, notification: Notification) -> Result<Once<()>, StatusCode> {
     let keep = || async {
-        match delivery.notification().output() {
+        match notification.output() {
             Ok(output) => println!(
                 "{}: {} pictures",
-                delivery.request_id(),
+                notification.request_id(),
                 output.images.map_or(0, |images| images.len())
             ),
-            Err(why) => println!("{}: {why}", delivery.request_id()),
+            Err(why) => println!("{}: {why}", notification.request_id()),
         }
         Ok::<_, std::io::Error>(())
     };
-    let kept = once(&*app.handled, &delivery, keep).await;
+    let kept = once(&*app.handled, &notification, keep).await;
     kept.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         receiver: Receiver::new(KeySet::from_jwks(&std::fs::read(path)?)?),
         handled: Arc::default(),
     };
-    // The last segment is the attempt id, when the request was made with a webhook of `uso`'s.
+    // The last segment is the attempt id, when the request was made by `uso`.
     let router = Router::new()
         .route("/hook/{attempt}", post(hook))
         .with_state(app);

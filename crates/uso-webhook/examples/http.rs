@@ -16,15 +16,15 @@ async fn hook(
         *response.status_mut() = status;
         response
     };
-    let delivery = match receiver.receive(request).await {
-        Ok(delivery) => delivery,
+    let notification = match receiver.receive(request).await {
+        Ok(notification) => notification,
         Err(rejection) => return answer(rejection.status(), rejection.to_string()),
     };
     let keep = || async {
-        println!("{}: kept", delivery.request_id());
+        println!("{}: kept", notification.request_id());
         Ok::<_, std::io::Error>(())
     };
-    match once(handled, &delivery, keep).await {
+    match once(handled, &notification, keep).await {
         Ok(Once::First(())) => answer(StatusCode::OK, "thank you".to_owned()),
         Ok(other) => answer(other.status(), String::new()),
         Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -33,13 +33,13 @@ async fn hook(
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A delivery that was signed with a key made for this purpose, at a time long past.
+    // A notification that was signed with a key made for this purpose, at a time long past.
     let jwks = br#"{"keys":[{"x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}"#;
     let at = UNIX_EPOCH + Duration::from_secs(1_760_000_000);
     let receiver = Receiver::new(KeySet::from_jwks(jwks)?)
         .verifier(Verifier::new().clock(Clock::of(move || at)));
     let handled = MemoryStore::default();
-    let delivery = |body: &str| {
+    let notification = |body: &str| {
         Request::post("/hook")
             .header("X-Fal-Webhook-Request-Id", "3f1c9a52-7d0e-4c86-9a57-0f6b2f0c1d11")
             .header("X-Fal-Webhook-User-Id", "user-test-1")
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let body = r#"{"request_id":"3f1c9a52-7d0e-4c86-9a57-0f6b2f0c1d11","gateway_request_id":"3f1c9a52-7d0e-4c86-9a57-0f6b2f0c1d11","status":"OK","payload":{"images":[],"seed":7,"has_nsfw_concepts":[],"prompt":"","timings":{}}}"#;
     for body in [body, body, "{}"] {
-        let answer = hook(&receiver, &handled, delivery(body)?).await;
+        let answer = hook(&receiver, &handled, notification(body)?).await;
         println!("{} {}", answer.status(), answer.body());
     }
     Ok(())

@@ -1,10 +1,13 @@
-//! The time, brought from outside.
+//! Source of the current time.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What says how late it is.
+/// How far the time of a notification may be from ours, in seconds (fal docs, webhooks).
+pub(crate) const TOLERANCE: u64 = 300;
+
+/// Source of the current time.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -22,12 +25,12 @@ impl Clock {
         Self::of(SystemTime::now)
     }
 
-    /// Any other clock, such as a test's.
+    /// Another clock, such as that of a test.
     pub fn of(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// How late it is.
+    /// The current time.
     pub fn now(&self) -> SystemTime {
         (self.0)()
     }

@@ -1,4 +1,4 @@
-//! The public keys that deliveries are verified with, and where they come from.
+//! The public keys that verify notifications, and where they come from.
 
 use std::fmt;
 use std::future::ready;
@@ -11,7 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::Value;
 
-/// Keys that a set may hold. More would only make every delivery cost more.
+/// The most keys in a set: each of them is tried with every notification.
 const MOST_KEYS: usize = 32;
 
 /// fal's documentation shows padded keys, and the standard for them forbids padding.
@@ -27,13 +27,13 @@ pub struct KeySet(Arc<[VerifyingKey]>);
 impl KeySet {
     /// Reads the JSON Web Key Set that fal publishes at
     /// `https://rest.fal.ai/.well-known/jwks.json` (fal docs, webhooks): `{"keys": [{"x": …}]}`,
-    /// where `x` is the key in base64url with or without padding. `kid` selects nothing. Entries
-    /// that are no Ed25519 key are left out, and so are weak ones, which would fit signatures that
-    /// nobody made.
+    /// where `x` is the key in base64url with or without padding. `kid` selects nothing. Passed over
+    /// are entries that are no Ed25519 key, that are for something else than signatures (`use`,
+    /// `key_ops`, `alg`), that hold a private key (`d`), and weak keys, which fit forged signatures.
     ///
     /// # Errors
     ///
-    /// When it is no such document, holds no usable key, or more than 32 of them.
+    /// When it is no such document, holds no usable key, or more than 32 keys.
     pub fn from_jwks(document: &[u8]) -> Result<Self, InvalidKeySet> {
         let document: Value =
             serde_json::from_slice(document).map_err(|_| InvalidKeySet::NotJwks)?;
@@ -56,14 +56,14 @@ impl KeySet {
         Ok(Self(keys.into()))
     }
 
-    /// How many keys it holds; at least one.
+    /// The number of keys; at least one.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether any key fits. All are tried in any case, so that a signature by none costs no more
-    /// than one by the first.
+    /// Whether any key fits. All keys are tried in any case, so that the time does not tell which
+    /// one fits.
     pub(crate) fn fits(&self, message: &[u8], signature: &Signature) -> bool {
         let verified = |key: &VerifyingKey| key.verify_strict(message, signature).is_ok();
         self.0.iter().fold(false, |fits, key| verified(key) | fits)
@@ -77,9 +77,23 @@ impl fmt::Debug for KeySet {
 }
 
 fn public_key(entry: &Value) -> Option<VerifyingKey> {
-    // fal documents `x` alone; the other two are customary, and rule a key out when they are there.
-    let is = |name: &str, expected: &str| entry.get(name).is_none_or(|value| value == expected);
-    if !is("kty", "OKP") || !is("crv", "Ed25519") {
+    // fal documents `x` alone. The members below are customary (RFC 7517, RFC 8037); one that says
+    // that the key is for something else, or that is secret, rules the key out.
+    let is = |name: &str, expected: &[&str]| {
+        let value = entry.get(name);
+        value.is_none_or(|value| expected.iter().any(|word| value == word))
+    };
+    let verifies = entry.get("key_ops").is_none_or(|operations| {
+        let mut operations = operations.as_array().into_iter().flatten();
+        operations.any(|operation| operation == "verify")
+    });
+    let is_public = is("kty", &["OKP"])
+        && is("crv", &["Ed25519"])
+        && is("use", &["sig"])
+        && is("alg", &["EdDSA", "Ed25519"])
+        && verifies
+        && entry.get("d").is_none();
+    if !is_public {
         return None;
     }
     let bytes = BASE64.decode(entry.get("x")?.as_str()?).ok()?;
@@ -95,7 +109,7 @@ pub enum InvalidKeySet {
     NotJwks,
     /// It holds no Ed25519 key that can be used.
     NoKey,
-    /// It holds more keys than any delivery should be tried with.
+    /// It holds more keys than a notification should be tried with.
     TooMany,
 }
 
@@ -111,18 +125,18 @@ impl fmt::Display for InvalidKeySet {
 
 impl std::error::Error for InvalidKeySet {}
 
-/// What a [`KeySource`] answers with, boxed so that a source can be chosen at run time.
+/// The boxed future of a [`KeySource`], so that a source can be chosen at run time.
 pub type KeyFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where the public keys come from. A [`KeySet`] is one itself; the facade `uso` has one that
-/// fetches and keeps fal's.
+/// Source of the public keys. A [`KeySet`] is a source itself; the facade `uso` has a source that
+/// fetches fal's keys and caches them.
 pub trait KeySource: Send + Sync {
-    /// The keys as they are known.
+    /// The current keys.
     fn keys(&self) -> KeyFuture<'_, Result<KeySet, KeysUnavailable>>;
 
-    /// Keys that may have come since `seen`, none of which fits a delivery; `None` when there are
-    /// no others. A source that fetches must limit how often this makes it fetch, since anybody
-    /// can send a delivery that no key fits.
+    /// Keys other than `seen`, none of which fits a notification; `None` when there are no others. A
+    /// source that fetches must limit how often this fetches, since any caller can send a
+    /// notification that no key fits.
     fn newer<'a>(&'a self, seen: &'a KeySet) -> KeyFuture<'a, Option<KeySet>> {
         let _ = seen;
         Box::pin(ready(None))
@@ -135,7 +149,7 @@ impl KeySource for KeySet {
     }
 }
 
-/// The keys could not be had; the text says why, for people.
+/// The keys are not available; the text is the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysUnavailable(pub String);
 
@@ -164,14 +178,23 @@ mod tests {
         assert_eq!(read(&plain), Ok(1));
         assert_eq!(read(&padded), Ok(1));
         assert_eq!(read(&format!("{plain},{padded}")), Ok(1));
+        let verifies =
+            format!(r#"{{"x":"{X}","use":"sig","alg":"EdDSA","key_ops":["sign","verify"]}}"#);
+        assert_eq!(read(&verifies), Ok(1));
     }
 
     #[test]
-    fn what_is_no_ed25519_key_is_left_out() {
+    fn an_entry_that_is_no_public_ed25519_signature_key_is_passed_over() {
         let others = [
             r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#.to_owned(),
             format!(r#"{{"x":"{X}","crv":"X25519","kty":"OKP"}}"#),
             format!(r#"{{"x":"{X}","kty":"EC"}}"#),
+            format!(r#"{{"x":"{X}","use":"enc"}}"#),
+            format!(r#"{{"x":"{X}","use":7}}"#),
+            format!(r#"{{"x":"{X}","key_ops":["sign"]}}"#),
+            format!(r#"{{"x":"{X}","alg":"ECDH-ES"}}"#),
+            format!(r#"{{"x":"{X}","d":"{X}"}}"#),
+            format!(r#"{{"x":"{X}","d":null}}"#),
             r#"{"x":"AAAA"}"#.to_owned(),
             r#"{"x":7}"#.to_owned(),
             r#"{"x":"+/+/"}"#.to_owned(),

@@ -1,9 +1,9 @@
-//! Verifies the webhook deliveries that fal signs, and hands each to its handler once.
+//! Verifies the webhook notifications that fal signs, and deduplicates them.
 //!
-//! This crate is for web back ends that receive deliveries and need nothing else of ours: it knows
-//! headers, raw bytes, public keys and the time. It must not know the network, an API key, a file
-//! or an async runtime; whoever has those brings the keys ([`KeySource`]; the facade `uso` has one
-//! that fetches them) and the clock ([`Clock`]).
+//! This crate is for web back ends that receive notifications and need nothing else of ours: it
+//! works on headers, raw bytes, public keys and the time. It has no network, API key, file or async
+//! runtime; the application brings the keys ([`KeySource`]; the facade `uso` has a source that
+//! fetches them) and the clock ([`Clock`]).
 //!
 //! ```
 //! use uso_webhook::{KeySet, Receiver};
@@ -12,8 +12,8 @@
 //! let keys = KeySet::from_jwks(br#"{"keys":[{"x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}"#)?;
 //! let receiver = Receiver::new(keys);
 //! match receiver.receive(request).await {
-//!     Ok(delivery) => println!("{}: {:?}", delivery.request_id(), delivery.notification().status()),
-//!     Err(rejection) => println!("answered with {}: {rejection}", rejection.status()),
+//!     Ok(notification) => println!("{}: {}", notification.request_id(), notification.status()),
+//!     Err(rejection) => println!("respond with {}: {rejection}", rejection.status()),
 //! }
 //! # Ok(())
 //! # }
@@ -22,43 +22,53 @@
 //! # What is verified
 //!
 //! fal signs four lines with Ed25519: the request id, the user id, the time, and the SHA-256 of the
-//! raw body (fal docs, webhooks). All four header values are taken exactly as they came, every key
-//! of the set is tried, and the time may differ from ours by 300 seconds. A delivery that differs
-//! from a signed one in any byte is refused, and refusing it costs no more than accepting it.
+//! raw body (fal docs, webhooks). All four header values count exactly as they came, every key of
+//! the set is tried, and the time may differ from ours by 300 seconds. A notification that differs
+//! from a signed one in any byte is rejected, and a rejection costs no more than an acceptance.
 //!
-//! The signature does not bind the address that was called, and it says that fal sent the delivery,
-//! not that it is about a request of yours: anybody may name your address in a request of their
-//! own. So either ask for your account ([`Verifier::for_user`]), or look at the attempt id in the
-//! path ([`Delivery::last_segment`]), as the facade does when it adopts a purchase.
+//! The signature does not cover the path, and it proves that fal sent the notification, not that it
+//! is about a request of yours: any account may name your address in a request of its own. So either
+//! accept your account alone ([`Verifier::for_user`]), or check the attempt id in the path
+//! ([`Notification::attempt_id`], [`Notification::attempt_digest`]), as the facade does when it
+//! adopts a purchase.
 //!
-//! # Handling each once
+//! Pictures come first: a signed body whose other fields are missing, new or of an unexpected type
+//! is accepted, and the fields are kept as they came.
 //!
-//! Deliveries repeat. [`once`] gives the first of a request to a handler, tells the others that it
-//! was handled, and lets a later one try again when the handler failed; what it needs to remember
-//! is behind [`DeliveryStore`]. Answer 2xx within 15 seconds, do long work later, and never
+//! # Deduplication
+//!
+//! fal repeats notifications. [`once`] gives the first of a request and a path to a handler,
+//! reports the others as repeated, and lets a later one try again after a handler that failed; its
+//! memory is a [`NotificationStore`]. Respond 2xx within 15 seconds, do long work later, and never
 //! redirect: fal takes a 3xx for a permanent failure.
 //!
 //! # axum
 //!
-//! With the feature `axum`, [`Delivery`] is an extractor for any state that a [`Receiver`] can be
-//! taken from, and [`Rejection`] and [`Once`] are responses.
+//! With the feature `axum`, [`Notification`] is an extractor for any state that has a [`Receiver`],
+//! and [`Rejection`] and [`Once`] are responses.
 
+mod body;
 mod clock;
-mod delivery;
 #[cfg(feature = "axum")]
-mod extract;
+mod extractor;
+mod hex;
 mod keys;
+mod memory_store;
 mod notification;
 mod once;
 mod receiver;
 mod rejection;
-mod verify;
+mod status;
+mod store;
+mod verifier;
 
 pub use crate::clock::Clock;
-pub use crate::delivery::Delivery;
 pub use crate::keys::{InvalidKeySet, KeyFuture, KeySet, KeySource, KeysUnavailable};
-pub use crate::notification::{NoOutput, Notification, NotificationStatus};
-pub use crate::once::{Claim, DeliveryStore, Lease, MemoryStore, Once, OnceError, once};
+pub use crate::memory_store::MemoryStore;
+pub use crate::notification::Notification;
+pub use crate::once::{Once, OnceError, once};
 pub use crate::receiver::Receiver;
 pub use crate::rejection::Rejection;
-pub use crate::verify::Verifier;
+pub use crate::status::{NoOutput, NotificationStatus};
+pub use crate::store::{Claim, Lease, NotificationStore};
+pub use crate::verifier::Verifier;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 
-use crate::delivery::Delivery;
 use crate::keys::KeySource;
+use crate::notification::Notification;
 use crate::rejection::Rejection;
-use crate::verify::Verifier;
+use crate::verifier::Verifier;
 
-/// Verifies deliveries with keys from a source. Clones are cheap and share the source.
+/// Verifies notifications with keys from a source. Clones are cheap and share the source.
 ///
 /// ```
 /// use uso_webhook::{KeySet, Receiver, Verifier};
@@ -35,14 +35,14 @@ impl Receiver {
         }
     }
 
-    /// Another verifier than the default.
+    /// Sets another verifier than the default.
     #[must_use]
     pub fn verifier(mut self, verifier: Verifier) -> Self {
         self.verifier = verifier;
         self
     }
 
-    /// The largest body that is taken, in bytes: whoever reads the body stops there.
+    /// The largest body, in bytes: code that reads the body stops there.
     pub fn body_limit(&self) -> usize {
         self.verifier.body_limit()
     }
@@ -52,11 +52,14 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`], whose [`status`](Rejection::status) is what to answer with.
-    pub async fn receive(&self, request: Request<impl Into<Bytes>>) -> Result<Delivery, Rejection> {
+    /// A [`Rejection`], whose [`status`](Rejection::status) is the one to respond with.
+    pub async fn receive(
+        &self,
+        request: Request<impl Into<Bytes>>,
+    ) -> Result<Notification, Rejection> {
         let (parts, body) = request.into_parts();
         let body = body.into();
-        // What is wrong at first sight is not worth asking for keys.
+        // Malformed headers are rejected before keys are fetched.
         self.verifier.read(&parts.headers)?;
         let keys = self.keys.keys().await;
         let keys = keys.map_err(|error| Rejection::KeysUnavailable { why: error.0 })?;
@@ -66,7 +69,7 @@ impl Receiver {
         {
             verified = self.verifier.verify(&newer, &parts.headers, body);
         }
-        verified.map(|delivery| delivery.with_path(parts.uri.path()))
+        verified.map(|notification| notification.with_path(parts.uri.path()))
     }
 
     #[cfg(feature = "axum")]

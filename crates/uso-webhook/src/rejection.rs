@@ -1,12 +1,14 @@
-//! Why a delivery is refused, in a form that a handler can map.
+//! Why a notification is rejected.
 
 use std::fmt;
 
 use http::StatusCode;
 
-/// Why a delivery is refused.
+use crate::clock::TOLERANCE;
+
+/// Why a notification is rejected.
 ///
-/// `Display` is one lower-case fragment that quotes nothing of the delivery.
+/// `Display` is one lower-case fragment that quotes nothing of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -15,7 +17,7 @@ pub enum Rejection {
         /// Its name, in lower case.
         name: &'static str,
     },
-    /// One of the four signed headers is there more than once, and only one of them was signed.
+    /// One of the four signed headers is given more than once, and only one value was signed.
     DuplicateHeader {
         /// Its name, in lower case.
         name: &'static str,
@@ -34,15 +36,15 @@ pub enum Rejection {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The body is larger than the receiver takes.
+    /// The body is larger than the limit of the receiver.
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The body did not come whole.
+    /// The body is incomplete.
     BodyUnreadable,
-    /// It was signed longer ago than the tolerance allows: a replay, a very late delivery, or a
-    /// wrong clock.
+    /// It was signed longer ago than the tolerance allows: a replay, a very late notification, or
+    /// a wrong clock.
     TooOld {
         /// Seconds since it was signed.
         seconds: u64,
@@ -53,18 +55,18 @@ pub enum Rejection {
         /// Seconds until then.
         seconds: u64,
     },
-    /// No public key fits the signature: it was altered, or somebody else sent it.
+    /// No public key fits the signature: the request was altered, or fal did not send it.
     NoKeyFits,
-    /// fal sent it, and it is about another account's request.
+    /// fal signed it, and it is about a request of another account.
     OtherUser,
-    /// It is signed, and its body is no notification.
+    /// The signature is valid, but the body is no notification.
     MalformedBody {
         /// What is wrong, without quoting it.
         why: String,
     },
-    /// It is signed, and its body names another request than its header.
+    /// The signature is valid, but the body names another request than the header.
     RequestIdMismatch,
-    /// The public keys could not be had, so nothing is known of the delivery.
+    /// The public keys are not available, so the signature could not be checked.
     KeysUnavailable {
         /// Why not.
         why: String,
@@ -72,9 +74,9 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// What a handler answers with: 401 for a signature or a time that does not hold, 403 for
-    /// another account's, 400 for what is malformed, 413 for a body that is too large, 503 when the
-    /// keys could not be had. fal delivers again after each of them.
+    /// The HTTP status to respond with: 401 for a signature or a time that does not hold, 403 for
+    /// another account, 400 for a malformed request, 413 for a body that is too large, 503 when the
+    /// keys are not available. fal sends the notification again after each of them.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoKeyFits | Self::TooOld { .. } | Self::TooNew { .. } => StatusCode::UNAUTHORIZED,
@@ -110,7 +112,7 @@ impl fmt::Display for Rejection {
         match self {
             Self::MissingHeader { name } => write!(f, "the header {name} is missing"),
             Self::DuplicateHeader { name } => {
-                write!(f, "the header {name} is there more than once")
+                write!(f, "the header {name} is given more than once")
             }
             Self::MalformedHeader { name, expected } => {
                 write!(f, "the header {name} is not {expected}")
@@ -119,27 +121,32 @@ impl fmt::Display for Rejection {
                 write!(f, "the header {name} is longer than {limit} bytes")
             }
             Self::BodyTooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
-            Self::BodyUnreadable => f.write_str("the body did not come whole"),
+            Self::BodyUnreadable => f.write_str("the body is incomplete"),
             Self::TooOld { seconds } => write!(
                 f,
-                "it was signed {seconds} s ago, and the limit is {} s",
-                crate::verify::TOLERANCE
+                "the notification was signed {seconds} s ago, and the limit is {} s",
+                TOLERANCE
             ),
             Self::TooNew { seconds } => write!(
                 f,
-                "it was signed {seconds} s in the future, and the limit is {} s; one of the two clocks is wrong",
-                crate::verify::TOLERANCE
+                "the notification was signed {seconds} s in the future, and the limit is {} s; one of the two clocks is wrong",
+                TOLERANCE
             ),
             Self::NoKeyFits => f.write_str("no public key fits the signature"),
-            Self::OtherUser => f.write_str("it is about a request of another account"),
+            Self::OtherUser => {
+                f.write_str("the notification is about a request of another account")
+            }
             Self::MalformedBody { why } => {
-                write!(f, "it is signed, and its body is no notification: {why}")
+                write!(
+                    f,
+                    "the signature is valid, but the body is no notification: {why}"
+                )
             }
-            Self::RequestIdMismatch => {
-                f.write_str("it is signed, and its body names another request than its header")
-            }
+            Self::RequestIdMismatch => f.write_str(
+                "the signature is valid, but the body names another request than the header",
+            ),
             Self::KeysUnavailable { why } => {
-                write!(f, "the public keys could not be had: {why}")
+                write!(f, "the public keys are not available: {why}")
             }
         }
     }

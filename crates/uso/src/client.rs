@@ -7,7 +7,7 @@ use uso_transport::{
     Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Result,
     Ticket, Transport, Upload, Uploaded, Webhook,
 };
-use uso_webhook::Delivery;
+use uso_webhook::Notification;
 
 use crate::job::Job;
 use crate::output::Output;
@@ -226,21 +226,21 @@ impl Client {
         Ok(found.map(|ticket| self.job(ticket)))
     }
 
-    /// The job of a purchase whose answer was lost, by the delivery that announces its end: a
-    /// delivery to the attempt id of this purchase, which nobody else knows, proves that it was
-    /// accepted and says as what. Nothing is sent. The intent may have been written down by another
-    /// process.
+    /// The job of a purchase whose submit response was lost, proved by the notification of its end:
+    /// only this purchase knows the attempt id in the notification's path, so the notification shows
+    /// that the submit was accepted, and under which request id. Nothing is sent. The intent may
+    /// have been stored by another process.
     ///
     /// ```no_run
-    /// # async fn example(client: uso::Client, delivery: uso::webhook::Delivery) -> uso::Result<()> {
+    /// # async fn example(client: uso::Client, notification: uso::webhook::Notification) -> uso::Result<()> {
     /// use uso::Request;
     ///
     /// let request = Request::restyle("photo.jpg", "ink.webp").webhook("https://example.org/hook");
     /// let prepared = client.prepare(request).await?;
     /// let job = match client.place(prepared.order()).await {
     ///     Ok(job) => job,
-    ///     // ... the receiver got a delivery meanwhile ...
-    ///     Err(_) => client.adopt(prepared.order().intent(), &delivery)?,
+    ///     // ... the receiver got a notification meanwhile ...
+    ///     Err(_) => client.adopt(prepared.order().intent(), &notification)?,
     /// };
     /// # Ok(())
     /// # }
@@ -248,25 +248,25 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] when the delivery's path does not hold this purchase's attempt id, or
+    /// [`ErrorKind::Input`] when the path of the notification does not end in this purchase's attempt id, or
     /// the purchase was made without a webhook.
-    pub fn adopt(&self, intent: &Intent, delivery: &Delivery) -> Result<Job> {
+    pub fn adopt(&self, intent: &Intent, notification: &Notification) -> Result<Job> {
         let refuse = |why: &str| Error::new(Operation::Adopt, ErrorKind::Input, why);
         if !intent.has_webhook() {
             return Err(refuse(
-                "the purchase was made without a webhook, so that no delivery can prove it",
+                "the purchase was made without a webhook, so no notification can prove it",
             ));
         }
-        let Some(attempt_id) = delivery.last_segment() else {
+        let Some(attempt_id) = notification.attempt_id() else {
             return Err(
-                refuse("the delivery has no path, which would say whose it is")
-                    .with_hint("note the path that was called with Delivery::with_path"),
+                refuse("the notification has no path, so its purchase is not known")
+                    .with_hint("set the path of the request with Notification::with_path"),
             );
         };
         if !intent.recognises(attempt_id) {
-            return Err(refuse("the delivery is of another purchase"));
+            return Err(refuse("the notification is of another purchase"));
         }
-        let ticket = intent.ticket(delivery.request_id());
+        let ticket = intent.ticket(notification.request_id());
         Ok(self.job(ticket.map_err(|error| refuse(&error.to_string()))?))
     }
 

@@ -10,9 +10,9 @@
 //! let receiver = Receiver::new(FalKeys::new(&Config::keyless(BaseUrls::fal()?))?);
 //! let handled = MemoryStore::default();
 //! match receiver.receive(request).await {
-//!     Ok(delivery) => {
-//!         let keep = || async { Ok::<_, std::io::Error>(println!("{delivery:?}")) };
-//!         let answer = match once(&handled, &delivery, keep).await {
+//!     Ok(notification) => {
+//!         let keep = || async { Ok::<_, std::io::Error>(println!("{notification:?}")) };
+//!         let answer = match once(&handled, &notification, keep).await {
 //!             Ok(kept) => kept.status().as_u16(),
 //!             Err(_) => 500, // and fal comes again
 //!         };
@@ -30,9 +30,9 @@ use std::time::{Duration, SystemTime};
 use uso_transport::{Config, Error, ErrorKind, Operation, Result, RetryPolicy, Transport};
 
 pub use uso_webhook::{
-    Claim, Clock, Delivery, DeliveryStore, InvalidKeySet, KeyFuture, KeySet, KeySource,
-    KeysUnavailable, Lease, MemoryStore, NoOutput, Notification, NotificationStatus, Once,
-    OnceError, Receiver, Rejection, Verifier, once,
+    Claim, Clock, InvalidKeySet, KeyFuture, KeySet, KeySource, KeysUnavailable, Lease, MemoryStore,
+    NoOutput, Notification, NotificationStatus, NotificationStore, Once, OnceError, Receiver,
+    Rejection, Verifier, once,
 };
 
 /// Keys are used for this long at the most (fal docs, webhooks: cache them for 24 hours).

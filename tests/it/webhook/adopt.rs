@@ -1,6 +1,6 @@
-//! A purchase whose answer was lost, proved by the delivery that announces its end.
+//! A purchase whose answer was lost, proved by the notification that announces its end.
 
-use uso::webhook::Delivery;
+use uso::webhook::Notification;
 use uso::{Client, Config, ErrorKind, Intent, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, config_for};
@@ -15,7 +15,7 @@ async fn lost(fault: Fault) -> Scene {
 }
 
 #[tokio::test]
-async fn accept_then_drop_is_adopted_from_the_delivery_and_the_ledger_says_one() {
+async fn accept_then_drop_is_adopted_from_the_notification_and_the_ledger_says_one() {
     for fault in [
         Fault::AcceptThenDrop,
         Fault::AcceptThenGatewayPage(502),
@@ -37,9 +37,11 @@ async fn accept_then_drop_is_adopted_from_the_delivery_and_the_ledger_says_one()
         let noted = serde_json::to_string(order.intent()).unwrap();
         let intent: Intent = serde_json::from_str(&noted).unwrap();
         assert!(intent.has_webhook());
-        let delivery = scene.delivery().await.unwrap();
+        let notification = scene.notification().await.unwrap();
         let other_process = Client::new(config_for(&scene.emulator().origin()).unwrap()).unwrap();
-        let job = other_process.adopt(&intent, &delivery).unwrap();
+        let digest = intent.attempt_digest();
+        assert_eq!(notification.attempt_digest().as_deref(), digest);
+        let job = other_process.adopt(&intent, &notification).unwrap();
         let ledger = scene.emulator().ledger();
         assert_eq!(ledger.purchases().len(), 1);
         assert_eq!(job.ticket().request_id(), ledger.purchases()[0].request_id);
@@ -65,11 +67,11 @@ async fn only_the_attempt_id_of_this_purchase_proves_it() {
     let path = request.uri().path().to_owned();
     assert!(path.starts_with("/hook/"), "{path}");
     assert_eq!(request.uri().query(), Some("tenant=7"));
-    let delivery = scene.receiver.receive(request).await.unwrap();
-    assert!(client.adopt(order.intent(), &delivery).is_ok());
+    let notification = scene.receiver.receive(request).await.unwrap();
+    assert!(client.adopt(order.intent(), &notification).is_ok());
 
-    let refused = |intent: &Intent, delivery: &Delivery| {
-        let error = client.adopt(intent, delivery).unwrap_err();
+    let refused = |intent: &Intent, notification: &Notification| {
+        let error = client.adopt(intent, notification).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input);
         error.to_string()
     };
@@ -80,21 +82,21 @@ async fn only_the_attempt_id_of_this_purchase_proves_it() {
         .unwrap()
         .order()
         .clone();
-    assert!(refused(other.intent(), &delivery).contains("another purchase"));
+    assert!(refused(other.intent(), &notification).contains("another purchase"));
     let plain = Request::subject("https://example.org/a.png", "x");
     let plain = client.prepare(plain).await.unwrap().order().clone();
-    assert!(refused(plain.intent(), &delivery).contains("without a webhook"));
+    assert!(refused(plain.intent(), &notification).contains("without a webhook"));
     for elsewhere in ["", "/", "/hook", "/hook/00000000000000000000000000000000"] {
-        refused(order.intent(), &delivery.clone().with_path(elsewhere));
+        refused(order.intent(), &notification.clone().with_path(elsewhere));
     }
     // Its digest, which is what is written down, is not the id.
     let noted = serde_json::to_value(order.intent()).unwrap();
     let digest = noted["attempt"].as_str().unwrap();
     refused(
         order.intent(),
-        &delivery.clone().with_path(format!("/{digest}")),
+        &notification.clone().with_path(format!("/{digest}")),
     );
-    let with_slash = delivery.with_path(format!("{path}/?tenant=7"));
+    let with_slash = notification.with_path(format!("{path}/?tenant=7"));
     assert!(client.adopt(order.intent(), &with_slash).is_ok());
 }
 

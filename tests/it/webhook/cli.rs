@@ -107,7 +107,7 @@ async fn a_purchase_whose_answer_was_lost_is_adopted_and_resumed() {
     let mut documents = listener.documents();
     let bought = restyle(&cli, &listener.url, &["-o", "a.png"]).output();
     let bought = Run::of(&bought.unwrap());
-    // The delivery may be there before the command has given up: then it is asked to come again.
+    // The notification may be there before the command has given up: then it is asked to come again.
     assert_eq!(bought.code, 6, "{bought:?}");
     assert!(bought.stderr.contains("uso webhook listen"), "{bought:?}");
 
@@ -128,7 +128,7 @@ async fn a_purchase_whose_answer_was_lost_is_adopted_and_resumed() {
     let (code, talk) = listener.stop();
     assert_eq!(code, 0, "{talk}");
     assert!(talk.contains(&format!("uso resume {id}")), "{talk}");
-    assert!(talk.contains("delivered again"), "{talk}");
+    assert!(talk.contains("repeated notification"), "{talk}");
     assert_eq!(documents.next(), None);
 
     let resumed = cli.run(&["resume"]);
@@ -136,6 +136,41 @@ async fn a_purchase_whose_answer_was_lost_is_adopted_and_resumed() {
     assert!(image::open(cli.folder().join("a.png")).is_ok());
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
     assert!(records(&cli).is_empty());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notification_that_came_first_to_a_wrong_path_does_not_hide_the_right_one() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Listing, Fault::Forbidden)
+        .always();
+    let mut scene = Scene::new(scenario).await;
+    let cli = uso().at(&scene.emulator().origin());
+    let bought = restyle(&cli, &scene.hook.url, &["-o", "a.png"]).output();
+    assert_eq!(Run::of(&bought.unwrap()).code, 6);
+    let genuine = scene.hook.next().await;
+    let mut listener = Listener::start(&cli);
+    let mut documents = listener.documents();
+    let root = listener.url.trim_end_matches('/').to_owned();
+    let path = genuine.uri().path();
+    let builder = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
+    let client = builder.build().unwrap();
+    let mut purchases = Vec::new();
+    for path in ["/", "/hook", "/hook/another-attempt", path] {
+        let sent = client
+            .post(format!("{root}{path}"))
+            .headers(genuine.headers().clone())
+            .body(genuine.body().clone());
+        assert_eq!(sent.send().await.unwrap().status(), 200);
+        purchases.push(listener.document(&mut documents)["purchase"].clone());
+    }
+    assert_eq!(
+        purchases,
+        [Value::Null, Value::Null, Value::Null, "adopted".into()]
+    );
+    listener.stop();
+    assert!(records(&cli)[0]["ticket"]["request_id"].is_string());
 }
 
 #[cfg(unix)]
@@ -159,7 +194,7 @@ async fn a_purchase_that_another_process_still_makes_is_left_to_it() {
         "{line}"
     );
     assert!(records(&cli)[0].get("ticket").is_none());
-    // The record's lock falls with its process, and only then the delivery may write.
+    // The record's lock falls with its process, and only then the notification may write.
     buying.kill().unwrap();
     buying.wait().unwrap();
     let told = listener.document(&mut documents);
@@ -240,7 +275,7 @@ async fn a_second_request_for_one_purchase_is_cried_out() {
     assert_eq!(records(&cli)[0]["ticket"]["request_id"], "another-request");
 }
 
-/// The documented delivery as files.
+/// The documented notification as files.
 fn captured(cli: &Cli, headers: &str, body: &str) {
     let write = |name: &str, text: &str| std::fs::write(cli.folder().join(name), text).unwrap();
     write("jwks.json", vector::JWKS);
@@ -268,7 +303,7 @@ fn verify(cli: &Cli, more: &[&str]) -> Run {
 }
 
 #[test]
-fn a_captured_delivery_is_verified_from_files() {
+fn a_captured_notification_is_verified_from_files() {
     let cli = uso();
     let with_request_line = format!(
         "POST /hook/x HTTP/1.1\r\nHost: example.org\r\n{}\r\n",
@@ -286,7 +321,7 @@ fn a_captured_delivery_is_verified_from_files() {
 }
 
 #[test]
-fn a_captured_delivery_that_does_not_verify_says_why() {
+fn a_captured_notification_that_does_not_verify_says_why() {
     let cli = uso();
     let good = header_lines("\n");
     let reason = |run: Run| {

@@ -1,4 +1,4 @@
-//! The emulator's deliveries: their shape, their patience, and how they go wrong.
+//! The emulator's notifications: their shape, their patience, and how they go wrong.
 
 use std::time::Duration;
 
@@ -17,14 +17,13 @@ fn on(fault: Fault) -> Scenario {
 async fn a_success_is_announced_once_with_the_whole_output() {
     let mut scene = Scene::new(Scenario::new()).await;
     let job = scene.submit().await;
-    let delivery = scene.delivery().await.unwrap();
-    assert_eq!(delivery.request_id(), job.ticket().request_id());
-    assert_eq!(delivery.user_id(), "user-test-id");
-    let notification = delivery.notification();
+    let notification = scene.notification().await.unwrap();
+    assert_eq!(notification.request_id(), job.ticket().request_id());
+    assert_eq!(notification.user_id(), "user-test-id");
     assert_eq!(*notification.status(), NotificationStatus::Ok);
     assert_eq!(
         notification.gateway_request_id(),
-        Some(delivery.request_id())
+        Some(notification.request_id())
     );
     let output = notification.output().unwrap();
     assert_eq!(output.seed, Some(7));
@@ -52,10 +51,9 @@ async fn a_failure_is_announced_with_what_was_said() {
     ] {
         let mut scene = Scene::new(Scenario::new().on(Operation::Submit, fault)).await;
         scene.submit().await;
-        let delivery = scene.delivery().await.unwrap();
-        let notification = delivery.notification();
+        let notification = scene.notification().await.unwrap();
         assert_eq!(*notification.status(), NotificationStatus::Error);
-        assert_eq!(notification.error(), Some(error));
+        assert_eq!(notification.error(), Some(&error.into()));
         assert!(notification.payload().unwrap()["detail"].is_array() || error.starts_with('r'));
         let error = Some(error.to_owned());
         assert_eq!(notification.output(), Err(NoOutput::Failed { error }));
@@ -66,8 +64,8 @@ async fn a_failure_is_announced_with_what_was_said() {
 async fn a_payload_that_is_missing_says_so() {
     let mut scene = Scene::new(on(Fault::NullPayload)).await;
     scene.submit().await;
-    let delivery = scene.delivery().await.unwrap();
-    let why = delivery.notification().output().unwrap_err();
+    let notification = scene.notification().await.unwrap();
+    let why = notification.output().unwrap_err();
     assert!(matches!(why, NoOutput::Withheld { why: Some(_) }));
     assert!(why.is_worth_fetching());
 }
@@ -76,10 +74,10 @@ async fn a_payload_that_is_missing_says_so() {
 async fn a_lost_runner_changes_the_gateways_id_and_not_the_requests() {
     let mut scene = Scene::new(Scenario::new().on(Operation::Submit, Fault::Requeue)).await;
     let job = scene.submit().await;
-    let delivery = scene.delivery().await.unwrap();
-    assert_eq!(delivery.request_id(), job.ticket().request_id());
-    let gateway = delivery.notification().gateway_request_id().unwrap();
-    assert_ne!(gateway, delivery.request_id());
+    let notification = scene.notification().await.unwrap();
+    assert_eq!(notification.request_id(), job.ticket().request_id());
+    let gateway = notification.gateway_request_id().unwrap();
+    assert_ne!(gateway, notification.request_id());
 }
 
 /// A submit without our client, whose answer and whose log are looked at.
@@ -148,15 +146,15 @@ async fn other_machines_are_never_called() {
 }
 
 #[tokio::test]
-async fn a_failed_delivery_is_repeated_with_growing_pauses_and_signed_anew() {
+async fn a_failed_notification_is_repeated_with_growing_pauses_and_signed_anew() {
     let mut scene = Scene::new(Scenario::new()).await;
     scene.hook.answer([500, 404, 401]);
     let job = scene.submit().await;
     let id = job.ticket().request_id().to_owned();
     let mut pause = Duration::from_secs(5);
     for number in 1..=4_u32 {
-        let delivery = scene.delivery().await.unwrap();
-        assert_eq!(delivery.request_id(), id);
+        let notification = scene.notification().await.unwrap();
+        assert_eq!(notification.request_id(), id);
         let attempts = scene.attempts(number as usize).await;
         assert_eq!(attempts.last().unwrap().number, number);
         scene.emulator().advance(pause);
@@ -209,7 +207,7 @@ async fn the_first_attempt_waits_15_seconds_and_others_120() {
     let attempts = scene.attempts(2).await;
     assert_eq!(attempts[1].outcome, AttemptOutcome::TimedOut);
     scene.emulator().advance(Duration::from_secs(10));
-    assert!(scene.delivery().await.is_ok());
+    assert!(scene.notification().await.is_ok());
 }
 
 #[tokio::test]
@@ -266,16 +264,16 @@ async fn a_delay_lets_a_later_request_be_announced_first() {
     let first = scene.submit().await;
     first.wait().await.unwrap();
     let second = scene.submit().await;
-    let delivery = scene.delivery().await.unwrap();
-    assert_eq!(delivery.request_id(), second.ticket().request_id());
+    let notification = scene.notification().await.unwrap();
+    assert_eq!(notification.request_id(), second.ticket().request_id());
     scene.attempts(1).await;
     scene.emulator().advance(delay);
-    let delivery = scene.delivery().await.unwrap();
-    assert_eq!(delivery.request_id(), first.ticket().request_id());
+    let notification = scene.notification().await.unwrap();
+    assert_eq!(notification.request_id(), first.ticket().request_id());
 }
 
 #[tokio::test]
-async fn a_delivery_is_withheld_doubled_altered_and_sent_again() {
+async fn a_notification_is_withheld_doubled_altered_and_sent_again() {
     let scenario = on(Fault::Withhold)
         .on(Operation::Webhook, Fault::Duplicate)
         .on(Operation::Webhook, Fault::Tamper);
@@ -287,19 +285,19 @@ async fn a_delivery_is_withheld_doubled_altered_and_sent_again() {
 
     let doubled = scene.submit().await;
     for _ in 0..2 {
-        let delivery = scene.delivery().await.unwrap();
-        assert_eq!(delivery.request_id(), doubled.ticket().request_id());
+        let notification = scene.notification().await.unwrap();
+        assert_eq!(notification.request_id(), doubled.ticket().request_id());
     }
     scene.attempts(2).await;
 
     scene.submit().await;
-    let refused = scene.delivery().await.unwrap_err();
+    let refused = scene.notification().await.unwrap_err();
     assert_eq!(refused, Rejection::NoKeyFits);
     scene.attempts(3).await;
 
     let id = withheld.ticket().request_id();
     assert!(scene.emulator().resend_webhook(id));
-    assert_eq!(scene.delivery().await.unwrap().request_id(), id);
+    assert_eq!(scene.notification().await.unwrap().request_id(), id);
     assert!(!scene.emulator().resend_webhook("no-such-request"));
 }
 
@@ -312,15 +310,15 @@ async fn what_never_ran_is_announced_too() {
     scene.submit().await;
     let cancelled = scene.submit().await;
     cancelled.cancel().await.unwrap();
-    let delivery = scene.delivery().await.unwrap();
-    assert_eq!(delivery.request_id(), cancelled.ticket().request_id());
-    assert_eq!(*delivery.notification().status(), NotificationStatus::Error);
+    let notification = scene.notification().await.unwrap();
+    assert_eq!(notification.request_id(), cancelled.ticket().request_id());
+    assert_eq!(*notification.status(), NotificationStatus::Error);
 
     let late = scene.submit().await;
     scene.emulator().advance(Duration::from_secs(601));
-    let delivery = scene.delivery().await.unwrap();
-    assert_eq!(delivery.request_id(), late.ticket().request_id());
-    assert_eq!(*delivery.notification().status(), NotificationStatus::Error);
+    let notification = scene.notification().await.unwrap();
+    assert_eq!(notification.request_id(), late.ticket().request_id());
+    assert_eq!(*notification.status(), NotificationStatus::Error);
 }
 
 #[tokio::test]

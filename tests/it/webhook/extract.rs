@@ -9,7 +9,7 @@ use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
-use uso::webhook::{Delivery, KeySet, Receiver, Rejection, Verifier};
+use uso::webhook::{KeySet, Notification, Receiver, Rejection, Verifier};
 
 use super::{clock_at, vector};
 
@@ -27,15 +27,15 @@ fn request(body: impl Into<Body>) -> Request {
     request.body(body.into()).unwrap()
 }
 
-async fn extract(request: Request) -> Result<Delivery, Rejection> {
-    Delivery::from_request(request, &receiver(1 << 20)).await
+async fn extract(request: Request) -> Result<Notification, Rejection> {
+    Notification::from_request(request, &receiver(1 << 20)).await
 }
 
 #[tokio::test]
 async fn what_verifies_is_extracted_with_its_path_and_raw_body() {
-    let delivery = extract(request(vector::BODY)).await.unwrap();
-    assert_eq!(delivery.raw_body(), vector::BODY);
-    assert_eq!(delivery.last_segment(), Some("an-attempt"));
+    let notification = extract(request(vector::BODY)).await.unwrap();
+    assert_eq!(notification.raw_body(), vector::BODY);
+    assert_eq!(notification.attempt_id(), Some("an-attempt"));
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn an_oversized_body_is_refused_without_being_held() {
 }
 
 #[tokio::test]
-async fn a_body_is_not_waited_for_when_its_headers_are_no_deliverys() {
+async fn a_body_is_not_waited_for_when_its_headers_are_no_notifications() {
     let mut old = request(Body::from_stream(stream::pending::<
         Result<Bytes, std::io::Error>,
     >()));

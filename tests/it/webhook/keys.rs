@@ -31,7 +31,7 @@ async fn scene(scenario: Scenario) -> (Scene, String) {
 async fn again(scene: &mut Scene, id: &str) -> Result<(), Rejection> {
     let ended = scene.emulator().webhook_attempts().len();
     assert!(scene.emulator().resend_webhook(id));
-    let outcome = scene.delivery().await.map(drop);
+    let outcome = scene.notification().await.map(drop);
     scene.attempts(ended + 1).await;
     outcome
 }

@@ -51,9 +51,9 @@ async fn what_the_emulator_signs_verifies_with_node_and_here() {
             .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())))
             .collect();
         let body = BASE64_STANDARD.encode(request.body());
-        let delivery = json!({ "headers": headers, "body": body });
-        std::fs::write(path("delivery.json"), delivery.to_string()).unwrap();
-        let arguments = ["verify", &path("jwks.json"), &path("delivery.json")];
+        let notification = json!({ "headers": headers, "body": body });
+        std::fs::write(path("notification.json"), notification.to_string()).unwrap();
+        let arguments = ["verify", &path("jwks.json"), &path("notification.json")];
         let test = "what_the_emulator_signs_verifies_with_node_and_here";
         let Some(printed) = node(test, &arguments) else {
             return;
@@ -101,9 +101,9 @@ async fn what_node_signs_verifies_here() {
         *request.headers_mut() = headers.clone();
         request
     };
-    let delivery = receiver.receive(request(&body)).await.unwrap();
-    assert_eq!(delivery.user_id(), "github|4711");
-    let output = delivery.notification().output().unwrap();
+    let notification = receiver.receive(request(&body)).await.unwrap();
+    assert_eq!(notification.user_id(), "github|4711");
+    let output = notification.output().unwrap();
     assert_eq!(output.prompt.as_deref(), Some("Häuser im Nebel 🌫"));
     let other = body.replace("Nebel", "Regen");
     let refused = receiver.receive(request(&other)).await.unwrap_err();

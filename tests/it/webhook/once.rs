@@ -1,4 +1,4 @@
-//! Of many deliveries of one request, one is handled, however they come and however handlers end.
+//! Of many notifications of one request, one is handled, however they come and however handlers end.
 
 use std::future::pending;
 use std::io;
@@ -11,55 +11,59 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use futures_util::FutureExt as _;
-use uso::webhook::{Delivery, MemoryStore, Once, OnceError, Receiver, once};
+use uso::webhook::{MemoryStore, Notification, Once, OnceError, Receiver, once};
 use uso_emulator::{AttemptOutcome, Fault, Operation, Scenario};
 
 use super::Scene;
 
-async fn delivery() -> Delivery {
+async fn notification() -> Notification {
     let mut scene = Scene::new(Scenario::new()).await;
     scene.submit().await;
-    scene.delivery().await.unwrap()
+    scene.notification().await.unwrap()
 }
 
 #[tokio::test]
 async fn the_first_wins_and_while_it_works_others_are_asked_to_come_again() {
-    let (store, delivery) = (MemoryStore::default(), delivery().await);
+    let (store, notification) = (MemoryStore::default(), notification().await);
     let (let_go, gate) = tokio::sync::oneshot::channel::<()>();
-    let first = once(&store, &delivery, || async {
+    let first = once(&store, &notification, || async {
         gate.await.unwrap();
         Ok::<_, io::Error>("kept")
     });
     let mut first = std::pin::pin!(first);
     assert!((&mut first).now_or_never().is_none(), "it waits");
     let never = || async { Err::<(), _>(io::Error::other("a second handler ran")) };
-    let second = once(&store, &delivery, never).await.unwrap();
+    let second = once(&store, &notification, never).await.unwrap();
     assert_eq!(second, Once::InProgress);
     assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
     let_go.send(()).unwrap();
     assert_eq!(first.await.unwrap(), Once::First("kept"));
-    let third = once(&store, &delivery, never).await.unwrap();
+    let third = once(&store, &notification, never).await.unwrap();
     assert_eq!(third, Once::Repeated);
     assert_eq!(third.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_or_is_dropped_leaves_it_to_a_later_delivery() {
-    let (store, delivery) = (MemoryStore::default(), delivery().await);
+async fn a_handler_that_fails_or_is_dropped_leaves_it_to_a_later_notification() {
+    let (store, notification) = (MemoryStore::default(), notification().await);
     let fails = || async { Err::<(), _>(io::Error::other("disk full")) };
-    let failed = once(&store, &delivery, fails).await.unwrap_err();
+    let failed = once(&store, &notification, fails).await.unwrap_err();
     assert!(matches!(failed, OnceError::Handler(_)), "{failed:?}");
 
     // A server drops the handler when the caller hangs up.
-    let mut hangs = Box::pin(once(&store, &delivery, pending::<Result<(), io::Error>>));
+    let mut hangs = Box::pin(once(
+        &store,
+        &notification,
+        pending::<Result<(), io::Error>>,
+    ));
     assert!((&mut hangs).now_or_never().is_none());
     let again = || async { Ok::<_, io::Error>(()) };
     assert_eq!(
-        once(&store, &delivery, again).await.unwrap(),
+        once(&store, &notification, again).await.unwrap(),
         Once::InProgress
     );
     drop(hangs);
-    let handled = once(&store, &delivery, again).await.unwrap();
+    let handled = once(&store, &notification, again).await.unwrap();
     assert_eq!(handled, Once::First(()));
 }
 
@@ -78,9 +82,9 @@ impl FromRef<App> for Receiver {
     }
 }
 
-async fn hook(State(app): State<App>, delivery: Delivery) -> Result<Once<()>, StatusCode> {
+async fn hook(State(app): State<App>, notification: Notification) -> Result<Once<()>, StatusCode> {
     let work = || async {
-        // Both deliveries of a pair are to meet.
+        // Both notifications of a pair are to meet.
         tokio::task::yield_now().await;
         if app.begun.fetch_add(1, Ordering::SeqCst) == 0 {
             return Err(io::Error::other("the database is down"));
@@ -88,12 +92,12 @@ async fn hook(State(app): State<App>, delivery: Delivery) -> Result<Once<()>, St
         app.ended.fetch_add(1, Ordering::SeqCst);
         Ok(())
     };
-    let worked = once(&*app.handled, &delivery, work).await;
+    let worked = once(&*app.handled, &notification, work).await;
     worked.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_axum_duplicates_and_repetitions_come_to_one_handled_delivery() {
+async fn behind_axum_duplicates_and_repetitions_come_to_one_handled_notification() {
     let scenario = Scenario::new()
         .on(Operation::Webhook, Fault::Duplicate)
         .always();

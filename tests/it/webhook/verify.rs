@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
-use uso::webhook::{Delivery, KeySet, Rejection, Verifier};
+use uso::webhook::{KeySet, Notification, Rejection, Verifier};
 
 use super::{clock_at, vector};
 
@@ -27,26 +27,24 @@ fn keys() -> KeySet {
     KeySet::from_jwks(vector::JWKS.as_bytes()).unwrap()
 }
 
-fn verify(headers: &HeaderMap, body: &[u8]) -> Result<Delivery, Rejection> {
+fn verify(headers: &HeaderMap, body: &[u8]) -> Result<Notification, Rejection> {
     verifier().verify(&keys(), headers, body.to_vec())
 }
 
 #[test]
 fn the_documented_vector_verifies() {
-    let delivery = verify(&headers(), vector::BODY.as_bytes()).unwrap();
-    assert_eq!(delivery.request_id(), vector::REQUEST_ID);
-    assert_eq!(delivery.dedupe_key(), vector::REQUEST_ID);
-    assert_eq!(delivery.user_id(), vector::USER_ID);
-    assert_eq!(delivery.raw_body(), vector::BODY);
-    let signed_at = delivery.signed_at();
+    let notification = verify(&headers(), vector::BODY.as_bytes()).unwrap();
+    assert_eq!(notification.request_id(), vector::REQUEST_ID);
+    assert_eq!(notification.user_id(), vector::USER_ID);
+    assert_eq!(notification.raw_body(), vector::BODY);
+    let signed_at = notification.signed_at();
     let signed_at = signed_at.duration_since(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(signed_at.as_secs(), 1_760_000_000);
-    let notification = delivery.notification();
     assert_eq!(notification.status().as_str(), "OK");
     assert_eq!(notification.payload().unwrap()["seed"], 7);
 }
 
-/// One byte of the delivery: of the body, or of the value of a header.
+/// One byte of the notification: of the body, or of the value of a header.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     /// Which header; none for the body.
@@ -63,7 +61,7 @@ fn places() -> Vec<Place> {
     of(None, vector::BODY).chain(in_headers).collect()
 }
 
-/// The delivery with this byte changed; nothing where no header could carry it.
+/// The notification with this byte changed; nothing where no header could carry it.
 fn altered(place: Place, change: impl Fn(&mut Vec<u8>, usize)) -> Option<(HeaderMap, Vec<u8>)> {
     let (mut headers, mut body) = (headers(), vector::BODY.as_bytes().to_vec());
     match place.header {
@@ -79,7 +77,7 @@ fn altered(place: Place, change: impl Fn(&mut Vec<u8>, usize)) -> Option<(Header
 }
 
 #[test]
-fn a_delivery_with_any_bit_of_it_altered_is_refused() {
+fn a_notification_with_any_bit_of_it_altered_is_refused() {
     let mut tried = 0;
     for place in places() {
         for bit in 0..8 {
@@ -96,7 +94,7 @@ fn a_delivery_with_any_bit_of_it_altered_is_refused() {
 }
 
 #[test]
-fn a_delivery_with_a_byte_more_or_less_is_refused() {
+fn a_notification_with_a_byte_more_or_less_is_refused() {
     for place in places() {
         for change in [
             |bytes: &mut Vec<u8>, at: usize| drop(bytes.drain(at..=at)),
@@ -114,7 +112,7 @@ fn a_delivery_with_a_byte_more_or_less_is_refused() {
 
 proptest! {
     #[test]
-    fn a_delivery_with_any_bytes_replaced_is_refused(
+    fn a_notification_with_any_bytes_replaced_is_refused(
         at in 0_usize..393,
         bytes in prop::collection::vec(any::<u8>(), 1..4),
     ) {
@@ -220,7 +218,7 @@ fn medians<const N: usize>(rounds: usize, actions: [&dyn Fn(); N]) -> [Duration;
 }
 
 #[test]
-fn a_wrong_delivery_costs_no_more_than_a_right_one() {
+fn a_wrong_notification_costs_no_more_than_a_right_one() {
     // The key that fits comes first, so that stopping there would make the right one cheap.
     let first = "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg";
     let entries = std::iter::once(&first).chain(&OTHER_KEYS);

@@ -13,10 +13,10 @@ pub(crate) struct WebhookArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WebhookCommand {
-    /// Checks a delivery that was captured.
+    /// Verifies a captured notification.
     Verify(VerifyArgs),
-    /// Receives deliveries, verifies them, and notes purchases whose answer was lost; no key is
-    /// needed.
+    /// Receives notifications, verifies them, and records the request ids of purchases whose
+    /// response was lost; no API key is needed.
     Listen(ListenArgs),
 }
 
@@ -25,13 +25,13 @@ pub(crate) struct VerifyArgs {
     /// The public keys: a file, or a URL such as https://rest.fal.ai/.well-known/jwks.json.
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) jwks: String,
-    /// The request's headers, one `Name: value` a line; the request line may come first.
+    /// The headers of the request, one `Name: value` a line; the request line may come first.
     #[arg(long, value_name = "FILE")]
     pub(crate) headers: PathBuf,
     /// The request's body, byte for byte.
     #[arg(long, value_name = "FILE")]
     pub(crate) body: PathBuf,
-    /// When it arrived, in seconds since 1970; now, when it is not given.
+    /// The time of its arrival in seconds since 1970. Default: now.
     #[arg(long, value_name = "UNIX_SECONDS")]
     pub(crate) at: Option<u64>,
 }

@@ -1,11 +1,11 @@
-//! Finding the noted purchase that a delivery is about.
+//! Finding the noted purchase that a notification is about.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use uso::Client;
-use uso::webhook::Delivery;
+use uso::webhook::Notification;
 
 use crate::output::Printer;
 use crate::state::{Record, State, Taken};
@@ -14,7 +14,7 @@ use crate::state::{Record, State, Taken};
 const PATIENCE: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// What the notes say of a delivery.
+/// What the notes say of a notification.
 pub(super) enum Purchase {
     /// No unfinished purchase is announced at this address.
     Unknown,
@@ -38,12 +38,12 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Notes the ticket of the purchase that this delivery proves, where that is missing.
-    pub(super) async fn adopt(&self, delivery: &Delivery) -> Result<Purchase, NotNow> {
+    /// Notes the ticket of the purchase that this notification proves, where that is missing.
+    pub(super) async fn adopt(&self, notification: &Notification) -> Result<Purchase, NotNow> {
         let until = Instant::now() + PATIENCE;
         let mut waits = false;
-        while let Some(path) = self.find(delivery)? {
-            if let Some(purchase) = self.take(path, delivery)? {
+        while let Some(path) = self.find(notification)? {
+            if let Some(purchase) = self.take(path, notification)? {
                 return Ok(purchase);
             }
             if Instant::now() >= until {
@@ -55,7 +55,7 @@ impl Notes {
                 waits = true;
                 self.printer.say(&format!(
                     "{}: another process works on its purchase; waiting for it",
-                    delivery.request_id()
+                    notification.request_id()
                 ));
             }
             sleep(GLANCE).await;
@@ -63,9 +63,9 @@ impl Notes {
         Ok(Purchase::Unknown)
     }
 
-    /// The record whose address was called. One of another service is not this delivery's to prove.
-    fn find(&self, delivery: &Delivery) -> Result<Option<PathBuf>, NotNow> {
-        let Some(attempt_id) = delivery.last_segment() else {
+    /// The record whose address was called. One of another service is not this notification's to prove.
+    fn find(&self, notification: &Notification) -> Result<Option<PathBuf>, NotNow> {
+        let Some(attempt_id) = notification.attempt_id() else {
             return Ok(None);
         };
         let records = self.state.records();
@@ -83,7 +83,7 @@ impl Notes {
         }
         match unreadable {
             None => Ok(None),
-            // It may be the one: the delivery is its proof, and must not be used up.
+            // It may be the one: the notification is its proof, and must not be used up.
             Some((path, error)) => Err(NotNow(format!(
                 "the record {} cannot be read: {error}",
                 path.display()
@@ -92,14 +92,15 @@ impl Notes {
     }
 
     /// Nothing when another process holds the record and has not noted a ticket.
-    fn take(&self, path: PathBuf, delivery: &Delivery) -> Result<Option<Purchase>, NotNow> {
+    fn take(&self, path: PathBuf, notification: &Notification) -> Result<Option<Purchase>, NotNow> {
         let failed = |path: &Path, error: &dyn std::fmt::Display| {
             NotNow(format!(
                 "the record {} cannot be used: {error}",
                 path.display()
             ))
         };
-        if let Some(purchase) = Record::peek(&path).and_then(|record| noted(&record, delivery)) {
+        if let Some(purchase) = Record::peek(&path).and_then(|record| noted(&record, notification))
+        {
             return Ok(Some(purchase));
         }
         let taken = State::take(path.clone()).map_err(|error| failed(&path, &error))?;
@@ -109,10 +110,10 @@ impl Notes {
             Taken::Finished => return Ok(Some(Purchase::Noted)),
             Taken::Unreadable(why) => return Err(failed(&path, &why)),
         };
-        if let Some(purchase) = noted(&entry.record, delivery) {
+        if let Some(purchase) = noted(&entry.record, notification) {
             return Ok(Some(purchase));
         }
-        let job = self.client.adopt(&entry.record.intent, delivery);
+        let job = self.client.adopt(&entry.record.intent, notification);
         let job = job.map_err(|error| failed(&path, &error))?;
         let bought = entry.bought(job.ticket());
         bought.map_err(|error| failed(&path, &error))?;
@@ -121,9 +122,9 @@ impl Notes {
 }
 
 /// What a record says that has its ticket already.
-fn noted(record: &Record, delivery: &Delivery) -> Option<Purchase> {
+fn noted(record: &Record, notification: &Notification) -> Option<Purchase> {
     let id = record.request_id()?;
-    Some(if id == delivery.request_id() {
+    Some(if id == notification.request_id() {
         Purchase::Noted
     } else {
         let noted_as = id.to_owned();

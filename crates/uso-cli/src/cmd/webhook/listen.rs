@@ -1,48 +1,43 @@
-//! `uso webhook listen`: receives deliveries until Ctrl-C.
+//! `uso webhook listen`: receives notifications until Ctrl-C.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use uso::webhook::{
-    Delivery, FalKeys, KeySource as _, MemoryStore, Once, OnceError, Receiver, Rejection, Verifier,
-    once,
+    FalKeys, KeySource as _, MemoryStore, Notification, Once, OnceError, Receiver, Rejection,
+    Verifier, once,
 };
 use uso::{Client, Config};
 
 use super::adopt::{NotNow, Notes, Purchase};
-use super::{describe, to_json};
+use super::describe::{describe, to_json};
 use crate::args::{Global, ListenArgs};
 use crate::cmd::connect::{base_urls, origin};
 use crate::exit::Failure;
 use crate::output::Printer;
+use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
 use crate::state::State;
 
-/// How long a caller may take over its headers, and again over its body.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest wait for the head of a request, and again for its body. fal waits 15 s for a
+/// response.
+const WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a connection may last, with its one delivery and the answer.
-const CONNECTION: Duration = Duration::from_secs(60);
+/// Connections at once. No head proves a notification, so all of them are unproven, and each may
+/// hold a body in memory.
+const CONNECTIONS: usize = 128;
 
-/// Connections at the same time; the body of each may be held in memory.
-const CONNECTIONS: usize = 64;
-
-/// The largest body: the command never asks for pictures inside the answer.
+/// The largest body: the command never asks for pictures inside the result.
 const MAX_BODY: usize = 1 << 20;
 
-/// What answers deliveries.
+/// Handler of notifications.
 struct Desk {
     receiver: Receiver,
     handled: MemoryStore,
@@ -70,84 +65,52 @@ pub(super) async fn run(
         printer: *printer,
     });
     let mut signals = Signals::listen().map_err(|error| Failure::other(error.to_string()))?;
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.map_err(|error| {
+    let listener = listen(args.listen).map_err(|error| {
         Failure::other(format!("cannot listen on {}: {error}", args.listen))
             .with_hint("give another address with --listen")
     })?;
     let address = listener.local_addr().unwrap_or(args.listen);
     printer.say(&format!(
-        "listening on http://{address}/ for deliveries to --webhook, at any path; Ctrl-C stops it"
+        "listening on http://{address}/ for notifications to --webhook, at any path; Ctrl-C stops it"
     ));
-    let serving = tokio::spawn(serve(listener, desk));
-    let waiting = async {
+    let router = Router::new().fallback(move |request| {
+        let desk = Arc::clone(&desk);
+        async move { desk.respond(request).await }
+    });
+    let limits = Limits {
+        unproven: CONNECTIONS,
+        head_within: WITHIN,
+        read_within: WITHIN,
+        ..Limits::default()
+    };
+    let early = async {
         if let Err(error) = keys.keys().await {
             printer.warn(&format!(
-                "the public keys cannot be had yet: {error}; they are fetched again when a delivery comes"
+                "the public keys are not available yet: {error}; they are fetched again when a notification comes"
             ));
         }
         std::future::pending::<()>().await;
     };
-    tokio::select! {
-        () = waiting => {}
-        () = signals.next() => {}
-    }
-    serving.abort();
+    let stop = async {
+        tokio::select! {
+            () = early => {}
+            () = signals.next() => {}
+        }
+    };
+    serve(listener, router, limits, |_| false, stop).await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Accepts connections until the task is dropped, which ends them all.
-async fn serve(listener: TcpListener, desk: Arc<Desk>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: others will be closed in a moment.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        while connections.try_join_next().is_some() {}
-        let desk = Arc::clone(&desk);
-        connections.spawn(async move {
-            connection(stream, desk).await;
-            drop(place);
-        });
-    }
-}
-
-async fn connection(stream: TcpStream, desk: Arc<Desk>) {
-    let service = service_fn(|request| {
-        let desk = Arc::clone(&desk);
-        async move { desk.answer(request).await }
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    // What went wrong with a connection is the caller's to know.
-    let _ = tokio::time::timeout(CONNECTION, serving).await;
-}
-
 impl Desk {
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, http::Error> {
-        let (status, text) = match *request.method() {
-            Method::POST => self.receive(request).await,
-            _ => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "deliveries are POSTs".to_owned(),
-            ),
-        };
-        Response::builder().status(status).body(Full::from(text))
+    async fn respond(&self, request: Request<Body>) -> (StatusCode, String) {
+        if *request.method() != Method::POST {
+            let text = "notifications are sent with POST";
+            return (StatusCode::METHOD_NOT_ALLOWED, text.to_owned());
+        }
+        self.receive(request).await
     }
 
-    async fn receive(&self, request: Request<Incoming>) -> (StatusCode, String) {
+    async fn receive(&self, request: Request<Body>) -> (StatusCode, String) {
         let (parts, body) = request.into_parts();
         let received = match read(body, self.receiver.body_limit()).await {
             Ok(body) => {
@@ -157,23 +120,24 @@ impl Desk {
             }
             Err(rejection) => Err(rejection),
         };
-        let delivery = match received {
-            Ok(delivery) => delivery,
+        let notification = match received {
+            Ok(notification) => notification,
             Err(rejection) => {
                 self.printer.warn(&format!("refused: {rejection}"));
                 return (rejection.status(), rejection.to_string());
             }
         };
-        let id = delivery.request_id();
-        match once(&self.handled, &delivery, || self.handle(&delivery)).await {
+        let id = notification.request_id();
+        match once(&self.handled, &notification, || self.handle(&notification)).await {
             Ok(Once::First(())) => (StatusCode::OK, String::new()),
             Ok(again) => {
-                self.printer.say(&format!("{id}: delivered again"));
+                self.printer
+                    .say(&format!("{id}: a repeated notification, handled already"));
                 (again.status(), String::new())
             }
             Err(OnceError::Handler(NotNow(why))) => {
                 self.printer.warn(&format!(
-                    "{id}: {why}; the delivery was asked to come again"
+                    "{id}: {why}; fal is asked to send the notification again"
                 ));
                 (StatusCode::SERVICE_UNAVAILABLE, "later".to_owned())
             }
@@ -181,21 +145,21 @@ impl Desk {
         }
     }
 
-    /// Notes what the delivery proves, and tells of it.
-    async fn handle(&self, delivery: &Delivery) -> Result<(), NotNow> {
-        let id = delivery.request_id();
-        let purchase = self.notes.adopt(delivery).await?;
-        let mut line = describe(delivery);
+    /// Records the purchase that the notification proves, and prints the notification.
+    async fn handle(&self, notification: &Notification) -> Result<(), NotNow> {
+        let id = notification.request_id();
+        let purchase = self.notes.adopt(notification).await?;
+        let mut line = describe(notification);
         let word = match &purchase {
             Purchase::Unknown => None,
             Purchase::Noted => Some("noted"),
             Purchase::Adopted => {
-                line.push_str("; adopted, since the answer to its submit was lost");
+                line.push_str("; adopted, since the response to its submit was lost");
                 Some("adopted")
             }
             Purchase::Contradicted { .. } => Some("contradicted"),
         };
-        let mut document = to_json(delivery);
+        let mut document = to_json(notification);
         if let Some(fields) = document.as_object_mut() {
             fields.insert("purchase".to_owned(), json!(word));
         }
@@ -205,7 +169,7 @@ impl Desk {
                 self.printer.say(&format!("{id}: collect it with: uso resume {id}"));
             }
             Purchase::Contradicted { noted_as } => self.printer.warn(&format!(
-                "{id}: this purchase is noted as {noted_as}; it may have been bought twice: look in fal's dashboard, and collect this one with: uso result {id}"
+                "{id}: this purchase is recorded as {noted_as}; it may have been bought twice: look in fal's dashboard, and collect this picture with: uso result {id}"
             )),
             _ => {}
         }
@@ -213,9 +177,9 @@ impl Desk {
     }
 }
 
-async fn read(body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
+async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
     let reading = Limited::new(body, limit).collect();
-    match tokio::time::timeout(PATIENCE, reading).await {
+    match tokio::time::timeout(WITHIN, reading).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::BodyTooLarge { limit }),
         _ => Err(Rejection::BodyUnreadable),

@@ -1,4 +1,4 @@
-//! `uso webhook verify`: checks a delivery that was captured.
+//! `uso webhook verify`: checks a notification that was captured.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use serde_json::json;
 use uso::Config;
 use uso::webhook::{Clock, FalKeys, KeySet, Rejection, Verifier};
 
-use super::{captured, describe, to_json};
+use super::captured;
+use super::describe::{describe, to_json};
 use crate::args::{Global, VerifyArgs};
 use crate::cmd::connect::base_urls;
 use crate::exit::Failure;
@@ -32,12 +33,12 @@ pub(super) async fn run(
         let at = at.ok_or_else(|| Failure::usage("--at is no time that can be told"))?;
         verifier = verifier.clock(Clock::of(move || at));
     }
-    let delivery = verifier.verify(&keys, &headers, body).map_err(refused)?;
-    let mut document = to_json(&delivery);
+    let notification = verifier.verify(&keys, &headers, body).map_err(refused)?;
+    let mut document = to_json(&notification);
     if let Some(fields) = document.as_object_mut() {
         fields.insert("verified".to_owned(), json!(true));
     }
-    let line = format!("verified: {}", describe(&delivery));
+    let line = format!("verified: {}", describe(&notification));
     printer.data(&document, &[line]);
     Ok(ExitCode::SUCCESS)
 }
@@ -46,7 +47,7 @@ fn refused(rejection: Rejection) -> Failure {
     let failure = Failure::refused(rejection.as_str(), format!("not verified: {rejection}"));
     match rejection {
         Rejection::TooOld { .. } | Rejection::TooNew { .. } => failure.with_hint(
-            "a captured delivery is checked at the time of its arrival: give it with --at UNIX_SECONDS",
+            "a captured notification is checked at the time of its arrival: give it with --at UNIX_SECONDS",
         ),
         Rejection::NoKeyFits => failure.with_hint(
             "the body must be the bytes as they came, without a line break added, and the keys those of that time",

@@ -1,14 +1,15 @@
-//! Remembering in memory, for one process.
+//! A store of handled notifications in memory, for one process.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Claim, DeliveryStore, Lease};
+use crate::store::{Claim, Lease, NotificationStore};
 
-/// Remembers the newest handled deliveries of this process, and forgets them with it. Only verified
-/// deliveries get here, so nobody but fal can fill it.
+/// Keeps the newest handled notifications in memory until the process ends. Only verified
+/// notifications get here; a sender who repeats genuine ones on many paths can push out older ones,
+/// which a handler would then see again if fal repeated them.
 #[derive(Debug)]
 pub struct MemoryStore {
     capacity: usize,
@@ -34,15 +35,15 @@ impl fmt::Debug for Memory {
 }
 
 impl Default for MemoryStore {
-    /// Remembers 10 000 deliveries: some megabytes, and many hours of work.
+    /// A store of 10 000 notifications, which take some megabytes.
     fn default() -> Self {
         Self::with_capacity(10_000)
     }
 }
 
 impl MemoryStore {
-    /// Remembers this many handled deliveries, and forgets the oldest beyond it. Those that are
-    /// being handled come on top; there are as many as requests in flight.
+    /// A store of this many handled notifications, which drops the oldest when it is full. Those
+    /// that are being handled come on top: as many as there are requests at the same time.
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
             capacity,
@@ -71,7 +72,7 @@ impl MemoryStore {
     }
 }
 
-impl DeliveryStore for MemoryStore {
+impl NotificationStore for MemoryStore {
     type Error = Infallible;
 
     async fn claim(&self, key: &str) -> Result<Claim, Infallible> {

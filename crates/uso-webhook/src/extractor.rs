@@ -1,4 +1,4 @@
-//! Deliveries as an axum extractor.
+//! An axum extractor of notifications, and responses.
 
 use axum_core::body::Body;
 use axum_core::extract::{FromRef, FromRequest, Request};
@@ -8,14 +8,14 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use crate::delivery::Delivery;
+use crate::notification::Notification;
 use crate::once::Once;
 use crate::receiver::Receiver;
 use crate::rejection::Rejection;
 
 /// Reads the raw body, up to the receiver's limit, and verifies it. The state is a [`Receiver`], or
 /// one can be taken from it.
-impl<S> FromRequest<S> for Delivery
+impl<S> FromRequest<S> for Notification
 where
     S: Send + Sync,
     Receiver: FromRef<S>,
@@ -25,7 +25,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let receiver = Receiver::from_ref(state);
         let (parts, body) = request.into_parts();
-        // A body is only waited for when its headers could be those of a delivery.
+        // A body is read only after headers that could be those of a notification.
         receiver.check_headers(&parts.headers)?;
         let body = read(body, receiver.body_limit()).await?;
         receiver.receive(Request::from_parts(parts, body)).await

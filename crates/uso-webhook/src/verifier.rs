@@ -1,32 +1,30 @@
-//! Telling a delivery of fal's from anything else.
+//! Verification of the signature and the time of a notification.
 
 use bytes::Bytes;
 use ed25519_dalek::Signature;
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::Clock;
-use crate::delivery::Delivery;
+use crate::body::Body;
+use crate::clock::{Clock, TOLERANCE};
+use crate::hex::{hex, unhex};
 use crate::keys::KeySet;
 use crate::notification::Notification;
 use crate::rejection::Rejection;
-
-/// How far the time of a delivery may be from ours, in seconds (fal docs, webhooks).
-pub(crate) const TOLERANCE: u64 = 300;
 
 const REQUEST_ID: &str = "x-fal-webhook-request-id";
 const USER_ID: &str = "x-fal-webhook-user-id";
 const TIMESTAMP: &str = "x-fal-webhook-timestamp";
 const SIGNATURE: &str = "x-fal-webhook-signature";
 
-/// Longest ids that are taken. fal's are UUIDs and short names; ids of ours are as short.
+/// The longest id. fal's are UUIDs and short names.
 const MOST_ID: usize = 256;
 
-/// The largest body that is taken unless told otherwise: room for four pictures of the default size
+/// The largest body by default: room for four pictures of the default size
 /// as data URIs, which `sync_mode` sends.
 const MAX_BODY: usize = 32 << 20;
 
-/// Verifies deliveries: headers and raw bytes in, a [`Delivery`] or a [`Rejection`] out.
+/// Verifies notifications: headers and raw bytes in, a [`Notification`] or a [`Rejection`] out.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -53,7 +51,7 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// A verifier by this machine's clock, for bodies of up to 32 MiB and any account.
+    /// A verifier with this machine's clock, for bodies of up to 32 MiB and any account.
     pub fn new() -> Self {
         Self {
             clock: Clock::system(),
@@ -62,25 +60,25 @@ impl Verifier {
         }
     }
 
-    /// Another clock, such as a test's.
+    /// Sets another clock, such as that of a test.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The largest body that is taken, in bytes. Default: 32 MiB, room for four pictures of the
-    /// default size as data URIs. Without `sync_mode`, 1 MiB is plenty, and holds less of the
-    /// memory that a stranger can make a receiver use.
+    /// Sets the largest body, in bytes. Default: 32 MiB, room for four pictures of the
+    /// default size as data URIs. Without `sync_mode`, 1 MiB is plenty, and bounds the
+    /// memory that unverified requests can use.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// Takes deliveries about this account's requests only: its fal user id, as
-    /// [`Delivery::user_id`] shows it. Default: any account's, since the id is only known from a
-    /// delivery; and fal delivers for whoever names the address.
+    /// Accepts notifications of this account alone: its fal user id, as [`Notification::user_id`]
+    /// shows it. Default: any account, since the id is known only from a notification. fal sends
+    /// notifications for any account that names the address.
     #[must_use]
     pub fn for_user(mut self, user_id: impl Into<String>) -> Self {
         self.user = Some(user_id.into());
@@ -91,21 +89,21 @@ impl Verifier {
         self.max_body
     }
 
-    /// Verifies one delivery. The body is the raw bytes as they came, never JSON that was read and
-    /// written again.
+    /// Verifies one notification. The body is the raw bytes as they came, never JSON that was parsed
+    /// and serialised again.
     ///
     /// The signature must be in lower-case hex, as fal documents it: then there is exactly one
-    /// spelling of a delivery that verifies.
+    /// spelling of a notification that verifies.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] for everything but a delivery of fal's.
+    /// A [`Rejection`] for everything but a notification that fal signed.
     pub fn verify(
         &self,
         keys: &KeySet,
         headers: &HeaderMap,
         body: impl Into<Bytes>,
-    ) -> Result<Delivery, Rejection> {
+    ) -> Result<Notification, Rejection> {
         let claim = self.read(headers)?;
         let body = body.into();
         if body.len() > self.max_body {
@@ -122,18 +120,18 @@ impl Verifier {
         {
             return Err(Rejection::OtherUser);
         }
-        let notification = Notification::read(&body, claim.request_id)?;
-        Ok(Delivery {
+        let read = Body::read(&body, claim.request_id)?;
+        Ok(Notification {
             request_id: claim.request_id.to_owned(),
             user_id: claim.user_id.to_owned(),
             signed_at: claim.signed_at,
             path: None,
-            notification,
-            body,
+            body: read,
+            raw_body: body,
         })
     }
 
-    /// Reads and bounds the headers and checks the time, before a body is looked at.
+    /// Reads and bounds the headers and checks the time, before a body is read.
     pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Result<Claim<'a>, Rejection> {
         let request_id = text(headers, REQUEST_ID, MOST_ID)?;
         let user_id = text(headers, USER_ID, MOST_ID)?;
@@ -166,7 +164,7 @@ impl Verifier {
     }
 }
 
-/// What the headers of a delivery say.
+/// Values of the signed headers.
 pub(crate) struct Claim<'a> {
     request_id: &'a str,
     user_id: &'a str,
@@ -176,7 +174,7 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// The text that is signed: four lines without a last line break (fal docs, webhooks).
+    /// The signed text: four lines without a last line break (fal docs, webhooks).
     fn message(&self, body: &[u8]) -> Vec<u8> {
         let Self {
             request_id,
@@ -209,28 +207,6 @@ fn text<'a>(
         name,
         expected: "UTF-8",
     })
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-fn hex(bytes: &[u8]) -> String {
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble)));
-    digits.map(|digit| char::from(*digit)).collect()
-}
-
-/// The bytes of a text in lower-case hex.
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] => Some(value(*high)? << 4 | value(*low)?),
-        _ => None,
-    });
-    pairs.collect::<Option<Vec<u8>>>()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -279,14 +255,5 @@ mod tests {
                 "{malformed}: {refused:?}"
             );
         }
-    }
-
-    #[test]
-    fn hex_is_lower_case_and_whole() {
-        assert_eq!(unhex("00ff1a"), Some([0, 255, 26]));
-        for wrong in ["00FF1a", "00ff1", "00ff1a00", "zzzzzz", "00ff"] {
-            assert_eq!(unhex::<3>(wrong), None, "{wrong}");
-        }
-        assert_eq!(hex(&[0, 255, 26]), "00ff1a");
     }
 }
