@@ -1,4 +1,4 @@
-//! The client: one set of connections, any number of jobs.
+//! Client of the endpoint: one set of connections, any number of jobs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use crate::job::Job;
 use crate::output::Output;
 use crate::prepared::{self, Prepared};
 use crate::request::Request;
+use crate::runtime;
+use crate::unclaimed::{Unclaimed, Unclaims};
 use crate::uploads::{KnownUpload, Uploads};
 
-/// What of a file tells its type.
+/// The beginning of a file that its type is detected from.
 const HEAD: usize = 8 << 10;
 
 /// A client of the endpoint. Clones are cheap and share their connections; one is enough.
@@ -23,6 +25,7 @@ const HEAD: usize = 8 << 10;
 pub struct Client {
     transport: Transport,
     uploads: Arc<Uploads>,
+    unclaims: Arc<Unclaims>,
 }
 
 impl fmt::Debug for Client {
@@ -61,10 +64,17 @@ impl Client {
         Ok(Self {
             transport: Transport::new(config)?,
             uploads: Arc::default(),
+            unclaims: Arc::default(),
         })
     }
 
     /// Buys a job: [`Client::prepare`] and [`Client::place`] in one.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped before the purchase is sent, nothing is bought. Afterwards the
+    /// purchase continues in a task of its own, and [`Client::unclaimed`] returns what became of
+    /// it. Do not submit again before.
     ///
     /// # Errors
     ///
@@ -80,35 +90,53 @@ impl Client {
     /// one.
     ///
     /// When the job fails because the service no longer has a picture that was uploaded for an
-    /// earlier job, and nothing was billed, the picture is uploaded again and the job bought again,
-    /// once.
+    /// earlier job, and the service says that it billed zero units, the picture is uploaded again
+    /// and the job is bought again, once. Without that proof the failure is returned, and buying
+    /// again is the caller's decision.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::submit`]; when the future is dropped while the job runs, [`Client::unclaimed`]
+    /// returns its ticket.
     ///
     /// # Errors
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
     pub async fn generate(&self, request: Request) -> Result<Output> {
         let prepared = self.prepare(request.clone()).await?;
-        let error = match self.place(prepared.order()).await?.wait().await {
+        let error = match self.place_and_wait(prepared.order()).await {
             Err(error) if self.forget_gone(&prepared, &error).await => error,
             outcome => return outcome,
         };
-        tracing::warn!(%error, "an upload is gone and is made again");
+        tracing::warn!(%error, "the service lost an upload, which is made again");
         let prepared = self.prepare(request).await?;
-        self.place(prepared.order()).await?.wait().await
+        self.place_and_wait(prepared.order()).await
     }
 
-    /// Completes and checks a request: pictures made fit and uploaded, a seed chosen where none was
-    /// given. What is wrong is found before anything is sent, and nothing is bought yet: the
-    /// order's [`intent`](Order::intent) can be written down before it is.
+    async fn place_and_wait(&self, order: &Order) -> Result<Output> {
+        let job = self.place(order).await?;
+        let claim = self.unclaims.hold(job.ticket());
+        let outcome = job.wait().await;
+        claim.release();
+        outcome
+    }
+
+    /// Completes and checks a request: local pictures are made fit and uploaded, and a seed is
+    /// chosen where none was given. Errors in the request are found before anything is sent.
+    /// Nothing is bought yet: the order's [`intent`](Order::intent) can be written down first.
     ///
-    /// The same picture is uploaded once, however many requests it is in and however many tasks
-    /// prepare them.
+    /// The same picture is uploaded once, however many requests and tasks use it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future buys nothing. An upload that was under way is made again next time.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Input`] with everything that is wrong with the request; those of
     /// [`Client::upload`].
     pub async fn prepare(&self, request: Request) -> Result<Prepared> {
+        runtime::check(Operation::Prepare)?;
         let start_within = request.start_within.unwrap_or(self.config().start_limit());
         let _permits = self.uploads.admit(request.references().count()).await;
         let (input, pictures) = prepared::prepare(&request, &self.uploads, &self.transport).await?;
@@ -130,12 +158,16 @@ impl Client {
         Ok(Prepared { order, pictures })
     }
 
-    /// Whether a job failed because the service no longer has a picture that was uploaded earlier,
-    /// and nothing was billed. The earlier uploads of the request are then forgotten: preparing it
-    /// again uploads the pictures anew. Do that once: an upload that is gone at once is gone for
-    /// another reason.
+    /// Whether a job failed because the service lost a picture that was uploaded earlier, and the
+    /// service says that it billed zero units. The earlier uploads of the request are then
+    /// forgotten, so that preparing the request again uploads the pictures again. Do that once: an
+    /// upload that is lost at once is lost for another reason.
     ///
-    /// [`Client::generate`] does all of that by itself.
+    /// [`Client::generate`] does all of this.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave some uploads remembered; ask again.
     pub async fn forget_gone(&self, prepared: &Prepared, error: &Error) -> bool {
         if error.kind() != ErrorKind::Input || error.billed() != Billed::Free {
             return false;
@@ -158,9 +190,9 @@ impl Client {
         is_gone
     }
 
-    /// Uploads a file and gives its URL, which can stand in any request. Its type is told by its
-    /// content unless it was said. Pictures of a request are uploaded by themselves; this is for all
-    /// else, and for files of any size.
+    /// Uploads a file of any size and returns its URL, which any request can use. The type is
+    /// detected from the content unless it was given. The pictures of a request are uploaded
+    /// without this.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -175,12 +207,18 @@ impl Client {
     /// # }
     /// ```
     ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, calling again with the same upload sends only the parts that
+    /// did not arrive.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`] when the file cannot be read or changes while it is read; [`ErrorKind::Auth`],
     /// [`ErrorKind::Unreachable`] and [`ErrorKind::Server`] when the service does not take it. The
     /// same upload can be tried again and then sends only the parts that did not arrive.
     pub async fn upload(&self, upload: &mut Upload) -> Result<Uploaded> {
+        runtime::check(Operation::Upload)?;
         if upload.known_content_type().is_none() {
             let head = upload.source().head(HEAD).await?;
             if let Some(kind) = infer::get(&head) {
@@ -190,28 +228,66 @@ impl Client {
         self.transport.upload(upload).await
     }
 
-    /// The pictures that were uploaded for requests and may be used again, to be written down.
+    /// The pictures that were uploaded for requests and may be used again, for another process.
     pub fn known_uploads(&self) -> Vec<KnownUpload> {
         self.uploads.known()
     }
 
-    /// Takes over what another client has uploaded to the same account.
+    /// Uses the pictures that another client has uploaded to the same account.
     pub fn remember_uploads(&self, uploads: Vec<KnownUpload>) {
         self.uploads.remember(uploads);
     }
 
-    /// Buys what was prepared. Each call is a purchase of its own.
+    /// Buys an order. Each call is a purchase of its own.
     ///
-    /// It is sent again only when it provably did not leave, or when the service refused it with
-    /// 429 before queueing it. When its answer is lost, it is looked for among the account's
-    /// requests by its exact input, of which the pinned seed is a part, and adopted when it is
-    /// found; see [`Config::reconcile_within`].
+    /// The order is sent again only when it provably did not leave, or when the service refused it
+    /// with 429 before queueing it. When the response is lost, the purchase is looked for among
+    /// the account's requests by its exact input, which includes the pinned seed, and adopted when
+    /// it is found; see [`Config::reconcile_within`].
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the purchase continues in a task of its own, and
+    /// [`Client::unclaimed`] returns what became of it. The intent of the order finds it too.
     ///
     /// # Errors
     ///
     /// As [`Client::submit`], without those of a wrong request.
     pub async fn place(&self, order: &Order) -> Result<Job> {
-        Ok(self.job(self.transport.submit(order).await?))
+        runtime::check(Operation::Submit)?;
+        let ticket = self.unclaims.place(&self.transport, order).await?;
+        Ok(self.job(ticket))
+    }
+
+    /// The purchases of [`Client::submit`], [`Client::place`] and [`Client::generate`] whose
+    /// futures were dropped before they returned: by a timeout, a `select!`, or a server whose
+    /// caller disconnected. Purchases that are still under way are waited for. Each purchase is
+    /// returned once; purchases that the service refused are left out.
+    ///
+    /// ```no_run
+    /// # async fn example(client: uso::Client) -> uso::Result<()> {
+    /// use std::time::Duration;
+    /// use uso::purchase::Unclaimed;
+    /// use uso::Request;
+    ///
+    /// let generate = client.generate(Request::restyle("photo.jpg", "ink.webp"));
+    /// if tokio::time::timeout(Duration::from_secs(5), generate).await.is_err() {
+    ///     for purchase in client.unclaimed().await {
+    ///         match purchase {
+    ///             Unclaimed::Bought(ticket) => println!("bought: {}", ticket.request_id()),
+    ///             other => println!("{other:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no purchase: the next call returns them.
+    pub async fn unclaimed(&self) -> Vec<Unclaimed> {
+        self.unclaims.take().await
     }
 
     /// Looks once for a purchase whose answer was lost, such as one that a process was killed over.
@@ -272,8 +348,12 @@ impl Client {
 
     /// Runs a request synchronously, in one HTTP request and without a queue.
     ///
-    /// There is no ticket: when the connection breaks, the picture is lost and billed all the
-    /// same. Prefer [`Client::submit`] for anything that matters.
+    /// There is no ticket: when the connection breaks, the picture is lost and may be billed.
+    /// Prefer [`Client::submit`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: when the future is dropped, the picture is lost and may be billed.
     ///
     /// # Errors
     ///
@@ -288,7 +368,7 @@ impl Client {
         Output::read(&self.transport, None, &answer)
     }
 
-    /// The job of a ticket: resumes what was submitted here, in another process, or long ago.
+    /// The job of a ticket, which may come from this process, another one, or long ago.
     pub fn job(&self, ticket: Ticket) -> Job {
         Job::new(self.transport.clone(), ticket)
     }

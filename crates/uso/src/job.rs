@@ -1,89 +1,95 @@
-//! A bought job: following it, collecting it, cancelling it.
+//! A bought job: following, collecting and cancelling it.
 
-use std::collections::VecDeque;
+mod collector;
+mod events;
+
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use futures_core::Stream;
-use uso_transport::{
-    Cancellation, Completion, Error, ErrorKind, LogLine, Operation, Result, State, Status, Ticket,
-    Transport, Update, Watch,
-};
+use uso_transport::{Cancellation, Operation, Result, State, Status, Ticket, Transport};
 
+use self::collector::Collector;
+pub use self::events::{Event, Events};
 use crate::output::Output;
+use crate::runtime;
 
-/// A job that was bought. Dropping it detaches from it: the job goes on, and its ticket finds it.
-#[derive(Clone, Debug)]
+/// A job that was bought. Dropping it detaches from it: the job continues on the service, and its
+/// ticket collects it.
+#[derive(Clone)]
 pub struct Job {
-    transport: Transport,
-    ticket: Ticket,
+    collector: Collector,
 }
 
-/// What becomes known of a job on its way.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// It waits; also after its runner failed and the service put it back into the queue.
-    Queued {
-        /// Requests ahead of it, where the service says so.
-        position: Option<u64>,
-    },
-    /// A runner has it.
-    Running,
-    /// It wrote a line.
-    Log(LogLine),
-    /// The connection was lost and is being made anew; the job is not affected.
-    Interrupted(String),
-    /// It has ended; badly when the completion names an error, and otherwise as [`Job::output`]
-    /// says. This is the last event.
-    Completed(Completion),
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ticket = self.ticket();
+        f.debug_struct("Job")
+            .field("request_id", &ticket.request_id())
+            .field("seed", &ticket.seed())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Job {
     pub(crate) fn new(transport: Transport, ticket: Ticket) -> Self {
-        Self { transport, ticket }
+        Self {
+            collector: Collector { transport, ticket },
+        }
     }
 
-    /// What resumes the job anywhere: keep it.
+    /// The ticket, which resumes the job in any process: keep it.
     pub fn ticket(&self) -> &Ticket {
-        &self.ticket
+        &self.collector.ticket
     }
 
-    /// Leaves the job alone and keeps its ticket.
+    /// The request's id on the service.
+    pub fn request_id(&self) -> &str {
+        self.ticket().request_id()
+    }
+
+    /// Detaches from the job, which continues on the service, and returns its ticket.
     pub fn detach(self) -> Ticket {
-        self.ticket
+        self.collector.ticket
     }
 
-    /// Asks once where the job stands.
+    /// Asks the service once for the status of the job.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] when the service does not know the request (any more).
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the service does not know the request (any
+    /// more).
     pub async fn status(&self) -> Result<Status> {
-        self.transport.status(&self.ticket).await
+        runtime::check(Operation::Status)?;
+        self.collector.transport.status(self.ticket()).await
     }
 
-    /// The job's progress, to its end. Dropping the events leaves the job alone.
+    /// The progress of the job, to its end. [`Job::wait_with`] runs the same loop.
     pub fn events(&self) -> Events {
-        Events {
-            state: Step::Ready(Box::new(self.follow())),
-        }
+        Events::of(self.collector.clone())
     }
 
     /// Waits for the job to end and fetches its output.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the job running. Call again, here or in another process with the
+    /// ticket; nothing is bought again.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] when the endpoint refused the input, [`ErrorKind::Failed`] when the
-    /// job failed or was cancelled, [`ErrorKind::Deadline`] when it did not start or finish in
-    /// time, [`ErrorKind::Malformed`] with the raw body when the answer is of no use. Each carries
-    /// the ticket.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) when the endpoint refused the input,
+    /// [`ErrorKind::Failed`](crate::ErrorKind::Failed) when the job failed or was cancelled,
+    /// [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) when it did not start or finish in time,
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) with the raw body when no picture can
+    /// be read from the result. Each carries the ticket.
     pub async fn wait(&self) -> Result<Output> {
         self.wait_with(|_| ()).await
     }
 
-    /// As [`Job::wait`], telling the progress on the way.
+    /// As [`Job::wait`], and reports the progress.
     ///
     /// ```no_run
     /// # async fn example(job: uso::Job) -> uso::Result<()> {
@@ -92,190 +98,71 @@ impl Job {
     /// # }
     /// ```
     ///
+    /// # Cancel safety
+    ///
+    /// As [`Job::wait`].
+    ///
     /// # Errors
     ///
     /// As [`Job::wait`].
     pub async fn wait_with(&self, mut tell: impl FnMut(&Event) + Send) -> Result<Output> {
-        let mut following = self.follow();
-        let mut completion = Completion::default();
+        let mut following = events::Following::of(self.collector.clone());
         while let Some(event) = following.next().await {
-            let event = event?;
-            tell(&event);
-            let Event::Completed(told) = event else {
-                continue;
-            };
-            completion = told;
-            match following.watch.within_deadline(self.output()).await {
-                // The end was told too early. The job is still on its way.
-                Err(error) if error.kind() == ErrorKind::NotReady => following.watch.look_again(),
-                outcome => return self.agree(&completion, outcome),
-            }
+            tell(&event?);
         }
-        self.agree(&completion, self.output().await)
+        following.into_output().await
     }
 
-    fn follow(&self) -> Following {
-        Following {
-            watch: self.transport.watch(&self.ticket),
-            ready: VecDeque::new(),
-            last: None,
-        }
-    }
-
-    /// A status that names an error makes the job a failure, whatever the result is.
-    fn agree(&self, completion: &Completion, outcome: Result<Output>) -> Result<Output> {
-        let Some(said) = completion.failure() else {
-            return outcome;
-        };
-        match outcome {
-            Err(error) if !matches!(error.kind(), ErrorKind::Gone | ErrorKind::Server) => {
-                Err(error)
-            }
-            outcome => {
-                let message = format!("the job failed: {said}");
-                let mut error = Error::new(Operation::Result, ErrorKind::Failed, message)
-                    .with_delivery(uso_transport::Delivery::Answered)
-                    .with_ticket(&self.ticket);
-                match outcome {
-                    Ok(output) => error = error.with_raw_body(output.into_raw_body()),
-                    Err(cause) => error = error.with_source(cause),
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// What became of the job, without waiting for it: its status first, then its output.
+    /// Collects the output of a job without waiting for its end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotReady`] when the job has not ended, and those of [`Job::wait`].
+    /// [`ErrorKind::NotReady`](crate::ErrorKind::NotReady) when the job has not ended, and those of
+    /// [`Job::wait`].
     pub async fn collect(&self) -> Result<Output> {
         match self.status().await.map(|status| status.state) {
-            Ok(State::Completed(completion)) => self.agree(&completion, self.output().await),
-            // The result has the last word: also where the status cannot be had.
+            Ok(State::Completed(completion)) => {
+                self.collector.agree(&completion, self.output().await)
+            }
+            // The result decides, also where the status cannot be read.
             _ => self.output().await,
         }
     }
 
-    /// Fetches the output of a job that has ended. It can be fetched again, as long as the service
-    /// keeps it: an hour, or six minutes when it is 10 KB or larger, unless the account stores
-    /// payloads.
+    /// Fetches the output of a job that has ended. It can be fetched again for as long as the
+    /// service keeps it: an hour, or six minutes when the result is 10 KB or larger, unless the
+    /// account stores payloads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing: fetching does not use the result up.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotReady`] when the job has not ended, and those of [`Job::wait`].
+    /// [`ErrorKind::NotReady`](crate::ErrorKind::NotReady) when the job has not ended, and those of
+    /// [`Job::wait`].
     pub async fn output(&self) -> Result<Output> {
-        let answer = self.transport.result(&self.ticket).await?;
-        Output::read(&self.transport, Some(&self.ticket), &answer)
+        self.collector.output().await
     }
 
-    /// Asks the service to cancel the job. One that is queued is removed and not billed; one that
-    /// runs is told, may complete all the same, and is then billed.
+    /// Asks the service to cancel the job. A queued job is removed and not billed. A running job is
+    /// told; it may still complete, and is then billed.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the service may or may not have got the request; asking again is
+    /// safe.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] when the service does not know the request (any more).
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the service does not know the request (any
+    /// more).
     pub async fn cancel(&self) -> Result<Cancellation> {
-        self.transport.cancel(&self.ticket).await
-    }
-}
-
-/// The events of a job, as a `Stream`; [`Events::next`] needs no other crate.
-#[must_use = "nothing is followed until the events are asked for"]
-pub struct Events {
-    state: Step,
-}
-
-/// Between two events the following is ready; while one is awaited, a future owns it.
-enum Step {
-    Ready(Box<Following>),
-    Busy(Pin<Box<dyn Future<Output = Followed> + Send>>),
-    Over,
-}
-
-type Followed = (Box<Following>, Option<Result<Event>>);
-
-struct Following {
-    watch: Watch,
-    ready: VecDeque<Event>,
-    last: Option<State>,
-}
-
-impl Following {
-    async fn next(&mut self) -> Option<Result<Event>> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(Ok(event));
-            }
-            match self.watch.next().await? {
-                Ok(Update::Status(status)) => self.take(status),
-                Ok(Update::Interrupted(why)) => return Some(Ok(Event::Interrupted(why))),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-
-    fn take(&mut self, status: Status) {
-        self.ready.extend(status.logs.into_iter().map(Event::Log));
-        if self.last.as_ref() == Some(&status.state) {
-            return;
-        }
-        self.last = Some(status.state.clone());
-        let event = match status.state {
-            State::Queued { position } => Event::Queued { position },
-            State::Completed(completion) => Event::Completed(completion),
-            _ => Event::Running,
-        };
-        // A line that came with the change was written before it, except for the first ones of a
-        // run, which belong behind its start.
-        match event {
-            Event::Running => self.ready.push_front(event),
-            _ => self.ready.push_back(event),
-        }
-    }
-}
-
-impl Events {
-    /// The next event; `None` after the last one or after an error.
-    pub async fn next(&mut self) -> Option<Result<Event>> {
-        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
-    }
-}
-
-impl Stream for Events {
-    type Item = Result<Event>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match std::mem::replace(&mut self.state, Step::Over) {
-                Step::Over => return Poll::Ready(None),
-                Step::Ready(mut following) => {
-                    self.state = Step::Busy(Box::pin(async move {
-                        let event = following.next().await;
-                        (following, event)
-                    }));
-                }
-                Step::Busy(mut future) => match future.as_mut().poll(context) {
-                    Poll::Pending => {
-                        self.state = Step::Busy(future);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready((following, event)) => {
-                        if matches!(event, Some(Ok(_))) {
-                            self.state = Step::Ready(following);
-                        }
-                        return Poll::Ready(event);
-                    }
-                },
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").finish_non_exhaustive()
+        runtime::check(Operation::Cancel)?;
+        self.collector.transport.cancel(self.ticket()).await
     }
 }

@@ -57,6 +57,7 @@
 //! | [`upload`] | files of any size on fal's CDN |
 //! | [`webhook`] | receiving fal's notifications |
 //! | [`config`] | deadlines, retries, hosts |
+//! | [`testing`] | clients of a local emulator |
 //! | [`types`] | the endpoint's own input and output |
 //! | [`faults`] | the outcome of every fault, measured |
 //!
@@ -79,6 +80,9 @@ mod output;
 mod prepared;
 mod reference;
 mod request;
+mod runtime;
+pub mod testing;
+mod unclaimed;
 mod uploads;
 pub mod webhook;
 
@@ -167,6 +171,7 @@ pub mod error {
 /// ```
 pub mod purchase {
     pub use crate::prepared::{Prepared, Preview};
+    pub use crate::unclaimed::Unclaimed;
     pub use uso_transport::{EndpointId, Fingerprint, Order};
 }
 
@@ -194,6 +199,7 @@ pub mod purchase {
 /// [`Request::without_fit`](crate::Request::without_fit) sends pictures as they are.
 /// [`Output::save_all`](crate::Output::save_all) saves every picture of a job.
 pub mod pictures {
+    pub use crate::output::{escaped, id_in_name};
     pub use crate::prepared::{PreparedPicture, Sending};
     pub use crate::reference::fit::Change;
     pub use uso_transport::Download;

@@ -1,0 +1,44 @@
+//! Fetching the output of a job, and what it means beside the job's status.
+
+use uso_transport::{Completion, Delivery, Error, ErrorKind, Operation, Result, Ticket, Transport};
+
+use crate::output::Output;
+use crate::runtime;
+
+/// What fetching the output of a job takes.
+#[derive(Clone)]
+pub(super) struct Collector {
+    pub(super) transport: Transport,
+    pub(super) ticket: Ticket,
+}
+
+impl Collector {
+    pub(super) async fn output(&self) -> Result<Output> {
+        runtime::check(Operation::Result)?;
+        let answer = self.transport.result(&self.ticket).await?;
+        Output::read(&self.transport, Some(&self.ticket), &answer)
+    }
+
+    /// The outcome of a job whose status says this about its end. Pictures count more than an error
+    /// that the status names; without a picture the status decides.
+    pub(super) fn agree(&self, completion: &Completion, outcome: Result<Output>) -> Result<Output> {
+        let Some(said) = completion.failure() else {
+            return outcome;
+        };
+        match outcome {
+            Ok(output) => {
+                let warning =
+                    format!("the status names an error, though there is a result: {said}");
+                Ok(output.with_warning(warning))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Gone | ErrorKind::Server) => {
+                let message = format!("the job failed: {said}");
+                Err(Error::new(Operation::Result, ErrorKind::Failed, message)
+                    .with_delivery(Delivery::Answered)
+                    .with_ticket(&self.ticket)
+                    .with_source(error))
+            }
+            outcome => outcome,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Purchases whose call was dropped before it returned.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
+use tracing::{Instrument as _, Span, warn};
+use uso_transport::{Error, Intent, Order, Result, Ticket, Transport};
+
+/// A purchase whose call was dropped before it returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unclaimed {
+    /// The job was bought; [`Client::job`](crate::Client::job) collects it.
+    Bought(Ticket),
+    /// The job may have been bought; [`Client::recover`](crate::Client::recover) finds out.
+    Unknown(Intent),
+}
+
+/// The purchases of a client whose calls were dropped.
+#[derive(Default)]
+pub(crate) struct Unclaims {
+    arrived: Mutex<Vec<Held>>,
+    settling: tokio::sync::Mutex<Vec<Held>>,
+}
+
+enum Held {
+    Placing(Intent, JoinHandle<Result<Ticket>>),
+    Settled(Option<Unclaimed>),
+}
+
+impl Unclaims {
+    /// Sends an order in a task of its own, which ends also when this future is dropped.
+    pub(crate) async fn place(&self, transport: &Transport, order: &Order) -> Result<Ticket> {
+        let intent = order.intent().clone();
+        let (transport, order) = (transport.clone(), order.clone());
+        let submit = async move { transport.submit(&order).await };
+        let task = tokio::spawn(submit.instrument(Span::current()));
+        let mut claim = Claim {
+            of: self,
+            held: Some(Held::Placing(intent, task)),
+        };
+        let placed = match &mut claim.held {
+            Some(Held::Placing(_, task)) => task.await,
+            _ => return Err(ended()),
+        };
+        match placed {
+            Ok(placed) => {
+                claim.held = None;
+                placed
+            }
+            // The claim stays, so that the purchase is not forgotten.
+            Err(_) => Err(ended()),
+        }
+    }
+
+    /// Keeps a ticket until the claim is released, and for good when the claim is dropped.
+    pub(crate) fn hold(&self, ticket: &Ticket) -> Claim<'_> {
+        let bought = Unclaimed::Bought(ticket.clone());
+        Claim {
+            of: self,
+            held: Some(Held::Settled(Some(bought))),
+        }
+    }
+
+    fn arrived(&self) -> Vec<Held> {
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *arrived)
+    }
+
+    pub(crate) async fn take(&self) -> Vec<Unclaimed> {
+        let mut settling = self.settling.lock().await;
+        settling.extend(self.arrived());
+        for held in settling.iter_mut() {
+            // Each outcome is kept in its place, so that dropping this future loses none.
+            if let Held::Placing(intent, task) = held {
+                let unclaimed = match task.await {
+                    Ok(Ok(ticket)) => Some(Unclaimed::Bought(ticket)),
+                    Ok(Err(error)) => error.intent().cloned().map(Unclaimed::Unknown),
+                    Err(_) => Some(Unclaimed::Unknown(intent.clone())),
+                };
+                *held = Held::Settled(unclaimed);
+            }
+        }
+        let settled = settling.drain(..).filter_map(|held| match held {
+            Held::Settled(unclaimed) => unclaimed,
+            Held::Placing(intent, _) => Some(Unclaimed::Unknown(intent)),
+        });
+        settled.collect()
+    }
+}
+
+/// A purchase that a caller waits for.
+pub(crate) struct Claim<'a> {
+    of: &'a Unclaims,
+    held: Option<Held>,
+}
+
+impl Claim<'_> {
+    /// The caller has what the purchase came to.
+    pub(crate) fn release(mut self) {
+        self.held = None;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        match &held {
+            Held::Settled(Some(Unclaimed::Bought(ticket))) => {
+                warn!(
+                    request_id = ticket.request_id(),
+                    "the call of a bought job was dropped"
+                );
+            }
+            _ => warn!("the call of a purchase was dropped before its response"),
+        }
+        let mut arrived = self
+            .of
+            .arrived
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        arrived.push(held);
+    }
+}
+
+fn ended() -> Error {
+    use uso_transport::{Delivery, ErrorKind, Operation};
+    let message = "the Tokio runtime ended while the purchase was on its way";
+    Error::new(Operation::Submit, ErrorKind::OutcomeUnknown, message)
+        .with_delivery(Delivery::Unknown)
+}
