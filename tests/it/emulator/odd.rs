@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uso_emulator::{Fault, OddListing, OddResult, Operation, Scenario};
 
-use super::{Answer, Fal, answer, input, plain};
+use super::{Answer, Fal, input, plain};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

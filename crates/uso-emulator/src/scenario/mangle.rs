@@ -80,10 +80,8 @@ fn change(fault: &Fault, value: &mut Value) -> String {
             });
             set(value, "logs", json!([line]));
         }
-        Fault::EmptyError => {
-            if value.get("status") == Some(&json!("COMPLETED")) {
-                set(value, "error", json!(""));
-            }
+        Fault::EmptyError if value.get("status") == Some(&json!("COMPLETED")) => {
+            set(value, "error", json!(""));
         }
         Fault::ForeignRequestId => set(value, "request_id", json!(FOREIGN_ID)),
         Fault::ForeignFailure => {
