@@ -380,7 +380,7 @@ fn an_estimate_is_size_and_price() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_detached_job_is_watched_and_collected_by_its_id() {
-    let rig = Rig::of(Emulator::builder().inference_time(Duration::from_secs(60))).await;
+    let rig = Rig::of(Rig::pictures_builder().inference_time(Duration::from_secs(60))).await;
     let cli = uso().at(&rig.emulator.origin());
     let run = cli.run(&[
         "restyle",

@@ -46,6 +46,11 @@ impl Answer {
     }
 }
 
+/// An emulator that draws what it is asked for.
+fn with_pictures() -> EmulatorBuilder {
+    Emulator::builder().picture(PictureMode::Restyled)
+}
+
 /// An emulator for everything but pictures.
 fn plain() -> EmulatorBuilder {
     Emulator::builder().picture(PictureMode::Plain)

@@ -472,7 +472,7 @@ async fn the_python_client_goes_through_the_queue() {
     assert_eq!(outcome["addresses_agree"], true);
 }
 
-/// Synchronous runs, and streams of a model that has none.
+/// Synchronous runs, answered as JSON and as a stream of events.
 async fn runs_without_the_queue(client: &Official) -> Value {
     let service = Service::plain(Scenario::new()).await;
     let outcome = client.plays(&service, "run", &input()).await;
@@ -487,31 +487,32 @@ async fn runs_without_the_queue(client: &Official) -> Value {
     let outcome = client.plays(&service, "stream", &input()).await;
     assert_eq!(service.course(), ["run"]);
     assert_eq!(service.count(Operation::Run), 2);
-    assert_eq!(service.emulator.ledger().billed().count(), 1);
-    outcome
+    assert_eq!(service.emulator.ledger().billed().count(), 2);
+    outcome["value"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_javascript_client_runs_without_the_queue() {
-    let Some(client) = Official::javascript("the_javascript_client_runs_without_the_queue") else {
+async fn the_javascript_client_runs_and_streams_without_the_queue() {
+    let test = "the_javascript_client_runs_and_streams_without_the_queue";
+    let Some(client) = Official::javascript(test) else {
         return;
     };
     let streamed = runs_without_the_queue(&client).await;
-    assert_eq!(streamed["error"]["status"], 404);
-    assert_eq!(
-        streamed["error"]["body"]["detail"],
-        "Path /stream not found"
-    );
+    // The events, and the last one once more, which the client takes for the result.
+    assert_eq!(streamed["events"], json!([streamed["done"]]));
+    assert_eq!(streamed["done"]["seed"], input()["seed"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_python_client_runs_without_the_queue() {
-    let Some(client) = Official::python("the_python_client_runs_without_the_queue") else {
+async fn the_python_client_runs_and_streams_without_the_queue() {
+    let test = "the_python_client_runs_and_streams_without_the_queue";
+    let Some(client) = Official::python(test) else {
         return;
     };
-    // It looks at the content type before it looks at the status.
     let streamed = runs_without_the_queue(&client).await;
-    assert_eq!(streamed["error"]["name"], "SSEError");
+    let events = streamed.as_array().unwrap();
+    assert_eq!(events.len(), 1, "{streamed}");
+    assert_eq!(events[0]["images"].as_array().unwrap().len(), 1);
 }
 
 /// What the service refuses is final for the clients and costs nothing.
@@ -743,4 +744,21 @@ async fn the_python_client_uploads_by_token_whole_and_in_parts() {
     // Above 100 MiB; bytes of that length are damaged by the client itself, files are not.
     let course = ["token", "initiate", "part", "complete"];
     uploads(&client, "upload-file", 101, &course).await;
+}
+
+/// A header cannot carry such a name, so the client takes its second way: a presigned address, to
+/// which it sends its key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_uploads_a_file_with_a_cyrillic_name() {
+    let test = "the_python_client_uploads_a_file_with_a_cyrillic_name";
+    let Some(client) = Official::python(test) else {
+        return;
+    };
+    uploads(
+        &client,
+        "upload-named-file",
+        1,
+        &["token", "initiate", "upload"],
+    )
+    .await;
 }

@@ -99,10 +99,11 @@ async function startTimeout() {
   return ending(fal.queue.result(endpoint, { requestId }));
 }
 
-/** The stream of a model that has one; this one has none. */
 async function stream() {
-  const events = await fal.stream(endpoint, { input: JSON.parse(input) });
-  return ending(events.done());
+  const stream = await fal.stream(endpoint, { input: JSON.parse(input) });
+  const events = [];
+  for await (const event of stream) events.push(event);
+  return ending(stream.done().then((done) => ({ events, done })));
 }
 
 /** A file of so many mebibytes, each of which begins with its number. */

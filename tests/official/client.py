@@ -14,7 +14,6 @@ import sys
 import tempfile
 
 import fal_client
-import httpx
 
 ENDPOINT = "fal-ai/uso"
 WORDS = {
@@ -154,11 +153,7 @@ def start_timeout():
 
 
 def stream():
-    """The stream of a model that has one; this one has none."""
-    try:
-        return {"value": list(fal_client.stream(ENDPOINT, given))}
-    except httpx.TransportError as error:
-        return {"error": {"name": type(error).__name__, "message": str(error)}}
+    return {"value": list(fal_client.stream(ENDPOINT, given))}
 
 
 def file_of(mebibytes):
@@ -172,12 +167,12 @@ def upload():
     return ending(lambda: fal_client.upload(content, "image/png", file_name="a.png"))
 
 
-def upload_file():
-    with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        for block in file_of(given["mebibytes"]):
-            file.write(block)
-        file.flush()
-        return ending(lambda: fal_client.upload_file(file.name))
+def upload_file(name):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.writelines(file_of(given["mebibytes"]))
+        return ending(lambda: fal_client.upload_file(path))
 
 
 uses = {
@@ -188,6 +183,7 @@ uses = {
     "run": lambda: ending(lambda: fal_client.run(ENDPOINT, given)),
     "stream": stream,
     "upload": upload,
-    "upload-file": upload_file,
+    "upload-file": lambda: upload_file("a.png"),
+    "upload-named-file": lambda: upload_file("фото.png"),
 }
 say({"outcome": uses[use]()})

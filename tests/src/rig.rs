@@ -18,12 +18,17 @@ pub struct Rig {
 impl Rig {
     /// An emulator that makes real pictures.
     pub async fn with_pictures() -> Self {
-        Self::of(Emulator::builder()).await
+        Self::of(Self::pictures_builder()).await
     }
 
     /// An emulator that makes tiny plain pictures, for tests of everything else.
     pub async fn plain() -> Self {
         Self::of(Self::plain_builder()).await
+    }
+
+    /// The settings of [`Rig::with_pictures`], to differ from.
+    pub fn pictures_builder() -> EmulatorBuilder {
+        Emulator::builder().picture(PictureMode::Restyled)
     }
 
     /// The settings of [`Rig::plain`], to differ from.

@@ -219,6 +219,9 @@ pub(crate) struct EmulatorArgs {
     /// How many times faster than life the emulated jobs run.
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     pub(crate) speed: f64,
+    /// Answers pages of every origin and every Host name, not only those of this machine.
+    #[arg(long)]
+    pub(crate) allow_any_origin: bool,
     /// Serves HTTPS with this certificate chain (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,

@@ -56,6 +56,41 @@ impl Emulator {
         self.state.requests.snapshot()
     }
 
+    /// Replaces the faults that are still to come.
+    pub fn set_scenario(&self, scenario: Scenario) {
+        *lock(&self.state.scenario) = scenario;
+    }
+
+    /// Waits until a job runs and gives its request id; at once if one does. With several, the
+    /// one that was submitted first.
+    pub async fn when_running(&self) -> String {
+        let mut changes = lock(&self.state.machine).listen();
+        loop {
+            changes.borrow_and_update();
+            if let Some(id) = lock(&self.state.machine).first_running() {
+                return id.to_string();
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Waits until this request runs or has ended. False if it ended without ever running; a
+    /// request that is not known yet is waited for.
+    pub async fn when_started(&self, request_id: &str) -> bool {
+        let mut changes = lock(&self.state.machine).listen();
+        loop {
+            changes.borrow_and_update();
+            if let Some(started) = lock(&self.state.machine).has_started(request_id) {
+                return started;
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
     /// Moves the emulator's clock forward. Everything that is due by then happens: jobs start and
     /// end, start deadlines pass, keep-alives are sent, results expire.
     pub fn advance(&self, by: Duration) {
@@ -135,6 +170,7 @@ impl Default for EmulatorBuilder {
                 inference_time: Duration::from_millis(5),
                 concurrency: 2,
                 allow_anonymous: false,
+                allow_any_origin: false,
                 keys: Vec::new(),
                 cancellable: false,
                 picture: PictureMode::default(),
@@ -190,6 +226,14 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Whether callers under any `Host` name and pages of any origin are served. Default: no, only
+    /// loopback names, fal's own names, and pages of this machine, since a page can make the
+    /// emulator fetch URLs and call webhooks. fal itself lets pages of every origin in.
+    pub fn allow_any_origin(mut self, allow: bool) -> Self {
+        self.settings.allow_any_origin = allow;
+        self
+    }
+
     /// Makes this key known; any other is then refused. Default: every key of the form
     /// `id:secret` is known.
     pub fn key(mut self, key: impl Into<String>) -> Self {
@@ -204,7 +248,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How much work goes into a picture. Default: [`PictureMode::Restyled`].
+    /// How much work goes into a picture. Default: [`PictureMode::Plain`], so that tests are quick
+    /// in debug builds.
     pub fn picture(mut self, mode: PictureMode) -> Self {
         self.settings.picture = mode;
         self

@@ -29,11 +29,11 @@ pub(crate) use load::dimensions;
 #[non_exhaustive]
 pub enum PictureMode {
     /// The content picture recoloured towards the styles, stamped as emulated.
-    #[default]
     Restyled,
     /// A tiny flat picture in a colour of the seed's, for benchmarks of everything but the
     /// picture. References are neither fetched nor looked at. The output tells the size of the file
     /// that is delivered; the bill is for the size that was asked for.
+    #[default]
     Plain,
 }
 

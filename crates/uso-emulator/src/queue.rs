@@ -15,6 +15,8 @@ pub(crate) mod outcome;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::clock::Moment;
 use outcome::Outcome;
 
@@ -51,6 +53,8 @@ pub(crate) struct Machine {
     running: usize,
     concurrency: usize,
     retention: Retention,
+    /// Rung whenever a job starts or ends.
+    changes: watch::Sender<()>,
 }
 
 impl Machine {
@@ -70,6 +74,29 @@ impl Machine {
             running: 0,
             concurrency: concurrency.max(1),
             retention,
+            changes: watch::Sender::new(()),
+        }
+    }
+
+    /// Tells when a job starts or ends.
+    pub(crate) fn listen(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn first_running(&self) -> Option<&Arc<str>> {
+        let runs = |id: &&Arc<str>| {
+            let job = self.jobs.get(&***id);
+            job.is_some_and(|job| job.phase == Phase::Running)
+        };
+        self.accepted.iter().find(runs)
+    }
+
+    /// Whether a request has ever run; nothing while it may still.
+    pub(crate) fn has_started(&self, request_id: &str) -> Option<bool> {
+        let job = self.jobs.get(request_id)?;
+        match job.phase {
+            Phase::Queued if job.attempt == 0 => None,
+            _ => Some(job.attempt > 0),
         }
     }
 
@@ -136,6 +163,7 @@ impl Machine {
         }
         if !started.is_empty() {
             self.ring_waiting();
+            self.changes.send_replace(());
         }
         started
     }
@@ -304,6 +332,7 @@ impl Machine {
         }
         self.held += outcome.size;
         job.close(outcome, now);
+        self.changes.send_replace(());
         self.forget_oldest();
     }
 

@@ -1,6 +1,7 @@
 //! Listening, connections, and the way from a request to its handler.
 
 pub(crate) mod address;
+pub(crate) mod admission;
 pub(crate) mod query;
 pub(crate) mod respond;
 pub(crate) mod route;

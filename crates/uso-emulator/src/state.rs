@@ -17,6 +17,7 @@ use crate::queue::{Machine, Retention};
 use crate::requests::RequestLog;
 use crate::scenario::Scenario;
 use crate::schema::Schema;
+use crate::server::admission::Admission;
 use crate::storage::{Tokens, Uploads};
 use crate::webhook::{Signer, WebhookPolicy, Webhooks};
 
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) inference_time: Duration,
     pub(crate) concurrency: usize,
     pub(crate) allow_anonymous: bool,
+    pub(crate) allow_any_origin: bool,
     /// Keys that are known; empty for any key of the right form.
     pub(crate) keys: Vec<String>,
     pub(crate) cancellable: bool,
@@ -105,6 +107,13 @@ impl State {
         endpoint_id
             .strip_prefix(self.schema.endpoint_id())
             .is_some_and(|path| path.is_empty() || path.starts_with('/'))
+    }
+
+    pub(crate) fn admission(&self) -> Admission {
+        Admission {
+            any: self.settings.allow_any_origin,
+            own: self.addr.ip(),
+        }
     }
 
     pub(crate) fn origin(&self) -> String {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG};
+use http::header::{CONTENT_TYPE, ETAG};
 use serde_json::{Value, json};
 
 use self::tokens::bearer;
@@ -109,20 +109,8 @@ fn ending(file_name: &str) -> String {
     format!("_{kept}")
 }
 
-/// Works on the upload that a presigned address is for. Such an address speaks for itself; a key
-/// beside it is one credential too many.
-fn presigned(
-    state: &State,
-    call: &Call<'_>,
-    id: &str,
-    work: impl FnOnce(&mut Upload) -> Answer,
-) -> Answer {
-    if call.headers.contains_key(AUTHORIZATION) {
-        return refuse(400, "Only one way of authorization is allowed.");
-    }
-    signed(state, call, id, work)
-}
-
+/// Works on the upload that a presigned address is for. The address speaks for itself; a key beside
+/// it, which the Python client sends, is not looked at.
 fn signed(
     state: &State,
     call: &Call<'_>,
@@ -142,7 +130,7 @@ fn signed(
 
 fn put(state: &State, call: &Call<'_>, id: &str) -> Answer {
     let declared = respond::text(call.headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    presigned(state, call, id, |upload| {
+    signed(state, call, id, |upload| {
         if upload.is_multipart() {
             return refuse(400, "This upload takes parts.");
         }
@@ -156,7 +144,7 @@ fn put(state: &State, call: &Call<'_>, id: &str) -> Answer {
 }
 
 fn part(state: &State, call: &Call<'_>, id: &str, number: u32) -> Answer {
-    presigned(state, call, id, |upload| keep_part(upload, call, number))
+    signed(state, call, id, |upload| keep_part(upload, call, number))
 }
 
 fn keep_part(upload: &mut Upload, call: &Call<'_>, number: u32) -> Answer {
@@ -186,11 +174,9 @@ fn part_address(state: &State, call: &Call<'_>, id: &str, number: u32) -> Answer
 }
 
 fn complete(state: &State, call: &Call<'_>, id: &str) -> Answer {
-    let finished = signed(state, call, id, |upload| match upload.dialect() {
-        Dialect::Cdn if call.headers.contains_key(AUTHORIZATION) => {
-            refuse(400, "Only one way of authorization is allowed.")
-        }
-        dialect => finish(state, call, upload, dialect),
+    let finished = signed(state, call, id, |upload| {
+        let dialect = upload.dialect();
+        finish(state, call, upload, dialect)
     })?;
     state.uploads.close(id);
     Ok(finished)

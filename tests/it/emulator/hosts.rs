@@ -4,11 +4,11 @@ use http::{Method, Version};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Fal, KEY, Request, answer, http, input, plain};
+use super::{Answer, Fal, KEY, Request, answer, http, input, plain};
 
 #[tokio::test]
 async fn urls_lead_the_way_the_caller_came() {
-    let fal = Fal::start(plain()).await;
+    let fal = Fal::start(plain().allow_any_origin(true)).await;
     let origin = fal.emulator.origin();
     let forwarded = ("x-forwarded-proto", "https");
     for (path, headers, queue, cdn) in [
@@ -145,34 +145,112 @@ async fn a_certificate_that_is_none_is_an_error() {
     assert_eq!(error.unwrap().kind(), std::io::ErrorKind::InvalidInput);
 }
 
-#[tokio::test]
-async fn browsers_may_call_it() {
-    let fal = Fal::start(plain()).await;
+/// A preflight and a call without a key, as the page of an origin makes them.
+async fn page_calls(fal: &Fal, origin: &str) -> (Answer, Answer) {
     let preflight = fal
         .request(Method::OPTIONS, "/queue/fal-ai/uso")
-        .header("origin", "https://app.example")
+        .header("origin", origin)
         .header("access-control-request-method", "POST")
         .header(
             "access-control-request-headers",
             "authorization,x-fal-request-timeout",
         );
-    let preflight = answer(preflight).await.unwrap();
-    assert_eq!(preflight.status, 204);
-    assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
-    let allowed = preflight.header("access-control-allow-headers").unwrap();
-    assert!(allowed.contains("authorization") && allowed.contains("x-fal-request-timeout"));
-    let refused = fal
-        .http
-        .post(format!("{}/queue/fal-ai/uso", fal.emulator.origin()));
-    let refused = answer(refused.header("origin", "https://app.example"))
-        .await
-        .unwrap();
-    assert_eq!(refused.status, 401);
-    assert_eq!(refused.header("access-control-allow-origin"), Some("*"));
-    assert!(
-        refused
-            .header("access-control-expose-headers")
-            .unwrap()
-            .contains("x-fal-request-id")
-    );
+    let url = format!("{}/queue/fal-ai/uso", fal.emulator.origin());
+    let call = fal.http.post(url).header("origin", origin);
+    let calls = (answer(preflight).await, answer(call).await);
+    (calls.0.unwrap(), calls.1.unwrap())
+}
+
+#[tokio::test]
+async fn pages_of_this_machine_may_call_it() {
+    let fal = Fal::start(plain()).await;
+    for origin in [
+        "http://localhost:3000",
+        "http://127.0.0.1:5",
+        "http://[::1]:8",
+    ] {
+        let (preflight, call) = page_calls(&fal, origin).await;
+        assert_eq!(preflight.status, 204);
+        let allowed = preflight.header("access-control-allow-headers").unwrap();
+        assert!(allowed.contains("authorization") && allowed.contains("x-fal-request-timeout"));
+        assert_eq!(call.status, 401);
+        for answer in [&preflight, &call] {
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+            assert_eq!(answer.header("vary"), Some("origin"));
+        }
+        let exposed = call.header("access-control-expose-headers").unwrap();
+        assert!(exposed.contains("x-fal-request-id"));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_need_the_switch() {
+    let site = "https://app.example";
+    let fal = Fal::start(plain().allow_anonymous(true)).await;
+    // What such a page wants fetched and called is on this machine.
+    let target = Fal::start(plain()).await;
+    let internal = format!("{}/emulator/requests", target.emulator.origin());
+    let mut wish = input();
+    wish["input_image_urls"] = serde_json::json!([internal]);
+    for origin in [site, "null", "http://localhost.app.example", "file://"] {
+        let (preflight, call) = page_calls(&fal, origin).await;
+        assert_eq!((preflight.status, call.status), (403, 403), "{origin}");
+        assert_eq!(preflight.header("access-control-allow-origin"), None);
+        let why = call.json()["detail"].as_str().unwrap().to_owned();
+        assert!(
+            why.contains(origin) && why.contains("--allow-any-origin"),
+            "{why}"
+        );
+        // A form or a `text/plain` fetch is sent without a preflight.
+        let simple = fal
+            .request(
+                Method::POST,
+                &format!("/queue/fal-ai/uso?fal_webhook={internal}"),
+            )
+            .header("origin", origin)
+            .header("content-type", "text/plain")
+            .body(wish.to_string());
+        assert_eq!(answer(simple).await.unwrap().status, 403);
+    }
+    assert_eq!(fal.emulator.ledger().purchases().len(), 0);
+    assert_eq!(target.emulator.requests().len(), 0);
+
+    let open = Fal::start(plain().allow_any_origin(true)).await;
+    let (preflight, call) = page_calls(&open, site).await;
+    assert_eq!((preflight.status, call.status), (204, 401));
+    assert_eq!(call.header("access-control-allow-origin"), Some("*"));
+}
+
+#[tokio::test]
+async fn names_that_may_be_rebound_need_the_switch() {
+    let fal = Fal::start(plain()).await;
+    let port = fal.emulator.addr().port();
+    let get = async |fal: &Fal, host: &str| {
+        let request = fal
+            .request(Method::GET, "/emulator/ledger")
+            .header("host", host);
+        answer(request).await.unwrap()
+    };
+    for host in ["localhost", "127.0.0.1:9", "[::1]"] {
+        assert_eq!(get(&fal, host).await.status, 200, "{host}");
+    }
+    // fal's names are served where they are mapped to this machine; their site has no such page.
+    assert_eq!(get(&fal, "queue.fal.run").await.status, 405);
+    for host in [
+        "evil.example",
+        "a.localhost",
+        "10.1.2.3",
+        "fal.run.evil.example",
+    ] {
+        let host = format!("{host}:{port}");
+        let refused = get(&fal, &host).await;
+        assert_eq!(refused.status, 403, "{host}");
+        let why = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(
+            why.contains(&host) && why.contains("--allow-any-origin"),
+            "{why}"
+        );
+    }
+    let open = Fal::start(plain().allow_any_origin(true)).await;
+    assert_eq!(get(&open, "evil.example").await.status, 200);
 }

@@ -7,10 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 use http::Method;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::{Value, json};
-use uso_emulator::{Billing, Emulator};
+use uso_emulator::Billing;
 use uso_tests::rig;
 
-use super::{Fal, answer, input, plain};
+use super::{Fal, answer, input, plain, with_pictures};
 
 fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> String {
     let mut bytes = Cursor::new(Vec::new());
@@ -52,7 +52,7 @@ async fn picture(fal: &Fal, image: &Value) -> DynamicImage {
 
 #[tokio::test]
 async fn pictures_come_in_the_size_number_and_format_that_were_asked_for() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let content = content(60, 40);
     for (knobs, size, units) in [
         (json!({ "image_size": "square" }), (512, 512), "0.262144"),
@@ -107,7 +107,7 @@ async fn pictures_come_in_the_size_number_and_format_that_were_asked_for() {
 
 #[tokio::test]
 async fn the_seed_decides_the_bytes() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let bytes = async |seed: Value| {
         let input = json!({
             "input_image_urls": [content(60, 40), style([20, 90, 220])],
@@ -128,7 +128,7 @@ async fn the_seed_decides_the_bytes() {
 
 #[tokio::test]
 async fn every_kind_of_picture_works_as_content_and_style() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let clear = RgbaImage::from_fn(40, 40, |x, y| Rgba([200, x as u8, y as u8, (x * 6) as u8]));
     let mut kinds = vec![
         encoded(clear.clone(), ImageFormat::Png),
@@ -166,7 +166,7 @@ async fn every_kind_of_picture_works_as_content_and_style() {
 
 #[tokio::test]
 async fn references_are_fetched_as_the_service_would() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let size = json!({ "width": 64, "height": 64 });
     let first = fal
         .output(&json!({ "input_image_urls": [content(60, 40)], "image_size": size }))
@@ -179,7 +179,7 @@ async fn references_are_fetched_as_the_service_would() {
             .await;
     }
     // From another server, over HTTP.
-    let other = Fal::start(Emulator::builder()).await;
+    let other = Fal::start(with_pictures()).await;
     other
         .output(&json!({ "input_image_urls": [own], "image_size": size }))
         .await;
@@ -193,7 +193,7 @@ async fn references_are_fetched_as_the_service_would() {
 
 #[tokio::test]
 async fn sync_mode_gives_data_uris_and_no_history() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let input = json!({
         "input_image_urls": [content(60, 40)],
         "image_size": { "width": 64, "height": 64 },
@@ -211,7 +211,7 @@ async fn sync_mode_gives_data_uris_and_no_history() {
 
 #[tokio::test]
 async fn the_safety_checker_blackens_what_it_is_told_to_find() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let mut input = json!({
         "input_image_urls": [content(60, 40)],
         "image_size": { "width": 64, "height": 64 },
@@ -230,7 +230,7 @@ async fn the_safety_checker_blackens_what_it_is_told_to_find() {
 
 #[tokio::test]
 async fn refusals_show_at_the_result_and_cost_nothing() {
-    let fal = Fal::start(Emulator::builder()).await;
+    let fal = Fal::start(with_pictures()).await;
     let closed = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}/x.png", listener.local_addr().unwrap())

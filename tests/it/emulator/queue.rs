@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use uso_emulator::Billing;
+use uso_emulator::{Billing, Fault, Operation, Scenario};
 
 use super::{Fal, answer, input, plain};
 
@@ -428,4 +428,37 @@ async fn it_starts_at_once_and_stops_when_told() {
     let address = fal.emulator.addr();
     fal.emulator.shutdown().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_running_job_can_be_waited_for() {
+    let fal = Fal::start(plain().inference_time(HOUR).concurrency(1)).await;
+    let input = input();
+    let (first, submitted) = tokio::join!(fal.emulator.when_running(), fal.submit(&input));
+    assert_eq!(first, submitted.id);
+    let second = fal.submit(&input).await;
+    assert_eq!(fal.emulator.when_running().await, first, "it still runs");
+    let cancelled = fal.submit(&input).await;
+    cancelled.cancel().await;
+    assert!(!fal.emulator.when_started(&cancelled.id).await);
+    let (started, ()) = tokio::join!(fal.emulator.when_started(&second.id), async {
+        fal.emulator.advance(HOUR);
+    });
+    assert!(started);
+    assert_eq!(second.status().await.json()["status"], "IN_PROGRESS");
+    assert!(fal.emulator.when_started(&first).await, "it has ended");
+}
+
+#[tokio::test]
+async fn faults_can_be_replaced_while_it_runs() {
+    let never = Scenario::new()
+        .on(Operation::Submit, Fault::Locked)
+        .always();
+    let fal = Fal::start(plain().scenario(never)).await;
+    let submit = async || fal.post("/queue/fal-ai/uso", &input()).await.status;
+    assert_eq!(submit().await, 403);
+    let other = Scenario::new().on(Operation::Submit, Fault::Status(503));
+    fal.emulator.set_scenario(other);
+    assert_eq!(submit().await, 503);
+    assert_eq!(submit().await, 200);
 }

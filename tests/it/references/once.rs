@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use uso::pictures::Sending;
 use uso::{ErrorKind, Request};
-use uso_emulator::{Emulator, Fault, Operation, Scenario};
+use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig, content, style};
 
 use super::{count, exif, jpeg, prepared, quarters, with};
@@ -82,7 +82,7 @@ async fn what_the_service_has_lost_is_uploaded_again_once() {
     let scenario = Scenario::new()
         .on(Operation::Submit, Fault::FilesGone)
         .always();
-    let rig = Rig::of(Emulator::builder().scenario(scenario)).await;
+    let rig = Rig::of(Rig::pictures_builder().scenario(scenario)).await;
     let error = rig.client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Input, "{error:?}");
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use uso::{ApiKey, BaseUrls, Client, Config};
-use uso_emulator::Emulator;
+use uso_emulator::{Emulator, PictureMode};
 
 use crate::args::Global;
 use crate::cmd::purchase::forget;
@@ -26,6 +26,7 @@ impl Connection {
         if global.emulator {
             let emulator = Emulator::builder()
                 .inference_time(INFERENCE_TIME)
+                .picture(PictureMode::Restyled)
                 .start()
                 .await;
             let emulator = emulator.map_err(|error| {

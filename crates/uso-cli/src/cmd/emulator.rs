@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
-use uso_emulator::{Emulator, Scenario};
+use uso_emulator::{Emulator, PictureMode, Scenario};
 
 use crate::args::EmulatorArgs;
 use crate::exit::Failure;
@@ -24,7 +24,9 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     let mut builder = Emulator::builder()
         .listen(args.listen)
         .speed(args.speed)
-        .inference_time(INFERENCE_TIME);
+        .inference_time(INFERENCE_TIME)
+        .picture(PictureMode::Restyled)
+        .allow_any_origin(args.allow_any_origin);
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
         builder = builder.tls(read(certificate).await?, read(key).await?);
     }

@@ -63,8 +63,9 @@ pub(crate) fn submit(state: &Arc<State>, call: Call<'_>) -> Response {
     }
 }
 
-/// Runs at once and answers with the output. Goes on, and is billed, if the caller hangs up.
-pub(crate) async fn run(state: &Arc<State>, call: Call<'_>) -> Response {
+/// Runs at once and answers with the output, as JSON or as the one event of a stream. Goes on, and
+/// is billed, if the caller hangs up.
+pub(crate) async fn run(state: &Arc<State>, call: Call<'_>, streamed: bool) -> Response {
     if let Some(refusal) = turned_away(state, &call) {
         return refusal;
     }
@@ -88,6 +89,11 @@ pub(crate) async fn run(state: &Arc<State>, call: Call<'_>) -> Response {
     };
     let outcome = finished(state, &request_id).await;
     let mut response = relay(&outcome, &base);
+    if streamed && outcome.status < 400 {
+        let event = format!("data: {}\n\n", outcome.json(&base));
+        response = respond::events(respond::full(event));
+        mark(&mut response, &outcome);
+    }
     set(&mut response, "x-fal-request-id", &request_id);
     response
 }
@@ -221,11 +227,15 @@ fn cancel(state: &Arc<State>, id: &str) -> Response {
 /// The app's or the platform's own answer, status, headers and body.
 fn relay(outcome: &Outcome, base: &Base) -> Response {
     let mut response = json(outcome.status, &outcome.json(base));
-    set(&mut response, "x-fal-served-from", "emulator");
-    for (name, value) in &outcome.headers {
-        set(&mut response, name, value);
-    }
+    mark(&mut response, outcome);
     response
+}
+
+fn mark(response: &mut Response, outcome: &Outcome) {
+    set(response, "x-fal-served-from", "emulator");
+    for (name, value) in &outcome.headers {
+        set(response, name, value);
+    }
 }
 
 fn turned_away(state: &State, call: &Call<'_>) -> Option<Response> {

@@ -73,6 +73,13 @@ pub(crate) struct Address {
     pub(crate) base: Base,
 }
 
+impl Base {
+    /// Whether the caller used one of fal's names.
+    pub(crate) fn is_fals(&self) -> bool {
+        self.hosted
+    }
+}
+
 impl Address {
     pub(crate) fn of(parts: &Parts, tls: bool, own: &str) -> Self {
         let header = |name: &str| {

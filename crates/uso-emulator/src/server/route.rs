@@ -10,6 +10,8 @@ pub(crate) enum Route {
     /// Submit to the queue or run at once; the whole endpoint id.
     Submit(String),
     Run(String),
+    /// A run that is answered as a stream of events.
+    RunStream(String),
     FollowUp(FollowUp),
     File(String),
     Storage(Storage),
@@ -104,7 +106,10 @@ impl Route {
         match service {
             Service::Queue => Self::queue(method, path),
             Service::Run if path.len() < 2 => Self::Unknown,
-            Service::Run if method == Method::POST => Self::Run(endpoint(path)),
+            Service::Run if method == Method::POST => match path.strip_suffix("/stream") {
+                Some(path) if path.len() > 1 => Self::RunStream(endpoint(path)),
+                _ => Self::Run(endpoint(path)),
+            },
             Service::Run => Self::WrongMethod,
             Service::Cdn if reads && path.starts_with("/files/") => Self::File(path.to_owned()),
             Service::Cdn => Self::cdn(method, path),
@@ -243,7 +248,7 @@ impl Route {
     pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::Submit(_) => Operation::Submit,
-            Self::Run(_) => Operation::Run,
+            Self::Run(_) | Self::RunStream(_) => Operation::Run,
             Self::FollowUp(follow_up) => match follow_up.verb {
                 Verb::Status => Operation::Status,
                 Verb::Stream => Operation::Stream,

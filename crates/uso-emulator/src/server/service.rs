@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{HeaderName, HeaderValue, ORIGIN};
+use http::header::{HeaderName, HeaderValue, VARY};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::Connection;
 use super::address::Address;
-use super::respond::{self, Response, detail, json};
+use super::respond::{self, Response, detail, json, set};
 use super::route::{Page, Route};
 use crate::lock::lock;
 use crate::queue::Plan;
@@ -54,7 +54,13 @@ pub(crate) async fn serve(
         Operation::Upload | Operation::Part => MAX_FILE,
         _ => MAX_BODY,
     };
-    let response = match read(&parts, body, limit).await {
+    let admission = state.admission();
+    let refusal = admission.refusal(&address.host, address.base.is_fals(), &parts.headers);
+    let read = match refusal {
+        Some(refusal) => Err(refusal),
+        None => read(&parts, body, limit).await,
+    };
+    let response = match read {
         Ok(body) => {
             let fault = lock(&state.scenario).strike(operation);
             let request = Request {
@@ -76,7 +82,8 @@ pub(crate) async fn serve(
         Err(refusal) => refusal,
     };
     state.requests.close(sequence, response.status().as_u16());
-    Ok(open_to_browsers(&parts, response))
+    let origin = admission.allowed_origin(&parts.headers);
+    Ok(open_to_browsers(origin, response))
 }
 
 /// A request that was read and routed.
@@ -105,7 +112,8 @@ impl Request<'_> {
         };
         match &self.route {
             Route::Submit(endpoint_id) => handlers::submit(state, call(endpoint_id)),
-            Route::Run(endpoint_id) => handlers::run(state, call(endpoint_id)).await,
+            Route::Run(endpoint_id) => handlers::run(state, call(endpoint_id), false).await,
+            Route::RunStream(endpoint_id) => handlers::run(state, call(endpoint_id), true).await,
             Route::FollowUp(follow_up) => {
                 handlers::follow_up(state, follow_up, headers, query, base, twist)
             }
@@ -158,14 +166,15 @@ async fn read(parts: &Parts, body: Incoming, limit: usize) -> Result<Bytes, Resp
     }
 }
 
-/// CORS from any origin, as fal's apps allow it.
-fn open_to_browsers(parts: &Parts, mut response: Response) -> Response {
-    if !parts.headers.contains_key(ORIGIN) {
+/// CORS for a page that was let in.
+fn open_to_browsers(origin: Option<&str>, mut response: Response) -> Response {
+    let Some(origin) = origin else {
         return response;
-    }
+    };
+    set(&mut response, "access-control-allow-origin", origin);
     let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("origin"));
     for (name, value) in [
-        ("access-control-allow-origin", "*"),
         (
             "access-control-allow-methods",
             "GET, HEAD, POST, PUT, OPTIONS",
