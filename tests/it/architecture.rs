@@ -6,16 +6,23 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of ours each crate may use, normally and when it is built.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("uso-types", &[]),
     ("uso-transport", &["uso-types"]),
     ("uso", &["uso-types", "uso-transport", "uso-webhook"]),
     ("uso-webhook", &["uso-types"]),
+    ("uso-journal", &["uso"]),
     ("uso-proxy", &["uso-types", "uso-transport"]),
     ("uso-emulator", &[]),
     (
         "uso-cli",
-        &["uso", "uso-emulator", "uso-proxy", "uso-transport"],
+        &[
+            "uso",
+            "uso-emulator",
+            "uso-journal",
+            "uso-proxy",
+            "uso-transport",
+        ],
     ),
     ("xtask", &[]),
     (
@@ -24,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "uso",
             "uso-cli",
             "uso-emulator",
+            "uso-journal",
             "uso-proxy",
             "uso-transport",
             "uso-types",

@@ -16,6 +16,7 @@ mod corpus;
 mod emulator;
 mod facade;
 mod hostile;
+mod journal;
 mod money;
 mod official;
 mod pictures;

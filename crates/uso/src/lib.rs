@@ -78,6 +78,7 @@ mod estimate;
 mod job;
 mod output;
 mod prepared;
+mod recipe;
 mod reference;
 mod request;
 mod runtime;

@@ -87,6 +87,14 @@ impl Reference {
         Self(Kind::Reader(Arc::new(Mutex::new(unread))))
     }
 
+    /// The file that is read, where it is a file.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// The URL that it is, if it is one, which is passed on; `role` names it in a problem.
     pub(crate) fn url(&self, role: &str) -> Option<Result<String, Problem>> {
         let Kind::Url(url) = &self.0 else { return None };

@@ -1,0 +1,537 @@
+//! The journal: opening it, and the verbs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use uso::webhook::Delivery;
+use uso::{Client, MicroDollars, Request};
+
+use crate::batch::Batch;
+use crate::buy::Buy;
+use crate::error::Error;
+use crate::import::{self, Imported};
+use crate::place;
+use crate::progress::{Listener, Progress};
+use crate::purchase::{LocalId, Purchase, to_ms};
+use crate::row::{Row, Step};
+use crate::shared::Shared;
+use crate::sqlite::Sqlite;
+use crate::state::State;
+use crate::store::{Caps, Filter};
+use crate::work::Work;
+use crate::worker::Worker;
+
+/// A journal of purchases. Clones share one open file; the file is closed with the last of them and
+/// the work that they began.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pub(crate) shared: Shared,
+}
+
+impl Journal {
+    /// Opens the journal at this path, which is made if it is not there; of a folder, the file
+    /// `journal.db` in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NetworkFileSystem`], [`Error::Newer`], [`Error::Damaged`] or [`Error::Io`]. The file
+    /// is left as it is.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_at(place::file_of(path.as_ref())?, None)
+    }
+
+    /// Opens the journal that `USO_JOURNAL` names, or the one at the platform's place for the state
+    /// of programs: `$XDG_STATE_HOME/uso/journal.db` or `~/.local/state/uso/journal.db`, on macOS
+    /// `~/Library/Application Support/uso/journal.db`, on Windows `%LOCALAPPDATA%\uso\journal.db`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::open`], and [`Error::NoPlace`].
+    pub fn open_default() -> Result<Self, Error> {
+        Self::open(place::default_path()?)
+    }
+
+    /// Opens a journal that is removed when it is closed: for a single run against an emulator.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when there is no place for temporary files.
+    pub fn temporary() -> Result<Self, Error> {
+        let folder = tempfile::Builder::new().prefix("uso-journal-").tempdir();
+        let folder = folder.map_err(|error| Error::io(&std::env::temp_dir(), "used", error))?;
+        Self::open_at(folder.path().join("journal.db"), Some(folder))
+    }
+
+    fn open_at(path: PathBuf, temporary: Option<tempfile::TempDir>) -> Result<Self, Error> {
+        let store = Arc::new(Sqlite::open(&path)?);
+        let worker = Worker::start(&path)?;
+        Ok(Self {
+            shared: Shared::new(store, worker, path, temporary),
+        })
+    }
+
+    /// The journal's file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Buys what the request asks for, at most once for this key, and returns what became of it.
+    ///
+    /// However many callers, tasks and processes use one key, one of them buys and all are told the
+    /// same. A purchase that was begun by a process that has ended is gone on with. The result is
+    /// the purchase in the state [`State::Done`], [`State::Failed`], [`State::Cancelled`] or
+    /// [`State::Unknown`]: `Unknown` means that the submit may have been accepted, and this call
+    /// has looked for it in the account's listing.
+    ///
+    /// A purchase that failed is returned until [`Journal::retry`] asks for a new attempt. Where
+    /// nothing was bought, the next call may buy.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the work goes on in a task of its own, as long as the
+    /// runtime lives. The next call with the key waits for it or goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`], [`Error::Conflict`], [`Error::Budget`] before anything is sent;
+    /// [`Error::NotBought`] when nothing was bought; [`Error::NotCollected`] when the job is bought
+    /// and its pictures are not on disk yet.
+    pub fn purchase(
+        &self,
+        client: &Client,
+        key: impl Into<String>,
+        request: impl Into<Request>,
+    ) -> Buy {
+        Buy::new(
+            self.shared.clone(),
+            client.clone(),
+            key.into(),
+            request.into(),
+        )
+    }
+
+    /// Buys what many requests ask for, each at most once for its key, some at a time. Rows that are
+    /// done cost nothing and are reported as done: running a batch again goes on with it.
+    ///
+    /// The iterator is read as purchases begin, so that a long one takes no memory. Of two rows with
+    /// one key, the second is told what the first came to, or that it asks for something else.
+    ///
+    /// ```no_run
+    /// # async fn example(client: uso::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use uso::Request;
+    /// use uso_journal::Journal;
+    ///
+    /// let journal = Journal::open_default()?;
+    /// let rows = ["a.jpg", "b.jpg"].map(|file| (file.to_owned(), Request::restyle(file, "ink.webp")));
+    /// let summary = journal.run(&client, rows).budget("5".parse::<uso::MicroDollars>()?).start().finish().await;
+    /// println!("{} done, {} unknown", summary.done, summary.unknown);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run<I>(&self, client: &Client, rows: I) -> Batch
+    where
+        I: IntoIterator<Item = (String, Request)>,
+        I::IntoIter: Send + 'static,
+    {
+        let rows = Box::new(rows.into_iter().fuse());
+        Batch::new(self.shared.clone(), client.clone(), rows)
+    }
+
+    /// The purchases of this client's service and account.
+    pub fn jobs(&self, client: &Client) -> Jobs {
+        Jobs {
+            shared: self.shared.clone(),
+            client: client.clone(),
+            filter: Filter {
+                limit: 1000,
+                ..Filter::default()
+            },
+        }
+    }
+
+    /// The purchase with this short id, request id or key, of this client's service and account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], also when the text names several.
+    pub async fn find(&self, client: &Client, text: &str) -> Result<Purchase, Error> {
+        Ok(self.named(client, text).await?.purchase)
+    }
+
+    async fn named(&self, client: &Client, text: &str) -> Result<Row, Error> {
+        let realm = self.shared.realm(client).await?;
+        let found = self.shared.store.named(realm, text.to_owned()).await?;
+        // A short id wins over a key that looks like one.
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::NotFound(text.to_owned()))
+    }
+
+    /// Goes on with a purchase to its end: looks an unknown one up, waits for a bought one and saves
+    /// its pictures. A closed one is returned as it is; reopen it to collect it again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::purchase`], and [`Error::Busy`] while another process works on it.
+    pub async fn resume(
+        &self,
+        client: &Client,
+        id: LocalId,
+        tell: impl Fn(&Progress) + Send + Sync + 'static,
+    ) -> Result<Purchase, Error> {
+        let realm = self.shared.realm(client).await?;
+        let row = self.own(realm, id).await?;
+        let turn = self.shared.active.enter(realm, &row.purchase.key);
+        let turn = turn.ok_or(Error::Busy(id))?;
+        if !self.shared.release_if_dead(&row).await? {
+            return Err(Error::Busy(id));
+        }
+        let worker = self.shared.worker.id().to_owned();
+        let Some(row) = self.shared.store.take(id, worker).await? else {
+            return Ok(self.shared.row(id).await?.purchase);
+        };
+        let work = Work {
+            shared: self.shared.clone(),
+            client: client.clone(),
+            row,
+            request: None,
+            listener: Listener::new(tell),
+            detach: false,
+            turn,
+        };
+        work.run().await
+    }
+
+    /// Looks an unknown purchase up in the account's listing, without waiting for a job that is
+    /// found: it is then [`State::Submitted`]. Other purchases are returned as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lookup`] when the listing cannot be read, and [`Error::Busy`].
+    pub async fn reconcile(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
+        let realm = self.shared.realm(client).await?;
+        let row = self.own(realm, id).await?;
+        let turn = self.shared.active.enter(realm, &row.purchase.key);
+        let turn = turn.ok_or(Error::Busy(id))?;
+        if !self.shared.release_if_dead(&row).await? {
+            return Err(Error::Busy(id));
+        }
+        if self.shared.row(id).await?.purchase.state != State::Unknown {
+            return Ok(self.shared.row(id).await?.purchase);
+        }
+        let worker = self.shared.worker.id().to_owned();
+        let Some(row) = self.shared.store.take(id, worker).await? else {
+            return Ok(self.shared.row(id).await?.purchase);
+        };
+        let work = Work {
+            shared: self.shared.clone(),
+            client: client.clone(),
+            row,
+            request: None,
+            listener: Listener::none(),
+            detach: true,
+            turn,
+        };
+        work.run().await
+    }
+
+    /// Asks for a new attempt at a purchase that failed or was cancelled: the next call of
+    /// [`Journal::purchase`] with its key buys again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAllowed`] when its state is another. An unknown purchase is written off first.
+    pub async fn retry(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
+        self.step(client, id, Step::Retry).await
+    }
+
+    /// Gives up a purchase whose outcome is unknown, or that cannot be collected. What is reserved
+    /// for it is free again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAllowed`] when its state is another.
+    pub async fn write_off(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
+        self.step(client, id, Step::WriteOff).await
+    }
+
+    /// Reopens a closed purchase, so that [`Journal::resume`] collects it again or looks it up again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAllowed`] when nothing was ever sent, or the purchase was pruned.
+    pub async fn reopen(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
+        self.step(client, id, Step::Reopen).await
+    }
+
+    /// Cancels a purchase. One that was not sent is withdrawn; for one that is bought the service is
+    /// asked, and the purchase is closed once the service says twice that it was cancelled. It may
+    /// complete all the same, and is then billed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAllowed`] when its outcome is unknown or it is closed; [`Error::Lookup`] when the
+    /// service cannot be asked.
+    pub async fn cancel(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
+        let realm = self.shared.realm(client).await?;
+        let row = self.own(realm, id).await?;
+        if matches!(row.purchase.state, State::Pending | State::Reserved) {
+            return self.step(client, id, Step::Withdraw).await;
+        }
+        let row = self.shared.store.apply(id, None, Step::AskCancel).await?;
+        if let Some(ticket) = row.purchase.ticket.clone() {
+            let asked = client.job(ticket).cancel().await;
+            asked.map_err(|error| Error::Lookup {
+                id,
+                source: Box::new(error),
+            })?;
+        }
+        Ok(row.purchase)
+    }
+
+    async fn step(&self, client: &Client, id: LocalId, step: Step) -> Result<Purchase, Error> {
+        let realm = self.shared.realm(client).await?;
+        let row = self.own(realm, id).await?;
+        let turn = self.shared.active.enter(realm, &row.purchase.key);
+        let _turn = turn.ok_or(Error::Busy(id))?;
+        if !self.shared.release_if_dead(&row).await? {
+            return Err(Error::Busy(id));
+        }
+        Ok(self.shared.store.apply(id, None, step).await?.purchase)
+    }
+
+    /// The row, if it is one of this realm.
+    async fn own(&self, realm: i64, id: LocalId) -> Result<Row, Error> {
+        let row = self.shared.row(id).await?;
+        match row.realm == realm {
+            true => Ok(row),
+            false => Err(Error::NotFound(id.to_string())),
+        }
+    }
+
+    /// Takes a verified notification of the service: records the request id of a purchase whose
+    /// response was lost. `None` when no purchase of this client's account is meant. Nothing is
+    /// sent.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used: answer the notification with an error, so that it comes
+    /// again.
+    pub async fn deliver(
+        &self,
+        client: &Client,
+        notification: &Delivery,
+    ) -> Result<Option<Purchase>, Error> {
+        let realm = self.shared.realm(client).await?;
+        let id = notification.request_id().to_owned();
+        let known = self.shared.store.named(realm, id.clone()).await?;
+        let is_its = |row: &&Row| row.purchase.request_id() == Some(id.as_str());
+        if let Some(row) = known.iter().find(is_its) {
+            return Ok(Some(row.purchase.clone()));
+        }
+        for state in [State::Sending, State::Unknown, State::Failed] {
+            let mut before = None;
+            loop {
+                let filter = Filter {
+                    states: vec![state],
+                    before,
+                    limit: 500,
+                    ..Filter::default()
+                };
+                let page = self.shared.store.list(realm, filter).await?;
+                let Some(last) = page.last() else { break };
+                before = Some(last.id.0);
+                for purchase in page {
+                    let Some(intent) = purchase.intent.as_ref() else {
+                        continue;
+                    };
+                    if purchase.ticket.is_none()
+                        && let Ok(job) = client.adopt(intent, notification)
+                    {
+                        let accept = Step::Accept(job.ticket().clone());
+                        let row = self.shared.store.apply(purchase.id, None, accept).await?;
+                        return Ok(Some(row.purchase));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Erases input, URLs and paths of closed purchases that have not changed for this long. Key,
+    /// fingerprint and outcome stay: the key of a pruned purchase still buys nothing. Says of how
+    /// many.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn prune(&self, client: &Client, older_than: Duration) -> Result<u64, Error> {
+        let realm = self.shared.realm(client).await?;
+        let before = SystemTime::now().checked_sub(older_than);
+        let before = before.map_or(0, to_ms);
+        self.shared.store.prune(realm, before).await
+    }
+
+    /// Caps of this client's account, and what counts against them.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn budget(&self, client: &Client) -> Result<Budget, Error> {
+        let realm = self.shared.realm(client).await?;
+        Ok(self.shared.store.caps(realm).await?.into())
+    }
+
+    /// Caps what the account may spend in any 24 hours, and in total. `None` removes a cap.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn set_caps(
+        &self,
+        client: &Client,
+        day: Option<MicroDollars>,
+        total: Option<MicroDollars>,
+    ) -> Result<(), Error> {
+        let realm = self.shared.realm(client).await?;
+        self.shared.store.set_caps(realm, day, total).await
+    }
+
+    /// What counts against the cap of a batch: bills, and upper bounds of what is not billed yet.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn batch_committed(
+        &self,
+        client: &Client,
+        batch: &str,
+    ) -> Result<MicroDollars, Error> {
+        let realm = self.shared.realm(client).await?;
+        let batch = batch.to_owned();
+        self.shared.store.batch_committed(realm, batch).await
+    }
+
+    /// Adds the purchases of the first release's state files, once, and leaves the files as they
+    /// are. Those that name no account are taken for this client's.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the journal cannot be used; a folder that is not there has no files.
+    pub async fn import_state_files(
+        &self,
+        client: &Client,
+        folder: impl AsRef<Path>,
+    ) -> Result<Imported, Error> {
+        let (rows, passed_over) = import::read(folder.as_ref(), &client.config().account())?;
+        let added = self.shared.store.import(rows).await?;
+        Ok(Imported { added, passed_over })
+    }
+
+    /// Checks every page of the file; this reads all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] with the first thing that is wrong.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.shared.store.check().await
+    }
+}
+
+/// Caps of an account, and what counts against them: bills, and upper bounds of what is not billed
+/// yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// Cap of any 24 hours, by the database's clock.
+    pub day_cap: Option<MicroDollars>,
+    /// What counts against it now.
+    pub day_committed: MicroDollars,
+    /// Cap of everything.
+    pub total_cap: Option<MicroDollars>,
+    /// What counts against it now.
+    pub total_committed: MicroDollars,
+}
+
+impl From<Caps> for Budget {
+    fn from(caps: Caps) -> Self {
+        Self {
+            day_cap: caps.day,
+            day_committed: caps.day_committed,
+            total_cap: caps.total,
+            total_committed: caps.total_committed,
+        }
+    }
+}
+
+/// Purchases to be read, newest first. See [`Journal::jobs`].
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    shared: Shared,
+    client: Client,
+    filter: Filter,
+}
+
+impl Jobs {
+    /// Only purchases in these states.
+    #[must_use]
+    pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
+        self.filter.states = states.into_iter().collect();
+        self
+    }
+
+    /// Only purchases of this batch.
+    #[must_use]
+    pub fn batch(mut self, batch: impl Into<String>) -> Self {
+        self.filter.batch = Some(batch.into());
+        self
+    }
+
+    /// Only purchases that changed in this time.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.filter.since = SystemTime::now().checked_sub(time).map(to_ms);
+        self
+    }
+
+    /// Only purchases that are older than this one: the next page.
+    #[must_use]
+    pub fn before(mut self, id: LocalId) -> Self {
+        self.filter.before = Some(id.0);
+        self
+    }
+
+    /// At most this many; 1000 unless it is said.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.filter.limit = limit;
+        self
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn read(&self) -> Result<Vec<Purchase>, Error> {
+        self.shared.bury_the_dead().await?;
+        let realm = self.shared.realm(&self.client).await?;
+        self.shared.store.list(realm, self.filter.clone()).await
+    }
+
+    /// How many there are in each state, whatever the limit.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn count(&self) -> Result<Vec<(State, u64)>, Error> {
+        self.shared.bury_the_dead().await?;
+        let realm = self.shared.realm(&self.client).await?;
+        self.shared
+            .store
+            .counts(realm, self.filter.batch.clone())
+            .await
+    }
+}

@@ -1,0 +1,168 @@
+//! Durable purchases: a journal that buys at most once for a key, however many callers, processes
+//! and restarts use the key.
+//!
+//! The crate is the wall around SQL. It must not know HTTP, nor the form of a request on the wire:
+//! it buys through the facade `uso`.
+//!
+//! ```no_run
+//! use uso::{Client, Request};
+//! use uso_journal::{Journal, State};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::from_env()?;
+//! let journal = Journal::open_default()?;
+//! let purchase = journal
+//!     .purchase(&client, "catalogue/1234", Request::restyle("photo.jpg", "ink.webp"))
+//!     .folder("pictures")
+//!     .await?;
+//! match purchase.state {
+//!     State::Done => println!("{}", purchase.pictures[0].path.display()),
+//!     State::Unknown => println!("{} may have been bought: do not use another key", purchase.id),
+//!     other => println!("{other}: {:?}", purchase.reason),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is guaranteed
+//!
+//! - **At most one purchase a key.** The row `sending` is on disk before the POST leaves, and the
+//!   request id is on disk before anything waits for the job. A process that dies in between leaves
+//!   the row `unknown`, which is looked up in the account's listing and never sent again by itself.
+//! - **Nothing that was bought is forgotten**, also when the power fails: every commit is synced to
+//!   the disk before its caller goes on.
+//! - **A purchase is closed only on proof**: every picture is whole on disk and its folder is
+//!   synced; or nothing was bought; or the service said twice that the job failed or was cancelled;
+//!   or its owner wrote it off. Every closed purchase that was sent can be reopened.
+//! - **Caps hold**, over all processes of one journal: the upper bound of a purchase is reserved in
+//!   the transaction that claims it, and settled by the bill. A purchase that is `unknown` stays
+//!   reserved. A bill above the upper bound is booked as it is, and may exceed a cap afterwards.
+//! - **Accounts never mix**: every row belongs to one service and one account (a digest of the key's
+//!   id), and only a client of both sees it.
+//!
+//! What is left: a process that is frozen between the last look at its row and the POST, for longer
+//! than it takes another process to be told that it is dead, cannot occur on one machine, because a
+//! frozen process keeps its lock. A disk that reports a sync and does not do one can forget the last
+//! commits; a copy of the file that is restored forgets what was bought since, so that its keys buy
+//! again.
+//!
+//! # States
+//!
+//! `pending → reserved → sending → submitted → done | failed | cancelled`, and `unknown` beside
+//! `submitted` where the response to the submit was lost. [`State`] says what each one means,
+//! [`Cause`] why a purchase is in it.
+//!
+//! | state | the next [`Journal::purchase`] with its key |
+//! | --- | --- |
+//! | no row, `pending`, `failed` with nothing bought | buys |
+//! | `reserved`, `sending` of a process that lives | waits, and returns what that process is told |
+//! | `reserved` of a dead process | buys |
+//! | `sending` of a dead process, `unknown` | looks it up once; returns `unknown`, or collects it |
+//! | `submitted` | waits for the job and saves its pictures |
+//! | `done`, `failed`, `cancelled`, pruned | returns it |
+//!
+//! A failed or cancelled purchase is bought again after [`Journal::retry`], an unknown one after
+//! [`Journal::write_off`] and [`Journal::retry`].
+//!
+//! # In a workflow engine
+//!
+//! Workflow engines run a step again when a process dies between the step and its checkpoint. A step
+//! that POSTs to a paid endpoint then pays twice. With the journal inside, the repeated step finds
+//! the first one's purchase. Derive the key from the workflow's own id, not from a random number.
+//!
+//! An activity of Temporal; more than one attempt is harmless:
+//!
+//! ```ignore
+//! async fn restyle(context: ActivityContext, photo: String) -> Result<Vec<PathBuf>, ActivityError> {
+//!     let key = format!("{}/{}", context.info().workflow_id, photo);
+//!     let request = Request::restyle(photo.as_str(), "ink.webp");
+//!     let purchase = JOURNAL.purchase(&CLIENT, key, request).await?;
+//!     match purchase.state {
+//!         State::Done => Ok(purchase.pictures.into_iter().map(|picture| picture.path).collect()),
+//!         _ => Err(ActivityError::NonRetryable(format!("{purchase:?}"))),
+//!     }
+//! }
+//! ```
+//!
+//! A handler of Restate:
+//!
+//! ```ignore
+//! let key = format!("{}/{}", context.key(), order_id);
+//! let paths = context
+//!     .run(|| async move {
+//!         let purchase = journal.purchase(&client, key, request).await?;
+//!         Ok(Json::from(purchase.pictures))
+//!     })
+//!     .await?;
+//! ```
+//!
+//! A cron job, here once a day and file; a run that is started twice buys nothing:
+//!
+//! ```no_run
+//! # async fn example(client: uso::Client, journal: uso_journal::Journal, today: &str)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! use uso::Request;
+//!
+//! let files = std::fs::read_dir("inbox")?.flatten().map(|entry| entry.path());
+//! let today = today.to_owned();
+//! let rows = files.map(move |path| {
+//!     let key = format!("{today}/{}", path.display());
+//!     (key, Request::restyle(path, "ink.webp"))
+//! });
+//! let rows: Vec<_> = rows.collect();
+//! let summary = journal.run(&client, rows).folder("outbox").start().finish().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The file
+//!
+//! One SQLite file in WAL mode, with `synchronous=FULL`, `-wal` and `-shm` beside it, and a folder
+//! `-workers` with a lock for each process that has it open. Folder and files are readable by their
+//! owner alone; the contents are not encrypted. They hold prompts, the URLs of pictures and
+//! webhooks, and paths, until [`Journal::prune`] erases them; they never hold an API key. Copy the
+//! file with SQLite's own backup (`sqlite3 journal.db '.backup copy.db'`), not while it is open.
+//!
+//! Other programs may read the view `jobs`, whose columns are stable:
+//!
+//! ```sql
+//! SELECT id, key, batch, origin, account, endpoint, state, attempt, cause, message, request_id,
+//!        fingerprint, input, pictures, seed, estimate_micro_dollars, reserved_micro_dollars,
+//!        billed_micro_dollars, created_at, changed_at
+//! FROM jobs WHERE state = 'unknown';
+//! ```
+//!
+//! A network file system is refused, since WAL needs memory that all processes share. The library
+//! refuses a SQLite older than 3.51.3, which can damage a file that several processes write to.
+
+mod active;
+mod batch;
+mod buy;
+mod difference;
+mod error;
+mod import;
+mod journal;
+mod money;
+mod pace;
+mod place;
+mod progress;
+mod purchase;
+mod row;
+mod save;
+mod shared;
+mod sqlite;
+mod state;
+mod store;
+mod work;
+mod worker;
+
+pub use crate::batch::{Batch, BatchEvent, Run, Stop, Stopped, Summary};
+pub use crate::buy::Buy;
+pub use crate::error::{BudgetStop, Error, Scope};
+pub use crate::import::Imported;
+pub use crate::journal::{Budget, Jobs, Journal};
+pub use crate::money::UnitPrice;
+pub use crate::progress::Progress;
+pub use crate::purchase::{Cause, Cost, LocalId, NoLocalId, Purchase, Reason, SavedPicture};
+pub use crate::row::{NotAllowed, Target};
+pub use crate::state::State;

@@ -1,0 +1,127 @@
+//! How many purchases of a batch are in flight: as many as the service starts in good time.
+//!
+//! fal does not refuse a request for want of a runner but lets it wait in the queue. So the time
+//! from the submit to the start tells whether there are too many: while jobs start at once, one
+//! more is let in for each; when they wait, fewer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use uso::Event;
+
+use crate::progress::Progress;
+
+/// The concurrency of a new account.
+const FIRST: usize = 2;
+
+/// The most that are in flight.
+const MOST: usize = 200;
+
+/// A job that starts within this time did not wait.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// A job that waits longer than this shows that there are too many.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Limit of the purchases in flight. Clones are the same limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    fixed: Option<usize>,
+    longest_wait: Duration,
+    limit: Mutex<Limit>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Limit {
+    most: usize,
+    /// Jobs that were submitted before this say nothing of a limit that was lowered since.
+    lowered_at: Option<Instant>,
+}
+
+impl Pace {
+    /// A fixed limit, or one that adapts; a job has to start within `start_within`.
+    pub(crate) fn new(fixed: Option<usize>, start_within: Duration) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                fixed: fixed.map(|fixed| fixed.max(1)),
+                longest_wait: LONG.min(start_within / 2),
+                limit: Mutex::new(Limit {
+                    most: FIRST,
+                    lowered_at: None,
+                }),
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.inner.fixed.unwrap_or_else(|| self.inner.limit().most)
+    }
+
+    /// Returns when the limit may have changed.
+    pub(crate) async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+
+    /// Watches one purchase.
+    pub(crate) fn watch(&self) -> Watched {
+        Watched {
+            pace: self.clone(),
+            submitted: Mutex::default(),
+        }
+    }
+}
+
+impl Inner {
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn started(&self, submitted: Instant) {
+        let waited = submitted.elapsed();
+        let mut limit = self.limit();
+        if waited <= AT_ONCE {
+            limit.most = limit.most.saturating_add(1).min(MOST);
+        } else if waited > self.longest_wait
+            && limit.lowered_at.is_none_or(|lowered| submitted > lowered)
+        {
+            limit.most = (limit.most * 3 / 4).max(FIRST);
+            limit.lowered_at = Some(Instant::now());
+        }
+        drop(limit);
+        self.changed.notify_one();
+    }
+}
+
+/// One purchase, whose wait in the service's queue is measured.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pace: Pace,
+    submitted: Mutex<Option<Instant>>,
+}
+
+impl Watched {
+    pub(crate) fn tell(&self, progress: &Progress) {
+        let mut submitted = self
+            .submitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match progress {
+            Progress::Submitted(_) => *submitted = Some(Instant::now()),
+            Progress::Job(Event::Running | Event::Completed(_)) => {
+                if let Some(submitted) = submitted.take() {
+                    self.pace.inner.started(submitted);
+                }
+            }
+            _ => {}
+        }
+    }
+}

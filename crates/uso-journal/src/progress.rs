@@ -1,0 +1,44 @@
+//! What becomes known of a purchase while it is made.
+
+use std::sync::Arc;
+
+use uso::Ticket;
+use uso::pictures::PreparedPicture;
+
+use crate::purchase::SavedPicture;
+
+/// A step of a purchase.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The pictures are made fit and uploaded.
+    Prepared(Vec<PreparedPicture>),
+    /// The submit is recorded and leaves now.
+    Sending,
+    /// The job is bought; its ticket is recorded.
+    Submitted(Ticket),
+    /// The service told of the job.
+    Job(uso::Event),
+    /// A picture is whole on disk.
+    Saved(SavedPicture),
+}
+
+/// Is told each step.
+#[derive(Clone)]
+pub(crate) struct Listener(Option<Arc<dyn Fn(&Progress) + Send + Sync>>);
+
+impl Listener {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn new(tell: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(tell)))
+    }
+
+    pub(crate) fn tell(&self, progress: &Progress) {
+        if let Some(tell) = &self.0 {
+            tell(progress);
+        }
+    }
+}

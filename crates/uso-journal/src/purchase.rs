@@ -1,0 +1,317 @@
+//! A purchase as the journal records it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uso::{Intent, MicroDollars, Ticket};
+
+use crate::money::UnitPrice;
+use crate::state::State;
+
+/// Short id of a purchase in one journal, such as `j17`. A purchase has it from the beginning, also
+/// where it has no request id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct LocalId(pub(crate) i64);
+
+impl fmt::Display for LocalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "j{}", self.0)
+    }
+}
+
+impl From<LocalId> for String {
+    fn from(id: LocalId) -> Self {
+        id.to_string()
+    }
+}
+
+impl FromStr for LocalId {
+    type Err = NoLocalId;
+
+    fn from_str(text: &str) -> Result<Self, NoLocalId> {
+        let digits = text.strip_prefix('j').unwrap_or_default();
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+        let number = plain.then(|| digits.parse().ok()).flatten();
+        number
+            .map(Self)
+            .ok_or_else(|| NoLocalId(text.chars().take(40).collect()))
+    }
+}
+
+impl TryFrom<String> for LocalId {
+    type Error = NoLocalId;
+
+    fn try_from(text: String) -> Result<Self, NoLocalId> {
+        text.parse()
+    }
+}
+
+/// A text that is no short id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a short id such as j17")]
+pub struct NoLocalId(String);
+
+/// Why a purchase is in its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// The service refused the submit, or it never left: nothing was bought.
+    NotBought,
+    /// The process ended before the submit left: nothing was bought.
+    NeverSent,
+    /// The budget has no room for it: nothing was sent.
+    Budget,
+    /// The response to the submit was lost.
+    ResponseLost,
+    /// The process ended while the submit was under way.
+    ProcessEnded,
+    /// The account's listing was searched, and the purchase is not in it.
+    NotListed,
+    /// The service said that the job failed.
+    ServiceFailed,
+    /// The service did not start the job before its start deadline.
+    NotStarted,
+    /// The owner cancelled it.
+    Cancelled,
+    /// The owner wrote it off.
+    WrittenOff,
+    /// The pictures could not be fetched or saved yet; the job is bought and can be collected.
+    NotCollected,
+}
+
+impl Cause {
+    const ALL: [Self; 11] = [
+        Self::NotBought,
+        Self::NeverSent,
+        Self::Budget,
+        Self::ResponseLost,
+        Self::ProcessEnded,
+        Self::NotListed,
+        Self::ServiceFailed,
+        Self::NotStarted,
+        Self::Cancelled,
+        Self::WrittenOff,
+        Self::NotCollected,
+    ];
+
+    /// The cause's name in lower case, as it stands in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotBought => "not_bought",
+            Self::NeverSent => "never_sent",
+            Self::Budget => "budget",
+            Self::ResponseLost => "response_lost",
+            Self::ProcessEnded => "process_ended",
+            Self::NotListed => "not_listed",
+            Self::ServiceFailed => "service_failed",
+            Self::NotStarted => "not_started",
+            Self::Cancelled => "cancelled",
+            Self::WrittenOff => "written_off",
+            Self::NotCollected => "not_collected",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+}
+
+/// Why a purchase is in its state, with a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Reason {
+    /// The kind of cause.
+    pub cause: Cause,
+    /// One fragment without a full stop; empty once the purchase is pruned.
+    pub message: String,
+}
+
+impl Reason {
+    pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self {
+            cause,
+            message: message.into(),
+        }
+    }
+}
+
+/// A picture that is whole on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SavedPicture {
+    /// Its number in the result, from 1 on.
+    pub number: u32,
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of the file, as lower-case hex.
+    pub sha256: String,
+    /// Whether the safety checker flagged it.
+    pub flagged: bool,
+}
+
+/// Money of a purchase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Price of a megapixel when the purchase was made.
+    pub unit_price: Option<UnitPrice>,
+    /// What the purchase should cost at that price.
+    #[serde(with = "micro")]
+    pub estimate: Option<MicroDollars>,
+    /// Upper bound that is held back from the budget while the bill is not known.
+    #[serde(with = "micro")]
+    pub reserved: Option<MicroDollars>,
+    /// What the service billed.
+    #[serde(with = "micro")]
+    pub billed: Option<MicroDollars>,
+}
+
+/// Amounts as whole micro-dollars.
+mod micro {
+    use serde::{Serialize as _, Serializer};
+    use uso::MicroDollars;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(
+        amount: &Option<MicroDollars>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        amount.map(MicroDollars::get).serialize(serializer)
+    }
+}
+
+impl Cost {
+    /// What counts against the budget: the bill, or the upper bound until there is one.
+    pub fn committed(&self) -> MicroDollars {
+        let amount = self.billed.or(self.reserved);
+        amount.unwrap_or(MicroDollars::new(0))
+    }
+}
+
+/// A purchase as it was when it was read from the journal.
+#[derive(Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Purchase {
+    /// Short id in this journal.
+    pub id: LocalId,
+    /// The caller's key.
+    pub key: String,
+    /// Batch that it belongs to, where it belongs to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// The service: the address of its queue.
+    pub origin: String,
+    /// The account, as a digest of the key's id.
+    pub account: String,
+    /// The endpoint.
+    pub endpoint: String,
+    /// Where it stands.
+    pub state: State,
+    /// Number of the current attempt, from 1 on.
+    pub attempt: u32,
+    /// Why it is in its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Digest of what is asked for; see [`uso::Recipe`].
+    pub fingerprint: String,
+    /// What is asked for; `None` once the purchase is pruned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// What finds the current attempt in the account's listing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// What collects the current attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
+    /// Pictures that are whole on disk.
+    pub pictures: Vec<SavedPicture>,
+    /// Seed that the service used, where it said so.
+    pub seed: Option<u64>,
+    /// Its money.
+    pub cost: Cost,
+    /// When the key was first used.
+    #[serde(serialize_with = "milliseconds")]
+    pub created_at: SystemTime,
+    /// When the record last changed.
+    #[serde(serialize_with = "milliseconds")]
+    pub changed_at: SystemTime,
+    /// Whether some process works on it.
+    pub in_work: bool,
+    /// Whether its input, URLs and paths were erased.
+    pub pruned: bool,
+}
+
+fn milliseconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(to_ms(*time))
+}
+
+pub(crate) fn to_ms(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_ms(ms: i64) -> SystemTime {
+    let span = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    UNIX_EPOCH.checked_add(span).unwrap_or(UNIX_EPOCH)
+}
+
+impl Purchase {
+    /// The service's request id of the current attempt, where it is known.
+    pub fn request_id(&self) -> Option<&str> {
+        self.ticket.as_ref().map(Ticket::request_id)
+    }
+
+    /// Whether nothing was bought by the current attempt, so that the same key may buy.
+    pub fn is_not_bought(&self) -> bool {
+        let cause = self.reason.as_ref().map(|reason| reason.cause);
+        self.state == State::Failed && matches!(cause, Some(Cause::NotBought | Cause::NeverSent))
+    }
+}
+
+impl fmt::Debug for Purchase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The input holds prompts and URLs, and the key may be a file's name.
+        f.debug_struct("Purchase")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("attempt", &self.attempt)
+            .field("reason", &self.reason)
+            .field("request_id", &self.request_id())
+            .field("pictures", &self.pictures.len())
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_id_is_read_back_and_nothing_else_is_one() {
+        assert_eq!(
+            "j17".parse::<LocalId>().map(|id| id.to_string()),
+            Ok("j17".to_owned())
+        );
+        for text in [
+            "",
+            "j",
+            "17",
+            "J17",
+            "j017",
+            "j+1",
+            "j1a",
+            "j99999999999999999999",
+        ] {
+            assert!(text.parse::<LocalId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A purchase with what only the journal needs, and the steps that change it. Nothing here does
+//! input or output: a store loads a row, applies a step and writes the row in one transaction.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use uso::{Intent, MicroDollars, Ticket};
+
+use crate::money::Quote;
+use crate::purchase::{Cause, Purchase, Reason, SavedPicture, from_ms, to_ms};
+use crate::state::{Move, State};
+
+/// Where the pictures of a purchase go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Target {
+    /// A folder, which is made if it is not there. `name` is a template as of
+    /// [`uso::Output::save_all`] that also knows `{local}`, the short id; a name that is taken is
+    /// numbered.
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Template of the files' names.
+        name: String,
+    },
+    /// A file; the second picture and all others are numbered.
+    File {
+        /// The file of the first picture.
+        path: PathBuf,
+        /// Whether a file of that name is replaced.
+        replace: bool,
+    },
+}
+
+impl Target {
+    /// Files in a folder, named by the short id.
+    pub fn folder(folder: impl Into<PathBuf>) -> Self {
+        Self::Folder {
+            folder: folder.into(),
+            name: "{local}-{n}.{ext}".to_owned(),
+        }
+    }
+}
+
+/// A row of the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) purchase: Purchase,
+    /// Service and account, as the store numbers them.
+    pub(crate) realm: i64,
+    /// The worker that has it.
+    pub(crate) worker: Option<String>,
+    /// Counts the claims: a write of an earlier claim is refused.
+    pub(crate) fence: i64,
+    pub(crate) target: Option<Target>,
+    /// When the current reservation was made; it counts for 24 hours from then on.
+    pub(crate) reserved_at: i64,
+    pub(crate) cancel_asked: bool,
+}
+
+/// An attempt that a later one took the place of.
+#[derive(Clone, Debug)]
+pub(crate) struct PastAttempt {
+    pub(crate) number: u32,
+    pub(crate) state: State,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) intent: Option<Intent>,
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) committed: MicroDollars,
+    pub(crate) ended_at: i64,
+}
+
+/// A change of a row.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Reserve(Quote),
+    Send(Intent),
+    Accept(Ticket),
+    Refuse(Reason),
+    Lose(Reason),
+    Finish {
+        pictures: Vec<SavedPicture>,
+        seed: Option<u64>,
+        billed: Option<MicroDollars>,
+    },
+    Fail {
+        reason: Reason,
+        billed: Option<MicroDollars>,
+    },
+    Cancel {
+        reason: Reason,
+        billed: Option<MicroDollars>,
+    },
+    Withdraw,
+    WriteOff,
+    Retry,
+    Reopen,
+    /// The work on it stops for now.
+    Pause {
+        reason: Option<Reason>,
+        pictures: Vec<SavedPicture>,
+    },
+    /// Its worker is gone.
+    Bury,
+    /// The owner wants the job cancelled.
+    AskCancel,
+}
+
+/// What a step changes beside the row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Effect {
+    pub(crate) archived: Option<PastAttempt>,
+}
+
+/// A step that the state does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a purchase that is {state} cannot be {verb}")]
+pub struct NotAllowed {
+    pub(crate) state: State,
+    pub(crate) verb: &'static str,
+}
+
+impl Row {
+    /// What counts against the budget now.
+    pub(crate) fn committed(&self) -> u64 {
+        self.purchase.cost.committed().get()
+    }
+
+    /// Applies a step at a time by the database's clock.
+    pub(crate) fn apply(&mut self, step: Step, now: i64) -> Result<Effect, NotAllowed> {
+        let mut effect = Effect::default();
+        match step {
+            Step::Reserve(quote) => {
+                self.go(Move::Reserve, "bought")?;
+                let cost = &mut self.purchase.cost;
+                cost.unit_price = quote.unit;
+                cost.estimate = quote.estimate;
+                cost.reserved = quote.bound;
+                cost.billed = None;
+                self.reserved_at = now;
+                self.purchase.reason = None;
+            }
+            Step::Send(intent) => {
+                self.go(Move::Send, "sent")?;
+                self.purchase.intent = Some(intent);
+            }
+            Step::Accept(ticket) => {
+                // The response and a notification may both tell of one purchase.
+                let known = self.purchase.request_id() == Some(ticket.request_id());
+                if known && matches!(self.purchase.state, State::Submitted | State::Done) {
+                    return Ok(effect);
+                }
+                self.go(Move::Accept, "adopted")?;
+                self.purchase.ticket = Some(ticket);
+                self.purchase.reason = None;
+            }
+            Step::Refuse(reason) => {
+                self.go(Move::Refuse, "refused")?;
+                self.settle(Some(MicroDollars::new(0)));
+                self.end(reason);
+            }
+            Step::Lose(reason) => {
+                self.go(Move::Lose, "lost")?;
+                self.end(reason);
+            }
+            Step::Finish {
+                pictures,
+                seed,
+                billed,
+            } => {
+                self.go(Move::Finish, "finished")?;
+                self.purchase.pictures = pictures;
+                self.purchase.seed = seed;
+                self.purchase.reason = None;
+                self.settle(billed);
+                self.worker = None;
+            }
+            Step::Fail { reason, billed } => {
+                self.go(Move::Fail, "failed")?;
+                self.settle(billed);
+                self.end(reason);
+            }
+            Step::Cancel { reason, billed } => {
+                self.go(Move::Cancel, "cancelled")?;
+                self.settle(billed);
+                self.end(reason);
+            }
+            Step::Withdraw => {
+                self.go(Move::Withdraw, "withdrawn")?;
+                self.settle(Some(MicroDollars::new(0)));
+                self.end(Reason::new(
+                    Cause::Cancelled,
+                    "withdrawn before anything was sent",
+                ));
+            }
+            Step::WriteOff => {
+                self.go(Move::WriteOff, "written off")?;
+                self.settle(Some(MicroDollars::new(0)));
+                self.end(Reason::new(Cause::WrittenOff, "written off by its owner"));
+            }
+            Step::Retry => {
+                let archived = self.archive();
+                self.go(Move::Retry, "tried again")?;
+                effect.archived = archived;
+                let purchase = &mut self.purchase;
+                purchase.attempt = purchase.attempt.saturating_add(1);
+                purchase.intent = None;
+                purchase.ticket = None;
+                purchase.reason = None;
+                purchase.seed = None;
+                purchase.pictures.clear();
+                purchase.cost.reserved = None;
+                purchase.cost.billed = None;
+                self.cancel_asked = false;
+                self.worker = None;
+            }
+            Step::Reopen => {
+                let step = match (&self.purchase.ticket, &self.purchase.intent) {
+                    (Some(_), _) => Move::ReopenBought,
+                    (None, Some(_)) => Move::ReopenUnknown,
+                    (None, None) => return Err(self.not_allowed("reopened")),
+                };
+                self.go(step, "reopened")?;
+                self.purchase.reason = None;
+                self.cancel_asked = false;
+                // Until there is a bill, the bound counts again.
+                if self.purchase.cost.billed == Some(MicroDollars::new(0)) {
+                    self.purchase.cost.billed = None;
+                }
+            }
+            Step::Pause { reason, pictures } => {
+                if self.purchase.state == State::Reserved {
+                    self.go(Move::Release, "released")?;
+                    self.purchase.cost.reserved = None;
+                }
+                if reason.is_some() {
+                    self.purchase.reason = reason;
+                }
+                if !pictures.is_empty() {
+                    self.purchase.pictures = pictures;
+                }
+                self.worker = None;
+            }
+            Step::Bury => {
+                match self.purchase.state {
+                    State::Reserved => {
+                        self.go(Move::Release, "released")?;
+                        self.purchase.cost.reserved = None;
+                    }
+                    State::Sending => {
+                        self.go(Move::Lose, "lost")?;
+                        self.purchase.reason = Some(Reason::new(
+                            Cause::ProcessEnded,
+                            "the process ended while the submit was under way",
+                        ));
+                    }
+                    _ => {}
+                }
+                self.worker = None;
+            }
+            Step::AskCancel => {
+                if self.purchase.state != State::Submitted {
+                    return Err(self.not_allowed("cancelled"));
+                }
+                self.cancel_asked = true;
+            }
+        }
+        self.purchase.in_work = self.worker.is_some();
+        self.purchase.changed_at = from_ms(now);
+        Ok(effect)
+    }
+
+    fn go(&mut self, step: Move, verb: &'static str) -> Result<(), NotAllowed> {
+        let next = self.purchase.state.after(step);
+        self.purchase.state = next.ok_or_else(|| self.not_allowed(verb))?;
+        Ok(())
+    }
+
+    fn not_allowed(&self, verb: &'static str) -> NotAllowed {
+        NotAllowed {
+            state: self.purchase.state,
+            verb,
+        }
+    }
+
+    /// Books the bill; without one the reservation goes on counting.
+    fn settle(&mut self, billed: Option<MicroDollars>) {
+        if billed.is_some() {
+            self.purchase.cost.billed = billed;
+        }
+    }
+
+    fn end(&mut self, reason: Reason) {
+        self.purchase.reason = Some(reason);
+        self.worker = None;
+    }
+
+    /// The current attempt as a past one, if it got as far as to be one.
+    fn archive(&self) -> Option<PastAttempt> {
+        let purchase = &self.purchase;
+        Some(PastAttempt {
+            number: purchase.attempt,
+            state: purchase.state,
+            reason: purchase.reason.clone(),
+            intent: purchase.intent.clone(),
+            ticket: purchase.ticket.clone(),
+            committed: purchase.cost.committed(),
+            ended_at: to_ms(purchase.changed_at),
+        })
+    }
+}

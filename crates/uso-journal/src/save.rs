@@ -1,0 +1,292 @@
+//! Pictures to disk, with the proof that they are there.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use uso::{ErrorKind, Output, Picture};
+
+use crate::error::Error;
+use crate::place::{make_folder_shared, sync_folder_of};
+use crate::progress::{Listener, Progress};
+use crate::purchase::SavedPicture;
+use crate::row::{Row, Target};
+use crate::store::Store;
+
+/// Names that are tried for a picture.
+const NAMES: u32 = 10_000;
+
+/// Why a picture is not on disk.
+pub(crate) enum Unsaved {
+    Service(uso::Error),
+    Journal(Error),
+}
+
+impl From<Error> for Unsaved {
+    fn from(error: Error) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// Saves every picture that is not on disk yet. What is saved stays in `saved` also when another
+/// picture fails; the first failure is returned.
+pub(crate) async fn save(
+    store: &dyn Store,
+    row: &Row,
+    target: &Target,
+    output: &Output,
+    saved: &mut Vec<SavedPicture>,
+    listener: &Listener,
+) -> Result<(), Unsaved> {
+    saved.retain(|picture| is_there(picture));
+    let mut failure = None;
+    for (number, picture) in (1_u32..).zip(output.images()) {
+        if saved.iter().any(|saved| saved.number == number) {
+            continue;
+        }
+        let several = output.images().len() > 1;
+        let name = name(row, target, output, picture, number, several);
+        match save_one(store, row, picture, number, name).await {
+            Ok(picture) => {
+                listener.tell(&Progress::Saved(picture.clone()));
+                saved.push(picture);
+            }
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    saved.sort_by_key(|picture| picture.number);
+    failure.map_or(Ok(()), Err)
+}
+
+fn is_there(picture: &SavedPicture) -> bool {
+    let found = std::fs::metadata(&picture.path);
+    found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes)
+}
+
+/// The name that a picture should have.
+struct Name {
+    path: PathBuf,
+    replace: bool,
+}
+
+fn name(
+    row: &Row,
+    target: &Target,
+    output: &Output,
+    picture: &Picture,
+    number: u32,
+    several: bool,
+) -> Name {
+    match target {
+        Target::File { path, replace } => Name {
+            path: match number {
+                1 => path.clone(),
+                _ => numbered(path, number),
+            },
+            replace: *replace,
+        },
+        Target::Folder { folder, name } => {
+            let purchase = &row.purchase;
+            let seed = output
+                .seed()
+                .or(purchase.ticket.as_ref().and_then(uso::Ticket::seed));
+            let filled = fill(name, |place| match place {
+                "local" => Some(purchase.id.to_string()),
+                "key" => Some(plain(&purchase.key)),
+                "n" => Some(number.to_string()),
+                "id" => Some(plain(purchase.request_id().unwrap_or("unknown"))),
+                "seed" => Some(seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())),
+                "ext" => Some(extension(picture).to_owned()),
+                _ => None,
+            });
+            let path = folder.join(plain_name(&filled));
+            let has_number = name.contains("{n}");
+            Name {
+                path: match several && !has_number && number > 1 {
+                    true => numbered(&path, number),
+                    false => path,
+                },
+                replace: false,
+            }
+        }
+    }
+}
+
+/// Fills the places of a template. A value is never read as a template.
+fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        match after.split_once('}') {
+            Some((place, after)) => {
+                match value(place) {
+                    Some(value) => filled.push_str(&value),
+                    None => filled.extend(["{", place, "}"]),
+                }
+                rest = after;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// Letters, digits, '-', '_' and '.' of a value, so that it cannot lead to another folder.
+fn plain(value: &str) -> String {
+    let keep = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => letter,
+        _ => '_',
+    };
+    value.chars().take(80).map(keep).collect()
+}
+
+/// A file's name without separators, and never empty or hidden.
+fn plain_name(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .map(|letter| match letter {
+            '/' | '\\' | '\0' => '_',
+            letter => letter,
+        })
+        .collect();
+    match name.trim_matches(['.', ' ']).is_empty() {
+        true => "picture".to_owned(),
+        false => name,
+    }
+}
+
+fn extension(picture: &Picture) -> &'static str {
+    match picture.content_type() {
+        Some("image/jpeg") => "jpg",
+        Some("image/webp") => "webp",
+        _ => "png",
+    }
+}
+
+/// `out.png` becomes `out-2.png`.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Saves a picture under its name, or under the next one that is free. A file that is there already
+/// is this picture only if its bytes are, and no other purchase has it: an earlier process may have
+/// ended between the last byte and the record.
+async fn save_one(
+    store: &dyn Store,
+    row: &Row,
+    picture: &Picture,
+    number: u32,
+    name: Name,
+) -> Result<SavedPicture, Unsaved> {
+    let whole = std::path::absolute(&name.path);
+    let first = whole.map_err(|error| Error::io(&name.path, "found", error))?;
+    if let Some(folder) = first.parent() {
+        make_folder_shared(folder)?;
+    }
+    if name.replace {
+        picture.save_over(&first).await.map_err(Unsaved::Service)?;
+        return record(&first, picture, number).await;
+    }
+    let mut bytes = None;
+    let mut path = first.clone();
+    for next in 2..NAMES {
+        if path.symlink_metadata().is_ok() {
+            let whole = match &bytes {
+                Some(bytes) => bytes,
+                None => bytes.insert(picture.bytes().await.map_err(Unsaved::Service)?),
+            };
+            if holds(&path, whole) {
+                let text = path.to_string_lossy().into_owned();
+                if !store.has_path(text, row.purchase.id).await? {
+                    return record(&path, picture, number).await;
+                }
+            }
+        } else {
+            match picture.save(&path).await {
+                Ok(_) => return record(&path, picture, number).await,
+                // Another process was faster.
+                Err(error) if error.kind() == ErrorKind::Io && path.exists() => {}
+                Err(error) => return Err(Unsaved::Service(error)),
+            }
+        }
+        path = numbered(&first, next);
+    }
+    let taken = io::Error::from(io::ErrorKind::AlreadyExists);
+    Err(Error::io(&first, "named", taken).into())
+}
+
+/// Whether a file has exactly these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| {
+        found.is_file() && u64::try_from(bytes.len()).is_ok_and(|length| length == found.len())
+    });
+    is_file && std::fs::read(path).is_ok_and(|found| found == bytes)
+}
+
+/// Reads a saved picture back for its digest, and makes sure that its name is on disk.
+async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPicture, Unsaved> {
+    let owned = path.to_owned();
+    let digest = tokio::task::spawn_blocking(move || {
+        let digest = digest(&owned).map_err(|error| Error::io(&owned, "read", error));
+        digest.and_then(|digest| sync_folder_of(&owned).map(|()| digest))
+    });
+    let ended = |error| Error::io(path, "read", io::Error::other(error));
+    let (bytes, sha256) = digest.await.map_err(ended)??;
+    Ok(SavedPicture {
+        number,
+        path: path.to_owned(),
+        bytes,
+        sha256,
+        flagged: picture.is_flagged(),
+    })
+}
+
+fn digest(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut length) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            file.sync_all()?;
+            let hex = digest
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            return Ok((length, hex));
+        }
+        digest.update(buffer.get(..read).unwrap_or_default());
+        length += u64::try_from(read).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_braces_is_no_template() {
+        let value = |place: &str| (place == "key").then(|| "{n}".to_owned());
+        assert_eq!(fill("{key}-{other}.{", value), "{n}-{other}.{");
+    }
+
+    #[test]
+    fn no_value_leads_to_another_folder() {
+        assert_eq!(plain("../a b"), ".._a_b");
+        assert_eq!(plain_name("../x"), ".._x");
+        assert_eq!(plain_name(".."), "picture");
+    }
+}

@@ -1,0 +1,163 @@
+//! What all work on one open journal shares.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use uso::Client;
+use uso::pictures::{PreparedPicture, Sending};
+use uso::upload::KnownUpload;
+
+use crate::active::Active;
+use crate::error::Error;
+use crate::purchase::LocalId;
+use crate::row::{Row, Step};
+use crate::store::{Realm, Store};
+use crate::worker::Worker;
+
+/// An open journal. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) active: Active,
+    pub(crate) path: PathBuf,
+    /// Realms whose uploads the client was told of, and URLs that are recorded.
+    uploads: Arc<Mutex<Uploads>>,
+    /// Removes a temporary journal.
+    _temporary: Option<Arc<tempfile::TempDir>>,
+}
+
+#[derive(Debug, Default)]
+struct Uploads {
+    told: HashSet<i64>,
+    recorded: HashSet<String>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        worker: Worker,
+        path: PathBuf,
+        temporary: Option<tempfile::TempDir>,
+    ) -> Self {
+        Self {
+            store,
+            worker: Arc::new(worker),
+            active: Active::default(),
+            path,
+            uploads: Arc::default(),
+            _temporary: temporary.map(Arc::new),
+        }
+    }
+
+    /// The realm of a client: its service and its account.
+    pub(crate) async fn realm(&self, client: &Client) -> Result<i64, Error> {
+        let config = client.config();
+        let realm = Realm {
+            origin: config.base_urls().queue().to_string(),
+            account: config.account(),
+        };
+        self.store.realm(realm).await
+    }
+
+    /// Pictures of purchases that name no folder go beside the journal.
+    pub(crate) fn pictures_folder(&self) -> PathBuf {
+        self.path.with_file_name("pictures")
+    }
+
+    /// Releases a row of a worker that is gone, or that this process no longer works on. `false`
+    /// while its worker lives.
+    pub(crate) async fn release_if_dead(&self, row: &Row) -> Result<bool, Error> {
+        let Some(worker) = &row.worker else {
+            return Ok(true);
+        };
+        if worker == self.worker.id() {
+            // The caller has the turn of its key, so that no task of this process works on it: a
+            // runtime ended before the work did.
+            let bury = self
+                .store
+                .apply(row.purchase.id, Some(row.fence), Step::Bury);
+            return match bury.await {
+                Ok(_) | Err(Error::TakenOver(_)) => Ok(true),
+                Err(error) => Err(error),
+            };
+        }
+        if !self.worker.is_gone(worker) {
+            return Ok(false);
+        }
+        self.store.bury(worker.clone()).await?;
+        Ok(true)
+    }
+
+    /// Releases all rows of workers that are gone.
+    pub(crate) async fn bury_the_dead(&self) -> Result<(), Error> {
+        for worker in self.store.workers().await? {
+            if self.worker.is_gone(&worker) {
+                self.store.bury(worker).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the client, once, which pictures the service has already.
+    pub(crate) async fn share_uploads(&self, client: &Client, realm: i64) -> Result<(), Error> {
+        if self.uploads().told.contains(&realm) {
+            return Ok(());
+        }
+        let known = self.store.uploads(realm).await?;
+        let known: Vec<KnownUpload> = known
+            .iter()
+            .filter_map(|json| serde_json::from_str(json).ok())
+            .collect();
+        let mut uploads = self.uploads();
+        uploads
+            .recorded
+            .extend(known.iter().map(|known| known.url().to_owned()));
+        uploads.told.insert(realm);
+        drop(uploads);
+        client.remember_uploads(known);
+        Ok(())
+    }
+
+    /// Records the uploads that a request made.
+    pub(crate) async fn record_uploads(
+        &self,
+        client: &Client,
+        realm: i64,
+        pictures: &[PreparedPicture],
+    ) -> Result<(), Error> {
+        let is_new = |picture: &PreparedPicture| picture.sending == Sending::Upload;
+        if !pictures.iter().any(is_new) {
+            return Ok(());
+        }
+        let mut new = Vec::new();
+        {
+            let mut uploads = self.uploads();
+            for known in client.known_uploads() {
+                if uploads.recorded.insert(known.url().to_owned())
+                    && let Ok(json) = serde_json::to_string(&known)
+                {
+                    new.push((known.url().to_owned(), json));
+                }
+            }
+        }
+        self.store.put_uploads(realm, new).await
+    }
+
+    fn uploads(&self) -> std::sync::MutexGuard<'_, Uploads> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The row of a key.
+    pub(crate) async fn by_key(&self, realm: i64, key: &str) -> Result<Option<Row>, Error> {
+        let found = self.store.named(realm, key.to_owned()).await?;
+        Ok(found.into_iter().find(|row| row.purchase.key == key))
+    }
+
+    /// The row of a short id.
+    pub(crate) async fn row(&self, id: LocalId) -> Result<Row, Error> {
+        let row = self.store.row(id).await?;
+        row.ok_or_else(|| Error::NotFound(id.to_string()))
+    }
+}

@@ -1,0 +1,428 @@
+//! The store on SQLite: one file, one thread that writes, readers on connections of their own.
+
+mod budget;
+mod claims;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use uso::MicroDollars;
+
+use crate::error::Error;
+use crate::place;
+use crate::purchase::{LocalId, Purchase, to_ms};
+use crate::row::{Effect, Row, Step};
+use crate::state::State;
+use crate::store::{Caps, Claim, Claimed, Filter, Realm, Reply, Store};
+
+use self::schema::Unfit;
+use self::writer::{Failure, GROUP, Writer};
+
+/// Versions from 3.7.0 on can damage a file in WAL mode that several connections write to.
+const OLDEST: i32 = 3_051_003;
+
+/// How long a write waits for another process. Each holds the lock for one commit.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Readers that are kept for the next read.
+const IDLE_READERS: usize = 4;
+
+/// The store on SQLite.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the file, which is made if it is not there.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_grouped(path, GROUP)
+    }
+
+    /// As [`Sqlite::open`], with another number of writes that may share a commit.
+    pub(crate) fn open_grouped(path: &Path, group: usize) -> Result<Self, Error> {
+        if rusqlite::version_number() < OLDEST {
+            return Err(Error::OldSqlite(rusqlite::version()));
+        }
+        let is_new = place::make_private(path)?;
+        let shared = Shared {
+            path: path.to_owned(),
+            readers: Mutex::default(),
+        };
+        let mut connection = shared.connect()?;
+        let unfit = |unfit| match unfit {
+            Unfit::Newer(found) => Error::Newer {
+                path: path.to_owned(),
+                found,
+                known: schema::VERSION,
+            },
+            Unfit::Foreign => shared.damaged("it holds tables of another program".to_owned()),
+            Unfit::Failed(error) => shared.fault(&error),
+        };
+        let is_newest = schema::look(&connection).map_err(unfit)?;
+        durable(&connection).map_err(|error| shared.fault(&error))?;
+        if !is_newest {
+            schema::migrate(&mut connection).map_err(unfit)?;
+        }
+        if is_new {
+            place::sync_folder_of(path)?;
+        }
+        let writer = Writer::start(connection, group.max(1))
+            .map_err(|error| Error::io(path, "served by a thread", error))?;
+        Ok(Self {
+            shared: Arc::new(shared),
+            writer,
+        })
+    }
+
+    /// Runs a write in the next commit.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let written = self.writer.write(work);
+        Box::pin(async move {
+            let written = written.await;
+            written.unwrap_or_else(|failure| Err(self.shared.failed(failure)))
+        })
+    }
+
+    /// Runs a read on a connection of its own.
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let path = shared.path.clone();
+            let read = tokio::task::spawn_blocking(move || {
+                let connection = shared.reader()?;
+                let outcome = work(&connection).map_err(|error| shared.fault(&error));
+                shared.put_back(connection);
+                outcome
+            });
+            let ended = |error| Error::io(&path, "read", std::io::Error::other(error));
+            read.await.map_err(ended)?
+        })
+    }
+}
+
+impl Shared {
+    fn connect(&self) -> Result<Connection, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&self.path, flags);
+        let connection = opened.map_err(|error| self.fault(&error))?;
+        let patient = connection.busy_timeout(PATIENCE);
+        patient.map_err(|error| self.fault(&error))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+
+    fn reader(&self) -> Result<Connection, Error> {
+        let kept = self
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        if let Some(connection) = kept {
+            return Ok(connection);
+        }
+        let connection = self.connect()?;
+        let only = connection.pragma_update(None, "query_only", true);
+        only.map_err(|error| self.fault(&error))?;
+        Ok(connection)
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < IDLE_READERS {
+            readers.push(connection);
+        }
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Error {
+        self.failed(Failure::of(error))
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        match failure.is_damage {
+            true => self.damaged(failure.message),
+            false => Error::Database {
+                path: self.path.clone(),
+                source: failure.message.into(),
+            },
+        }
+    }
+
+    fn damaged(&self, why: String) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            why,
+        }
+    }
+}
+
+/// Every commit is on the disk when it returns.
+fn durable(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let why = format!("the file system does not take the journal mode WAL, only {mode}");
+        return Err(rusqlite::Error::ToSqlConversionFailure(why.into()));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS a sync reaches the disk only so; elsewhere these change nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What is pruned is not to be found in the file's free pages.
+    connection.pragma_update(None, "secure_delete", true)
+}
+
+impl Store for Sqlite {
+    fn realm(&self, realm: Realm) -> Reply<'_, i64> {
+        self.write(move |connection| {
+            let find = "SELECT id FROM realm WHERE origin = ?1 AND account = ?2";
+            let names = (&realm.origin, &realm.account);
+            let mut select = connection.prepare_cached(find)?;
+            let found: Option<i64> = select.query_row(names, |row| row.get(0)).optional()?;
+            if let Some(id) = found {
+                return Ok(Ok(id));
+            }
+            let insert = "INSERT INTO realm (origin, account) VALUES (?1, ?2)";
+            connection.execute(insert, names)?;
+            Ok(Ok(connection.last_insert_rowid()))
+        })
+    }
+
+    fn claim(&self, claim: Claim) -> Reply<'_, Claimed> {
+        self.write(move |connection| claims::claim(connection, &claim))
+    }
+
+    fn take(&self, id: LocalId, worker: String) -> Reply<'_, Option<Row>> {
+        self.write(move |connection| claims::take(connection, id, &worker))
+    }
+
+    fn apply(&self, id: LocalId, fence: Option<i64>, step: Step) -> Reply<'_, Row> {
+        self.write(move |connection| claims::apply(connection, id, fence, step))
+    }
+
+    fn bury(&self, worker: String) -> Reply<'_, ()> {
+        self.write(move |connection| claims::bury(connection, &worker))
+    }
+
+    fn workers(&self) -> Reply<'_, Vec<String>> {
+        self.read(|connection| {
+            let all = "SELECT DISTINCT worker FROM job WHERE worker IS NOT NULL";
+            let mut select = connection.prepare_cached(all)?;
+            let workers = select.query_map([], |row| row.get(0))?;
+            workers.collect()
+        })
+    }
+
+    fn row(&self, id: LocalId) -> Reply<'_, Option<Row>> {
+        self.read(move |connection| rows::by_id(connection, id))
+    }
+
+    fn named(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
+        self.read(move |connection| {
+            let mut found: Vec<Row> = Vec::new();
+            let mut add = |row: Option<Row>| {
+                let row = row.filter(|row| row.realm == realm);
+                let is_new = |row: &Row| found.iter().all(|old| old.purchase.id != row.purchase.id);
+                if let Some(row) = row.filter(is_new) {
+                    found.push(row);
+                }
+            };
+            if let Ok(id) = text.parse() {
+                add(rows::by_id(connection, id)?);
+            }
+            add(rows::by_key(connection, realm, &text)?);
+            let by_request = format!("{} WHERE job.realm = ?1 AND request_id = ?2", rows::SELECT);
+            let mut select = connection.prepare_cached(&by_request)?;
+            for row in select.query_map((realm, &text), rows::read)? {
+                add(Some(row?));
+            }
+            Ok(found)
+        })
+    }
+
+    fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>> {
+        self.read(move |connection| {
+            let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+            let states = serde_json::json!(states).to_string();
+            let sql = format!(
+                "{} WHERE job.realm = ?1 AND job.id < ?2 AND changed_at >= ?3 \
+                 AND (?4 IS NULL OR batch = ?4) \
+                 AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5))) \
+                 ORDER BY job.id DESC LIMIT ?6",
+                rows::SELECT
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let values = (
+                realm,
+                filter.before.unwrap_or(i64::MAX),
+                filter.since.unwrap_or_default(),
+                filter.batch,
+                states,
+                filter.limit,
+            );
+            let rows = select.query_map(values, rows::read)?;
+            rows.map(|row| row.map(|row| row.purchase)).collect()
+        })
+    }
+
+    fn counts(&self, realm: i64, batch: Option<String>) -> Reply<'_, Vec<(State, u64)>> {
+        self.read(move |connection| {
+            let count = |row: &rusqlite::Row<'_>| {
+                let count: i64 = row.get(1)?;
+                Ok((
+                    rows::state(row, 0)?,
+                    u64::try_from(count).unwrap_or_default(),
+                ))
+            };
+            match batch {
+                Some(batch) => {
+                    let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 AND batch = ?2 \
+                               GROUP BY state";
+                    let mut select = connection.prepare_cached(sql)?;
+                    let counts = select.query_map((realm, batch), count)?;
+                    counts.collect()
+                }
+                None => {
+                    let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 GROUP BY state";
+                    let mut select = connection.prepare_cached(sql)?;
+                    let counts = select.query_map([realm], count)?;
+                    counts.collect()
+                }
+            }
+        })
+    }
+
+    fn has_path(&self, path: String, besides: LocalId) -> Reply<'_, bool> {
+        self.read(move |connection| {
+            let sql = "SELECT 1 FROM file WHERE path = ?1 AND job <> ?2";
+            let mut select = connection.prepare_cached(sql)?;
+            select.exists((path, besides.0))
+        })
+    }
+
+    fn caps(&self, realm: i64) -> Reply<'_, Caps> {
+        self.read(move |connection| budget::caps(connection, realm, claims::now(connection)?))
+    }
+
+    fn set_caps(
+        &self,
+        realm: i64,
+        day: Option<MicroDollars>,
+        total: Option<MicroDollars>,
+    ) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            let update = "UPDATE realm SET day_cap = ?2, total_cap = ?3 WHERE id = ?1";
+            connection.execute(
+                update,
+                (realm, day.map(rows::micro), total.map(rows::micro)),
+            )?;
+            Ok(Ok(()))
+        })
+    }
+
+    fn batch_committed(&self, realm: i64, batch: String) -> Reply<'_, MicroDollars> {
+        self.read(move |connection| budget::batch_committed(connection, realm, &batch))
+    }
+
+    fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>> {
+        self.read(move |connection| {
+            let mut select = connection.prepare("SELECT known FROM upload WHERE realm = ?1")?;
+            let known = select.query_map([realm], |row| row.get(0))?;
+            known.collect()
+        })
+    }
+
+    fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            let sql = "INSERT INTO upload (realm, url, known) VALUES (?1, ?2, ?3) \
+                       ON CONFLICT DO UPDATE SET known = excluded.known";
+            let mut insert = connection.prepare_cached(sql)?;
+            for (url, known) in &uploads {
+                insert.execute((realm, url, known))?;
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
+        self.write(move |connection| {
+            let closed = "SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 AND pruned = 0 \
+                          AND worker IS NULL AND state IN ('done', 'failed', 'cancelled')";
+            let mut select = connection.prepare(closed)?;
+            let ids = select.query_map((realm, before), |row| row.get(0))?;
+            let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
+            for id in &ids {
+                connection.execute(
+                    "UPDATE job SET input = NULL, target = NULL, intent = NULL, ticket = NULL, \
+                     pictures = '[]', seed = NULL, message = '', pruned = 1 WHERE id = ?1",
+                    [id],
+                )?;
+                connection.execute("DELETE FROM file WHERE job = ?1", [id])?;
+                connection.execute(
+                    "UPDATE past_attempt SET intent = NULL, ticket = NULL, message = '' \
+                     WHERE job = ?1",
+                    [id],
+                )?;
+            }
+            connection.execute(
+                "DELETE FROM upload WHERE realm = ?1 AND NOT EXISTS (SELECT 1 FROM job \
+                 WHERE realm = ?1 AND pruned = 0)",
+                [realm],
+            )?;
+            Ok(Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX)))
+        })
+    }
+
+    fn import(&self, imported: Vec<(Realm, Row)>) -> Reply<'_, u64> {
+        Box::pin(async move {
+            let mut count = 0;
+            for (realm, row) in imported {
+                let realm = self.realm(realm).await?;
+                let new = self.write(move |connection| {
+                    let mut row = Row { realm, ..row };
+                    if rows::by_key(connection, realm, &row.purchase.key)?.is_some() {
+                        return Ok(Ok(0));
+                    }
+                    rows::insert(connection, &mut row)?;
+                    let changed = to_ms(row.purchase.changed_at);
+                    row.reserved_at = changed;
+                    rows::save(connection, &row, 0, &Effect::default())?;
+                    Ok(Ok(1))
+                });
+                count += new.await?;
+            }
+            Ok(count)
+        })
+    }
+
+    fn check(&self) -> Reply<'_, ()> {
+        let found = self.read(|connection| {
+            let mut select = connection.prepare("PRAGMA integrity_check(1)")?;
+            select.query_row([], |row| row.get::<_, String>(0))
+        });
+        Box::pin(async move {
+            match found.await?.as_str() {
+                "ok" => Ok(()),
+                why => Err(self.shared.damaged(why.to_owned())),
+            }
+        })
+    }
+}

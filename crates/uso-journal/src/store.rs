@@ -1,0 +1,139 @@
+//! What a database has to do for the journal: one small trait, so that a second database is one more
+//! implementation. Each method is one transaction.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use uso::MicroDollars;
+use uso::purchase::Recipe;
+
+use crate::error::Error;
+use crate::money::Quote;
+use crate::purchase::{LocalId, Purchase};
+use crate::row::{Row, Step, Target};
+use crate::state::State;
+
+pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A service and an account. Rows of different realms never mix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Realm {
+    pub(crate) origin: String,
+    pub(crate) account: String,
+}
+
+/// A caller who wants the purchase of a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) realm: i64,
+    pub(crate) key: String,
+    pub(crate) batch: Option<String>,
+    pub(crate) batch_cap: Option<MicroDollars>,
+    /// What may be spent on this purchase alone.
+    pub(crate) cap: Option<MicroDollars>,
+    pub(crate) endpoint: String,
+    pub(crate) recipe: Recipe,
+    pub(crate) quote: Quote,
+    pub(crate) target: Target,
+    pub(crate) worker: String,
+}
+
+/// What a claim comes to.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// The caller works on it now: to buy it, to look it up, or to collect it.
+    Mine(Box<Row>),
+    /// Another caller works on it.
+    Busy(Box<Row>),
+    /// It has ended, or is pruned.
+    Ended(Box<Row>),
+    /// The key belongs to another request.
+    Conflict(Box<Row>),
+}
+
+/// Which rows a list shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) states: Vec<State>,
+    pub(crate) batch: Option<String>,
+    /// Changed at this time or later, in milliseconds since 1970.
+    pub(crate) since: Option<i64>,
+    /// Only rows with a smaller id.
+    pub(crate) before: Option<i64>,
+    pub(crate) limit: u32,
+}
+
+/// Caps and what counts against them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caps {
+    pub(crate) day: Option<MicroDollars>,
+    pub(crate) total: Option<MicroDollars>,
+    pub(crate) day_committed: MicroDollars,
+    pub(crate) total_committed: MicroDollars,
+}
+
+/// A database.
+pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
+    /// The number of a realm, which is made if it is new.
+    fn realm(&self, realm: Realm) -> Reply<'_, i64>;
+
+    /// Takes the purchase of a key up, or says why not. A new purchase is reserved in the same
+    /// transaction as its budget is checked.
+    fn claim(&self, claim: Claim) -> Reply<'_, Claimed>;
+
+    /// Takes a row up by its id, unless another caller works on it; `None` in that case.
+    fn take(&self, id: LocalId, worker: String) -> Reply<'_, Option<Row>>;
+
+    /// Applies a step to a row. With a fence, only while the claim with that fence holds.
+    fn apply(&self, id: LocalId, fence: Option<i64>, step: Step) -> Reply<'_, Row>;
+
+    /// Releases every row of a worker that is gone.
+    fn bury(&self, worker: String) -> Reply<'_, ()>;
+
+    /// The workers that have rows.
+    fn workers(&self) -> Reply<'_, Vec<String>>;
+
+    /// A row by its short id.
+    fn row(&self, id: LocalId) -> Reply<'_, Option<Row>>;
+
+    /// The rows of a realm that this text names: short id, request id or key.
+    fn named(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>>;
+
+    /// Rows, newest first.
+    fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>>;
+
+    /// Rows by state.
+    fn counts(&self, realm: i64, batch: Option<String>) -> Reply<'_, Vec<(State, u64)>>;
+
+    /// Whether another row of the journal has a picture at this path.
+    fn has_path(&self, path: String, besides: LocalId) -> Reply<'_, bool>;
+
+    /// Caps of a realm, and what counts against them.
+    fn caps(&self, realm: i64) -> Reply<'_, Caps>;
+
+    /// Sets the caps of a realm.
+    fn set_caps(
+        &self,
+        realm: i64,
+        day: Option<MicroDollars>,
+        total: Option<MicroDollars>,
+    ) -> Reply<'_, ()>;
+
+    /// What counts against the cap of a batch.
+    fn batch_committed(&self, realm: i64, batch: String) -> Reply<'_, MicroDollars>;
+
+    /// Uploads that are known, as JSON.
+    fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>>;
+
+    /// Records uploads: URL and JSON.
+    fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()>;
+
+    /// Erases input, URLs and paths of closed rows that changed before this time; says of how many.
+    fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64>;
+
+    /// Adds rows of another journal, unless they are there; says how many are new.
+    fn import(&self, rows: Vec<(Realm, Row)>) -> Reply<'_, u64>;
+
+    /// Checks the whole file; `Err` names the damage.
+    fn check(&self) -> Reply<'_, ()>;
+}

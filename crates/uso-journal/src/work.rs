@@ -1,0 +1,351 @@
+//! The work on one purchase: buying it, looking it up, collecting it.
+//!
+//! It runs in a task of its own, so that a caller who no longer waits loses nothing. Each step is
+//! recorded before the next one begins.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{debug, warn};
+use uso::error::{Billed, Verdict};
+use uso::status::Cancellation;
+use uso::{Client, Error as ClientError, ErrorKind, MicroDollars, Output, Request, Ticket};
+
+use crate::active::Turn;
+use crate::error::Error;
+use crate::money::bill;
+use crate::progress::{Listener, Progress};
+use crate::purchase::{Cause, Purchase, Reason};
+use crate::row::{Row, Step, Target};
+use crate::save::{Unsaved, save};
+use crate::shared::Shared;
+use crate::state::State;
+
+/// Pause before the service is asked a second time whether a job really failed.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
+/// How often a step is recorded again when the database refuses it, and how long apart. What was
+/// bought has to be recorded.
+const RECORD_AGAIN: u32 = 5;
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
+
+/// What the work on one purchase needs.
+pub(crate) struct Work {
+    pub(crate) shared: Shared,
+    pub(crate) client: Client,
+    pub(crate) row: Row,
+    /// The request, where this caller has it.
+    pub(crate) request: Option<Request>,
+    pub(crate) listener: Listener,
+    /// Whether the work ends once the job is bought.
+    pub(crate) detach: bool,
+    pub(crate) turn: Turn,
+}
+
+impl Work {
+    /// Does the work to its end in a task of its own.
+    pub(crate) async fn run(self) -> Result<Purchase, Error> {
+        let id = self.row.purchase.id;
+        let task = tokio::spawn(async move {
+            let mut work = self;
+            let outcome = work.steps().await;
+            if let Err(error) = &outcome {
+                work.let_go(error).await;
+            }
+            drop(work.turn);
+            outcome
+        });
+        task.await.unwrap_or(Err(Error::Interrupted(id)))
+    }
+
+    async fn steps(&mut self) -> Result<Purchase, Error> {
+        match self.row.purchase.state {
+            State::Reserved => self.buy().await?,
+            State::Unknown => self.look().await?,
+            _ => {}
+        }
+        match self.row.purchase.state {
+            State::Submitted if self.detach => {
+                let pause = Step::Pause {
+                    reason: None,
+                    pictures: Vec::new(),
+                };
+                self.record(pause).await?;
+            }
+            State::Submitted => self.collect().await?,
+            _ => {}
+        }
+        Ok(self.row.purchase.clone())
+    }
+
+    /// Leaves the row to the next caller.
+    async fn let_go(&mut self, error: &Error) {
+        if matches!(error, Error::TakenOver(_)) || self.row.worker.is_none() {
+            return;
+        }
+        let reason = match error {
+            Error::NotCollected { message, .. } => {
+                Some(Reason::new(Cause::NotCollected, message.clone()))
+            }
+            _ => None,
+        };
+        let pictures = self.row.purchase.pictures.clone();
+        if let Err(error) = self.record(Step::Pause { reason, pictures }).await {
+            warn!(id = %self.row.purchase.id, %error, "the row could not be released");
+        }
+    }
+
+    /// Records a step of this claim.
+    async fn record(&mut self, step: Step) -> Result<(), Error> {
+        let (id, fence) = (self.row.purchase.id, self.row.fence);
+        let mut again = RECORD_AGAIN;
+        loop {
+            let outcome = self.shared.store.apply(id, Some(fence), step.clone()).await;
+            match outcome {
+                Err(Error::Database { .. }) if again > 0 => {
+                    again -= 1;
+                    sleep(RECORD_PAUSE).await;
+                }
+                outcome => {
+                    self.row = outcome?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends the submit, once.
+    async fn buy(&mut self) -> Result<(), Error> {
+        let Some(request) = self.request.take() else {
+            return Err(Error::Interrupted(self.row.purchase.id));
+        };
+        self.shared
+            .share_uploads(&self.client, self.row.realm)
+            .await?;
+        let prepared = match self.client.prepare(request).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(self.not_bought(error).await?),
+        };
+        let pictures = prepared.pictures();
+        self.shared
+            .record_uploads(&self.client, self.row.realm, pictures)
+            .await?;
+        self.listener.tell(&Progress::Prepared(pictures.to_vec()));
+        let order = prepared.order();
+        self.record(Step::Send(order.intent().clone())).await?;
+        self.listener.tell(&Progress::Sending);
+        let error = match self.client.place(order).await {
+            Ok(job) => return self.bought(job.ticket().clone()).await,
+            Err(error) => error,
+        };
+        if let Some(ticket) = error.ticket() {
+            return self.bought(ticket.clone()).await;
+        }
+        if error.verdict() == Verdict::NotBought {
+            return Err(self.not_bought(error).await?);
+        }
+        let lost = Step::Lose(Reason::new(Cause::ResponseLost, error.to_string()));
+        match self.record(lost).await {
+            // A notification told meanwhile that it was bought.
+            Err(Error::NotAllowed { id, source }) => {
+                let row = self.shared.store.row(id).await?;
+                match row.filter(|row| row.purchase.state == State::Submitted) {
+                    Some(row) => self.row = row,
+                    None => return Err(Error::NotAllowed { id, source }),
+                }
+                Ok(())
+            }
+            recorded => recorded,
+        }
+    }
+
+    async fn bought(&mut self, ticket: Ticket) -> Result<(), Error> {
+        debug!(id = %self.row.purchase.id, request_id = ticket.request_id(), "bought");
+        if let Err(source) = self.record(Step::Accept(ticket.clone())).await {
+            return Err(Error::NotRecorded {
+                ticket: Box::new(ticket),
+                source: Box::new(source),
+            });
+        }
+        self.listener.tell(&Progress::Submitted(ticket));
+        Ok(())
+    }
+
+    async fn not_bought(&mut self, error: ClientError) -> Result<Error, Error> {
+        let message = error.to_string();
+        let reason = Reason::new(Cause::NotBought, message.clone());
+        self.record(Step::Refuse(reason)).await?;
+        Ok(Error::NotBought {
+            id: self.row.purchase.id,
+            message,
+            source: Some(Box::new(error)),
+        })
+    }
+
+    /// Looks an unknown purchase up, once.
+    async fn look(&mut self) -> Result<(), Error> {
+        let Some(intent) = self.row.purchase.intent.clone() else {
+            return self.pause(None).await;
+        };
+        match self.client.find(&intent).await {
+            Ok(Some(job)) => self.bought(job.ticket().clone()).await,
+            Ok(None) => {
+                let message = "the account's listing does not show it (yet)";
+                self.pause(Some(Reason::new(Cause::NotListed, message)))
+                    .await
+            }
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+                let reason = Reason::new(Cause::ResponseLost, error.to_string());
+                self.pause(Some(reason)).await
+            }
+            Err(error) => Err(Error::Lookup {
+                id: self.row.purchase.id,
+                source: Box::new(error),
+            }),
+        }
+    }
+
+    async fn pause(&mut self, reason: Option<Reason>) -> Result<(), Error> {
+        let pictures = Vec::new();
+        self.record(Step::Pause { reason, pictures }).await
+    }
+
+    /// Waits for the job and saves its pictures.
+    async fn collect(&mut self) -> Result<(), Error> {
+        let Some(ticket) = self.row.purchase.ticket.clone() else {
+            return self.pause(None).await;
+        };
+        let job = self.client.job(ticket);
+        if self.row.cancel_asked {
+            // Where it fails, the job goes on, and is watched.
+            if let Ok(Cancellation::AlreadyCompleted) = job.cancel().await {
+                debug!(id = %self.row.purchase.id, "it had ended before it was cancelled");
+            }
+        }
+        let listener = self.listener.clone();
+        let tell = move |event: &uso::Event| listener.tell(&Progress::Job(event.clone()));
+        let first = match job.wait_with(tell).await {
+            Ok(output) => return self.save(&output).await,
+            Err(error) => error,
+        };
+        if !may_have_ended(&first) {
+            return Err(self.not_collected(first));
+        }
+        sleep(SECOND_LOOK).await;
+        let second = match job.collect().await {
+            Ok(output) => return self.save(&output).await,
+            Err(error) => error,
+        };
+        // A cancel may have been asked for while the job was watched.
+        if let Some(row) = self.shared.store.row(self.row.purchase.id).await? {
+            self.row.cancel_asked = row.cancel_asked;
+        }
+        match ending(&first, &second, self.row.cancel_asked) {
+            Some(Ending::Cancelled) => {
+                let reason =
+                    Reason::new(Cause::Cancelled, "the service says that it was cancelled");
+                let billed = billed(&first, &second);
+                self.record(Step::Cancel { reason, billed }).await
+            }
+            Some(Ending::Failed(cause)) => {
+                let reason = Reason::new(cause, second.to_string());
+                let billed = billed(&first, &second);
+                self.record(Step::Fail { reason, billed }).await
+            }
+            None => Err(self.not_collected(second)),
+        }
+    }
+
+    fn not_collected(&self, error: ClientError) -> Error {
+        Error::NotCollected {
+            purchase: Box::new(self.row.purchase.clone()),
+            message: error.to_string(),
+            source: Some(Box::new(error)),
+        }
+    }
+
+    async fn save(&mut self, output: &Output) -> Result<(), Error> {
+        let target = match &self.row.target {
+            Some(target) => target.clone(),
+            None => Target::folder(self.shared.pictures_folder()),
+        };
+        let mut pictures = std::mem::take(&mut self.row.purchase.pictures);
+        let saving = save(
+            self.shared.store.as_ref(),
+            &self.row,
+            &target,
+            output,
+            &mut pictures,
+            &self.listener,
+        );
+        let outcome = saving.await;
+        self.row.purchase.pictures.clone_from(&pictures);
+        match outcome {
+            Ok(()) => {
+                let unit = self.row.purchase.cost.unit_price;
+                let units = output.billable_units();
+                let billed = units.zip(unit).and_then(|(units, unit)| bill(units, unit));
+                let seed = output.seed();
+                let finish = Step::Finish {
+                    pictures,
+                    seed,
+                    billed,
+                };
+                self.record(finish).await
+            }
+            Err(Unsaved::Service(error)) => Err(self.not_collected(error)),
+            Err(Unsaved::Journal(error)) => Err(Error::NotCollected {
+                purchase: Box::new(self.row.purchase.clone()),
+                message: error.to_string(),
+                source: None,
+            }),
+        }
+    }
+}
+
+/// How a job ended without pictures.
+enum Ending {
+    Cancelled,
+    Failed(Cause),
+}
+
+/// Whether an error may be the end of the job, so that a second look is worth it.
+fn may_have_ended(error: &ClientError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Failed | ErrorKind::Input | ErrorKind::Gone
+    ) || is_not_started(error)
+}
+
+/// How the job ended, where the service said so twice.
+fn ending(first: &ClientError, second: &ClientError, cancel_asked: bool) -> Option<Ending> {
+    let both = |is: &dyn Fn(&ClientError) -> bool| is(first) && is(second);
+    let is_cancelled = |error: &ClientError| error.error_type() == Some("client_cancelled");
+    let is_gone = |error: &ClientError| error.kind() == ErrorKind::Gone;
+    let is_failed =
+        |error: &ClientError| matches!(error.kind(), ErrorKind::Failed | ErrorKind::Input);
+    if both(&is_cancelled) || (cancel_asked && both(&|error| is_gone(error) || is_499(error))) {
+        return Some(Ending::Cancelled);
+    }
+    if both(&is_not_started) {
+        return Some(Ending::Failed(Cause::NotStarted));
+    }
+    both(&is_failed).then_some(Ending::Failed(Cause::ServiceFailed))
+}
+
+fn is_499(error: &ClientError) -> bool {
+    error.status() == Some(499)
+}
+
+/// Whether the service says that the start deadline passed. A deadline of this client has no status.
+fn is_not_started(error: &ClientError) -> bool {
+    error.kind() == ErrorKind::Deadline && error.status().is_some()
+}
+
+/// The bill of a job without pictures. Where the service does not say, the reservation stands.
+fn billed(first: &ClientError, second: &ClientError) -> Option<MicroDollars> {
+    let is_free = |error: &ClientError| error.billed() == Billed::Free;
+    let is_billed = |error: &ClientError| error.billed() == Billed::Something;
+    let free = (is_free(first) || is_free(second)) && !is_billed(first) && !is_billed(second);
+    free.then(|| MicroDollars::new(0))
+}

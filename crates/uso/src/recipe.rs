@@ -1,0 +1,110 @@
+//! What a request asks for, in a form that stays the same from one run to the next.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use uso_transport::{EndpointId, Error, ErrorKind, Fingerprint, Operation, Order, Problem, Result};
+
+use crate::request::Request;
+
+/// A request as JSON: its options as given, and each picture by its role, its source and the
+/// digest of its bytes.
+///
+/// Two requests with one [`fingerprint`](Recipe::fingerprint) ask for the same thing. The digest
+/// covers the bytes of local pictures as the caller holds them, the URLs of remote ones, and the
+/// options. It covers neither the names of files, nor what fitting makes of a picture, nor the URL
+/// of an upload, nor a seed that was chosen at random, nor the webhook, the start deadline and the
+/// lifecycle of the result: so neither another folder nor another version of this crate changes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    json: Value,
+    fingerprint: Fingerprint,
+}
+
+impl Recipe {
+    /// The request as JSON, with the paths of local pictures. It holds prompts and URLs.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// The digest of what is asked for.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+}
+
+impl Request {
+    /// What the request asks for. Local pictures are read for their digest; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when a picture cannot be read.
+    pub async fn recipe(&self) -> Result<Recipe> {
+        let mut pictures = Vec::new();
+        let mut named = Vec::new();
+        for (role, reference) in self.references() {
+            let (picture, name) = match reference.url(role) {
+                Some(Ok(url)) => (json!({ "role": role, "url": url }), None),
+                Some(Err(problem)) => return Err(Error::invalid(vec![problem])),
+                None => {
+                    let open = reference.open(role).await;
+                    let source = open.map_err(|problem| Error::invalid(vec![problem]))?;
+                    let scan = source.scan(Sha256::new(), |digest, bytes| digest.update(bytes));
+                    let digest = scan.await.map_err(|error| {
+                        Error::invalid(vec![Problem::new(role, error.to_string())])
+                    })?;
+                    let hex: String = digest
+                        .finalize()
+                        .iter()
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect();
+                    (
+                        json!({ "role": role, "sha256": hex }),
+                        reference.file().map(absolute),
+                    )
+                }
+            };
+            let mut with_name = picture.clone();
+            if let (Some(name), Some(fields)) = (name, with_name.as_object_mut()) {
+                fields.insert("file".to_owned(), Value::String(name));
+            }
+            pictures.push(picture);
+            named.push(with_name);
+        }
+        let not_json = |error: serde_json::Error| {
+            Error::new(
+                Operation::Prepare,
+                ErrorKind::Input,
+                "the input is not JSON",
+            )
+            .with_source(error)
+        };
+        let mut input = serde_json::to_value(self.input()).map_err(not_json)?;
+        if let Some(fields) = input.as_object_mut()
+            && fields
+                .get("input_image_urls")
+                .and_then(Value::as_array)
+                .is_some_and(Vec::is_empty)
+        {
+            fields.remove("input_image_urls");
+        }
+        let mut recipe = Map::new();
+        recipe.insert("endpoint".to_owned(), json!(EndpointId::uso()));
+        recipe.insert("input".to_owned(), input);
+        recipe.insert("pictures".to_owned(), Value::Array(pictures));
+        if !self.wants_fit() {
+            recipe.insert("as_it_is".to_owned(), Value::Bool(true));
+        }
+        let body = serde_json::to_vec(&recipe).map_err(not_json)?;
+        let digest = Order::new(EndpointId::uso(), body, std::time::Duration::from_secs(600))?;
+        recipe.insert("pictures".to_owned(), Value::Array(named));
+        Ok(Recipe {
+            json: Value::Object(recipe),
+            fingerprint: digest.intent().fingerprint().clone(),
+        })
+    }
+}
+
+fn absolute(path: &std::path::Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.display().to_string()
+}

@@ -1,0 +1,219 @@
+//! Closed on proof, and reopened by every verb.
+
+use std::time::Duration;
+
+use uso::Request;
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_journal::{Cause, Error, Purchase, State};
+use uso_tests::rig::Rig;
+
+use super::{Desk, request};
+
+async fn with(scenario: Scenario) -> Desk {
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, uso::Config::without_reconciliation);
+    Desk::new(rig.await).await
+}
+
+async fn buy(desk: &Desk) -> Result<Purchase, Error> {
+    desk.journal
+        .purchase(&desk.rig.client, "key", request("a cat"))
+        .await
+}
+
+fn cause(purchase: &Purchase) -> Cause {
+    purchase.reason.as_ref().unwrap().cause
+}
+
+#[tokio::test]
+async fn a_job_that_failed_twice_is_returned_until_a_retry() {
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    let desk = with(Scenario::new().on(Operation::Submit, failure)).await;
+    let failed = buy(&desk).await.unwrap();
+    assert_eq!(
+        (failed.state, cause(&failed)),
+        (State::Failed, Cause::ServiceFailed)
+    );
+    assert_eq!(buy(&desk).await.unwrap(), failed);
+    assert_eq!(desk.bought(), 1);
+
+    let client = &desk.rig.client;
+    let pending = desk.journal.retry(client, failed.id).await.unwrap();
+    assert_eq!((pending.state, pending.attempt), (State::Pending, 2));
+    let done = buy(&desk).await.unwrap();
+    assert_eq!((done.state, done.id), (State::Done, failed.id));
+    assert_eq!(desk.bought(), 2);
+}
+
+#[tokio::test]
+async fn one_failed_answer_alone_closes_nothing() {
+    let page = Fault::GatewayPage(499);
+    let desk = with(Scenario::new().on(Operation::Result, page).times(1)).await;
+    assert_eq!(buy(&desk).await.unwrap().state, State::Done);
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_picture_that_cannot_be_fetched_leaves_the_purchase_open() {
+    let desk = with(Scenario::new().on(Operation::File, Fault::Gone)).await;
+    let Err(Error::NotCollected { purchase, .. }) = buy(&desk).await else {
+        panic!("the picture cannot be fetched");
+    };
+    assert_eq!(purchase.state, State::Submitted);
+    assert_eq!(buy(&desk).await.unwrap().state, State::Done);
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_purchase_stays_reserved_until_it_is_written_off() {
+    let lost = Scenario::new().on(Operation::Submit, Fault::Drop).times(1);
+    let desk = with(lost).await;
+    let client = &desk.rig.client;
+    let unknown = buy(&desk).await.unwrap();
+    assert_eq!(unknown.state, State::Unknown);
+    let budget = desk.journal.budget(client).await.unwrap();
+    assert_eq!(budget.total_committed.get(), 100_000);
+
+    let refused = desk.journal.retry(client, unknown.id).await;
+    assert!(
+        matches!(refused, Err(Error::NotAllowed { .. })),
+        "{refused:?}"
+    );
+    let given_up = desk.journal.write_off(client, unknown.id).await.unwrap();
+    assert_eq!(
+        (given_up.state, cause(&given_up)),
+        (State::Failed, Cause::WrittenOff)
+    );
+    let budget = desk.journal.budget(client).await.unwrap();
+    assert_eq!(budget.total_committed.get(), 0);
+    // Second thoughts: it is looked up again, and counts again.
+    let reopened = desk.journal.reopen(client, unknown.id).await.unwrap();
+    assert_eq!(reopened.state, State::Unknown);
+    let budget = desk.journal.budget(client).await.unwrap();
+    assert_eq!(budget.total_committed.get(), 100_000);
+    assert_eq!(desk.bought(), 0);
+}
+
+#[tokio::test]
+async fn reconciling_finds_what_was_accepted_and_resuming_collects_it() {
+    let desk = with(Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop)).await;
+    let client = &desk.rig.client;
+    let unknown = buy(&desk).await.unwrap();
+    assert_eq!(unknown.state, State::Unknown);
+    let found = desk.journal.reconcile(client, unknown.id).await.unwrap();
+    assert_eq!(found.state, State::Submitted);
+    assert!(found.request_id().is_some());
+    let done = desk
+        .journal
+        .resume(client, unknown.id, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(done.state, State::Done);
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_done_purchase_is_reopened_and_collected_anew() {
+    let desk = with(Scenario::new()).await;
+    let client = &desk.rig.client;
+    let done = buy(&desk).await.unwrap();
+    std::fs::remove_file(&done.pictures[0].path).unwrap();
+    desk.journal.reopen(client, done.id).await.unwrap();
+    let again = desk.journal.resume(client, done.id, |_| ()).await.unwrap();
+    assert_eq!(again.pictures[0].sha256, done.pictures[0].sha256);
+    assert!(again.pictures[0].path.exists());
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_pruned_key_still_buys_nothing_and_its_prompt_is_gone() {
+    const PROMPT: &str = "an unmistakable lighthouse in the fog";
+    let desk = with(Scenario::new()).await;
+    let client = &desk.rig.client;
+    let buy = || {
+        let request = request(PROMPT).webhook("http://127.0.0.1:9/unmistakable-hook");
+        desk.journal.purchase(client, "key", request)
+    };
+    let done = buy().await.unwrap();
+    let url = done
+        .ticket
+        .as_ref()
+        .map(|ticket| ticket.request_id().to_owned())
+        .unwrap();
+    assert_eq!(
+        desk.journal
+            .prune(client, Duration::from_secs(3600))
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(desk.journal.prune(client, Duration::ZERO).await.unwrap(), 1);
+    let pruned = buy().await.unwrap();
+    assert!(pruned.pruned && pruned.input.is_none() && pruned.pictures.is_empty());
+    assert_eq!(
+        (pruned.state, &pruned.fingerprint, pruned.cost),
+        (State::Done, &done.fingerprint, done.cost)
+    );
+    assert_eq!(desk.bought(), 1);
+    let other = desk.journal.purchase(
+        client,
+        "key",
+        Request::subject("https://example.org/b.png", "x"),
+    );
+    assert!(matches!(other.await, Err(Error::Conflict { .. })));
+
+    // Closing writes everything into one file.
+    let path = desk.journal.path().to_owned();
+    drop(desk.journal);
+    let bytes = std::fs::read(&path).unwrap();
+    for secret in [PROMPT, "unmistakable-hook", url.as_str()] {
+        let found = bytes
+            .windows(secret.len())
+            .any(|window| window == secret.as_bytes());
+        assert!(!found, "{secret} is still in the file");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_closed_as_cancelled_and_a_finished_one_is_collected() {
+    let builder = Rig::plain_builder().inference_time(Duration::from_secs(3600));
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let bought = desk
+        .journal
+        .purchase(client, "key", request("a cat"))
+        .detach(true);
+    let bought = bought.await.unwrap();
+    assert_eq!(bought.state, State::Submitted);
+    desk.journal.cancel(client, bought.id).await.unwrap();
+    desk.rig.emulator.advance(Duration::from_secs(7200));
+    let ended = desk
+        .journal
+        .resume(client, bought.id, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        (ended.state, cause(&ended)),
+        (State::Cancelled, Cause::Cancelled)
+    );
+
+    let deaf = Rig::plain_builder().cancellable(false);
+    let desk = Desk::new(Rig::of(deaf).await).await;
+    let client = &desk.rig.client;
+    let bought = desk
+        .journal
+        .purchase(client, "key", request("a cat"))
+        .detach(true);
+    let bought = bought.await.unwrap();
+    desk.rig.emulator.advance(Duration::from_secs(60));
+    desk.journal.cancel(client, bought.id).await.unwrap();
+    let ended = desk
+        .journal
+        .resume(client, bought.id, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(ended.state, State::Done);
+}
