@@ -1,4 +1,8 @@
-//! The walls between the crates.
+//! Architecture of the workspace: dependencies between crates, and the facade's public API.
+
+mod circles;
+mod modules;
+mod outline;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

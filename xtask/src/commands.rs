@@ -1,4 +1,4 @@
-//! The edge: reads files, runs the pure steps, writes files.
+//! Commands of code generation: read files, run the pure steps, write files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,24 +44,24 @@ pub fn codegen() -> Result<()> {
     Ok(())
 }
 
-/// Fails with a diff if the pinned types are not what their schema gives.
+/// Fails with a diff if the pinned types are stale.
 pub fn check() -> Result<()> {
     let current = fs::read_to_string(root().join(GENERATED)).unwrap_or_default();
     compare(&current, &pinned()?.code)
 }
 
-/// Fails with the diff from what is there to what should be there, and with what mends it.
+/// Fails with a diff if the current file is not the fresh one; the error names the command.
 pub fn compare(current: &str, fresh: &str) -> Result<()> {
     if current == fresh {
         return Ok(());
     }
     let diff = similar::TextDiff::from_lines(current, fresh);
     let mut diff = diff.unified_diff();
-    let diff = diff.context_radius(3).header(GENERATED, "generated anew");
-    bail!("{GENERATED} is not what {SCHEMA} gives:\n\n{diff}\nRun `{COMMAND}`.")
+    let diff = diff.context_radius(3).header(GENERATED, "generated again");
+    bail!("{GENERATED} is not up to date with {SCHEMA}:\n\n{diff}\nRun `{COMMAND}`.")
 }
 
-/// Generates the types of any document into a file that stands alone.
+/// Generates the types of any document into a file that needs no other file.
 pub fn any_document(schema: &Path, out: &Path) -> Result<()> {
     let bytes = fs::read(schema).with_context(|| format!("cannot read {}", schema.display()))?;
     let name = schema
@@ -79,7 +79,7 @@ pub fn any_document(schema: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Tells what a newer document changes; the exit code says how much it asks of callers.
+/// Reports the changes of a newer document; the exit code states their weight for callers.
 pub fn drift(old: &Path, new: &Path, json: bool) -> Result<u8> {
     let read = |path: &Path| -> Result<Document> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -99,5 +99,5 @@ pub fn drift(old: &Path, new: &Path, json: bool) -> Result<u8> {
 fn generate(name: &str, bytes: &[u8], options: &Options) -> Result<Generated> {
     Document::parse(name, bytes)
         .and_then(|document| codegen::generate(&document, options))
-        .with_context(|| format!("no types can be made from {name}"))
+        .with_context(|| format!("no types can be generated from {name}"))
 }

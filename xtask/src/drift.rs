@@ -1,9 +1,12 @@
-//! What a newer schema changes, in words, and whether that breaks callers.
+//! Report of the changes of a newer schema, and whether they break callers.
 //!
-//! It compares what callers see: types, fields, values, bounds and defaults of the generated
-//! crate. A change of the schema that leaves these alone is documentation.
+//! The report compares the API: types, fields, values, bounds and defaults of the generated crate.
+//! Any other change of the schema is documentation.
 
+mod change;
 mod compare;
+
+pub use change::{Change, Severity};
 
 use std::fmt;
 
@@ -11,69 +14,10 @@ use serde_json::{Value, json};
 
 use crate::codegen::{Document, Fault};
 
-/// How much a change asks of callers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Nothing changes but what is said.
-    Documentation,
-    /// There is more than before.
-    Adds,
-    /// Code that compiled or requests that passed may do so no longer.
-    Breaks,
-}
-
-impl Severity {
-    /// The exit code of the command: 0 to 2 have the usual meanings.
-    pub fn exit_code(severity: Option<Self>) -> u8 {
-        match severity {
-            None => 0,
-            Some(Self::Documentation) => 3,
-            Some(Self::Adds) => 4,
-            Some(Self::Breaks) => 5,
-        }
-    }
-
-    fn heading(self) -> &'static str {
-        match self {
-            Self::Breaks => "Breaks callers",
-            Self::Adds => "Adds",
-            Self::Documentation => "Documentation only",
-        }
-    }
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Breaks => "breaks",
-            Self::Adds => "adds",
-            Self::Documentation => "documentation",
-        }
-    }
-
-    /// The step of the version that it asks for.
-    fn step(self) -> &'static str {
-        match self {
-            Self::Breaks => "major",
-            Self::Adds => "minor",
-            Self::Documentation => "patch",
-        }
-    }
-}
-
-/// One change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// How much it asks of callers.
-    pub severity: Severity,
-    /// What changes, like `UsoInput.num_images`.
-    pub place: String,
-    /// How it changes.
-    pub words: String,
-}
-
 /// All changes from one document to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
-    /// The changes, the gravest first.
+    /// The changes, breaking changes first.
     pub changes: Vec<Change>,
 }
 
@@ -85,7 +29,7 @@ pub fn drift(old: &Document, new: &Document) -> Result<Drift, (String, Fault)> {
 }
 
 impl Drift {
-    /// The gravest change.
+    /// The highest severity.
     pub fn severity(&self) -> Option<Severity> {
         self.changes.iter().map(|change| change.severity).max()
     }

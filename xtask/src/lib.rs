@@ -1,7 +1,6 @@
-//! The project's own tasks as a library, so that tests can call them.
+//! Tasks of the project as a library, for `cargo xtask` and the tests.
 //!
-//! It knows the schema, the repository's layout and nothing of the crates: what they do with the
-//! generated types is their business.
+//! The tasks know the schema, the layout of the repository and nothing of the crates' code.
 
 pub mod ci;
 pub mod codegen;

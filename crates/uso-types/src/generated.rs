@@ -11,10 +11,10 @@ use crate::support::{UnknownValue, Violations};
 use crate::support::check::{Check, Checker};
 use crate::support::decode::{Alternative, Kind};
 
-/// The endpoint's id, as it stands in its addresses.
+/// The endpoint's id, as in its URLs.
 pub const ENDPOINT_ID: &str = "fal-ai/uso";
 
-/// What a request to `fal-ai/uso` carries.
+/// Input of `fal-ai/uso`: the body of a request.
 ///
 /// A newer schema may add fields: end a literal with `..Default::default()`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,14 +23,14 @@ pub const ENDPOINT_ID: &str = "fal-ai/uso";
 pub struct UsoInput {
     /// Text prompt for generation. Can be empty for pure style transfer.
     ///
-    /// The service takes an empty text when this is left out.
+    /// The default of the service is an empty text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// List of image URLs in order: \[content_image, style_image, extra_style_image\].
     pub input_image_urls: Vec<String>,
     /// The size of the generated image.
     ///
-    /// The service takes [`ImageSizePreset::SquareHd`] when this is left out.
+    /// The default of the service is [`ImageSizePreset::SquareHd`].
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -40,12 +40,12 @@ pub struct UsoInput {
     /// What you don't want in the image. Use it to exclude unwanted elements, styles, or
     /// artifacts.
     ///
-    /// The service takes an empty text when this is left out.
+    /// The default of the service is an empty text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negative_prompt: Option<String>,
     /// Number of denoising steps. More steps can improve quality but increase generation time.
     ///
-    /// Between 1 and 50; the service takes 28 when this is left out.
+    /// Between 1 and 50; the default of the service is 28.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schemars",
@@ -54,7 +54,7 @@ pub struct UsoInput {
     pub num_inference_steps: Option<u32>,
     /// How closely to follow the prompt. Higher values stick closer to the prompt.
     ///
-    /// Between 1 and 10; the service takes 4 when this is left out.
+    /// Between 1 and 10; the default of the service is 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schemars",
@@ -63,12 +63,12 @@ pub struct UsoInput {
     pub guidance_scale: Option<f64>,
     /// Preserve the layout and dimensions of the input content image. Useful for style transfer.
     ///
-    /// The service takes `false` when this is left out.
+    /// The default of the service is `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_size: Option<bool>,
     /// Number of images to generate in parallel.
     ///
-    /// Between 1 and 4; the service takes 1 when this is left out.
+    /// Between 1 and 4; the default of the service is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schemars",
@@ -81,58 +81,58 @@ pub struct UsoInput {
     /// If `True`, the media will be returned as a data URI and the output data won't be available
     /// in the request history.
     ///
-    /// The service takes `false` when this is left out.
+    /// The default of the service is `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync_mode: Option<bool>,
     /// Enable NSFW content detection and filtering.
     ///
-    /// The service takes `true` when this is left out.
+    /// The default of the service is `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_safety_checker: Option<bool>,
     /// Output image format. PNG preserves transparency, JPEG is smaller.
     ///
-    /// The service takes [`OutputFormat::Png`] when this is left out.
+    /// The default of the service is [`OutputFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_format: Option<OutputFormat>,
 }
 
 impl UsoInput {
-    /// What the service takes when [`prompt`](Self::prompt) is left out.
+    /// The service's default of [`prompt`](Self::prompt).
     pub const PROMPT_DEFAULT: &'static str = "";
-    /// What the service takes when [`image_size`](Self::image_size) is left out.
+    /// The service's default of [`image_size`](Self::image_size).
     pub const IMAGE_SIZE_DEFAULT: ImageSizeChoice = ImageSizeChoice::Preset(
         ImageSizePreset::SquareHd,
     );
-    /// What the service takes when [`negative_prompt`](Self::negative_prompt) is left out.
+    /// The service's default of [`negative_prompt`](Self::negative_prompt).
     pub const NEGATIVE_PROMPT_DEFAULT: &'static str = "";
     /// The smallest value of [`num_inference_steps`](Self::num_inference_steps).
     pub const NUM_INFERENCE_STEPS_MIN: u32 = 1;
     /// The largest value of [`num_inference_steps`](Self::num_inference_steps).
     pub const NUM_INFERENCE_STEPS_MAX: u32 = 50;
-    /// What the service takes when [`num_inference_steps`](Self::num_inference_steps) is left out.
+    /// The service's default of [`num_inference_steps`](Self::num_inference_steps).
     pub const NUM_INFERENCE_STEPS_DEFAULT: u32 = 28;
     /// The smallest value of [`guidance_scale`](Self::guidance_scale).
     pub const GUIDANCE_SCALE_MIN: f64 = 1.0;
     /// The largest value of [`guidance_scale`](Self::guidance_scale).
     pub const GUIDANCE_SCALE_MAX: f64 = 10.0;
-    /// What the service takes when [`guidance_scale`](Self::guidance_scale) is left out.
+    /// The service's default of [`guidance_scale`](Self::guidance_scale).
     pub const GUIDANCE_SCALE_DEFAULT: f64 = 4.0;
-    /// What the service takes when [`keep_size`](Self::keep_size) is left out.
+    /// The service's default of [`keep_size`](Self::keep_size).
     pub const KEEP_SIZE_DEFAULT: bool = false;
     /// The smallest value of [`num_images`](Self::num_images).
     pub const NUM_IMAGES_MIN: u32 = 1;
     /// The largest value of [`num_images`](Self::num_images).
     pub const NUM_IMAGES_MAX: u32 = 4;
-    /// What the service takes when [`num_images`](Self::num_images) is left out.
+    /// The service's default of [`num_images`](Self::num_images).
     pub const NUM_IMAGES_DEFAULT: u32 = 1;
-    /// What the service takes when [`sync_mode`](Self::sync_mode) is left out.
+    /// The service's default of [`sync_mode`](Self::sync_mode).
     pub const SYNC_MODE_DEFAULT: bool = false;
-    /// What the service takes when [`enable_safety_checker`](Self::enable_safety_checker) is left out.
+    /// The service's default of [`enable_safety_checker`](Self::enable_safety_checker).
     pub const ENABLE_SAFETY_CHECKER_DEFAULT: bool = true;
-    /// What the service takes when [`output_format`](Self::output_format) is left out.
+    /// The service's default of [`output_format`](Self::output_format).
     pub const OUTPUT_FORMAT_DEFAULT: OutputFormat = OutputFormat::Png;
 
-    /// A value with what cannot be left out, and nothing else.
+    /// A value with its required fields only.
     pub fn new(input_image_urls: Vec<String>) -> Self {
         Self {
             prompt: None,
@@ -150,7 +150,7 @@ impl UsoInput {
         }
     }
 
-    /// Checks every value against what the service accepts, before anything is sent.
+    /// Checks every value against the bounds of the schema.
     pub fn validate(&self) -> Result<(), Violations> {
         crate::support::check::run(self)
     }
@@ -192,7 +192,7 @@ impl Check for UsoInput {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ImageSizeChoice {
-    /// A value of its own, field by field.
+    /// An object.
     Custom(ImageSize),
     /// One of the listed values.
     Preset(ImageSizePreset),
@@ -254,7 +254,7 @@ impl Check for ImageSizeChoice {
 pub struct ImageSize {
     /// The width of the generated image.
     ///
-    /// In pixels, between 1 and 14142; the service takes 512 when this is left out.
+    /// In pixels, between 1 and 14142; the default of the service is 512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schemars",
@@ -263,7 +263,7 @@ pub struct ImageSize {
     pub width: Option<u32>,
     /// The height of the generated image.
     ///
-    /// In pixels, between 1 and 14142; the service takes 512 when this is left out.
+    /// In pixels, between 1 and 14142; the default of the service is 512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schemars",
@@ -277,16 +277,16 @@ impl ImageSize {
     pub const WIDTH_MIN: u32 = 1;
     /// The largest value of [`width`](Self::width).
     pub const WIDTH_MAX: u32 = 14142;
-    /// What the service takes when [`width`](Self::width) is left out.
+    /// The service's default of [`width`](Self::width).
     pub const WIDTH_DEFAULT: u32 = 512;
     /// The smallest value of [`height`](Self::height).
     pub const HEIGHT_MIN: u32 = 1;
     /// The largest value of [`height`](Self::height).
     pub const HEIGHT_MAX: u32 = 14142;
-    /// What the service takes when [`height`](Self::height) is left out.
+    /// The service's default of [`height`](Self::height).
     pub const HEIGHT_DEFAULT: u32 = 512;
 
-    /// Checks every value against what the service accepts, before anything is sent.
+    /// Checks every value against the bounds of the schema.
     pub fn validate(&self) -> Result<(), Violations> {
         crate::support::check::run(self)
     }
@@ -358,7 +358,7 @@ impl ImageSizePreset {
         "landscape_16_9",
     ];
 
-    /// The value as it travels.
+    /// The value as JSON has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SquareHd => "square_hd",
@@ -421,7 +421,7 @@ impl OutputFormat {
     pub const ALL: &'static [Self] = &[Self::Jpeg, Self::Png];
     const TEXTS: &'static [&'static str] = &["jpeg", "png"];
 
-    /// The value as it travels.
+    /// The value as JSON has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
@@ -447,7 +447,7 @@ impl FromStr for OutputFormat {
     }
 }
 
-/// What `fal-ai/uso` answers.
+/// Output of `fal-ai/uso`: the body of a result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -494,7 +494,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// A value with what cannot be left out, and nothing else.
+    /// A value with its required fields only.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),

@@ -27,7 +27,7 @@ fn the_generated_file_is_what_the_schema_gives() {
 }
 
 #[test]
-fn a_stale_file_is_told_with_a_diff_and_the_command_that_mends_it() {
+fn a_stale_file_is_reported_with_a_diff_and_the_command_that_updates_it() {
     let fresh = &made("pinned").code;
     let stale = fresh.replace("NUM_IMAGES_MAX: u32 = 4", "NUM_IMAGES_MAX: u32 = 3");
     let message = commands::compare(&stale, fresh).unwrap_err().to_string();

@@ -96,7 +96,7 @@ fn defaults_stay_with_the_service() {
     );
     let code = code_of("defaults");
     assert!(
-        code.contains("the service takes 28 when this is left out"),
+        code.contains("the default of the service is 28"),
         "the docs tell it"
     );
     assert!(

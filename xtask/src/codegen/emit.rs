@@ -5,29 +5,24 @@
 
 mod checks;
 mod constants;
+mod context;
 mod docs;
 mod enums;
+mod prose;
 mod structs;
 mod unions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::Ident;
 
 use super::load::Fault;
-use super::model::{Definition, Kind, Model, Node};
+use super::model::{Kind, Model};
+use super::options::{Options, Support};
 use super::skeleton::Skeleton;
-use super::{Options, Support};
-
-/// What the passes share.
-struct Context<'a> {
-    model: &'a Model,
-    options: &'a Options,
-    /// The types that have a bound somewhere in them.
-    checked: BTreeSet<String>,
-}
+use context::{Context, ident};
 
 /// Writes the items of every definition.
 pub fn emit(
@@ -43,7 +38,7 @@ pub fn emit(
     let mut items = TokenStream::new();
     if let Some(endpoint) = &model.endpoint {
         items.extend(quote! {
-            /// The endpoint's id, as it stands in its addresses.
+            /// The endpoint's id, as in its URLs.
             pub const ENDPOINT_ID: &str = #endpoint;
         });
     }
@@ -110,38 +105,5 @@ fn collect_words(tokens: TokenStream, words: &mut BTreeSet<String>) {
             proc_macro2::TokenTree::Group(group) => collect_words(group.stream(), words),
             _ => {}
         }
-    }
-}
-
-fn ident(name: &str) -> Ident {
-    format_ident!("{name}")
-}
-
-/// The Rust name of a field or an alternative.
-fn rust_name(node: &Node) -> Ident {
-    ident(node.name.as_deref().unwrap_or("unnamed"))
-}
-
-/// Whether an enumeration may come with values that the schema does not list.
-fn is_open(definition: &Definition) -> bool {
-    definition.received
-}
-
-impl Context<'_> {
-    /// Whether a union stands somewhere in what a node describes.
-    fn holds_union(&self, node: &Node) -> bool {
-        let inner = node.items.as_deref().or(node.entries.as_deref());
-        inner.is_some_and(|inner| self.holds_union(inner))
-            || self
-                .model
-                .target(node)
-                .is_some_and(|(_, target)| matches!(target.kind(), Kind::Union(_)))
-    }
-
-    /// The attributes that make a type describe itself, where that is wanted.
-    fn schema_derive(&self) -> Option<TokenStream> {
-        self.options.schema_feature.then(|| {
-            quote! { #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))] }
-        })
     }
 }

@@ -1,14 +1,13 @@
-//! First step: bytes to a JSON document, with the digest that the header and the freshness check
-//! name.
+//! First step: bytes to a JSON document and its digest.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// A schema document as it was found.
+/// A schema document.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What people call it: the path they gave.
+    /// Its name: the path of the file.
     pub name: String,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
@@ -32,7 +31,7 @@ impl Document {
     }
 }
 
-/// fal's model listing holds an error object in place of some schemas.
+/// fal's model listing has an error object in place of some schemas.
 fn listing_error(value: &Value) -> Option<String> {
     let error = value.get("error")?;
     if value.get("components").is_some() {
@@ -55,12 +54,12 @@ pub fn digest(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Why a document cannot be turned into types, and where in it.
+/// A reason why no types can be generated from a document, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The place in the document, like `components.schemas.WhisperChunk.properties.timestamp`.
     pub path: String,
-    /// What is wrong there.
+    /// The reason.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! The normalised schema as typed data: what the later steps read.
+//! Model of the endpoint's types: the normalised schema as typed data.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -30,7 +30,7 @@ pub struct Definition {
     /// Whether a result can carry it.
     #[serde(rename = "x-received")]
     pub received: bool,
-    /// The names of an object's fields in order, as they travel.
+    /// The names of an object's fields in order, as in JSON.
     #[serde(default, rename = "x-fal-order-properties")]
     pub order: Vec<String>,
     /// An object's fields.
@@ -52,24 +52,24 @@ pub struct Definition {
     pub node: Node,
 }
 
-/// What stands in a field, an item or an alternative.
+/// The content of a field, an item or an alternative.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Node {
-    /// The type that stands here.
+    /// The name of the type.
     #[serde(rename = "$ref")]
     pub reference: Option<String>,
-    /// The JSON type, if it is no reference; nothing means anything.
+    /// The JSON type, if the node is no reference; `None` allows every type.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The Rust name of a field or an alternative.
     #[serde(rename = "x-name")]
     pub name: Option<String>,
-    /// Whether null may stand here.
+    /// Whether the value may be null.
     #[serde(default)]
     pub nullable: bool,
-    /// What the schema says about it.
+    /// The schema's description.
     pub description: Option<String>,
-    /// What the service takes when it is left out.
+    /// The service's default.
     pub default: Option<Value>,
     /// The schema's own examples.
     #[serde(default)]
@@ -102,7 +102,7 @@ pub struct Limits {
     pub max_items: Option<u64>,
 }
 
-/// What kind of Rust type a definition becomes.
+/// The kind of Rust type that a definition becomes.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind<'a> {
     /// A struct.
@@ -197,8 +197,8 @@ impl Model {
         }
     }
 
-    /// Some documents give a default that their own schema refuses, such as a number for a listed
-    /// text. Such a default is none.
+    /// Some documents have a default that their own schema refuses, such as a number for a listed
+    /// text. Such a default is dropped.
     fn drop_unfit_defaults(&mut self) {
         let reference = self.clone();
         for definition in self.definitions.values_mut() {
@@ -220,7 +220,7 @@ impl Model {
 }
 
 impl Definition {
-    /// What this definition becomes.
+    /// The kind of Rust type.
     pub fn kind(&self) -> Kind<'_> {
         if let Some(values) = &self.values {
             Kind::Enum(values)
@@ -235,7 +235,7 @@ impl Definition {
         }
     }
 
-    /// An object's fields in order, by the names under which they travel.
+    /// An object's fields in order, by their names in JSON.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.order
             .iter()
@@ -249,9 +249,8 @@ impl Definition {
 
     /// Whether a field is always there.
     ///
-    /// In a request that is what the schema requires. In a result it is only what nothing can be
-    /// done without: the URL of a file. The service leaves out, or sends as null, other things
-    /// that its schema calls required.
+    /// A request has what the schema requires. A result is only certain to have the URL of a file:
+    /// the service omits, or sends as null, other fields that its schema calls required.
     pub fn is_certain(&self, name: &str, field: &Node) -> bool {
         let required = self.required.iter().any(|required| required == name);
         if field.nullable || !required {

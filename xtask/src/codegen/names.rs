@@ -158,7 +158,7 @@ fn identifier(text: &str) -> String {
 }
 
 fn is_continue(character: char) -> bool {
-    // Two letters before it, so that no keyword comes about.
+    // Two letters before the character, so that the word is no keyword.
     syn::parse_str::<syn::Ident>(&format!("xx{character}")).is_ok()
 }
 

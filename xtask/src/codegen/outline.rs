@@ -1,7 +1,7 @@
-//! A short list of everything public in a generated file, for people who review a change.
+//! Outline of a file's public API, for the review of a change.
 
 use quote::ToTokens;
-use syn::{ImplItem, Item, Visibility};
+use syn::{ImplItem, Item, TraitItem, Visibility};
 
 /// Lists the public items, one line each.
 pub fn outline(file: &syn::File) -> String {
@@ -16,16 +16,31 @@ pub fn outline(file: &syn::File) -> String {
                     text(&item.expr)
                 ));
             }
+            Item::Fn(item) if is_public(&item.vis) => lines.push(text(&item.sig)),
+            Item::Trait(item) => {
+                lines.push(String::new());
+                let bounds = text(&item.supertraits);
+                lines.push(
+                    format!("trait {}: {bounds}", item.ident)
+                        .trim_end_matches(": ")
+                        .to_owned(),
+                );
+                for member in &item.items {
+                    if let TraitItem::Fn(member) = member {
+                        lines.push(format!("    {}", text(&member.sig)));
+                    }
+                }
+            }
             Item::Type(item) => lines.push(format!("type {} = {}", item.ident, text(&item.ty))),
             Item::Struct(item) => {
                 lines.push(String::new());
                 lines.push(format!("struct {}{}", item.ident, growing(&item.attrs)));
-                for field in &item.fields {
+                let fields = item.fields.iter().enumerate();
+                for (index, field) in fields.filter(|(_, field)| is_public(&field.vis)) {
                     let name = field
                         .ident
                         .as_ref()
-                        .map(ToString::to_string)
-                        .unwrap_or_default();
+                        .map_or_else(|| index.to_string(), ToString::to_string);
                     lines.push(format!(
                         "    {name}: {}{}",
                         text(&field.ty),
@@ -37,7 +52,9 @@ pub fn outline(file: &syn::File) -> String {
                 lines.push(String::new());
                 lines.push(format!("enum {}{}", item.ident, growing(&item.attrs)));
                 for variant in &item.variants {
-                    let fields = text(&variant.fields);
+                    let mut fields = variant.fields.clone();
+                    fields.iter_mut().for_each(|field| field.attrs.clear());
+                    let fields = text(&fields);
                     lines.push(format!(
                         "    {}{fields}{}",
                         variant.ident,
@@ -77,7 +94,7 @@ pub fn outline(file: &syn::File) -> String {
     format!("{}\n", lines.join("\n").trim_start())
 }
 
-/// Whether more may come without breaking who uses it.
+/// Whether additions break no caller.
 fn growing(attributes: &[syn::Attribute]) -> &'static str {
     let growing = attributes
         .iter()
@@ -89,7 +106,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// The name under which it travels, where that is another.
+/// The name in JSON, where it differs.
 fn wire_name(attributes: &[syn::Attribute]) -> String {
     for attribute in attributes
         .iter()

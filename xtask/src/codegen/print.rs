@@ -1,12 +1,12 @@
-//! Last step: source text, with a header that says where it comes from.
+//! Last step: source text, with a header that names its schema.
 //!
-//! prettyplease and nothing else decides how it looks, so the text does not depend on the
-//! installed toolchain.
+//! prettyplease alone formats the text, so that the text does not depend on the installed
+//! toolchain.
 
 use super::load::{Document, Fault};
-use super::{Options, Support};
+use super::options::{Options, Support};
 
-/// The hand-written module that generated code stands on, in the order of its files.
+/// The hand-written support of generated code, file by file.
 const SUPPORT: &[(&str, &str)] = &[
     (
         "check",

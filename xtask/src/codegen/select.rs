@@ -25,7 +25,7 @@ pub struct Selection {
     pub components: BTreeMap<String, Component>,
 }
 
-/// A component and the direction in which it travels.
+/// A component, and whether requests or results contain it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Component {
     /// Whether a request can carry it.

@@ -1,8 +1,8 @@
-//! Fourth step: typify turns the shapes into Rust types.
+//! Fourth step: Rust types of the fields, by typify.
 //!
-//! It sees neutral names only, no defaults, no bounds and no optional fields, so nothing that it
-//! does badly with can reach it; what it does well is left to it: lists, maps, integer widths and
-//! the boxes that a recursive type needs. The names are put back right after.
+//! typify gets neutral names and no defaults, bounds or optional fields, which it handles badly. It
+//! decides on lists, maps, integer widths and the boxes of recursive types. The names are restored
+//! right after.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ pub struct Skeleton {
     pub parts: Vec<Type>,
 }
 
-/// Lets typify choose the types of every definition.
+/// Selects the types of every definition with typify.
 pub fn skeletons(model: &Model) -> Result<BTreeMap<String, Skeleton>, Fault> {
     let names: Vec<&str> = model.ordered().map(|(name, _)| name).collect();
     let schemas = names
@@ -32,7 +32,7 @@ pub fn skeletons(model: &Model) -> Result<BTreeMap<String, Skeleton>, Fault> {
         .filter_map(|name| Some(lower(model.definitions.get(*name)?, &names)))
         .collect::<Vec<_>>();
     let file = run(&schemas).map_err(|reason| {
-        // The panic does not say whose fault it was: ask for each definition by itself.
+        // The panic names no definition: run typify on each definition alone.
         let culprit = schemas.iter().zip(&names).find(|(schema, _)| {
             let alone: Vec<Value> = schemas
                 .iter()
@@ -76,8 +76,8 @@ pub fn skeletons(model: &Model) -> Result<BTreeMap<String, Skeleton>, Fault> {
     Ok(skeletons)
 }
 
-/// Every definition becomes a struct with one field a part: what typify makes of unions,
-/// enumerations and options is not wanted, so it is not asked for them.
+/// Every definition becomes a struct with one field a part, so that typify writes no unions,
+/// enumerations or options.
 fn lower(definition: &Definition, names: &[&str]) -> Value {
     let mut parts: Vec<Value> = match definition.kind() {
         Kind::Object => definition
@@ -124,7 +124,7 @@ fn shape(node: &Node, names: &[&str]) -> Value {
     }
 }
 
-/// An item may be null where the schema says so: it cannot be left out like a field.
+/// An item that may be null stays optional: unlike a field, an item cannot be absent.
 fn item(node: &Node, names: &[&str]) -> Value {
     let shape = shape(node, names);
     if node.nullable {
@@ -167,7 +167,7 @@ fn run(schemas: &[Value]) -> Result<syn::File, String> {
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "it panicked".to_owned())),
+            .unwrap_or_else(|| "typify panicked".to_owned())),
     }
 }
 
@@ -176,7 +176,7 @@ fn named<'a>(neutral: &str, names: &[&'a str]) -> Option<&'a str> {
     names.get(index).copied()
 }
 
-/// Puts the names back and shortens the paths of well-known types.
+/// Restores the names and shortens the paths of well-known types.
 struct Restore<'a> {
     names: &'a [&'a str],
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quote::ToTokens;
 use serde_json::{Number, Value};
 
-use super::{Change, Severity};
+use super::change::{Change, Severity};
 use crate::codegen::model::{Definition, Kind, Limits, Node};
 use crate::codegen::skeleton::{Skeleton, skeletons};
 use crate::codegen::{Document, Fault, Model, read};

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::constants::{self, Bounds};
-use super::{Context, enums, ident, is_open, rust_name};
+use super::context::{Context, fallback, ident, is_open, rust_name};
 use crate::codegen::model::{Definition, Kind, Model, Node};
 
 /// The types that have something to check, directly or further down.
@@ -80,7 +80,7 @@ pub(super) fn of_struct(
         quote!(mut checker)
     };
     let validate = quote! {
-        /// Checks every value against what the service accepts, before anything is sent.
+        /// Checks every value against the bounds of the schema.
         pub fn validate(&self) -> Result<(), Violations> {
             #support::check::run(self)
         }
@@ -139,7 +139,7 @@ pub(super) fn of_enum(
     if !context.checked.contains(name) {
         return None;
     }
-    let (type_name, fallback) = (ident(name), ident(enums::fallback(&definition.names)));
+    let (type_name, fallback) = (ident(name), ident(fallback(&definition.names)));
     Some(quote! {
         impl Check for #type_name {
             fn check(&self, mut checker: Checker<'_>) {

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use serde_json::{Number, Value};
 
-use super::{Context, ident, rust_name};
+use super::context::{Context, ident, rust_name};
 use crate::codegen::model::{Definition, Kind, Node};
 use crate::codegen::names;
 
@@ -211,8 +211,7 @@ impl Context<'_> {
             };
             if let Some((ty, value)) = self.constant(field, default) {
                 let name = ident(&names::constant_name(&rust, "DEFAULT"));
-                let docs =
-                    format!(" What the service takes when [`{rust}`](Self::{rust}) is left out.");
+                let docs = format!(" The service's default of [`{rust}`](Self::{rust}).");
                 constants.push(quote! { #[doc = #docs] pub const #name: #ty = #value; });
             }
         }

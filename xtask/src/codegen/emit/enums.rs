@@ -1,11 +1,13 @@
-//! Enumerations: closed where we send, open where the service answers.
+//! Enumerations: closed in requests, open in results.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use serde_json::Value;
 use syn::Ident;
 
-use super::{Context, checks, docs, ident, is_open};
+use super::checks;
+use super::context::{Context, fallback, ident, is_open};
+use super::prose;
 use crate::codegen::model::Definition;
 
 /// Writes an enumeration of texts or of whole numbers.
@@ -19,7 +21,7 @@ pub(super) fn enumeration(
         name: ident(name),
         variants: definition.names.iter().map(|name| ident(name)).collect(),
         values,
-        docs: docs::comment(&context.type_docs(name, definition)),
+        docs: prose::comment(&context.type_docs(name, definition)),
         derive: context.schema_derive(),
         fallback: ident(fallback(&definition.names)),
     };
@@ -30,14 +32,6 @@ pub(super) fn enumeration(
     };
     let check = checks::of_enum(context, name, definition);
     quote! { #items #check }
-}
-
-/// The name of the variant that keeps an unlisted value.
-pub(super) fn fallback(names: &[String]) -> &'static str {
-    ["Unknown", "Other", "Unlisted"]
-        .into_iter()
-        .find(|candidate| !names.iter().any(|name| name == candidate))
-        .unwrap_or("UnlistedValue")
 }
 
 struct Parts<'a> {
@@ -71,7 +65,7 @@ impl Parts<'_> {
         };
         self.values
             .iter()
-            .map(|value| docs::comment(&[text(value)]))
+            .map(|value| prose::comment(&[text(value)]))
             .collect()
     }
 
@@ -104,7 +98,7 @@ impl Parts<'_> {
 
                 const TEXTS: &'static [&'static str] = &[#(#texts),*];
 
-                /// The value as it travels.
+                /// The value as JSON has it.
                 pub const fn as_str(self) -> &'static str {
                     match self {
                         #(Self::#variants => #texts),*
@@ -149,14 +143,14 @@ impl Parts<'_> {
             #[non_exhaustive]
             pub enum #name {
                 #(#variant_docs #variants,)*
-                /// A value that the schema does not list, kept as it came.
+                /// A value that the schema does not list.
                 #fallback(String),
             }
 
             impl #name {
                 #all
 
-                /// The value as it travels.
+                /// The value as JSON has it.
                 pub fn as_str(&self) -> &str {
                     match self {
                         #(Self::#variants => #texts,)*
@@ -215,7 +209,7 @@ impl Parts<'_> {
         });
         let kept = open.then(|| {
             quote! {
-                /// A value that the schema does not list, kept as it came.
+                /// A value that the schema does not list.
                 #fallback(i64),
             }
         });
@@ -275,7 +269,7 @@ impl Parts<'_> {
 
                 #texts
 
-                /// The value as it travels.
+                /// The value as JSON has it.
                 pub const fn as_i64(self) -> i64 {
                     match self {
                         #(Self::#variants => #numbers,)*

@@ -1,11 +1,12 @@
-//! Structs, and names for what is no type of its own.
+//! Structs, and aliases for inputs and outputs of another kind.
 
 use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::{Context, checks, docs, ident, rust_name};
+use super::context::{Context, ident, is_open, rust_name};
+use super::{checks, prose};
 use crate::codegen::model::{Definition, Kind, Node};
 use crate::codegen::skeleton::Skeleton;
 
@@ -26,11 +27,11 @@ pub(super) fn object(
     if has_default && context.model.input.as_deref() == Some(name) {
         type_docs.push(ADVICE.to_owned());
     }
-    let type_docs = docs::comment(&type_docs);
+    let type_docs = prose::comment(&type_docs);
     let default = has_default.then(|| quote!(Default,));
-    let answer = definition.received && !definition.sent;
-    // A field more in an answer must not break who reads it.
-    let growing = answer.then(|| quote!(#[non_exhaustive]));
+    let is_result = definition.received && !definition.sent;
+    // A new field in a result must not break its readers.
+    let growing = is_result.then(|| quote!(#[non_exhaustive]));
     // A mistyped name in a request would silently mean the default.
     let strict = (!definition.received && definition.node.entries.is_none())
         .then(|| quote!(#[serde(deny_unknown_fields)]));
@@ -39,7 +40,7 @@ pub(super) fn object(
     let mut readers = Vec::new();
     for ((wire, field), ty) in definition.fields().zip(&skeleton.parts) {
         let rust = rust_name(field);
-        let field_docs = docs::comment(&context.field_docs(wire, field, definition.sent));
+        let field_docs = prose::comment(&context.field_docs(wire, field, definition.sent));
         let certain = definition.is_certain(wire, field);
         let ty = if certain {
             quote!(#ty)
@@ -52,7 +53,7 @@ pub(super) fn object(
         }
         if !certain {
             serde.push(quote!(default));
-            // What is required but may be null travels as null.
+            // A required field that may be null is sent as null.
             let required = definition.required.iter().any(|name| name == wire);
             let must_travel = definition.sent && field.nullable && required;
             if !must_travel {
@@ -76,7 +77,7 @@ pub(super) fn object(
     }
     if let (Some(_), Some(ty)) = (&definition.node.entries, skeleton.parts.last()) {
         fields.push(quote! {
-            /// Whatever else stands beside the known fields.
+            /// Fields that the schema does not name.
             #[serde(flatten)]
             pub additional: #ty
         });
@@ -107,7 +108,7 @@ pub(super) fn object(
     }
 }
 
-/// Writes a name for an input or output that is no struct, enumeration or union.
+/// Writes an alias for an input or output that is no struct, enumeration or union.
 pub(super) fn alias(
     context: &Context<'_>,
     name: &str,
@@ -115,7 +116,7 @@ pub(super) fn alias(
     skeleton: &Skeleton,
 ) -> TokenStream {
     let type_name = ident(name);
-    let type_docs = docs::comment(&context.type_docs(name, definition));
+    let type_docs = prose::comment(&context.type_docs(name, definition));
     let ty = &skeleton.parts;
     quote! {
         #type_docs
@@ -124,7 +125,7 @@ pub(super) fn alias(
 }
 
 impl Context<'_> {
-    /// A constructor that takes what cannot be left out.
+    /// A constructor with a parameter for each required field.
     fn constructor(&self, definition: &Definition, skeleton: &Skeleton) -> Option<TokenStream> {
         let mut parameters = Vec::new();
         let mut values = Vec::new();
@@ -147,7 +148,7 @@ impl Context<'_> {
         }
         (!parameters.is_empty()).then(|| {
             quote! {
-                /// A value with what cannot be left out, and nothing else.
+                /// A value with its required fields only.
                 pub fn new(#(#parameters),*) -> Self {
                     Self { #(#values),* }
                 }
@@ -155,8 +156,8 @@ impl Context<'_> {
         })
     }
 
-    /// Whether nothing has to be made up for a default value. An empty text or list is nothing; a
-    /// number is not.
+    /// Whether a default value is possible without invented content: an empty text or list is
+    /// possible, a number is not.
     fn has_default<'b>(&'b self, definition: &'b Definition, open: &mut BTreeSet<&'b str>) -> bool {
         definition
             .fields()
@@ -179,15 +180,14 @@ impl Context<'_> {
             })
     }
 
-    /// Whether only one value may stand in a field.
+    /// Whether the schema lists only one value for a field.
     fn has_one_value(&self, field: &Node) -> bool {
         self.model.target(field).is_some_and(|(_, target)| {
-            matches!(target.kind(), Kind::Enum([only]) if only.is_string())
-                && !super::is_open(target)
+            matches!(target.kind(), Kind::Enum([only]) if only.is_string()) && !is_open(target)
         })
     }
 
-    /// The bounds in the words of the schema that a type gives of itself.
+    /// The bounds as keys of the type's JSON schema.
     fn schema_bounds(&self, field: &Node) -> Option<TokenStream> {
         if !self.options.schema_feature {
             return None;

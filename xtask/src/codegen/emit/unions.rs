@@ -1,15 +1,16 @@
-//! Unions: a value that may have one of several shapes.
+//! Unions: types whose value has one of several shapes.
 
 use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Context, checks, docs, ident, rust_name};
+use super::context::{Context, ident, rust_name};
+use super::{checks, prose};
 use crate::codegen::model::{Definition, Kind, Node};
 use crate::codegen::skeleton::Skeleton;
 
-/// Writes a union, with a decoder that says what it expected.
+/// Writes a union, with a decoder whose errors name the expected shapes.
 pub(super) fn union(
     context: &Context<'_>,
     name: &str,
@@ -17,16 +18,16 @@ pub(super) fn union(
     shapes: &[Node],
     skeleton: &Skeleton,
 ) -> TokenStream {
-    let type_docs = docs::comment(&context.type_docs(name, definition));
+    let type_docs = prose::comment(&context.type_docs(name, definition));
     let derive = context.schema_derive();
     let type_name = ident(name);
     let variants: Vec<_> = shapes.iter().map(rust_name).collect();
     let types = &skeleton.parts;
     let variant_docs = shapes
         .iter()
-        .map(|shape| docs::comment(&[context.shape_phrase(shape)]));
+        .map(|shape| prose::comment(&[context.shape_phrase(shape)]));
 
-    // The narrower shape is asked first: a listed text before any text.
+    // The narrower shape is tried first: a listed text before any text.
     let mut order: Vec<usize> = (0..shapes.len()).collect();
     order.sort_by_key(|index| shapes.get(*index).map(|shape| context.breadth(shape)));
     let alternatives = order.iter().filter_map(|index| {
@@ -149,7 +150,7 @@ impl Context<'_> {
         }
     }
 
-    /// What a person would have to write.
+    /// The shape in words, for errors.
     fn expected(&self, shape: &Node) -> String {
         if let Some((name, target)) = self.model.target(shape) {
             return match target.kind() {
@@ -166,7 +167,7 @@ impl Context<'_> {
                     let named = if needed.is_empty() { &all } else { &needed };
                     match named.as_slice() {
                         [] => "an object".to_owned(),
-                        few if few.len() <= 4 => format!("an object with {}", docs::list(few)),
+                        few if few.len() <= 4 => format!("an object with {}", prose::list(few)),
                         _ => format!("an object ({name})"),
                     }
                 }
@@ -205,14 +206,14 @@ impl Context<'_> {
         let described = shape
             .description
             .as_deref()
-            .map(docs::prose)
+            .map(prose::prose)
             .unwrap_or_default();
         if !described.is_empty() {
             return described;
         }
         match self.model.target(shape).map(|(_, target)| target.kind()) {
             Some(Kind::Enum(_)) => "One of the listed values.",
-            Some(_) => "A value of its own, field by field.",
+            Some(_) => "An object.",
             None => match shape.kind.as_deref() {
                 Some("string") => "Any text.",
                 Some("integer") => "A whole number.",

@@ -1,4 +1,4 @@
-//! Everything that needs a Rust type gets a name and a definition of its own.
+//! Definitions: every shape that needs a Rust type gets a name and a definition.
 //!
 //! Components keep their names; a shape inside a property is named after the property, never after
 //! its title. Components that are no type of their own (a plain text, a list) are put in place.
@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Node, number};
+use super::node::{Node, text, truth};
+use super::number;
 use crate::codegen::load::Fault;
 use crate::codegen::names;
 use crate::codegen::select::{COMPONENTS, Selection};
@@ -74,8 +75,7 @@ fn is_type(node: &Node) -> bool {
     node.contains_key("properties")
         || node.contains_key("enum")
         || node.contains_key("anyOf")
-        || (super::text(node, "type") == Some("object")
-            && !node.contains_key("additionalProperties"))
+        || (text(node, "type") == Some("object") && !node.contains_key("additionalProperties"))
 }
 
 /// Where a shape was found: this is what it is named after.
@@ -111,7 +111,7 @@ impl Hoister<'_> {
         if self.definitions.contains_key(&type_name) {
             return Ok(reference);
         }
-        if let Some(target) = super::text(node, "$ref").filter(|_| !root) {
+        if let Some(target) = text(node, "$ref").filter(|_| !root) {
             return self.component(target, false);
         }
         if !is_type(node) && !root {
@@ -159,8 +159,7 @@ impl Hoister<'_> {
             self.alternatives(&mut node, &place)?;
         } else if node.contains_key("properties") {
             self.properties(name, &mut node, sent, received)?;
-        } else if super::text(&node, "type") != Some("object")
-            || node.contains_key("additionalProperties")
+        } else if text(&node, "type") != Some("object") || node.contains_key("additionalProperties")
         {
             let place = Place {
                 owner: name,
@@ -230,7 +229,7 @@ impl Hoister<'_> {
 
     /// Replaces what needs a name inside a property, an item or an alternative.
     fn inside(&mut self, node: &mut Node, place: &Place<'_>) -> Result<(), Fault> {
-        if let Some(target) = super::text(node, "$ref").map(str::to_owned) {
+        if let Some(target) = text(node, "$ref").map(str::to_owned) {
             node.remove("$ref");
             for (key, value) in self.component(&target, false)? {
                 node.entry(key).or_insert(value);
@@ -260,7 +259,7 @@ impl Hoister<'_> {
                 self.inside(inner, &Place { field, ..*place })?;
             }
         }
-        if let Some("integer" | "number") = super::text(node, "type") {
+        if let Some("integer" | "number") = text(node, "type") {
             number::settle(node, &place.field);
         }
         Ok(())
@@ -309,7 +308,7 @@ impl Hoister<'_> {
     fn widen(&mut self, name: &str, place: &Place<'_>) {
         if let Some(Value::Object(known)) = self.definitions.get_mut(name) {
             for (key, now) in [("x-sent", place.sent), ("x-received", place.received)] {
-                let before = super::truth(known, key);
+                let before = truth(known, key);
                 known.insert(key.into(), json!(before || now));
             }
         }
@@ -381,10 +380,10 @@ fn same_values(known: &Node, definition: &Node) -> bool {
 }
 
 fn alternative_name(shape: &Node) -> String {
-    if let Some(name) = super::text(shape, "$ref") {
+    if let Some(name) = text(shape, "$ref") {
         return name.to_owned();
     }
-    match super::text(shape, "type") {
+    match text(shape, "type") {
         Some("string") => "Text",
         Some("integer") => "Integer",
         Some("number") => "Number",

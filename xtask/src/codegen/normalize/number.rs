@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value, json};
 
-use super::Node;
+use super::node::{Node, text, truth};
 
 /// Names of quantities that are never negative. Where the schema says nothing about the lower end,
 /// an unsigned type is right for these: seeds exceed `i64`.
@@ -13,7 +13,7 @@ const COUNTED: &[&str] = &[
 
 /// Rewrites the bounds of a number and gives an integer its `format`.
 pub(super) fn settle(node: &mut Node, name: &str) {
-    let integer = super::text(node, "type") == Some("integer");
+    let integer = text(node, "type") == Some("integer");
     if integer {
         let least = bound(node, "minimum", "exclusiveMinimum", 1);
         let most = bound(node, "maximum", "exclusiveMaximum", -1);
@@ -44,7 +44,7 @@ pub(super) fn settle(node: &mut Node, name: &str) {
             ("maximum", "exclusiveMaximum"),
         ] {
             // OpenAPI 3.0 writes `exclusiveMinimum: true` beside `minimum`.
-            if super::truth(node, exclusive)
+            if truth(node, exclusive)
                 && let Some(value) = node.remove(key)
             {
                 node.insert(exclusive.into(), value);

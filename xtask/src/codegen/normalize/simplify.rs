@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Node;
+use super::node::{Node, text, truth};
 use crate::codegen::load::Fault;
 use crate::codegen::select::{Component, referenced};
 
@@ -30,7 +30,7 @@ pub(super) fn schema(place: &str, schema: &Value, all: &Components) -> Result<No
     }
 
     let mut node = notes(source);
-    if super::truth(source, "nullable") {
+    if truth(source, "nullable") {
         node.insert("nullable".into(), json!(true));
     }
     if let Some(target) = referenced(schema) {
@@ -111,7 +111,7 @@ fn copy(source: &Node, node: &mut Node, kind: &str, keys: &[&str]) {
 }
 
 fn kind(source: &Node) -> Option<&str> {
-    super::text(source, "type").or_else(|| {
+    text(source, "type").or_else(|| {
         let has = |keys: &[&str]| keys.iter().any(|key| source.contains_key(*key));
         if has(&["properties"]) {
             Some("object")
@@ -292,7 +292,7 @@ fn all_of(
 fn merge(place: &str, shapes: Vec<Node>, all: &Components) -> Result<Node, Fault> {
     let mut merged = Node::from_iter([("type".to_owned(), json!("object"))]);
     for shape in shapes {
-        let shape = match super::text(&shape, "$ref").and_then(|name| all.get(name)) {
+        let shape = match text(&shape, "$ref").and_then(|name| all.get(name)) {
             Some(component) => schema(place, &component.schema, all)?,
             None => shape,
         };
@@ -343,7 +343,7 @@ fn object(place: &str, source: &Node, node: &mut Node, all: &Components) -> Resu
         .get("x-fal-order-properties")
         .and_then(Value::as_array);
     let given = given.into_iter().flatten().filter_map(Value::as_str);
-    // Without an order of its own the document has none: that of its keys is random.
+    // A document without an explicit order has none: the order of its keys is random.
     for name in given.chain(simple.keys().map(String::as_str)) {
         if simple.contains_key(name) && !order.contains(&name) {
             order.push(name);
