@@ -1,8 +1,9 @@
-//! Everything that must hold, in one command.
+//! Continuous integration: every check of the project in one command.
 //!
-//! It needs a stable toolchain with clippy and rustfmt and nothing else. A test that needs more
-//! (Node, Python, a browser, PostgreSQL) runs where that is found and says what it skipped where it
-//! is not; with `--no-skips`, which continuous integration uses, a skip is a failure.
+//! The command needs a stable toolchain with clippy and rustfmt. A test that needs more (Node,
+//! Python, a browser, PostgreSQL) runs where those are found and reports a skip elsewhere; with
+//! `--no-skips`, which continuous integration uses, a skip is a failure. cargo-deny, cargo-machete
+//! and typos run where they are installed.
 
 use std::process::Command;
 use std::time::Instant;
@@ -14,11 +15,11 @@ use crate::commands;
 /// Tells the tests that a missing tool is a failure.
 const NO_SKIPS: &str = "USO_NO_SKIPS";
 
-/// Runs every check, in the order in which they are cheap.
+/// Runs every check, the cheap ones first.
 ///
 /// # Errors
 ///
-/// When a check fails; its output names what and where.
+/// When a check fails; its output names the reason and the place.
 pub fn run(no_skips: bool) -> Result<()> {
     let started = Instant::now();
     step("format", cargo(["fmt", "--all", "--check"]))?;
@@ -44,12 +45,71 @@ pub fn run(no_skips: bool) -> Result<()> {
     let mut docs = cargo(["doc", "--workspace", "--no-deps", "--locked"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("docs", docs)?;
+    features()?;
+    optional("cargo-deny", "licences, sources and banned crates", &DENY)?;
+    optional("cargo-machete", "unused dependencies", &[])?;
+    optional("typos", "spelling", &[])?;
     println!("==> all checks passed in {} s", started.elapsed().as_secs());
     Ok(())
 }
 
-/// Measures what the README says of speed: the named benchmark, or the one of jobs. Further
-/// arguments go to it.
+/// What cargo-deny checks without a network.
+const DENY: [&str; 6] = [
+    "--all-features",
+    "--offline",
+    "check",
+    "bans",
+    "licenses",
+    "sources",
+];
+
+/// Checks the dependencies against the published security advisories. The check needs a network and
+/// cargo-deny, so it is no part of [`run`].
+///
+/// # Errors
+///
+/// When cargo-deny is missing, cannot fetch the advisories, or finds one that applies.
+pub fn advisories() -> Result<()> {
+    let mut deny = Command::new("cargo-deny");
+    deny.args(["--all-features", "check", "advisories"]);
+    deny.current_dir(commands::root());
+    step("advisories", deny)
+}
+
+/// Compiles each crate alone: without its default features and with all of them.
+fn features() -> Result<()> {
+    let folder = commands::root().join("crates");
+    let mut crates: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(&folder)? {
+        let entry = entry?;
+        if entry.path().join("Cargo.toml").is_file() {
+            crates.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    crates.sort();
+    for name in &crates {
+        for features in ["--no-default-features", "--all-features"] {
+            let mut clippy = cargo(["clippy", "--quiet", "--locked", features, "--package"]);
+            clippy.args([name, "--", "-D", "warnings"]);
+            step(&format!("{name} {features}"), clippy)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a tool that a developer may lack; says so where the tool is missing.
+fn optional(tool: &str, name: &str, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(tool);
+    let is_there = Command::new(tool).arg("--version").output().is_ok();
+    if !is_there {
+        println!("==> {name}: skipped, {tool} is not installed");
+        return Ok(());
+    }
+    command.args(arguments).current_dir(commands::root());
+    step(name, command)
+}
+
+/// Runs the named benchmark, or the one of jobs, with further arguments.
 ///
 /// # Errors
 ///
@@ -83,7 +143,7 @@ fn step(name: &str, mut command: Command) -> Result<()> {
     println!("==> {name}");
     let status = command
         .status()
-        .with_context(|| format!("{name}: cargo could not be started"))?;
+        .with_context(|| format!("{name}: the program could not be started"))?;
     if !status.success() {
         bail!("{name}: failed");
     }

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask`.
+//! Command line of the project's tasks: `cargo xtask`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,18 +6,19 @@ use std::process::ExitCode;
 use xtask::{ci, commands};
 
 const USAGE: &str = "\
-The project's own tasks.
+Tasks of the project.
 
 Usage: cargo xtask <TASK>
 
   codegen                            write the types of the pinned schema
   codegen --check                    fail with a diff if they are not up to date
-  codegen --schema FILE --out FILE   write the types of any fal document, as a file that stands alone
-  drift [OLD] NEW [--json]           tell what a newer document changes; OLD is the pinned one
+  codegen --schema FILE --out FILE   write the types of any fal document, as a file that needs no other
+  drift [OLD] NEW [--json]           report the changes of a newer document; OLD is the pinned one
                                      exit code: 0 nothing, 3 documentation, 4 adds, 5 breaks callers
-  ci                                 check everything: format, clippy, tests, docs, generated code
+  ci                                 check everything: format, generated code, clippy, tests, docs, features
   ci --no-skips                      the same, where a test that misses a tool fails
-  bench [NAME] [ARGUMENT...]         measure what the README says of speed: jobs, uploads
+  advisories                         check the dependencies against security advisories (cargo-deny, network)
+  bench [NAME] [ARGUMENT...]         run a benchmark: jobs, uploads, proxy, pictures
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         },
         ["ci"] => ci::run(false),
         ["ci", "--no-skips"] => ci::run(true),
+        ["advisories"] => ci::advisories(),
         ["bench", arguments @ ..] => ci::bench(arguments),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
     finish(outcome.map(|()| ExitCode::SUCCESS))
 }
 
-/// The two documents, the older one being the pinned one unless it is named, and `--json`.
+/// The older document (the pinned one by default), the newer one, and `--json`.
 fn drift_arguments(arguments: &[&str]) -> Option<(PathBuf, PathBuf, bool)> {
     let json = arguments.contains(&"--json");
     let files: Vec<&str> = arguments

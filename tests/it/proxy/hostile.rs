@@ -188,7 +188,7 @@ fn targets() -> Vec<Attack> {
         "https://queue.fal.run:8443/fal-ai/uso",
         "https://queue.fal.run:443/fal-ai/uso",
         "https://queue.fal.run:/fal-ai/uso",
-        // Look-alikes.
+        // Similar host names.
         "https://notfal.run/fal-ai/uso",
         "https://queue.fal.run.evil.example/fal-ai/uso",
         "https://evil.example/queue.fal.run/fal-ai/uso",
