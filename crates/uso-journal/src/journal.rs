@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use uso::webhook::Delivery;
+use uso::webhook::Notification;
 use uso::{Client, MicroDollars, Request};
 
 use crate::batch::Batch;
@@ -322,7 +322,7 @@ impl Journal {
     pub async fn deliver(
         &self,
         client: &Client,
-        notification: &Delivery,
+        notification: &Notification,
     ) -> Result<Option<Purchase>, Error> {
         let realm = self.shared.realm(client).await?;
         let id = notification.request_id().to_owned();

@@ -66,6 +66,9 @@
 //! `uso emulator` (or the crate `uso-emulator` in a test) is a local fal: free, and offline. Set
 //! `USO_BASE_URL` to its address, or give [`BaseUrls::single_origin`] to a [`Config`].
 //!
+//! The facade must not know how HTTP or a database works: `uso-transport` speaks the protocol of the
+//! service.
+//!
 //! # What is not known
 //!
 //! fal does not publish how it rounds megapixels, how many references it takes, what it wants in
@@ -172,6 +175,7 @@ pub mod error {
 /// ```
 pub mod purchase {
     pub use crate::prepared::{Prepared, Preview};
+    pub use crate::recipe::Recipe;
     pub use crate::unclaimed::Unclaimed;
     pub use uso_transport::{EndpointId, Fingerprint, Order};
 }
