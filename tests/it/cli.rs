@@ -1,7 +1,7 @@
 //! The command line as a person and as a script see it.
 
 #[cfg(unix)]
-mod proxy;
+pub(crate) mod proxy;
 #[cfg(unix)]
 mod signals;
 mod uploads;

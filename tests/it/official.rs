@@ -106,10 +106,8 @@ impl Official {
 
     /// The Python client; skips the test where it cannot be had.
     fn python(test: &str) -> Option<Self> {
-        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let folder = found(test, INSTALLED.get_or_init(install_python))?;
         Some(Self {
-            program: folder.join("bin/python"),
+            program: python(test)?,
             arguments: vec![source("client.py")],
         })
     }
@@ -208,6 +206,13 @@ fn install_javascript() -> Result<PathBuf, String> {
         output(Command::new("npm").args(npm).current_dir(folder))
             .map_err(|why| format!("@fal-ai/client from npm's registry ({why})"))
     })
+}
+
+/// The interpreter that has the Python client; skips the test where the client is not installed.
+pub(crate) fn python(test: &str) -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let folder = found(test, INSTALLED.get_or_init(install_python))?;
+    Some(folder.join("bin/python"))
 }
 
 fn install_python() -> Result<PathBuf, String> {

@@ -1,9 +1,10 @@
-//! The proxy, as pages and their enemies see it.
+//! The proxy, as pages and attackers see it.
 
 mod crowd;
 mod hostile;
 mod official;
 mod page;
+mod price;
 mod purchases;
 
 use std::net::SocketAddr;
@@ -16,10 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uso::{ApiKey, BaseUrls, Config};
+use uso_cli::serve::{Limits, serve};
 use uso_emulator::{Emulator, EmulatorBuilder};
-use uso_proxy::{PROXY_PATH, Proxy, Purchase, Settings, SharedTokens};
+use uso_proxy::{
+    Caller, MemoryRecords, NotBegun, PROXY_PATH, Proxy, Purchase, PurchaseLimits, Recording,
+    Records, RecordsError, Settings, SharedTokens,
+};
 use uso_tests::rig::Rig;
-use uso_transport::Transport;
+use uso_transport::{Ticket, Transport};
 
 pub(crate) const KEY: &str = "the-key-id:the-key-secret";
 pub(crate) const ALICE: &str = "alices-token-0123456789";
@@ -52,15 +57,21 @@ impl Served {
         configure: impl FnOnce(Config) -> Config,
         set: impl FnOnce(Settings) -> Settings,
     ) -> Self {
+        Self::limited(builder, configure, set, Limits::default()).await
+    }
+
+    async fn limited(
+        builder: EmulatorBuilder,
+        configure: impl FnOnce(Config) -> Config,
+        set: impl FnOnce(Settings) -> Settings,
+        limits: Limits,
+    ) -> Self {
         let emulator = builder.key(KEY).start().await.unwrap();
         let bases = BaseUrls::single_origin(&emulator.origin()).unwrap();
         let config = configure(Config::new(ApiKey::new(KEY).unwrap(), bases));
         let records = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&records);
-        let settings = Settings::new()
-            .allow_origin(PAGE)
-            .unwrap()
-            .on_purchase(move |purchase| kept.lock().unwrap().push(purchase.clone()));
+        let settings = Settings::new().allow_origin(PAGE).unwrap();
+        let settings = settings.records(Observed::new(&records));
         let tokens = SharedTokens::new([ALICE, BOB]).unwrap();
         let check = tokens.clone();
         let proxy = Proxy::new(
@@ -72,14 +83,12 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let router = uso_proxy::stand_alone(&proxy, &tokens);
-        let serving = tokio::spawn(uso_proxy::serve(
-            listener,
-            router,
-            proxy.clone(),
-            async move {
-                let _ = stopped.await;
-            },
-        ));
+        let closing = proxy.clone();
+        let proves = move |headers: &HeaderMap| tokens.caller(headers).is_some();
+        let serving = tokio::spawn(serve(listener, router, limits, proves, async move {
+            let _ = stopped.await;
+            closing.close().await;
+        }));
         Self {
             emulator,
             proxy,
@@ -145,6 +154,66 @@ impl Served {
             }
         };
         tokio::time::timeout(PATIENCE, enough).await.unwrap();
+    }
+}
+
+/// Records in memory that show the purchases that have ended.
+pub(crate) struct Observed {
+    memory: MemoryRecords,
+    ended: Arc<Mutex<Vec<Purchase>>>,
+}
+
+impl Observed {
+    pub(crate) fn new(ended: &Arc<Mutex<Vec<Purchase>>>) -> Self {
+        Self {
+            memory: MemoryRecords::new(),
+            ended: Arc::clone(ended),
+        }
+    }
+}
+
+impl Records for Observed {
+    fn begin<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+        limits: &'a PurchaseLimits,
+    ) -> Recording<'a, Result<(), NotBegun>> {
+        self.memory.begin(purchase, limits)
+    }
+
+    fn end<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+        limits: &'a PurchaseLimits,
+    ) -> Recording<'a, Result<(), RecordsError>> {
+        let ended = self.memory.end(purchase, limits);
+        self.ended.lock().unwrap().push(purchase.clone());
+        ended
+    }
+
+    fn received<'a>(&'a self, purchase: &'a Purchase) -> Recording<'a, ()> {
+        self.memory.received(purchase)
+    }
+
+    fn owns<'a>(
+        &'a self,
+        caller: &'a Caller,
+        ticket: &'a Ticket,
+    ) -> Recording<'a, Result<bool, RecordsError>> {
+        self.memory.owns(caller, ticket)
+    }
+
+    fn adopt<'a>(
+        &'a self,
+        caller: &'a Caller,
+        ticket: &'a Ticket,
+        limits: &'a PurchaseLimits,
+    ) -> Recording<'a, Result<(), RecordsError>> {
+        self.memory.adopt(caller, ticket, limits)
+    }
+
+    fn unknown(&self) -> Recording<'_, Result<Vec<Purchase>, RecordsError>> {
+        self.memory.unknown()
     }
 }
 

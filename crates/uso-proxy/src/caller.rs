@@ -1,12 +1,12 @@
-//! Who calls.
+//! Name of a caller.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Who calls, as the check of the callers names them: an account's id, say.
+/// Name that the check of callers gives to the caller of a request, such as an account's id.
 ///
-/// Limits are counted and request ids are kept for each caller. The name stands in the audit line,
-/// so it must not be a secret.
+/// Limits are counted and request ids are kept for each caller. The name stands in the records of
+/// purchases, so it must not be a secret.
 ///
 /// ```
 /// use uso_proxy::Caller;

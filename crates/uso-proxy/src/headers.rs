@@ -1,4 +1,4 @@
-//! Which headers go through, in both directions: pure.
+//! Headers that are passed on, in both directions.
 
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER,
@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The target URL, and in its answers what tells one answer of the proxy's one URL from another.
+/// The target URL; responses vary by it, since all of them share the proxy's one URL.
 pub(crate) const TARGET_URL: HeaderName = HeaderName::from_static("x-fal-target-url");
 
 const CLIENT_PROXY: HeaderName = HeaderName::from_static("x-fal-client-proxy");
@@ -18,8 +18,8 @@ const NAME: HeaderValue =
     HeaderValue::from_static(concat!("uso-proxy/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What a page may set for its own request: about its way through the queue, and nothing of the
-/// account's. What is not here may be a header of tomorrow that spends or opens something.
+/// Headers that a page may set: they concern its own request in the queue, and nothing of the
+/// account. A header that is not listed may one day spend money or open data.
 const PAGES: [HeaderName; 8] = [
     ACCEPT,
     USER_AGENT,
@@ -31,7 +31,7 @@ const PAGES: [HeaderName; 8] = [
     HeaderName::from_static("x-fal-runner-hint"),
 ];
 
-/// What a page may not set, since it is the account's to decide.
+/// Headers that a page may not set, since the account decides them.
 const ACCOUNTS: [&str; 6] = [
     // Without the stored payload a purchase whose answer was lost cannot be found again, and a
     // result is gone after minutes.
@@ -56,7 +56,7 @@ pub(crate) enum Problem {
     Repeated(HeaderName),
 }
 
-/// Whether a page may send this header to the proxy, which looks at it and may drop it.
+/// Whether a page may send this header to the proxy, which may drop it.
 pub(crate) fn is_known(name: &HeaderName) -> bool {
     [ACCEPT, CONTENT_TYPE, USER_AGENT, DISABLE_FALLBACK].contains(name)
         || name.as_str().starts_with("x-fal-")
@@ -85,12 +85,12 @@ pub(crate) fn passed_on(headers: &HeaderMap) -> Result<HeaderMap, Problem> {
     Ok(passed)
 }
 
-/// The headers of the service's answer that go to the page.
+/// The headers of the service's response that go to the page.
 ///
-/// What is not known to be about the body or about the request stays here: cookies, redirects and
-/// security policies of the service's host would be taken for the proxy's own.
+/// Any header that does not concern the body or the request is dropped: browsers would take cookies,
+/// redirects and security policies of the service's host for the proxy's own.
 pub(crate) fn handed_back(headers: &HeaderMap) -> HeaderMap {
-    let about_the_answer = [
+    let about_the_response = [
         CONTENT_DISPOSITION,
         CONTENT_ENCODING,
         CONTENT_TYPE,
@@ -100,14 +100,14 @@ pub(crate) fn handed_back(headers: &HeaderMap) -> HeaderMap {
     let mut handed = HeaderMap::new();
     for (name, value) in headers {
         let is_fals = name.as_str().starts_with("x-fal-") && *name != CDN_TOKEN;
-        if is_fals || about_the_answer.contains(name) {
+        if is_fals || about_the_response.contains(name) {
             handed.append(name.clone(), value.clone());
         }
     }
-    // Every answer has the same URL, so no cache may hold one.
+    // All responses share one URL, so no cache may keep them.
     handed.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if is_event_stream(headers) {
-        // Some web servers in front gather an answer before they pass it on, unless told.
+        // Some web servers in front buffer a response unless told otherwise.
         handed.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     handed
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_needs_goes_up_and_nothing_of_the_browser() {
+    fn headers_of_the_client_are_passed_on_and_none_of_the_browser() {
         let passed = passed_on(&map(&[
             ("accept", "text/event-stream"),
             ("content-type", "application/json"),
@@ -166,7 +166,7 @@ mod tests {
             ("x-fal-cdn-token", "secret"),
             ("x-app-fal-disable-fallback", "true"),
             ("x-fal-target-url", "https://queue.fal.run/fal-ai/uso"),
-            ("x-fal-client-proxy", "somebody else"),
+            ("x-fal-client-proxy", "another proxy"),
             ("authorization", "Key id:secret"),
             ("cookie", "session=1"),
             ("origin", "https://app.example"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_account_decides_and_what_is_ambiguous_is_refused() {
+    fn a_header_of_the_account_and_a_repeated_one_are_refused() {
         for name in ACCOUNTS {
             let found = passed_on(&map(&[(name, "1")]));
             assert_eq!(found, Err(Problem::Reserved(HeaderName::from_static(name))));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_services_own_policies_stay_here() {
+    fn policies_of_the_service_are_dropped() {
         let handed = handed_back(&map(&[
             ("content-type", "text/event-stream; charset=utf-8"),
             ("content-encoding", "gzip"),

@@ -1,262 +1,159 @@
-//! What an input will cost, read from the three fields that decide it.
+//! Price of an input of `fal-ai/uso`, read from the three fields that decide it.
 //!
-//! The service's framework reads some texts as numbers, `"1_4142"` among them. Whatever it may take
-//! for a number and this does not would be bought for less than it costs, so that only one way of
-//! writing each value is let through.
+//! The service's framework reads some texts as numbers, `"1_4142"` among them. A value that the
+//! service took for a number and the proxy did not would be bought for less than it costs, so only
+//! one way of writing each value is accepted.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde_json::Number;
+use serde_json::value::RawValue;
 use uso_transport::MicroDollars;
 use uso_types::{ImageSize, ImageSizePreset, UsoInput};
 
-/// Pixels of a picture whose size only the service knows: that of a content picture which is kept.
-/// A content picture of 2048 by 2048 is the largest that the service was seen to take.
+/// Pixels of a picture whose size only the service knows: that of a content picture that is kept. A
+/// content picture of 2048 by 2048 is the largest that the service was seen to take.
 const UNKNOWN_SIZE: u64 = 2048 * 2048;
 
 /// The least that a picture counts for the limits, in pixels. How the service rounds is not
 /// published; a tiny picture may well be billed as a megapixel.
 const LEAST_SIZE: u64 = 1_000_000;
 
-/// Above it a float is no longer a whole number that everybody reads alike.
+/// The largest float below which every whole number is exact.
 const LARGEST_FLOAT: f64 = 9_007_199_254_740_992.0;
 
-/// Bytes of a text that may be a preset's name.
-const LONGEST_PRESET: usize = 32;
+/// Bytes of a value that is looked at; an honest one has some thirty.
+const LONGEST_VALUE: usize = 1024;
 
-/// The fields of an input that decide its price. A field of another endpoint's input may mean
-/// something else; it is looked at only by [`Input::price`].
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Input {
-    image_size: Given,
-    num_images: Given,
-    keep_size: Given,
-}
+/// Levels of a body; serde_json has the same limit for values that it keeps.
+const DEEPEST: usize = 128;
 
-/// A value as far as it matters here. Every value is read as one and forgotten, so that a body takes
-/// no memory but its own, and that the parser's limit of depth holds everywhere.
-#[derive(Debug, Default, PartialEq)]
-enum Given {
-    #[default]
-    Nothing,
-    Bool(bool),
-    Whole(u64),
-    Preset(ImageSizePreset),
-    Sides(Box<(Given, Given)>),
-    /// Nothing that an honest client sends, or given twice.
-    Unfit,
-}
-
-/// What a purchase counts.
+/// Price of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Price {
-    /// At the published price of its pixels.
+    /// The published price of its pixels.
     pub(crate) estimate: MicroDollars,
-    /// What is set aside for it: no less than a megapixel a picture.
-    pub(crate) counted: MicroDollars,
+    /// Amount that is reserved: no less than a megapixel a picture, and one picture.
+    pub(crate) reserved: MicroDollars,
+}
+
+/// The fields that decide the price, as they are written. Other fields are skipped, so that a body
+/// takes no memory but its own; a field that is given twice is an error of serde's.
+#[derive(Deserialize)]
+struct Input<'a> {
+    #[serde(borrow)]
+    image_size: Option<&'a RawValue>,
+    #[serde(borrow)]
+    num_images: Option<&'a RawValue>,
+    #[serde(borrow)]
+    keep_size: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Sides {
+    width: Option<Number>,
+    height: Option<Number>,
 }
 
 impl Price {
+    /// The same price for each request.
     pub(crate) fn flat(price: MicroDollars) -> Self {
         Self {
             estimate: price,
-            counted: price,
+            reserved: price,
         }
     }
-}
 
-impl Input {
-    /// Reads a body; `None` when it is not a JSON object.
-    pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
-    }
-
-    /// The price of this as an input of `fal-ai/uso`.
+    /// The price of a body as an input of `fal-ai/uso`.
     ///
     /// # Errors
     ///
-    /// What a field has to be.
-    pub(crate) fn price(&self) -> Result<Price, &'static str> {
-        let images = match self.num_images {
-            Given::Nothing => u64::from(UsoInput::NUM_IMAGES_DEFAULT),
-            Given::Whole(images) => images,
-            _ => return Err("num_images must be one whole number"),
+    /// The field that has to be changed.
+    pub(crate) fn of_uso(body: &[u8]) -> Result<Self, &'static str> {
+        let input: Input<'_> = serde_json::from_slice(body)
+            .map_err(|_| "image_size, num_images and keep_size may each be given once")?;
+        let images = match input.num_images {
+            None => u64::from(UsoInput::NUM_IMAGES_DEFAULT),
+            Some(value) => read(value)
+                .and_then(|number| whole(&number))
+                .ok_or("num_images must be one whole number")?,
         };
-        let mut pixels = self.image_size.pixels().ok_or(
+        let mut pixels = pixels(input.image_size).ok_or(
             "image_size must be one preset's name, or an object of a whole width and height",
         )?;
-        match self.keep_size {
-            Given::Nothing | Given::Bool(false) => {}
-            Given::Bool(true) => pixels = pixels.max(UNKNOWN_SIZE),
-            _ => return Err("keep_size must be one of true and false"),
+        let keeps_size = input.keep_size.map_or(Some(false), read);
+        if keeps_size.ok_or("keep_size must be true or false")? {
+            pixels = pixels.max(UNKNOWN_SIZE);
         }
         let of = |pixels: u64, images| MicroDollars::for_pixels(pixels.saturating_mul(images));
-        Ok(Price {
+        Ok(Self {
             estimate: of(pixels, images),
-            counted: of(pixels.max(LEAST_SIZE), images.max(1)),
+            reserved: of(pixels.max(LEAST_SIZE), images.max(1)),
         })
     }
 }
 
-impl Given {
-    /// The pixels of this as a size.
-    fn pixels(&self) -> Option<u64> {
-        let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-        match self {
-            Self::Nothing => UsoInput::IMAGE_SIZE_DEFAULT.dimensions().map(area),
-            Self::Preset(preset) => preset.dimensions().map(area),
-            Self::Sides(sides) => {
-                let side = |side: &Self, default: u32| match side {
-                    Self::Nothing => Some(u64::from(default)),
-                    Self::Whole(side) => Some(*side),
-                    _ => None,
-                };
-                let width = side(&sides.0, ImageSize::WIDTH_DEFAULT)?;
-                let height = side(&sides.1, ImageSize::HEIGHT_DEFAULT)?;
-                Some(width.saturating_mul(height))
-            }
-            _ => None,
+/// Whether a body is one JSON object of a depth that the service can read.
+pub(crate) fn is_object(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Object {}
+
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    is_object && !is_deep(body) && serde_json::from_slice::<Object>(body).is_ok()
+}
+
+/// Whether brackets outside of texts nest too deeply. A skipped value has no limit of serde's.
+fn is_deep(body: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
         }
     }
+    false
+}
 
-    /// Puts the value where it belongs; a second one there makes neither count, since readers
-    /// differ in which they take.
-    fn put<'de, A: MapAccess<'de>>(
-        &mut self,
-        seen: &mut bool,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let value = map.next_value()?;
-        *self = if std::mem::replace(seen, true) {
-            Self::Unfit
-        } else {
-            value
-        };
-        Ok(())
+/// The pixels of a size.
+fn pixels(size: Option<&RawValue>) -> Option<u64> {
+    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    let Some(size) = size else {
+        return UsoInput::IMAGE_SIZE_DEFAULT.dimensions().map(area);
+    };
+    // Only an object has sides: a derived struct would read a list as well.
+    if !size.get().starts_with('{') {
+        return read::<ImageSizePreset>(size)?.dimensions().map(area);
     }
+    let sides: Sides = read(size)?;
+    let side = |side: Option<Number>, default: u32| match side {
+        None => Some(u64::from(default)),
+        Some(number) => whole(&number),
+    };
+    let width = side(sides.width, ImageSize::WIDTH_DEFAULT)?;
+    let height = side(sides.height, ImageSize::HEIGHT_DEFAULT)?;
+    Some(width.saturating_mul(height))
 }
 
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    ImageSize,
-    NumImages,
-    KeepSize,
-    #[serde(other)]
-    Other,
+fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
+    let text = value.get();
+    serde_json::from_str(text)
+        .ok()
+        .filter(|_| text.len() <= LONGEST_VALUE)
 }
 
-impl<'de> Deserialize<'de> for Input {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Input;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Input, A::Error> {
-                let mut input = Input::default();
-                let (mut size, mut number, mut keep) = (false, false, false);
-                while let Some(field) = map.next_key()? {
-                    match field {
-                        Field::ImageSize => input.image_size.put(&mut size, &mut map)?,
-                        Field::NumImages => input.num_images.put(&mut number, &mut map)?,
-                        Field::KeepSize => input.keep_size.put(&mut keep, &mut map)?,
-                        Field::Other => {
-                            map.next_value::<Given>()?;
-                        }
-                    }
-                }
-                Ok(input)
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Side {
-    Width,
-    Height,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Given {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Given;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("any value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Given, E> {
-                Ok(Given::Nothing)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Given, E> {
-                Ok(Given::Bool(value))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Given, E> {
-                Ok(Given::Whole(value))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Given, E> {
-                // Those from zero on come as unsigned.
-                Ok(Given::Unfit)
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Given, E> {
-                let is_whole = value.fract() == 0.0 && (0.0..=LARGEST_FLOAT).contains(&value);
-                Ok(if is_whole {
-                    Given::Whole(value as u64)
-                } else {
-                    Given::Unfit
-                })
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Given, E> {
-                // A prompt comes by here as well, and an error would copy it.
-                let text = if text.len() > LONGEST_PRESET {
-                    ""
-                } else {
-                    text
-                };
-                Ok(text.parse().map_or(Given::Unfit, Given::Preset))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Given, A::Error> {
-                while list.next_element::<Given>()?.is_some() {}
-                Ok(Given::Unfit)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
-                let mut sides = Box::new((Given::Nothing, Given::Nothing));
-                let (mut width, mut height) = (false, false);
-                while let Some(side) = map.next_key()? {
-                    match side {
-                        Side::Width => sides.0.put(&mut width, &mut map)?,
-                        Side::Height => sides.1.put(&mut height, &mut map)?,
-                        Side::Other => {
-                            map.next_value::<Given>()?;
-                        }
-                    }
-                }
-                Ok(Given::Sides(sides))
-            }
-        }
-
-        deserializer.deserialize_any(Any)
-    }
+/// A whole number from zero on, also one that is written as a float.
+fn whole(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let float = number.as_f64()?;
+        let is_whole = float.fract() == 0.0 && (0.0..=LARGEST_FLOAT).contains(&float);
+        is_whole.then_some(float as u64)
+    })
 }
 
 #[cfg(test)]
@@ -264,15 +161,15 @@ mod tests {
     use super::*;
 
     fn price(input: &str) -> Result<Price, &'static str> {
-        Input::read(input.as_bytes()).unwrap().price()
+        Price::of_uso(input.as_bytes())
     }
 
     fn estimate(input: &str) -> u64 {
         price(input).unwrap().estimate.get()
     }
 
-    fn counted(input: &str) -> u64 {
-        price(input).unwrap().counted.get()
+    fn reserved(input: &str) -> u64 {
+        price(input).unwrap().reserved.get()
     }
 
     #[test]
@@ -282,6 +179,7 @@ mod tests {
         assert_eq!(estimate(r#"{"num_images":4.0}"#), 419_431);
         assert_eq!(estimate(r#"{"num\u005fimages":4}"#), 419_431);
         assert_eq!(estimate(r#"{"image_size":"square"}"#), 26_215);
+        assert_eq!(estimate(r#"{"image_size":"squ\u0061re"}"#), 26_215);
         let custom = r#"{"image_size":{"width":1000,"height":1000},"keep_size":false}"#;
         assert_eq!(estimate(custom), 100_000);
         assert_eq!(estimate(r#"{"image_size":{"width":1000}}"#), 51_200);
@@ -297,16 +195,22 @@ mod tests {
 
     #[test]
     fn a_picture_counts_a_megapixel_at_the_least() {
-        assert_eq!(counted(r#"{"image_size":{"width":1,"height":1}}"#), 100_000);
-        assert_eq!(counted(r#"{"image_size":{"width":0,"height":9}}"#), 100_000);
-        assert_eq!(counted(r#"{"num_images":0}"#), 104_858);
+        assert_eq!(
+            reserved(r#"{"image_size":{"width":1,"height":1}}"#),
+            100_000
+        );
+        assert_eq!(
+            reserved(r#"{"image_size":{"width":0,"height":9}}"#),
+            100_000
+        );
+        assert_eq!(reserved(r#"{"num_images":0}"#), 104_858);
         let four = r#"{"image_size":"square","num_images":4}"#;
-        assert_eq!((estimate(four), counted(four)), (104_858, 400_000));
-        assert_eq!(counted("{}"), 104_858);
+        assert_eq!((estimate(four), reserved(four)), (104_858, 400_000));
+        assert_eq!(reserved("{}"), 104_858);
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused_by_its_name() {
+    fn a_value_that_could_be_read_in_two_ways_is_refused_by_its_name() {
         let numbers = [
             "\"4\"",
             "\"1_4142\"",
@@ -314,19 +218,20 @@ mod tests {
             "-1",
             "1.5",
             "1e300",
+            "1e400",
             "true",
             "[4]",
             "{}",
         ];
         for number in numbers {
             let why = price(&format!(r#"{{"num_images":{number}}}"#)).unwrap_err();
-            assert!(why.starts_with("num_images"), "{number}: {why}");
+            assert!(why.contains("num_images"), "{number}: {why}");
             for size in [
                 format!(r#"{{"width":{number}}}"#),
                 format!(r#"{{"width":8,"height":{number}}}"#),
             ] {
                 let why = price(&format!(r#"{{"image_size":{size}}}"#)).unwrap_err();
-                assert!(why.starts_with("image_size"), "{size}: {why}");
+                assert!(why.contains("image_size"), "{size}: {why}");
             }
         }
         for input in [
@@ -339,6 +244,7 @@ mod tests {
             r#"{"keep_size":1}"#,
             r#"{"keep_size":false,"keep_size":true}"#,
             r#"{"num_images":1,"num\u005fimages":4}"#,
+            r#"{"num_images":null,"num_images":4}"#,
         ] {
             assert!(price(input).is_err(), "{input}");
         }
@@ -346,10 +252,16 @@ mod tests {
 
     #[test]
     fn only_an_object_is_an_input() {
-        for body in ["", "[]", "[1,2,3]", "null", "7", "\"{}\"", "{}{}", "{"] {
-            assert_eq!(Input::read(body.as_bytes()), None, "{body}");
+        for body in [
+            "", "[]", "[1,2,3]", "null", "7", "\"{}\"", "{}{}", "{", "{\"a\":}",
+        ] {
+            assert!(!is_object(body.as_bytes()), "{body}");
         }
-        let deep = format!("{{\"image_size\":{}}}", "{\"width\":".repeat(5000));
-        assert_eq!(Input::read(deep.as_bytes()), None);
+        for body in ["{}", " \n{\"a\":\"\\\"[[\",\"b\":[{}]} "] {
+            assert!(is_object(body.as_bytes()), "{body}");
+        }
+        let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_object(nested(DEEPEST - 1).as_bytes()));
+        assert!(!is_object(nested(DEEPEST).as_bytes()));
     }
 }

@@ -1,4 +1,4 @@
-//! The proxy's own answers.
+//! Responses of the proxy itself.
 
 use std::time::Duration;
 
@@ -9,9 +9,14 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use uso_transport::{Delivery, Error, Operation};
 
-use crate::repeats::Suspect;
+use crate::purchase::Purchase;
+use crate::records::{NotBegun, PurchaseLimits, RecordsError};
+use crate::traffic::Exceeded;
 
-/// An answer that the proxy gives by itself.
+/// Wait for a resource that is free again in a moment.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// A response that the proxy gives by itself.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -20,7 +25,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal whose body is a JSON string, as fal's own proxy has them.
+    /// A refusal whose body is a JSON string, like those of fal's own proxy.
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self {
             status,
@@ -34,29 +39,29 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, format!("Invalid request: {why}"))
     }
 
-    /// 401: nobody that the check knows.
+    /// 401: the check does not know the caller.
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized")
     }
 
     /// 429: the caller has to wait.
-    pub(crate) fn too_much(why: String, wait: Duration) -> Self {
+    fn too_much(why: String, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, why)
         }
     }
 
-    /// 503: there is no room at the moment, whoever asks.
-    pub(crate) fn busy(why: &str, wait: Duration) -> Self {
+    /// 503: there is no room for any caller at the moment.
+    fn busy(why: &str, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
         }
     }
 
-    /// 404 in the service's own words: for a request that is another caller's, and for one that
-    /// nobody knows, alike.
+    /// 404 in the service's own words, the same for a request of another caller and for one that does
+    /// not exist.
     pub(crate) fn not_found(operation: Operation) -> Self {
         let body = match operation {
             Operation::Result => json!({ "detail": "Request not found" }),
@@ -69,24 +74,25 @@ impl Refusal {
         }
     }
 
-    /// 409: this purchase may be one that was made already.
-    pub(crate) fn repeated(operation: Operation, suspect: &Suspect) -> Self {
-        let seconds = suspect.wait.as_secs() + 1;
-        // What a run has made cannot be collected, whatever its id.
-        let id = suspect.request_id.as_deref();
+    /// 409: the purchase may be one that was made already.
+    fn repeated(
+        operation: Operation,
+        id: Option<&str>,
+        is_under_way: bool,
+        wait: Duration,
+    ) -> Self {
+        let seconds = wait.as_secs() + 1;
+        // The picture of a run cannot be collected, whatever its id.
         let id = id.filter(|_| operation == Operation::Submit);
-        let detail = match (suspect.is_under_way, operation, id) {
-            (true, _, None) => {
-                "the same input is being bought at this moment: wait for that answer, or send another seed for another picture".to_owned()
+        let detail = match (is_under_way, operation, id) {
+            (true, ..) => {
+                "the same input is being bought now: wait for that response, or send another seed for another picture".to_owned()
             }
-            (true, _, Some(id)) => format!(
-                "the same input is being bought at this moment as request {id}: wait for that answer, or send another seed for another picture"
-            ),
             (false, Operation::Run, _) => format!(
-                "the same run was sent a moment ago, and its answer did not reach the caller: it may be billed, and what it made cannot be collected; whoever would pay for it again can send it in {seconds} s"
+                "the same run was sent a moment ago, and its response did not reach the caller: it may be billed, and its picture cannot be collected; it can be bought again in {seconds} s"
             ),
             (false, _, Some(id)) => format!(
-                "the same input was bought a moment ago as request {id}, and its answer did not reach the caller: collect that one, or send this again in {seconds} s"
+                "the same input was bought a moment ago as request {id}, and its response did not reach the caller: collect that request, or send this again in {seconds} s"
             ),
             (false, _, None) => format!(
                 "the same input was sent a moment ago, and whether it was bought is not known: look for it before this is sent again, which is possible in {seconds} s"
@@ -95,7 +101,82 @@ impl Refusal {
         Self {
             status: StatusCode::CONFLICT,
             body: json!({ "detail": detail, "request_id": id }),
-            retry_after: Some(suspect.wait),
+            retry_after: Some(wait),
+        }
+    }
+
+    /// The purchase was not sent.
+    pub(crate) fn not_begun(why: NotBegun, purchase: &Purchase, limits: &PurchaseLimits) -> Self {
+        let (reserved, limit) = (purchase.reserved, limits.spending_per_day);
+        // A place becomes free when an old request has had its time.
+        let turn = limits.requests_kept_for / 24;
+        match why {
+            NotBegun::Repeated {
+                request_id,
+                is_under_way,
+                wait,
+            } => Self::repeated(
+                purchase.operation,
+                request_id.as_deref(),
+                is_under_way,
+                wait,
+            ),
+            NotBegun::Spent(wait) => Self::too_much(
+                format!(
+                    "this counts {reserved}, and would take its caller over {limit} in 24 hours; nothing was sent"
+                ),
+                wait,
+            ),
+            NotBegun::TooDear => Self::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "this counts {reserved}, and a caller may spend {limit} in 24 hours; nothing was sent"
+                ),
+            ),
+            NotBegun::CallerIsFull => {
+                let each = limits.requests_kept_each;
+                let text = format!(
+                    "{each} requests are kept for one caller, which is the limit; nothing was sent"
+                );
+                Self::too_much(text, turn)
+            }
+            NotBegun::Full => Self::busy("no more requests can be kept; nothing was sent", turn),
+            NotBegun::Unavailable(error) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{error}; nothing was sent"),
+            ),
+        }
+    }
+
+    /// 503: the records are not available.
+    pub(crate) fn unavailable(error: &RecordsError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+
+    /// 429 or 503: a limit of this process.
+    pub(crate) fn exceeded(limit: Exceeded) -> Self {
+        match limit {
+            Exceeded::PerMinute(limit, wait) => Self::too_much(
+                format!("more than {limit} requests a minute of one caller"),
+                wait,
+            ),
+            Exceeded::AtOnce(limit) => Self::too_much(
+                format!("more than {limit} requests of one caller at once"),
+                MOMENT,
+            ),
+            Exceeded::MemoryOfCaller => Self::too_much(
+                "the bodies of one caller take all the memory that it may have; nothing was sent"
+                    .to_owned(),
+                MOMENT,
+            ),
+            Exceeded::Memory => Self::busy(
+                "there is no memory for another body; nothing was sent",
+                MOMENT,
+            ),
+            Exceeded::Streams => Self::busy(
+                "as many status streams are open as the proxy has room for; ask for the status instead",
+                MOMENT,
+            ),
         }
     }
 
@@ -105,7 +186,7 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
-    /// 502 or 504: the service gave no answer, and what that means.
+    /// 502 or 504: the service gave no response; the text says what that means.
     pub(crate) fn unanswered(error: &Error, timed_out: bool) -> Self {
         let purchase = !error.operation().is_idempotent();
         let advice = match (purchase, error.delivery()) {
@@ -129,7 +210,7 @@ impl Refusal {
     pub(crate) fn lost() -> Self {
         Self::new(
             StatusCode::BAD_GATEWAY,
-            "the proxy ended before the service's answer came, so what became of the request is not known",
+            "the proxy ended before the service responded, so the outcome of the request is not known",
         )
     }
 

@@ -1,4 +1,4 @@
-//! Settings of the proxy: which pages, which endpoints, how much.
+//! Settings of the proxy: pages, endpoints and limits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use uso_transport::{EndpointId, MicroDollars, Result};
 
-use crate::audit::Purchase;
-use crate::origins::Origins;
+use crate::cors::Origins;
+use crate::endpoint::{Endpoint, Pricing};
+use crate::memory_records::MemoryRecords;
+use crate::records::{PurchaseLimits, Records};
 
 /// Settings of a [`Proxy`](crate::Proxy); each explains its default.
 ///
@@ -27,32 +29,11 @@ pub struct Settings {
     pub(crate) allow_run: bool,
     pub(crate) requests_per_minute: u32,
     pub(crate) requests_at_once: u32,
-    pub(crate) spending_per_day: MicroDollars,
     pub(crate) max_body: usize,
-    pub(crate) requests_kept: usize,
-    pub(crate) requests_kept_each: usize,
-    pub(crate) requests_kept_for: Duration,
-    pub(crate) headers_within: Duration,
+    pub(crate) limits: PurchaseLimits,
+    pub(crate) records: Arc<dyn Records>,
     pub(crate) body_within: Duration,
     pub(crate) reading_within: Duration,
-    pub(crate) on_purchase: Option<OnPurchase>,
-}
-
-type OnPurchase = Arc<dyn Fn(&Purchase) + Send + Sync>;
-
-/// An endpoint that pages may use.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Endpoint {
-    pub(crate) id: EndpointId,
-    pub(crate) price: Pricing,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Pricing {
-    /// By the size and the number of the pictures of `fal-ai/uso`.
-    OfUso,
-    /// The same for each request.
-    Each(MicroDollars),
 }
 
 impl Default for Settings {
@@ -73,15 +54,11 @@ impl Settings {
             allow_run: false,
             requests_per_minute: 600,
             requests_at_once: 32,
-            spending_per_day: MicroDollars::new(5_000_000),
             max_body: 4 << 20,
-            requests_kept: 100_000,
-            requests_kept_each: 5_000,
-            requests_kept_for: Duration::from_secs(24 * 3600),
-            headers_within: Duration::from_secs(30),
+            limits: PurchaseLimits::default(),
+            records: Arc::new(MemoryRecords::new()),
             body_within: Duration::from_secs(60),
             reading_within: Duration::from_secs(30),
-            on_purchase: None,
         }
     }
 
@@ -109,9 +86,9 @@ impl Settings {
         self
     }
 
-    /// Lets pages run an endpoint without the queue (`fal.run`). Default: no, 400. The answer to a run
-    /// is the picture itself: when the browser leaves, or a server on the way gives up, it is paid
-    /// for and gone, while what was submitted to the queue can be collected.
+    /// Lets pages run an endpoint without the queue (`fal.run`). Default: no, 400. The response to a run
+    /// is the picture itself: when the browser leaves, or a server in between gives up, the picture is
+    /// paid for and gone, while a request in the queue can be collected.
     #[must_use]
     pub fn allow_run(mut self) -> Self {
         self.allow_run = true;
@@ -129,8 +106,8 @@ impl Settings {
 
     /// Requests of each caller that are under way at once, open status streams included; one more
     /// gets 429. Default: 32, some pages that follow a few jobs each. Of all callers together, 400
-    /// status streams may be open (503 beyond it), so that there is always a connection left for what
-    /// is quick.
+    /// status streams may be open (503 beyond it), so that a connection is always left for short
+    /// requests.
     #[must_use]
     pub fn requests_at_once(mut self, requests: u32) -> Self {
         self.requests_at_once = requests;
@@ -140,16 +117,15 @@ impl Settings {
     /// Estimated money that each caller may spend in any 24 hours. Default: $5, some 47 pictures of
     /// the default size.
     ///
-    /// A purchase is counted at the published price of $0.10 a megapixel before it is sent, and not
-    /// counted when it provably did not come about. It is an estimate and no upper bound: how the
-    /// service rounds megapixels is not published, so a picture counts as one megapixel at the
-    /// least, and a purchase as one picture; where only the service knows the size (`keep_size`), it
-    /// counts as 2048 by 2048 pixels, the largest content picture that the service was seen to take.
-    /// The record has the exact figure. A size or a number that could be read in two ways is
-    /// refused with 400. The count is kept in memory and begins anew with the process.
+    /// A purchase counts at the published price of $0.10 a megapixel before it is sent, and no longer
+    /// counts when nothing was bought. The amount is an estimate and no upper bound: how the service
+    /// rounds megapixels is not published, so a picture counts as one megapixel at the least, and a
+    /// purchase as one picture; where only the service knows the size (`keep_size`), a picture counts
+    /// as 2048 by 2048 pixels, the largest content picture that the service was seen to take. The
+    /// record has both amounts. A size or a number that could be read in two ways is refused with 400.
     #[must_use]
     pub fn spending_per_day(mut self, limit: MicroDollars) -> Self {
-        self.spending_per_day = limit;
+        self.limits.spending_per_day = limit;
         self
     }
 
@@ -167,12 +143,12 @@ impl Settings {
     /// How many submitted requests are kept with their callers, and for how long. Default: 100 000
     /// (some 40 MB) and 24 hours.
     ///
-    /// A caller reaches a request while it is kept. When there is no room for another one, nothing
+    /// A caller reaches a request while it is kept. When there is no room for another request, nothing
     /// more is bought (503): a request that is forgotten could not be collected, and is paid for.
     #[must_use]
     pub fn keep_requests(mut self, at_most: usize, kept_for: Duration) -> Self {
-        self.requests_kept = at_most;
-        self.requests_kept_for = kept_for;
+        self.limits.requests_kept = at_most;
+        self.limits.requests_kept_for = kept_for;
         self
     }
 
@@ -182,16 +158,7 @@ impl Settings {
     /// it.
     #[must_use]
     pub fn keep_requests_of_each(mut self, at_most: usize) -> Self {
-        self.requests_kept_each = at_most;
-        self
-    }
-
-    /// How long a connection may take to say what it wants, a silent one included, before
-    /// [`serve`](crate::serve()) closes it. Default: 30 seconds. Servers in front keep idle
-    /// connections for a minute or so, and open another one where this one was closed.
-    #[must_use]
-    pub fn headers_within(mut self, limit: Duration) -> Self {
-        self.headers_within = limit;
+        self.limits.requests_kept_each = at_most;
         self
     }
 
@@ -203,23 +170,19 @@ impl Settings {
         self
     }
 
-    /// How long a page may leave an answer unread before it is given up, and its connection is
-    /// closed by [`serve`](crate::serve()). Default: 30 seconds. Nothing is lost by it but the
-    /// answer: a purchase is recorded before, and its request can be asked for.
+    /// How long a page may leave a response to a purchase unread before the proxy drops it. Default: 30
+    /// seconds. Only the response is lost: the purchase is recorded before, and its request can be
+    /// asked for.
     #[must_use]
     pub fn reading_within(mut self, limit: Duration) -> Self {
         self.reading_within = limit;
         self
     }
 
-    /// Calls this once for each purchase that was sent: when its outcome is known, or, with
-    /// [`Delivery::Unknown`](uso_transport::Delivery::Unknown), when the purchase is dropped with its
-    /// runtime. Default: nothing but the `tracing` events of the target `uso_proxy::purchase`, one when
-    /// it is sent and one with this record. It must not block; where the records cannot be kept, see
-    /// [`Proxy::stop_buying`](crate::Proxy::stop_buying).
+    /// Sets the storage of purchases. Default: [`MemoryRecords`], which a restart forgets.
     #[must_use]
-    pub fn on_purchase(mut self, record: impl Fn(&Purchase) + Send + Sync + 'static) -> Self {
-        self.on_purchase = Some(Arc::new(record));
+    pub fn records(mut self, records: impl Records) -> Self {
+        self.records = Arc::new(records);
         self
     }
 }
@@ -232,12 +195,8 @@ impl fmt::Debug for Settings {
             .field("allow_run", &self.allow_run)
             .field("requests_per_minute", &self.requests_per_minute)
             .field("requests_at_once", &self.requests_at_once)
-            .field("spending_per_day", &self.spending_per_day)
             .field("max_body", &self.max_body)
-            .field("requests_kept", &self.requests_kept)
-            .field("requests_kept_each", &self.requests_kept_each)
-            .field("requests_kept_for", &self.requests_kept_for)
-            .field("headers_within", &self.headers_within)
+            .field("limits", &self.limits)
             .field("body_within", &self.body_within)
             .field("reading_within", &self.reading_within)
             .finish_non_exhaustive()

@@ -52,7 +52,14 @@ fn a_proxy_that_would_serve_nobody_or_anybody_does_not_start() {
 }
 
 /// A proxy of the command's, its address, and its further lines.
-fn start(cli: &Cli, more: &[&str]) -> (std::process::Child, String, impl Iterator<Item = Value>) {
+fn start(
+    cli: &Cli,
+    more: &[&str],
+) -> (
+    std::process::Child,
+    String,
+    impl Iterator<Item = Value> + use<>,
+) {
     let listen = ["--json", "proxy", "--listen", "127.0.0.1:0"];
     let mut command = cli.command(&[&listen[..], &ORIGIN, more].concat());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -87,7 +94,16 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
         let (mut child, url, mut lines) = start(&cli, &[]);
         let answer = submit(&url, &format!("another-{TOKEN}"), 1).send().await;
         assert_eq!(answer.unwrap().status(), 200);
+        let before = lines.next().unwrap();
+        assert_eq!(
+            (&before["caller"], &before["request_id"], &before["outcome"]),
+            (&json!("token-2"), &Value::Null, &Value::Null)
+        );
         let record = lines.next().unwrap();
+        assert_eq!(
+            (&record["id"], &record["at"]),
+            (&before["id"], &before["at"])
+        );
         let purchase = &rig.emulator.ledger().purchases()[0].request_id.clone();
         assert_eq!(
             (&record["caller"], &record["request_id"], &record["status"]),
@@ -108,15 +124,19 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
             rig.emulator.advance(late);
         }
         let answer = waiting.await.unwrap();
-        let rest: Vec<Value> = lines.collect();
+        let mut rest: Vec<Value> = lines.collect();
+        let before = rest.remove(0);
+        assert_eq!(before["outcome"], Value::Null, "{before}");
+        assert_eq!(rest[0]["id"], before["id"]);
         let run = Run::of(&child.wait_with_output().unwrap());
         if leaves_it {
-            // The page hears of it, if there is time.
+            // The page gets a response, if there is time.
             assert!(answer.map_or(true, |answer| answer.status() == 502));
             assert_eq!(run.code, 6, "{run:?}");
-            // What was under way is recorded all the same.
+            // The open purchase is recorded all the same.
             assert_eq!(rest[0]["caller"], "token-1", "{rest:?}");
             assert_eq!(rest[0]["delivery"], "unknown", "{rest:?}");
+            assert_eq!(rest[0]["outcome"], "unknown", "{rest:?}");
             assert_eq!(rest[1]["error"]["kind"], "outcome_unknown", "{rest:?}");
         } else {
             assert_eq!(answer.unwrap().status(), 200);
@@ -128,57 +148,159 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_recorded_is_not_bought() {
+async fn a_purchase_that_cannot_be_recorded_is_not_sent() {
     let rig = Rig::plain().await;
     let cli = uso()
         .at(&rig.emulator.origin())
         .variable("USO_PROXY_TOKEN", TOKEN);
     let (child, url, lines) = start(&cli, &[]);
     drop(lines);
-    let first = submit(&url, TOKEN, 1).send().await.unwrap();
-    assert_eq!(first.status(), 200);
-    let id: Value = serde_json::from_slice(&first.bytes().await.unwrap()).unwrap();
-    let id = id["request_id"].as_str().unwrap();
-    // It is recorded by a thread of its own, so a second one may still be bought.
-    let mut seed = 2;
-    let refused = async {
-        loop {
-            let answer = submit(&url, TOKEN, seed).send().await.unwrap();
-            if answer.status() != 200 {
-                return answer;
-            }
-            seed += 1;
-        }
-    };
-    let refused = tokio::time::timeout(PATIENCE, refused).await.unwrap();
-    assert_eq!(refused.status(), 503);
-    assert!(refused.text().await.unwrap().contains("recorded"));
+    for seed in 0..3 {
+        let refused = submit(&url, TOKEN, seed).send().await.unwrap();
+        assert_eq!(refused.status(), 503);
+        let text = refused.text().await.unwrap();
+        assert!(
+            text.contains("records") && text.contains("nothing was sent"),
+            "{text}"
+        );
+    }
     send("-TERM", &child);
     let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!(run.code, 0, "{run:?}");
-    let bought = rig.emulator.ledger().purchases().len();
-    assert!(run.stderr.contains(id), "{run:?}");
-    assert_eq!(run.stderr.matches(" submit ").count(), bought, "{run:?}");
-    assert_eq!(run.stderr.matches("could not be recorded").count(), 1);
+    assert!(run.stderr.contains("stdout cannot be written"), "{run:?}");
+    assert!(rig.operations().is_empty());
 }
 
-/// A terminal that takes nothing.
+/// A kill leaves the line before the purchase.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stdout_that_is_full_does_not_hold_the_pages_up() {
+async fn a_killed_proxy_has_recorded_every_purchase_before_it() {
+    let delay = Fault::Delay(Duration::from_secs(300));
+    let scenario = Scenario::new().on(Operation::Submit, delay).always();
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso()
+        .at(&rig.emulator.origin())
+        .variable("USO_PROXY_TOKEN", TOKEN);
+    let (mut child, url, lines) = start(&cli, &[]);
+    let waiting: Vec<_> = (0..5)
+        .map(|seed| tokio::spawn(submit(&url, TOKEN, seed).send()))
+        .collect();
+    while rig.emulator.ledger().purchases().len() < waiting.len() {
+        tokio::task::yield_now().await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for waiting in waiting {
+        assert!(waiting.await.unwrap().is_err());
+    }
+    let lines: Vec<Value> = lines.collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line["outcome"].is_null()),
+        "{lines:?}"
+    );
+}
+
+/// A terminal that takes no line stops the purchases, and a reader that comes back starts them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_bought_while_stdout_takes_no_line() {
     let rig = Rig::of(Rig::plain_builder().concurrency(64)).await;
     let cli = uso()
         .at(&rig.emulator.origin())
         .variable("USO_PROXY_TOKEN", TOKEN);
     let more = ["--spend-per-day", "1000", "--requests-per-minute", "10000"];
-    let (child, url, lines) = start(&cli, &more);
-    // A pipe takes 64 KiB, and a record has more than 200 bytes.
-    for seed in 0..400 {
+    let (child, url, mut lines) = start(&cli, &more);
+    let mut seed = 0;
+    let refused = loop {
         let answer = submit(&url, TOKEN, seed).send();
         let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
-        assert_eq!(answer.unwrap().status(), 200, "{seed}");
-    }
+        let answer = answer.unwrap();
+        if answer.status() != 200 {
+            break answer;
+        }
+        seed += 1;
+        assert!(seed < 1000, "it never stops buying");
+    };
+    assert_eq!(refused.status(), 503);
+    let text = refused.text().await.unwrap();
+    assert!(text.contains("takes no line"), "{text}");
+    let bought = rig.emulator.ledger().purchases().len();
+    assert_eq!(
+        submit(&url, TOKEN, 2000).send().await.unwrap().status(),
+        503
+    );
+    assert_eq!(rig.emulator.ledger().purchases().len(), bought);
+
+    // The reader is back.
+    let reader = std::thread::spawn(move || {
+        let mut begun = std::collections::HashSet::new();
+        while begun.len() <= bought {
+            let line = lines.next().unwrap();
+            let id = line["id"].as_str().unwrap().to_owned();
+            match line["outcome"].as_str() {
+                None => assert!(begun.insert(id)),
+                Some("not_bought") => assert!(begun.remove(&id)),
+                Some(_) => assert!(begun.contains(&id)),
+            }
+        }
+        lines.for_each(drop);
+    });
+    let again = async { while submit(&url, TOKEN, 3000).send().await.unwrap().status() != 200 {} };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
     send("-TERM", &child);
-    assert_eq!(lines.count(), 400);
+    reader.join().unwrap();
+    assert_eq!(rig.emulator.ledger().purchases().len(), bought + 1);
+    assert_eq!(Run::of(&child.wait_with_output().unwrap()).code, 0);
+}
+
+/// Opens thousands of connections that send nothing, and half a head.
+pub(crate) async fn silent(address: &str) -> Vec<tokio::net::TcpStream> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut open = Vec::new();
+    for number in 0..4000 {
+        let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        if number % 2 == 1 {
+            // It may be closed already, to make room.
+            let _ = connection.write_all(b"POST / HTTP/1.1\r\nhost: p").await;
+        }
+        open.push(connection);
+    }
+    open
+}
+
+/// The shortest of three times, since the machine may be busy with another test.
+pub(crate) async fn shortest<F: Future<Output = ()>>(mut call: impl FnMut() -> F) -> Duration {
+    let mut shortest = Duration::MAX;
+    for _ in 0..3 {
+        let started = std::time::Instant::now();
+        call().await;
+        shortest = shortest.min(started.elapsed());
+    }
+    shortest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_thousand_silent_connections_do_not_delay_a_caller() {
+    let rig = Rig::plain().await;
+    let cli = uso()
+        .at(&rig.emulator.origin())
+        .variable("USO_PROXY_TOKEN", TOKEN);
+    let (child, url, lines) = start(&cli, &[]);
+    let address = url.trim_start_matches("http://").split('/').next().unwrap();
+    let open = silent(address).await;
+    let mut seed = 0;
+    let took = shortest(|| {
+        seed += 1;
+        let request = submit(&url, TOKEN, seed);
+        async move {
+            let answer = tokio::time::timeout(PATIENCE, request.send()).await;
+            assert_eq!(answer.unwrap().unwrap().status(), 200);
+        }
+    })
+    .await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    drop(open);
+    send("-TERM", &child);
+    assert_eq!(lines.count(), 6);
     assert_eq!(Run::of(&child.wait_with_output().unwrap()).code, 0);
 }
 

@@ -1,10 +1,12 @@
 //! Many callers at once.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use uso_cli::serve::{Limits, serve};
 use uso_proxy::{Caller, Proxy, Settings};
 use uso_tests::rig::{Rig, config_for};
 use uso_transport::Transport;
@@ -30,12 +32,8 @@ async fn two_hundred_callers_get_their_own_pictures_and_no_others() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let router = proxy.router();
-    tokio::spawn(uso_proxy::serve(
-        listener,
-        router,
-        proxy,
-        std::future::pending(),
-    ));
+    let limits = Limits::default();
+    tokio::spawn(serve(listener, router, limits, |_| true, pending()));
 
     let page = Arc::new(Page {
         url,
@@ -48,7 +46,7 @@ async fn two_hundred_callers_get_their_own_pictures_and_no_others() {
     for caller in callers {
         last.push(caller.await.unwrap());
     }
-    // Nobody reaches the request of the next one.
+    // No caller reaches the request of another.
     for (caller, id) in last.iter().enumerate() {
         let (status, _) = page.ask((caller + 1) % CALLERS, "GET", id, "").await;
         assert_eq!(status, 404);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uso_cli::serve::Limits;
 use uso_proxy::PROXY_PATH;
 use uso_tests::rig::Rig;
 
@@ -652,10 +653,14 @@ async fn no_hostile_request_reaches_the_service() {
 /// What holds a connection and never asks for anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_says_nothing_is_closed() {
-    let served = Served::configured(
+    let served = Served::limited(
         Rig::plain_builder(),
         |config| config,
-        |settings| settings.headers_within(Duration::from_millis(50)),
+        |settings| settings,
+        Limits {
+            head_within: Duration::from_millis(50),
+            ..Limits::default()
+        },
     )
     .await;
     let half = format!("POST {PROXY_PATH} HTTP/1.1\r\nhost: pro");

@@ -1,4 +1,4 @@
-//! fal's own JavaScript client through the proxy: in Node, and on a page in a real browser.
+//! fal's own clients through the proxy: in Python, in Node, and on a page in a real browser.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -14,7 +14,7 @@ use uso_proxy::{PROXY_PATH, Settings};
 use uso_tests::rig::{Cli, Rig, file, skipped};
 
 use super::{ALICE, KEY, Served, input};
-use crate::official::javascript;
+use crate::official::{javascript, python};
 
 /// Longest time that one program may take.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -108,6 +108,53 @@ async fn the_javascript_client_buys_once_through_the_proxy() {
             let purchases = served.emulator.ledger().purchases().len();
             assert_eq!(purchases, bought, "{name}");
         }
+    }
+}
+
+/// The Python client repeats a submit on 409, which is how the proxy refuses a repeated purchase.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_buys_once_through_the_proxy_and_ends_with_the_reason() {
+    let test = "the_python_client_buys_once_through_the_proxy_and_ends_with_the_reason";
+    let Some(python) = python(test) else {
+        return;
+    };
+    for (fault, first) in [
+        (Fault::AcceptThenGatewayPage(504), 504),
+        (Fault::AcceptThenDrop, 502),
+        (Fault::AcceptThenStatus(409), 409),
+    ] {
+        let scenario = Scenario::new().on(Operation::Submit, fault.clone());
+        let served = Served::of(Rig::plain_builder().scenario(scenario)).await;
+        let settings = json!({
+            "proxy": format!("http://{}{PROXY_PATH}", served.address),
+            "bearer": ALICE,
+            "input": input(1),
+        });
+        let running = Command::new(&python)
+            .arg(file("official/proxied.py"))
+            .arg(settings.to_string())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(PATIENCE, running).await.unwrap();
+        let output = output.unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{fault}: {complaint}");
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(outcome["attempts"][0], first, "{fault}: {outcome}");
+        let error = &outcome["error"];
+        if first == 502 {
+            // The proxy's own 502 ends the client, which repeats those of load balancers alone.
+            let detail = error["body"]["detail"].as_str().unwrap();
+            assert!(detail.contains("may be billed"), "{outcome}");
+        } else {
+            assert_eq!(error["status"], 409, "{fault}: {outcome}");
+            let detail = error["body"]["detail"].as_str().unwrap();
+            assert!(detail.contains("the same input was"), "{outcome}");
+        }
+        assert_eq!(served.emulator.ledger().purchases().len(), 1, "{fault}");
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use uso::purchase::EndpointId;
 use uso::{ApiKey, BaseUrls, Config, Ticket};
+use uso_cli::serve::{Limits, serve};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_proxy::{Caller, Proxy, SESSION_PATH, Settings};
 use uso_tests::rig::Rig;
@@ -286,11 +287,12 @@ async fn a_request_of_an_earlier_process_can_be_adopted() {
     assert_eq!(served.get(BOB, &id, "").await.status, 404);
     let ticket = Ticket::for_request(EndpointId::uso(), id.as_str()).unwrap();
     // The first owner keeps it.
-    served.proxy.adopt(&Caller::new("token-2"), &ticket);
+    let second = Caller::new("token-2");
+    served.proxy.adopt(&second, &ticket).await.unwrap();
     assert_eq!(served.get(BOB, &id, "").await.status, 404);
 
     let key = Served::plain().await;
-    key.proxy.adopt(&Caller::new("token-2"), &ticket);
+    key.proxy.adopt(&second, &ticket).await.unwrap();
     let answer = key.get(BOB, &id, "").await;
     assert_eq!(
         (answer.status, key.emulator.requests().len()),
@@ -376,8 +378,8 @@ async fn closing_waits_for_what_was_let_through() {
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (router, server) = (proxy.router(), proxy.clone());
-    tokio::spawn(uso_proxy::serve(listener, router, server, pending()));
+    let (router, limits) = (proxy.router(), Limits::default());
+    tokio::spawn(serve(listener, router, limits, |_| true, pending()));
     let request = client().post(url).header("x-fal-target-url", SUBMIT);
     let answer = tokio::spawn(Answer::of(request.body(input(1).to_string())));
     entered.notified().await;
@@ -403,10 +405,14 @@ async fn a_browser_that_does_not_read_holds_nothing_up() {
         body: long,
     };
     let scenario = Scenario::new().on(Operation::Submit, answer);
-    let mut served = Served::configured(
+    let mut served = Served::limited(
         Rig::plain_builder().scenario(scenario),
         |config| config,
         |settings| settings.reading_within(Duration::from_millis(200)),
+        Limits {
+            read_within: Duration::from_millis(200),
+            ..Limits::default()
+        },
     )
     .await;
     let mut browser = served.connect().await;

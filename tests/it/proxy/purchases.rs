@@ -10,6 +10,7 @@ use uso::{ApiKey, BaseUrls, Config, MicroDollars};
 use uso_emulator::{Emulator, Fault, Operation, Scenario};
 use uso_proxy::Settings;
 use uso_tests::rig::Rig;
+use uso_transport::Verdict;
 
 use super::{ALICE, Answer, BOB, KEY, PAGE, SUBMIT, Served, input, raw_submit};
 
@@ -36,14 +37,17 @@ async fn every_purchase_is_recorded_with_its_caller_its_price_and_its_id() {
     assert_eq!(
         record,
         json!({
+            "id": record["id"],
             "at": record["at"],
             "caller": "token-1",
             "endpoint": "fal-ai/uso",
             "operation": "submit",
             "request_id": id,
             "estimated_micro_dollars": 615,
+            "reserved_micro_dollars": 100_000,
             "status": 200,
             "delivery": "answered",
+            "outcome": "bought",
         })
     );
     assert!(record["at"].as_str().unwrap().ends_with('Z'));
@@ -196,7 +200,7 @@ async fn the_same_input_is_not_bought_while_it_is_being_bought() {
     for again in [submit(), run(), submit(), run()] {
         let again = Answer::of(again).await;
         assert_eq!(again.status, 409, "{again:?}");
-        assert!(again.body.contains("at this moment"), "{again:?}");
+        assert!(again.body.contains("being bought now"), "{again:?}");
     }
     served.bought(ALICE, &input(2)).await;
     served.bought(BOB, &input(1)).await;
@@ -380,6 +384,43 @@ async fn an_id_that_only_the_body_names_is_learnt_from_it() {
         Answer::of(served.submit(ALICE, &input(2))).await.status,
         409
     );
+}
+
+/// An id that is no request id is neither recorded nor kept: it could forge lines and fill memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_outside_of_the_grammar_is_not_recorded() {
+    let ids = [
+        "r-1\n{\"forged\":1}".to_owned(),
+        "\u{1b}[31mred".to_owned(),
+        "\u{202e}txt".to_owned(),
+        "..".to_owned(),
+        "a/b".to_owned(),
+        String::new(),
+        "x".repeat(201),
+        "x".repeat(60_000),
+    ];
+    let mut scenario = Scenario::new();
+    for id in &ids {
+        let body = json!({ "status": "IN_QUEUE", "request_id": id }).to_string();
+        scenario = scenario.on(Operation::Submit, Fault::Answer { status: 200, body });
+    }
+    let served = Served::of(Rig::plain_builder().scenario(scenario)).await;
+    for (seed, id) in ids.iter().enumerate() {
+        let answer = Answer::of(served.submit(ALICE, &input(seed as u64))).await;
+        assert_eq!(
+            answer.json()["request_id"],
+            id.as_str(),
+            "the page sees the body"
+        );
+        let records = served.records(seed + 1).await;
+        assert_eq!(records[seed].request_id, None, "{id:?}");
+        assert_eq!(records[seed].outcome, Some(Verdict::Bought));
+        let again = Answer::of(served.submit(ALICE, &input(seed as u64))).await;
+        assert_eq!(
+            (again.status, &again.json()["request_id"]),
+            (409, &json!(null))
+        );
+    }
 }
 
 #[tokio::test]

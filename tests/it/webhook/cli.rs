@@ -8,6 +8,7 @@ use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig, Run, content, style};
 
 use super::{Scene, vector};
+use crate::cli::proxy::{shortest, silent};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
 
@@ -171,6 +172,33 @@ async fn a_notification_that_came_first_to_a_wrong_path_does_not_hide_the_right_
     );
     listener.stop();
     assert!(records(&cli)[0]["ticket"]["request_id"].is_string());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_thousand_silent_connections_do_not_delay_a_notification() {
+    let mut scene = Scene::new(Scenario::new()).await;
+    let cli = uso().at(&scene.emulator().origin());
+    let mut listener = Listener::start(&cli);
+    let mut documents = listener.documents();
+    scene.submit().await;
+    let genuine = scene.hook.next().await;
+    let address = listener.url.trim_start_matches("http://");
+    let open = silent(address.trim_end_matches('/')).await;
+    let builder = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
+    let client = builder.build().unwrap();
+    let took = shortest(|| {
+        let request = client
+            .post(&listener.url)
+            .headers(genuine.headers().clone())
+            .body(genuine.body().clone());
+        async move { assert_eq!(request.send().await.unwrap().status(), 200) }
+    })
+    .await;
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    drop(open);
+    assert_eq!(listener.document(&mut documents)["status"], "OK");
+    listener.stop();
 }
 
 #[cfg(unix)]

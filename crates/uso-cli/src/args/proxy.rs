@@ -7,19 +7,19 @@ use uso::MicroDollars;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Pages use it as the proxyUrl of fal's JavaScript client: http://ADDR/api/fal/proxy. They show the token as \
-Authorization: Bearer TOKEN, or once with a POST to /api/fal/session, for a cookie. Each purchase is a line on stdout. \
+    after_help = "Pages use it as the proxyUrl of fal's JavaScript client: http://ADDR/api/fal/proxy. They send the token as \
+Authorization: Bearer TOKEN, or once with a POST to /api/fal/session, for a cookie. Each purchase is a line on stdout before it is sent and another with its outcome; when stdout takes no line, nothing is bought. \
 It speaks HTTP: put a server with TLS in front of it, unless only this machine can reach it."
 )]
 pub(crate) struct ProxyArgs {
     /// The address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7702")]
     pub(crate) listen: SocketAddr,
-    /// The origin of pages that may call, such as https://app.example; once for each.
+    /// Origin of pages that may call, such as https://app.example; once for each.
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
-    /// What callers must show; once for each caller. Other users of this machine can see a command
-    /// line, so rather set the variable, with commas between several.
+    /// Token of a caller; once for each caller. Other users of this machine can see a command line, so
+    /// rather set the variable, with commas between several tokens.
     #[arg(
         long,
         value_name = "TOKEN",
@@ -32,7 +32,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests_per_minute: u32,
     /// Estimated money that each caller may spend in 24 hours, at $0.10 a megapixel and one megapixel
-    /// a picture at the least; what only the service knows the size of counts as 2048x2048.
+    /// a picture at the least; a picture whose size only the service knows counts as 2048x2048.
     #[arg(long, value_name = "USD", default_value = "5.00", value_parser = super::dollars)]
     pub(crate) spend_per_day: MicroDollars,
     /// The largest body of a request, in bytes.

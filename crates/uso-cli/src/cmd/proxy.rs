@@ -1,4 +1,4 @@
-//! `uso proxy`: web pages in fal's place, until Ctrl-C.
+//! `uso proxy`: serves web pages in fal's place until Ctrl-C.
 
 mod records;
 
@@ -6,19 +6,21 @@ use std::future::ready;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use http::HeaderMap;
 use serde_json::json;
-use tokio::net::TcpListener;
-use uso_proxy::{PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens};
+use tokio::sync::oneshot;
+use uso_proxy::{PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens, stand_alone};
 use uso_transport::Transport;
 
-use self::records::Records;
+use self::records::Lines;
 use crate::args::{Global, ProxyArgs};
 use crate::cmd::connect::Connection;
 use crate::exit::Failure;
 use crate::output::Printer;
+use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
 
-/// How long what is under way may take to end. A submit is answered in a second or two.
+/// The longest wait for open requests at the end. A submit takes a second or two.
 const GRACE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
@@ -27,8 +29,8 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let tokens = tokens(args)?;
-    let records = Records::new();
-    let settings = settings(args)?.on_purchase(records.sender());
+    let records = Lines::new(*printer);
+    let settings = settings(args)?.records(records.clone());
     let connection = Connection::open(global).await?;
     let transport = Transport::new(connection.client.config().clone())?;
     let check = tokens.clone();
@@ -44,9 +46,7 @@ pub(crate) async fn run(
     };
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be listened for: {error}")))?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(cannot_listen)?;
+    let listener = listen(args.listen).map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let (url, session) = (
         format!("http://{address}{PROXY_PATH}"),
@@ -70,36 +70,40 @@ pub(crate) async fn run(
     }
     printer.say("Ctrl-C stops it");
 
-    let written = records.write(*printer, proxy.clone());
-    let router = uso_proxy::stand_alone(&proxy, &tokens);
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = uso_proxy::serve(listener, router, proxy.clone(), async {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let closing = async {
         // The sender is kept until then.
         let _ = stopped.await;
-    });
+        proxy.close().await;
+    };
+    let proves = {
+        let tokens = tokens.clone();
+        move |headers: &HeaderMap| tokens.caller(headers).is_some()
+    };
+    let router = stand_alone(&proxy, &tokens);
+    let serving = serve(listener, router, Limits::default(), proves, closing);
     let mut serving = std::pin::pin!(serving);
-    // It serves until it is told to stop.
+    // The server runs until it is told to stop.
     tokio::select! {
         () = &mut serving => return Ok(ExitCode::SUCCESS),
         () = signals.next() => {}
     }
-    printer.say("stopping: what is under way ends first; Ctrl-C again stops at once");
+    printer.say("stopping: open requests end first; Ctrl-C again stops at once");
     let _ = stop.send(());
     let outcome = tokio::select! {
         () = serving => Ok(ExitCode::SUCCESS),
         () = signals.next() => Err(unfinished()),
         () = tokio::time::sleep(GRACE) => Err(unfinished()),
     };
-    // Whatever is left is recorded, too.
+    // The purchases that are left are recorded, too.
     proxy.give_up().await;
-    written.end(*printer).await;
+    records.warn_of_unknown().await;
     outcome
 }
 
 fn unfinished() -> Failure {
-    Failure::unknown("the proxy stopped before everything under way had ended").with_hint(
-        "a purchase among it may have been accepted: look among the requests in fal's dashboard",
-    )
+    Failure::unknown("the proxy stopped before all requests had ended")
+        .with_hint("a purchase may have been accepted: look among the requests in fal's dashboard")
 }
 
 fn tokens(args: &ProxyArgs) -> Result<SharedTokens, Failure> {
@@ -107,8 +111,8 @@ fn tokens(args: &ProxyArgs) -> Result<SharedTokens, Failure> {
     let given: Vec<&str> = given.filter(|token| !token.is_empty()).collect();
     if given.is_empty() {
         return Err(
-            Failure::usage("there is no token, so nobody could call").with_hint(
-                "set USO_PROXY_TOKEN to a long random one, such as `openssl rand -hex 32` prints",
+            Failure::usage("there is no token, so no caller could authenticate").with_hint(
+                "set USO_PROXY_TOKEN to a long random token, such as `openssl rand -hex 32` prints",
             ),
         );
     }
@@ -132,7 +136,7 @@ fn settings(args: &ProxyArgs) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-/// A wrong argument is wrong usage, wherever it is found.
+/// A wrong argument is wrong usage, whichever layer finds it.
 fn unusable(error: uso::Error) -> Failure {
     let failure = Failure::usage(error.to_string());
     match error.hint() {

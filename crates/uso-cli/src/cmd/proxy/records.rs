@@ -1,102 +1,190 @@
-//! The records of purchases, on stdout.
+//! Records of purchases as lines on stdout: one before each purchase and one after it.
 //!
-//! A terminal that was halted with Ctrl-S takes nothing for as long as it likes, and a full disk
-//! never. So they are written by a thread of their own, and when one cannot be written, nothing more
-//! is bought.
+//! A terminal that was halted with Ctrl-S takes no line for as long as it likes, and a full disk never
+//! does. So a thread of its own writes the lines, a purchase waits for its first line, and without
+//! that line it is not sent.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use uso_proxy::{Proxy, Purchase};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use uso_proxy::{
+    Caller, MemoryRecords, NotBegun, Purchase, PurchaseLimits, Recording, Records, RecordsError,
+};
+use uso_transport::{Delivery, Ticket, Verdict};
 
 use crate::output::Printer;
 
-/// How long the last records may take at the end.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// The longest wait for a line. A reader that keeps up takes a line in less than a millisecond.
+const WITHIN: Duration = Duration::from_secs(2);
 
-/// A record, or the end.
-type Entry = Option<Purchase>;
+/// Lines that wait to be written.
+const QUEUE: usize = 256;
 
-/// Records that wait to be written.
-pub(super) struct Records {
-    sender: Sender<Entry>,
-    receiver: Receiver<Entry>,
+/// Records in memory that are also lines on stdout. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Lines(Arc<Shared>);
+
+struct Shared {
+    memory: MemoryRecords,
+    queue: mpsc::Sender<Line>,
+    printer: Printer,
 }
 
-/// The thread that writes them.
-pub(super) struct Written {
-    sender: Sender<Entry>,
-    ended: oneshot::Receiver<()>,
+struct Line {
+    purchase: Purchase,
+    /// Told when the line is written; dropped when it could not be.
+    written: oneshot::Sender<()>,
 }
 
-impl Records {
-    pub(super) fn new() -> Self {
-        let (sender, receiver) = channel();
-        Self { sender, receiver }
-    }
-
-    /// What takes a record; it never waits.
-    pub(super) fn sender(&self) -> impl Fn(&Purchase) + Send + Sync + 'static {
-        let sender = self.sender.clone();
-        move |purchase| {
-            // The thread is there until it is told to end.
-            let _ = sender.send(Some(purchase.clone()));
-        }
-    }
-
-    /// Writes them from now on.
-    pub(super) fn write(self, printer: Printer, proxy: Proxy) -> Written {
-        let Self { sender, receiver } = self;
-        let (end, ended) = oneshot::channel();
+impl Lines {
+    /// Records whose lines go to the printer.
+    pub(super) fn new(printer: Printer) -> Self {
+        let (queue, mut lines) = mpsc::channel::<Line>(QUEUE);
         std::thread::spawn(move || {
-            let mut fails = false;
-            for purchase in receiver.iter().map_while(|entry| entry) {
-                let value = serde_json::to_value(&purchase).unwrap_or_default();
-                let line = line(&purchase, &value);
-                if !fails && let Err(error) = printer.try_data(&value, std::slice::from_ref(&line))
-                {
-                    fails = true;
-                    proxy.stop_buying();
-                    printer.warn(&format!(
-                        "a purchase could not be recorded on stdout: {error}"
-                    ));
-                    printer.warn("nothing more is bought, and its records come here: start the proxy again with a stdout that takes them");
+            while let Some(line) = lines.blocking_recv() {
+                // Its purchase does not wait any more: it was not sent, or stderr has its outcome.
+                if line.written.is_closed() {
+                    continue;
                 }
-                if fails {
-                    printer.warn(&line);
+                if let Err(error) = write(printer, &line.purchase) {
+                    printer.warn(&format!("stdout cannot be written: {error}"));
+                } else if line.written.send(()).is_err() && line.purchase.outcome.is_none() {
+                    // It gave up while the line was being written, and was not sent.
+                    let _ = write(printer, &not_sent(&line.purchase));
                 }
             }
-            let _ = end.send(());
         });
-        Written { sender, ended }
+        Self(Arc::new(Shared {
+            memory: MemoryRecords::new(),
+            queue,
+            printer,
+        }))
     }
-}
 
-impl Written {
-    /// Waits until all are written.
-    pub(super) async fn end(self, printer: Printer) {
-        let _ = self.sender.send(None);
-        let written = tokio::time::timeout(WRITTEN_WITHIN, self.ended).await;
-        if written.is_err() {
-            printer.warn("stdout takes nothing, so some purchases are not recorded");
+    /// Says which purchases may have been made and cannot be collected.
+    pub(super) async fn warn_of_unknown(&self) {
+        for purchase in self.0.memory.unknown().await.unwrap_or_default() {
+            let line = text(&purchase);
+            self.0
+                .printer
+                .warn(&format!("the outcome is unknown: {line}"));
         }
     }
 }
 
-fn line(purchase: &Purchase, value: &serde_json::Value) -> String {
-    let field = |name: &str| value.get(name).and_then(|field| field.as_str());
-    let status = purchase.status.map_or_else(
-        || field("delivery").unwrap_or_default().to_owned(),
-        |status| status.to_string(),
-    );
-    format!(
-        "{} {} {} {} {} {} {status}",
-        field("at").unwrap_or_default(),
+impl Shared {
+    async fn line(&self, purchase: &Purchase) -> Result<(), RecordsError> {
+        let (written, wait) = oneshot::channel();
+        let purchase = purchase.clone();
+        let writing = async {
+            let line = Line { purchase, written };
+            self.queue.send(line).await.ok()?;
+            wait.await.ok()
+        };
+        match timeout(WITHIN, writing).await {
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(RecordsError("stdout cannot be written".to_owned())),
+            Err(_) => Err(RecordsError("stdout takes no line".to_owned())),
+        }
+    }
+}
+
+impl Records for Lines {
+    fn begin<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+        limits: &'a PurchaseLimits,
+    ) -> Recording<'a, Result<(), NotBegun>> {
+        Box::pin(async move {
+            self.0.memory.begin(purchase, limits).await?;
+            if let Err(error) = self.0.line(purchase).await {
+                self.0.printer.warn(&format!("nothing is bought: {error}"));
+                // In memory this cannot fail.
+                let _ = self.0.memory.end(&not_sent(purchase), limits).await;
+                return Err(NotBegun::Unavailable(error));
+            }
+            Ok(())
+        })
+    }
+
+    fn end<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+        limits: &'a PurchaseLimits,
+    ) -> Recording<'a, Result<(), RecordsError>> {
+        Box::pin(async move {
+            self.0.memory.end(purchase, limits).await?;
+            let written = self.0.line(purchase).await;
+            if written.is_err() {
+                let line = text(purchase);
+                self.0
+                    .printer
+                    .warn(&format!("not recorded on stdout: {line}"));
+            }
+            written
+        })
+    }
+
+    fn received<'a>(&'a self, purchase: &'a Purchase) -> Recording<'a, ()> {
+        self.0.memory.received(purchase)
+    }
+
+    fn owns<'a>(
+        &'a self,
+        caller: &'a Caller,
+        ticket: &'a Ticket,
+    ) -> Recording<'a, Result<bool, RecordsError>> {
+        self.0.memory.owns(caller, ticket)
+    }
+
+    fn adopt<'a>(
+        &'a self,
+        caller: &'a Caller,
+        ticket: &'a Ticket,
+        limits: &'a PurchaseLimits,
+    ) -> Recording<'a, Result<(), RecordsError>> {
+        self.0.memory.adopt(caller, ticket, limits)
+    }
+
+    fn unknown(&self) -> Recording<'_, Result<Vec<Purchase>, RecordsError>> {
+        self.0.memory.unknown()
+    }
+}
+
+fn not_sent(purchase: &Purchase) -> Purchase {
+    let mut purchase = purchase.clone();
+    purchase.delivery = Delivery::NotSent;
+    purchase.outcome = Some(Verdict::NotBought);
+    purchase
+}
+
+fn write(printer: Printer, purchase: &Purchase) -> std::io::Result<()> {
+    let value = serde_json::to_value(purchase).unwrap_or_default();
+    printer.try_data(&value, &[text(purchase)])
+}
+
+/// A purchase as a line: time, id, caller, operation, endpoint, request id, price and outcome.
+fn text(purchase: &Purchase) -> String {
+    let outcome = match purchase.outcome {
+        None => "sending",
+        Some(Verdict::Bought) => "bought",
+        Some(Verdict::NotBought) => "not bought",
+        Some(Verdict::Unknown) => "unknown",
+    };
+    let status = purchase.status.map(|status| format!(" ({status})"));
+    let line = format!(
+        "{} {} {} {} {} {} {} {outcome}{}",
+        humantime::format_rfc3339_millis(purchase.at),
+        purchase.id,
         purchase.caller,
         purchase.operation,
         purchase.endpoint,
-        field("request_id").unwrap_or("-"),
+        purchase.request_id.as_deref().unwrap_or("-"),
         purchase.estimate,
-    )
+        status.unwrap_or_default(),
+    );
+    // A record is one line, whatever a check calls its callers.
+    line.chars().filter(|letter| !letter.is_control()).collect()
 }

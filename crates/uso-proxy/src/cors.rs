@@ -1,6 +1,4 @@
-//! Which pages may call, and what their browsers are told (CORS).
-
-use std::net::IpAddr;
+//! CORS: the origins of pages that may call, and the headers for their browsers.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -9,8 +7,9 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN, VARY,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use url::{Host, Url};
+use url::Url;
 use uso_transport::{Error, ErrorKind, Operation, Result};
 
 use crate::headers::{is_known, single};
@@ -18,13 +17,13 @@ use crate::refusal::Refusal;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 
-/// What a page's script may read of an answer, besides its content type.
+/// Response headers that a page's script may read, besides the content type.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "retry-after, x-fal-billable-units, x-fal-error-type, x-fal-needs-retry, x-fal-request-id, \
      x-fal-request-timeout-type, x-fal-retryable, x-fal-runner-hints, x-fal-served-from",
 );
 
-/// Seconds for which a browser need not ask again.
+/// Seconds for which a browser may keep the response to a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 const VARIES: HeaderValue = HeaderValue::from_static(
@@ -64,9 +63,9 @@ impl Origins {
         Ok(())
     }
 
-    /// The origin of the page that a request comes from; `None` for one that names no page, as
-    /// browsers do for a GET of their own origin, and programs always.
-    pub(crate) fn of(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+    /// The origin of the page that sent a request; `None` for a request without an origin, which
+    /// browsers send for a GET of their own origin, and programs always.
+    fn of(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
         if !headers.contains_key(ORIGIN) {
             return Ok(None);
         }
@@ -80,8 +79,29 @@ impl Origins {
     }
 }
 
-/// The answer to a browser that asks what it may send; `None` when the request does not ask that.
-pub(crate) fn preflight(method: &Method, headers: &HeaderMap) -> Option<Response> {
+/// Refuses foreign origins with 403, responds to preflights, and lets the page read any other
+/// response.
+pub(crate) async fn guard(
+    origins: &Origins,
+    parts: &Parts,
+    responding: impl Future<Output = Response>,
+) -> Response {
+    let (mut response, origin) = match origins.of(&parts.headers) {
+        Err(refusal) => (refusal.into_response(), None),
+        Ok(origin) => {
+            let response = match preflight(&parts.method, &parts.headers) {
+                Some(response) => response,
+                None => responding.await,
+            };
+            (response, origin)
+        }
+    };
+    allow(&mut response, origin);
+    response
+}
+
+/// The response to a preflight; `None` for any other request.
+fn preflight(method: &Method, headers: &HeaderMap) -> Option<Response> {
     if *method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
@@ -105,8 +125,8 @@ pub(crate) fn preflight(method: &Method, headers: &HeaderMap) -> Option<Response
     Some(response)
 }
 
-/// Lets the page read the answer, whatever its status.
-pub(crate) fn open(response: &mut Response, origin: Option<HeaderValue>) {
+/// Lets the page read the response, whatever its status.
+fn allow(response: &mut Response, origin: Option<HeaderValue>) {
     let headers = response.headers_mut();
     headers.insert(VARY, VARIES);
     let Some(origin) = origin else { return };
@@ -118,26 +138,12 @@ pub(crate) fn open(response: &mut Response, origin: Option<HeaderValue>) {
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }
 
-/// Whether a page is served in clear text by its visitor's own machine.
-pub(crate) fn is_local(origin: &HeaderValue) -> bool {
-    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
-    url.is_some_and(|url| {
-        url.scheme() == "http"
-            && match url.host() {
-                Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-                Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-                Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-                None => false,
-            }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_taken_as_browsers_write_it() {
+    fn an_origin_is_accepted_as_browsers_write_it() {
         let mut origins = Origins::default();
         for good in [
             "https://app.example",

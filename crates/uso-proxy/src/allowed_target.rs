@@ -1,12 +1,12 @@
-//! What a page asks for: a pure reading of method and target URL against what is allowed.
+//! Targets that a page may call: a pure reading of method and target URL.
 
 use http::Method;
 use url::Url;
 use uso_transport::{BaseUrls, Operation, Service, Ticket};
 
-use crate::settings::Endpoint;
+use crate::endpoint::Endpoint;
 
-/// The longest target that is looked at, in bytes. The longest allowed one is far shorter.
+/// The longest target that is read, in bytes. The longest allowed target is far shorter.
 const LONGEST: usize = 2048;
 
 /// fal's public hosts, which the browser's client always names.
@@ -19,7 +19,7 @@ const PUBLIC: [(Service, &str); 3] = [
 /// The one storage type of an upload.
 const STORAGE_TYPE: (&str, &str) = ("storage_type", "fal-cdn-v3");
 
-/// Something that is allowed. What is sent is built from this and never from the page's text.
+/// An allowed target. The request to the service is built from it and never from the page's text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Target<'a> {
     /// Submit or run.
@@ -46,8 +46,8 @@ const UNKNOWN: NotAllowed = "the target is not one of the addresses that this pr
 impl<'a> Target<'a> {
     /// Reads a target.
     ///
-    /// Only the form in which the URL standard writes it is taken: anything that a parser would
-    /// have to mend (other letter cases, default ports, dot segments, backslashes, tabs) is refused.
+    /// Only the normal form of the URL standard is accepted: a URL that a parser would have to change
+    /// (other letter cases, default ports, dot segments, backslashes, tabs) is refused.
     pub(crate) fn read(
         method: &Method,
         text: &str,
@@ -271,7 +271,7 @@ mod tests {
     use uso_transport::{EndpointId, MicroDollars};
 
     use super::*;
-    use crate::settings::Pricing;
+    use crate::endpoint::Pricing;
 
     fn endpoints() -> Vec<Endpoint> {
         let endpoint = |id: &str, price| Endpoint {

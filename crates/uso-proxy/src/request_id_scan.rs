@@ -1,41 +1,31 @@
-//! The request id in a submit's answer, found while the answer passes.
+//! Finds the request id in a submit's response while the response passes.
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
-/// How much of a submit's answer is looked at for the request id; a whole one has some 500 bytes.
-const LOOKED_AT: usize = 64 << 10;
+/// How much of a submit's response is searched for the request id; a whole one has some 500 bytes.
+const SEARCHED: usize = 64 << 10;
 
-/// What a look at a piece came to.
-pub(super) enum Look {
-    /// There is more to look for.
-    On,
-    /// This piece brought the id.
+/// Result of a look at a piece.
+pub(crate) enum Look {
+    /// The id may still come.
+    GoOn,
+    /// This piece completed the id.
     Found(String),
-    /// There is nothing to look for.
-    Enough,
+    /// The id does not come any more.
+    GiveUp,
 }
 
-/// Finds the request id in a submit's answer while it comes.
+/// The part of the response that was seen.
 #[derive(Default)]
-pub(super) struct Scan {
-    seen: Vec<u8>,
-    pub(super) has_found: bool,
-}
+pub(crate) struct Scan(Vec<u8>);
 
 impl Scan {
-    pub(super) fn push(&mut self, piece: &[u8]) -> Look {
-        if self.has_found || self.seen.len() + piece.len() > LOOKED_AT {
-            return Look::Enough;
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Look {
+        if self.0.len() + piece.len() > SEARCHED {
+            return Look::GiveUp;
         }
-        self.seen.extend_from_slice(piece);
-        match request_id(&self.seen) {
-            Some(id) => {
-                self.has_found = true;
-                self.seen = Vec::new();
-                Look::Found(id)
-            }
-            None => Look::On,
-        }
+        self.0.extend_from_slice(piece);
+        request_id(&self.0).map_or(Look::GoOn, Look::Found)
     }
 }
 
@@ -71,7 +61,7 @@ fn request_id(text: &[u8]) -> Option<String> {
     }
 
     let mut found = None;
-    // What is not JSON, or not yet, has no id or has it before the trouble.
+    // Text that is no JSON, or not yet, has no id, or has the id before the error.
     let _ = Finder(&mut found).deserialize(&mut serde_json::Deserializer::from_slice(text));
     found
 }
@@ -82,16 +72,16 @@ mod tests {
 
     #[test]
     fn the_id_is_known_before_the_piece_that_completes_it_goes_on() {
-        let answer = br#"{"status":"IN_QUEUE","nested":{"request_id":"no"},"request_id":"r-1","queue_position":0}"#;
-        let complete = answer
+        let response = br#"{"status":"IN_QUEUE","nested":{"request_id":"no"},"request_id":"r-1","queue_position":0}"#;
+        let complete = response
             .windows(5)
             .position(|part| part == b"r-1\",")
             .unwrap()
             + 4;
-        for length in [1, 2, 7, answer.len()] {
+        for length in [1, 2, 7, response.len()] {
             let mut scan = Scan::default();
             let mut passed = 0;
-            let found = answer.chunks(length).find_map(|piece| {
+            let found = response.chunks(length).find_map(|piece| {
                 passed += piece.len();
                 match scan.push(piece) {
                     Look::Found(id) => Some(id),
@@ -107,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_an_id_is_not_held_for_ever() {
+    fn a_response_without_an_id_is_not_kept_for_ever() {
         for text in [
             "",
             "[]",
@@ -118,8 +108,8 @@ mod tests {
             assert_eq!(request_id(text.as_bytes()), None, "{text}");
         }
         let mut scan = Scan::default();
-        let piece = vec![b' '; LOOKED_AT];
-        assert!(matches!(scan.push(&piece), Look::On));
-        assert!(matches!(scan.push(b" "), Look::Enough));
+        let piece = vec![b' '; SEARCHED];
+        assert!(matches!(scan.push(&piece), Look::GoOn));
+        assert!(matches!(scan.push(b" "), Look::GiveUp));
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that are passed on as they come.
+//! Requests that buy nothing, and responses that are passed on as they come.
 
 use std::io;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use futures_util::{Stream, stream};
 use http::{HeaderMap, StatusCode};
 use uso_transport::{Error, Forward, Forwarded, ForwardedBody, Operation};
 
-use crate::flights::Flight;
 use crate::headers::{handed_back, is_event_stream};
-use crate::proxy::Shared;
 use crate::refusal::Refusal;
+use crate::shared_state::Shared;
+use crate::traffic::Permit;
 
-/// Passes a request on that buys nothing. When the browser leaves, it ends; a cancel goes on, since
-/// it may save money.
+/// Passes on a request that buys nothing. It ends when the browser leaves, except a cancel, which may
+/// save money.
 pub(crate) async fn pass(
     shared: &Arc<Shared>,
-    mut flight: Flight,
+    mut permit: Permit,
     forward: Forward,
 ) -> Result<Response, Refusal> {
     let started = Instant::now();
@@ -36,7 +36,7 @@ pub(crate) async fn pass(
     } else {
         sending.await
     };
-    flight.lets_go();
+    permit.free_memory();
     let answered = sent.map_err(|error| refusal(shared, &error, started.elapsed()))?;
     let Forwarded {
         status,
@@ -44,10 +44,10 @@ pub(crate) async fn pass(
         body,
     } = answered;
     let is_stream = is_event_stream(&headers);
-    let chunks = chunks(body, flight);
+    let chunks = chunks(body, permit);
     let body = if is_stream {
         use futures_util::StreamExt as _;
-        // A stream has no end of its own for hours; the others have, and are waited for.
+        // A stream may last for hours; other bodies end by themselves.
         Body::from_stream(chunks.take_until(shared.closing.clone().cancelled_owned()))
     } else {
         Body::from_stream(chunks)
@@ -55,9 +55,9 @@ pub(crate) async fn pass(
     Ok(response(status, &headers, body))
 }
 
-/// What the page is told when the service gave no answer.
+/// The response to the page when the service gave none.
 pub(crate) fn refusal(shared: &Shared, error: &Error, elapsed: Duration) -> Refusal {
-    tracing::warn!(operation = %error.operation(), delivery = ?error.delivery(), %error, "no answer");
+    tracing::warn!(operation = %error.operation(), delivery = ?error.delivery(), %error, "no response");
     let config = shared.transport.config();
     let limit = match error.operation() {
         Operation::Run => config.finish_limit(),
@@ -73,15 +73,16 @@ pub(crate) fn response(status: StatusCode, headers: &HeaderMap, body: Body) -> R
     response
 }
 
-/// A body as it comes, which ends its flight; where it breaks, the answer to the page breaks, too.
-fn chunks(body: ForwardedBody, flight: Flight) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::unfold(Some((body, flight)), async |open| {
-        let (mut body, flight) = open?;
+/// A body as it comes, which holds the permit until its end. Where it breaks, the response to the page
+/// breaks as well.
+fn chunks(body: ForwardedBody, permit: Permit) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::unfold(Some((body, permit)), async |open| {
+        let (mut body, permit) = open?;
         match body.chunk().await {
-            Ok(Some(chunk)) => Some((Ok(chunk), Some((body, flight)))),
+            Ok(Some(chunk)) => Some((Ok(chunk), Some((body, permit)))),
             Ok(None) => None,
             Err(error) => {
-                tracing::warn!(%error, "an answer broke off");
+                tracing::warn!(%error, "a response broke off");
                 Some((Err(io::Error::other(error)), None))
             }
         }

@@ -1,6 +1,7 @@
-//! Callers that are known by a shared token, as bearer or as the cookie of a session.
+//! Shared tokens: callers that authenticate with a bearer token or the cookie of a session.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -15,37 +16,35 @@ use subtle::{Choice, ConstantTimeEq as _};
 use uso_transport::{Error, ErrorKind, Operation, Result};
 
 use crate::caller::Caller;
+use crate::cors;
 use crate::headers::single;
-use crate::origins::{self, is_local};
 use crate::proxy::Proxy;
 use crate::refusal::Refusal;
+use crate::shared_state::Shared;
 
-/// The cookie of a session. Browsers take a name with this prefix from the very host alone, over TLS:
-/// a page of a neighbouring domain cannot plant one.
-const SECURE_NAME: &str = "__Host-uso_session";
+/// The cookie of a session. Browsers accept a name with this prefix from the very host alone, with
+/// `Secure`: a page of a sibling domain cannot plant such a cookie. Browsers treat loopback hosts as
+/// secure, so pages in clear text on the visitor's own machine get the cookie as well.
+const COOKIE_NAME: &str = "__Host-uso_session";
 
-/// The same for pages in clear text on the visitor's own machine, where browsers would not take the
-/// other. Its proof is another, so that it is worth nothing where no such page may call.
-const LOCAL_NAME: &str = "uso_session";
-
-/// A working day, after which the token is asked for again.
+/// Lifetime of a session: a working day, after which the page needs the token again.
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 
-/// Cookies that are looked at; each costs some hashing.
-const COOKIES: usize = 8;
+/// Hex digits of the proof in a session's cookie.
+const PROOF: usize = 64;
 
-/// Shorter ones could be guessed.
+/// Lengths of a token. Shorter ones could be guessed.
 const SHORTEST: usize = 16;
 const LONGEST: usize = 512;
 
-/// Tokens that let callers in, for a proxy without accounts of its own.
+/// Shared tokens that authenticate callers, for a proxy without accounts of its own.
 ///
-/// Whoever holds a token is one caller: its holders share the limits, and may collect each other's
+/// All holders of a token are one caller: they share the limits, and may collect each other's
 /// requests if they know the ids. Give each person or page a token of its own where that matters.
 ///
-/// A token is shown as `Authorization: Bearer TOKEN`, or once, to the route of
-/// [`SharedTokens::sessions`], for a cookie that scripts cannot read and that no other site's page
-/// can use. Neither ever goes to the service.
+/// A caller sends the token as `Authorization: Bearer TOKEN`, or once, to the route of
+/// [`SharedTokens::sessions`], for a cookie that scripts cannot read and that no page of another
+/// site can use. Neither is sent to the service.
 ///
 /// ```
 /// use http::{HeaderMap, header::AUTHORIZATION};
@@ -118,7 +117,8 @@ impl SharedTokens {
         Ok(Self(kept))
     }
 
-    /// The caller whose token these headers show, as bearer or as a session's cookie.
+    /// The caller that these headers authenticate, by a bearer token or by the cookie of a session. Of
+    /// several cookies the first valid one counts.
     pub fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
         match bearer(headers) {
             Some(token) => self.by_token(token),
@@ -126,18 +126,17 @@ impl SharedTokens {
         }
     }
 
-    /// The route by which a page gets a session: `POST` with the token as bearer answers 204 with
-    /// the cookie (`HttpOnly`, `SameSite=Strict`, 12 hours; `Secure` and bound to its host by its
-    /// name, `__Host-uso_session`, unless the page is served by the visitor's own machine). `DELETE`
-    /// has the browser forget it; a copy elsewhere is good for its 12 hours, or until the token is
-    /// taken back. The same origins as for the proxy may call.
+    /// The route of the sessions: `POST` with the bearer token sets the cookie `__Host-uso_session`
+    /// (`HttpOnly`, `Secure`, `SameSite=Strict`, 12 hours) and responds 204. `DELETE` has the browser
+    /// forget the cookie; a copy of it stays valid for its 12 hours, or until the token is removed.
+    /// The same origins as for the proxy may call.
     ///
     /// The cookie reaches the proxy only from pages of its own origin, since the official client
     /// sends none across origins: let the page's server pass `/api/fal/` on to the proxy.
     pub fn sessions(&self, proxy: &Proxy) -> Router {
         Router::new()
             .route("/", axum::routing::any(session))
-            .with_state((self.clone(), proxy.clone()))
+            .with_state((self.clone(), Arc::clone(&proxy.shared)))
     }
 
     fn by_token(&self, shown: &str) -> Option<Caller> {
@@ -148,18 +147,15 @@ impl SharedTokens {
     }
 
     fn by_session(&self, headers: &HeaderMap, now: SystemTime) -> Option<Caller> {
-        cookies(headers).find_map(|(name, value)| {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        cookies(headers).find_map(|value| {
+            // Planted cookies may come in any number, so what can be no session is not hashed.
             let (expires, proof) = value.split_once('.')?;
-            let until = UNIX_EPOCH.checked_add(Duration::from_secs(expires.parse().ok()?))?;
-            if until <= now {
+            let until: u64 = expires.parse().ok()?;
+            if !(now + 1..=now + SESSION.as_secs()).contains(&until) || proof.len() != PROOF {
                 return None;
             }
-            self.find(|token| {
-                token
-                    .proof(name, expires)
-                    .as_bytes()
-                    .ct_eq(proof.as_bytes())
-            })
+            self.find(|token| token.proof(expires).as_bytes().ct_eq(proof.as_bytes()))
         })
     }
 
@@ -173,21 +169,21 @@ impl SharedTokens {
         found
     }
 
-    /// The value of a session's cookie for who shows a token.
-    fn open_session(&self, name: &str, headers: &HeaderMap, now: SystemTime) -> Option<String> {
+    /// The value of the cookie for a caller with a bearer token.
+    fn open_session(&self, headers: &HeaderMap, now: SystemTime) -> Option<String> {
         let caller = self.by_token(bearer(headers)?)?;
         let token = self.0.iter().find(|token| token.caller == caller)?;
         let expires = now.duration_since(UNIX_EPOCH).unwrap_or_default() + SESSION;
         let expires = expires.as_secs().to_string();
-        let proof = token.proof(name, &expires);
+        let proof = token.proof(&expires);
         Some(format!("{expires}.{proof}"))
     }
 }
 
 impl Token {
-    /// What only who knows the token can have made for a cookie of this name and time.
-    fn proof(&self, name: &str, expires: &str) -> String {
-        let message = format!("uso-proxy {name} until {expires}");
+    /// The proof of a session until this time, which only a holder of the token can make.
+    fn proof(&self, expires: &str) -> String {
+        let message = format!("uso-proxy {COOKIE_NAME} until {expires}");
         let mac = HMAC::mac(message, self.secret.expose_secret());
         mac.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -201,56 +197,29 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The cookies that may be a session's. There may be several of one name, from other paths or from
-/// a neighbour, and nothing says which is whose.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+/// The values of the session cookies. There may be several, from other paths, and nothing tells
+/// which is which.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(COOKIE).iter();
     let pairs = lines
         .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'));
-    let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .filter(|(name, _)| [SECURE_NAME, LOCAL_NAME].contains(name))
-        .take(COOKIES)
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter_map(|(name, value)| (name == COOKIE_NAME).then_some(value))
 }
 
 async fn session(
-    State((tokens, proxy)): State<(SharedTokens, Proxy)>,
+    State((tokens, shared)): State<(SharedTokens, Arc<Shared>)>,
     request: Request,
 ) -> Response {
-    let (method, headers) = (request.method(), request.headers());
-    let origin = match proxy.shared.settings.origins.of(headers) {
-        Ok(origin) => origin,
-        Err(refusal) => {
-            let mut response = refusal.into_response();
-            origins::open(&mut response, None);
-            return response;
-        }
-    };
-    let (name, attributes) = if origin.as_ref().is_some_and(is_local) {
-        (LOCAL_NAME, "HttpOnly; SameSite=Strict; Path=/")
-    } else {
-        (SECURE_NAME, "HttpOnly; SameSite=Strict; Path=/; Secure")
-    };
-    let set = |value: &str, seconds: u64| {
-        let cookie = format!("{name}={value}; Max-Age={seconds}; {attributes}");
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
-            cookie.set_sensitive(true);
-            response.headers_mut().insert(SET_COOKIE, cookie);
-        }
-        response
-    };
-    let mut response = if let Some(response) = origins::preflight(method, headers) {
-        response
-    } else {
-        match *method {
-            Method::POST => match tokens.open_session(name, headers, SystemTime::now()) {
-                Some(value) => set(&value, SESSION.as_secs()),
+    let (parts, _) = request.into_parts();
+    let responding = async {
+        match parts.method {
+            Method::POST => match tokens.open_session(&parts.headers, SystemTime::now()) {
+                Some(value) => set_cookie(&value, SESSION.as_secs()),
                 None => Refusal::unauthorized().into_response(),
             },
-            Method::DELETE => set("", 0),
+            Method::DELETE => set_cookie("", 0),
             _ => Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "a session is opened with POST and ended with DELETE",
@@ -258,7 +227,19 @@ async fn session(
             .into_response(),
         }
     };
-    origins::open(&mut response, origin);
+    cors::guard(&shared.settings.origins, &parts, responding).await
+}
+
+fn set_cookie(value: &str, seconds: u64) -> Response {
+    let cookie = format!(
+        "{COOKIE_NAME}={value}; Max-Age={seconds}; HttpOnly; SameSite=Strict; Path=/; Secure"
+    );
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
     response
 }
 
@@ -317,40 +298,38 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let bearer = format!("Bearer {SECOND}");
         let bearer = headers(&[(AUTHORIZATION, &bearer)]);
-        let value = tokens.open_session(SECURE_NAME, &bearer, now).unwrap();
+        let value = tokens.open_session(&bearer, now).unwrap();
         let at = |cookie: &str, at: SystemTime| {
             let caller = tokens.by_session(&headers(&[(COOKIE, cookie)]), at);
             caller.map(|caller| caller.as_str().to_owned())
         };
-        let cookie = format!("theme=dark; {SECURE_NAME}={value}; other=1");
+        let cookie = format!("theme=dark; {COOKIE_NAME}={value}; other=1");
         assert_eq!(at(&cookie, now).as_deref(), Some("token-2"));
         assert_eq!(at(&cookie, now + SESSION), None);
-        // One that somebody planted before it does not hide it.
-        for planted in ["", "1.0", "9999999999.0"] {
-            let cookie = format!("{SECURE_NAME}={planted}; {cookie}");
+        // Planted cookies before it do not hide it, however many.
+        let crafted = format!("{}.{}", 1_000_001, "0".repeat(PROOF));
+        for planted in ["", "1.0", "9999999999.0", &crafted] {
+            let planted = format!("{COOKIE_NAME}={planted}; ").repeat(300);
+            let cookie = format!("{planted}{cookie}");
             assert_eq!(at(&cookie, now).as_deref(), Some("token-2"), "{cookie}");
         }
         let (expires, proof) = value.split_once('.').unwrap();
         let later = expires.parse::<u64>().unwrap() + 1;
         for forged in [
-            format!("{SECURE_NAME}={later}.{proof}"),
-            format!("{SECURE_NAME}={expires}."),
-            format!("{SECURE_NAME}={expires}.{}", proof.to_uppercase()),
-            format!("{SECURE_NAME}={SECOND}"),
-            format!("other_{SECURE_NAME}={value}"),
-            format!("{SECURE_NAME}="),
-            // A neighbour can plant this name, with a session of its own.
-            format!("{LOCAL_NAME}={value}"),
+            format!("{COOKIE_NAME}={later}.{proof}"),
+            format!("{COOKIE_NAME}={expires}."),
+            format!("{COOKIE_NAME}={expires}.{}", proof.to_uppercase()),
+            format!("{COOKIE_NAME}={SECOND}"),
+            format!("other_{COOKIE_NAME}={value}"),
+            format!("{COOKIE_NAME}="),
+            // A sibling domain can plant this name, with a session of its own.
+            format!("uso_session={value}"),
         ] {
             assert_eq!(at(&forged, now), None, "{forged}");
         }
         let fewer = SharedTokens::new([FIRST]).unwrap();
         let cookie = headers(&[(COOKIE, &cookie)]);
         assert_eq!(fewer.by_session(&cookie, now), None);
-        let local = tokens.open_session(LOCAL_NAME, &bearer, now).unwrap();
-        assert_eq!(at(&format!("{SECURE_NAME}={local}"), now), None);
-        let local = at(&format!("{LOCAL_NAME}={local}"), now);
-        assert_eq!(local.as_deref(), Some("token-2"));
     }
 
     #[test]
