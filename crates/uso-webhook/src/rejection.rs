@@ -124,13 +124,11 @@ impl fmt::Display for Rejection {
             Self::BodyUnreadable => f.write_str("the body is incomplete"),
             Self::TooOld { seconds } => write!(
                 f,
-                "the notification was signed {seconds} s ago, and the limit is {} s",
-                TOLERANCE
+                "the notification was signed {seconds} s ago, and the limit is {TOLERANCE} s"
             ),
             Self::TooNew { seconds } => write!(
                 f,
-                "the notification was signed {seconds} s in the future, and the limit is {} s; one of the two clocks is wrong",
-                TOLERANCE
+                "the notification was signed {seconds} s in the future, and the limit is {TOLERANCE} s; one of the two clocks is wrong"
             ),
             Self::NoKeyFits => f.write_str("no public key fits the signature"),
             Self::OtherUser => {
