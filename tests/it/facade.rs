@@ -330,7 +330,7 @@ async fn cancelling_has_its_own_answers() {
         .unwrap();
     assert_eq!(queued.cancel().await.unwrap(), Cancellation::Removed);
     let error = queued.wait().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
     assert_eq!(error.error_type(), Some("client_cancelled"));
     assert_eq!(error.ticket(), Some(queued.ticket()));
 

@@ -46,7 +46,10 @@ async fn sent(picture: impl Into<Reference>) -> (PreparedPicture, Vec<u8>) {
         known.url()
     );
     let picture = uso_transport::Transport::new(rig.client.config().clone()).unwrap();
-    let bytes = picture.fetch(known.url()).await.unwrap();
+    let bytes = picture
+        .fetch(known.url(), &uso_transport::Expected::anything())
+        .await
+        .unwrap();
     (told.clone(), bytes.to_vec())
 }
 

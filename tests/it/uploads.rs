@@ -392,9 +392,17 @@ async fn lifecycle_and_access_reach_the_file_by_both_ways() {
             let refused = stranger.get(&uploaded.url).send().await.unwrap();
             assert_eq!(refused.status(), 403);
             // The owner has a token.
-            storage.transport.fetch(&uploaded.url).await.unwrap();
+            storage
+                .transport
+                .fetch(&uploaded.url, &uso_transport::Expected::anything())
+                .await
+                .unwrap();
             storage.emulator.advance(Duration::from_secs(3600));
-            let gone = storage.transport.fetch(&uploaded.url).await.unwrap_err();
+            let gone = storage
+                .transport
+                .fetch(&uploaded.url, &uso_transport::Expected::anything())
+                .await
+                .unwrap_err();
             assert_eq!(gone.status(), Some(404));
         }
     }

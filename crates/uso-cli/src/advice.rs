@@ -25,10 +25,12 @@ fn bought(error: &Error, id: &str) -> Option<String> {
         ),
         ErrorKind::NotReady => format!("wait for it with: uso watch {id}"),
         ErrorKind::Gone => gone(),
-        ErrorKind::Failed => "read the message; a new attempt is a new purchase".to_owned(),
+        ErrorKind::Failed | ErrorKind::Cancelled => {
+            "read the message; a new attempt is a new purchase".to_owned()
+        }
         ErrorKind::Input => return hint.map(str::to_owned),
         ErrorKind::Malformed => format!("it can be fetched again with: uso result {id}"),
-        ErrorKind::Io => match hint {
+        ErrorKind::Io | ErrorKind::Exists => match hint {
             Some(hint) => format!("{hint}; the picture can be fetched again with: uso result {id}"),
             None => format!(
                 "mend the path or the disk; the picture can be fetched again with: uso result {id}"

@@ -415,5 +415,6 @@ fn size(text: &str) -> Result<ImageSizeChoice, String> {
 }
 
 fn dollars(text: &str) -> Result<MicroDollars, String> {
-    text.parse().map_err(|error: uso::Error| error.to_string())
+    text.parse::<MicroDollars>()
+        .map_err(|error| error.to_string())
 }

@@ -188,7 +188,7 @@ impl From<Error> for Failure {
             ErrorKind::Locked => LOCKED,
             ErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
             ErrorKind::Deadline => DEADLINE,
-            ErrorKind::Failed => FAILED,
+            ErrorKind::Failed | ErrorKind::Cancelled => FAILED,
             _ => OTHER,
         };
         let mut failure = Self::new(code, error.kind().as_str(), error.to_string());

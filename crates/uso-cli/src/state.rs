@@ -284,7 +284,7 @@ impl Entry {
 /// Whether a purchase that ended so is over: there is nothing to collect, now or later.
 pub(crate) fn is_over(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Input | ErrorKind::Failed => true,
+        ErrorKind::Input | ErrorKind::Failed | ErrorKind::Cancelled => true,
         ErrorKind::Gone => !may_be_elsewhere(error),
         // Of these, the ones that stand between a bought job and its picture pass.
         ErrorKind::Auth

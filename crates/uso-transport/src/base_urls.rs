@@ -1,10 +1,10 @@
 //! Where fal's services live, and where the key may go.
 
-use std::net::IpAddr;
+use url::Url;
 
-use url::{Host, Url};
-
-use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::confidential::is_this_machine;
+use crate::error::{Error, Result};
+use crate::kind::{ErrorKind, Operation};
 
 /// Where each of fal's services lives.
 ///
@@ -157,24 +157,6 @@ fn base_url(name: &str, text: &str) -> Result<Url> {
             "would send the key in clear text to another machine",
         )),
         _ => Err(refuse("is neither https nor http")),
-    }
-}
-
-/// Whether nobody on the way can read what is sent to it.
-pub(crate) fn is_confidential(url: &Url) -> bool {
-    match url.scheme() {
-        "https" => url.has_host(),
-        "http" => is_this_machine(url),
-        _ => false,
-    }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
     }
 }
 

@@ -1,11 +1,16 @@
-//! Settings of the transport: the key, the hosts, the deadlines.
+//! Settings of the transport: key, hosts, deadlines.
 
 use std::time::Duration;
 
 use crate::base_urls::BaseUrls;
-use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::error::{Error, Result};
+use crate::http_options::HttpOptions;
 use crate::key::ApiKey;
+use crate::kind::{ErrorKind, Operation};
 use crate::retry::RetryPolicy;
+
+/// Bytes a second of a line that is slow and still of use.
+const SLOW_LINE: u64 = 32 << 10;
 
 /// Settings of a [`Transport`](crate::Transport); each explains its default.
 ///
@@ -32,6 +37,7 @@ pub struct Config {
     pub(crate) max_download: u64,
     pub(crate) multipart_from: u64,
     pub(crate) retry: RetryPolicy,
+    pub(crate) http: HttpOptions,
 }
 
 impl Config {
@@ -51,6 +57,7 @@ impl Config {
             max_download: 1 << 30,
             multipart_from: 32 << 20,
             retry: RetryPolicy::default(),
+            http: HttpOptions::new(),
         }
     }
 
@@ -208,6 +215,24 @@ impl Config {
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
+    }
+
+    /// Options of the HTTP layer: proxy, user agent, further headers, limits for each operation.
+    #[must_use]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = options;
+        self
+    }
+
+    /// The longest time that an attempt may take with a request body of this many bytes.
+    pub(crate) fn attempt_limit(&self, operation: Operation, body: u64) -> Duration {
+        let general = match operation {
+            Operation::Run => self.finish_within,
+            _ => self.answer_within,
+        };
+        let limit = self.http.timeout_of(operation).unwrap_or(general);
+        // A slow line is not a lost response: a large body has the time to leave.
+        limit.saturating_add(Duration::from_secs(body / SLOW_LINE))
     }
 
     /// The deadline that [`Config::finish_within`] set.

@@ -25,20 +25,9 @@ const NAMESPACES: [&str; 2] = ["workflows", "comfy"];
 pub struct EndpointId(String);
 
 /// A string that is not an endpoint id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an endpoint id of the form owner/alias")]
 pub struct InvalidEndpointId(String);
-
-impl fmt::Display for InvalidEndpointId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not an endpoint id of the form owner/alias",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for InvalidEndpointId {}
 
 impl EndpointId {
     /// The endpoint of this project, `fal-ai/uso`, as its schema names it.

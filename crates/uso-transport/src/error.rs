@@ -1,16 +1,18 @@
-//! The one error of the client path: what was being done, what became of it, and what to do next.
-
-mod kind;
+//! The error of the client path: operation, kind, delivery, and what to do next.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 
-pub use self::kind::{Delivery, ErrorKind, Operation};
-use crate::order::Intent;
+use crate::billed::Billed;
+use crate::intent::Intent;
+use crate::key::InvalidKey;
+use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::money::InvalidAmount;
+use crate::problem::{Problem, sentence};
+use crate::sanitize::plain_text;
 use crate::ticket::Ticket;
 use crate::verdict::Verdict;
 
@@ -18,81 +20,6 @@ use crate::verdict::Verdict;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
-
-/// What is known of the bill for an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Billed {
-    /// Proved free: the service named zero billable units, or said that the job never started.
-    Free,
-    /// The service named billable units above zero.
-    Something,
-    /// The service named no billable units, or a text that is no decimal number.
-    Unknown,
-}
-
-impl Billed {
-    /// Reads `X-Fal-Billable-Units`: only a plain decimal number counts, such as `0`, `0.0` or
-    /// `1.05`. Anything else proves nothing.
-    pub(crate) fn read(units: Option<&str>) -> Self {
-        let Some(units) = units.map(str::trim) else {
-            return Self::Unknown;
-        };
-        let (whole, fraction) = units.split_once('.').unwrap_or((units, "0"));
-        let digits =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) {
-            Self::Unknown
-        } else if units.bytes().all(|byte| matches!(byte, b'0' | b'.')) {
-            Self::Free
-        } else {
-            Self::Something
-        }
-    }
-}
-
-/// One thing that is wrong with a request, as our own check or the service's 422 names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Problem {
-    /// The field, such as `num_images` or `input_image_urls[0]`; empty when it is the whole input.
-    pub path: String,
-    /// What is wrong, for people.
-    pub message: String,
-    /// The machine's category, such as `image_too_large`; empty when there is none.
-    pub category: String,
-    /// The limits that the service named, such as `max_width` and `2048`.
-    pub limits: Vec<(String, String)>,
-}
-
-impl Problem {
-    /// A problem that our own check found.
-    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-            category: String::new(),
-            limits: Vec::new(),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        f.write_str(&self.message)?;
-        for (position, (name, value)) in self.limits.iter().enumerate() {
-            let separator = if position == 0 { " (" } else { ", " };
-            write!(f, "{separator}{name} {value}")?;
-        }
-        if !self.limits.is_empty() {
-            f.write_str(")")?;
-        }
-        Ok(())
-    }
-}
 
 /// What went wrong between the caller and the picture.
 ///
@@ -126,6 +53,7 @@ struct Inner {
     intent: Option<Intent>,
     request_id: Option<String>,
     status: Option<u16>,
+    host: Option<String>,
     error_type: Option<String>,
     billed: Billed,
     attempts: u32,
@@ -149,6 +77,7 @@ impl Error {
             intent: None,
             request_id: None,
             status: None,
+            host: None,
             error_type: None,
             billed: Billed::Unknown,
             attempts: 0,
@@ -227,6 +156,12 @@ impl Error {
         self.0.status
     }
 
+    /// The host that was spoken to, with its port where that is not the usual one. It is set when
+    /// no response came.
+    pub fn host(&self) -> Option<&str> {
+        self.0.host.as_deref()
+    }
+
     /// The service's `error_type`, such as `runner_disconnected`, where it sent one.
     pub fn error_type(&self) -> Option<&str> {
         self.0.error_type.as_deref()
@@ -254,13 +189,22 @@ impl Error {
         self
     }
 
-    /// Attaches what finds the purchase later, and why it was not found now.
-    pub(crate) fn with_intent(mut self, intent: &Intent, not_found: Option<&str>) -> Self {
-        self.0.intent = Some(intent.clone());
-        match not_found {
-            Some(why) => self.with_postscript(why),
-            None => self,
-        }
+    /// Attaches what finds the purchase later, with the id that the response named as a candidate.
+    pub(crate) fn with_intent(mut self, intent: &Intent) -> Self {
+        let candidate = self.0.request_id.as_deref();
+        self.0.intent = Some(intent.clone().with_candidate(candidate));
+        self
+    }
+
+    /// Makes the error one of a passing fault of the service.
+    pub(crate) fn as_server_fault(mut self) -> Self {
+        self.0.kind = ErrorKind::Server;
+        let status = self.0.status.unwrap_or_default();
+        self.0.message = format!(
+            "{} was answered with HTTP {status} ({}), while the status names no failure",
+            self.0.operation, self.0.message
+        );
+        self
     }
 
     /// Adds what else was tried, and why it did not help.
@@ -302,10 +246,15 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_answer(mut self, status: u16, request_id: Option<String>) -> Self {
+    pub(crate) fn with_response(mut self, status: u16, request_id: Option<&str>) -> Self {
         self.0.status = Some(status);
-        self.0.request_id = request_id;
+        self.0.request_id = request_id.map(plain_text);
         self.0.delivery = Delivery::Answered;
+        self
+    }
+
+    pub(crate) fn with_host(mut self, host: &str) -> Self {
+        self.0.host = Some(host.to_owned());
         self
     }
 
@@ -347,6 +296,7 @@ impl fmt::Debug for Error {
             .field("message", &inner.message)
             .field("request_id", &self.request_id())
             .field("status", &inner.status)
+            .field("host", &inner.host)
             .field("error_type", &inner.error_type)
             .field("attempts", &inner.attempts)
             .field("elapsed", &inner.elapsed)
@@ -376,11 +326,15 @@ impl From<uso_types::Violations> for Error {
     }
 }
 
-/// The problems as one fragment; `otherwise` where there is none.
-pub(crate) fn sentence(problems: &[Problem], otherwise: &str) -> String {
-    if problems.is_empty() {
-        return otherwise.to_owned();
+impl From<InvalidKey> for Error {
+    fn from(error: InvalidKey) -> Self {
+        Self::new(Operation::Configure, ErrorKind::Config, error.to_string())
+            .with_hint("a key has the form key_id:key_secret; copy it again from fal's dashboard")
     }
-    let parts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    parts.join("; ")
+}
+
+impl From<InvalidAmount> for Error {
+    fn from(error: InvalidAmount) -> Self {
+        Self::invalid(vec![Problem::new("", error.to_string())])
+    }
 }

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::text::hex;
+use crate::sanitize::hex;
 
 /// SHA-256 of an input's meaning, in lower-case hex: it tells two inputs apart and shows nothing
 /// of either.

@@ -1,4 +1,4 @@
-//! The API key, which shows nowhere but in the `Authorization` header.
+//! The API key, visible only in the `Authorization` header.
 
 use std::fmt;
 
@@ -6,8 +6,7 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::text::hex;
+use crate::sanitize::hex;
 
 /// A fal API key, `key_id:key_secret` in one string.
 ///
@@ -21,23 +20,35 @@ use crate::text::hex;
 #[derive(Clone)]
 pub struct ApiKey(SecretString);
 
+/// A text that cannot be an API key. The text is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKey {
+    /// There is no text but white space.
+    #[error("the API key is empty")]
+    Empty,
+    /// A character cannot stand in the header that carries the key.
+    #[error(
+        "the API key contains white space, a line break or a character outside printable ASCII"
+    )]
+    Character,
+}
+
 impl ApiKey {
-    /// Takes a key, without the blanks around it.
+    /// A key, trimmed of white space.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when it is empty or has a character that no HTTP header may carry.
-    pub fn new(key: impl AsRef<str>) -> Result<Self> {
+    /// When it is empty or has a character that no key has.
+    pub fn new(key: impl AsRef<str>) -> Result<Self, InvalidKey> {
         let key = key.as_ref().trim();
-        let problem = if key.is_empty() {
-            "the API key is empty"
+        if key.is_empty() {
+            Err(InvalidKey::Empty)
         } else if !key.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
-            "the API key has a blank, a line break or another character that a key never has"
+            Err(InvalidKey::Character)
         } else {
-            return Ok(Self(SecretString::from(key)));
-        };
-        Err(Error::new(Operation::Configure, ErrorKind::Config, problem)
-            .with_hint("a key has the form key_id:key_secret; copy it again from fal's dashboard"))
+            Ok(Self(SecretString::from(key)))
+        }
     }
 
     /// No key, for what needs none.

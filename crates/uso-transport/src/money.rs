@@ -1,8 +1,10 @@
 //! Money, counted in whole numbers.
 
 use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub};
 
-use crate::error::{Error, Problem, Result};
+use serde::{Deserialize, Serialize};
 
 /// The published price of `fal-ai/uso`: $0.10 a megapixel of output.
 /// Source: <https://fal.ai/models/fal-ai/uso/llms.txt>. An account may have a discount.
@@ -15,10 +17,49 @@ const MICRO_DOLLARS_PER_MEGAPIXEL: u64 = 100_000;
 ///
 /// assert_eq!(MicroDollars::new(104_858).to_string(), "$0.104858");
 /// assert_eq!("0.5".parse::<MicroDollars>()?, MicroDollars::new(500_000));
-/// # Ok::<(), uso_transport::Error>(())
+/// # Ok::<(), uso_transport::InvalidAmount>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Addition and subtraction saturate: a sum that is too large stays the largest amount, which no
+/// budget covers, and a difference is never below zero.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct MicroDollars(u64);
+
+/// A text that is no amount of dollars.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an amount of dollars such as 0.25")]
+pub struct InvalidAmount(String);
+
+impl Add for MicroDollars {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for MicroDollars {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for MicroDollars {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Sum for MicroDollars {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::default(), Add::add)
+    }
+}
 
 impl MicroDollars {
     /// This many millionths of a dollar.
@@ -51,9 +92,9 @@ impl fmt::Display for MicroDollars {
 }
 
 impl std::str::FromStr for MicroDollars {
-    type Err = Error;
+    type Err = InvalidAmount;
 
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self, InvalidAmount> {
         let amount = text.trim().trim_start_matches('$');
         let (dollars, fraction) = amount.split_once('.').unwrap_or((amount, ""));
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -71,12 +112,8 @@ impl std::str::FromStr for MicroDollars {
         };
         let parts = || format!("{fraction:0<6}").parse::<u64>().ok();
         let micro = || whole()?.checked_mul(1_000_000)?.checked_add(parts()?);
-        well_formed.then(micro).flatten().map(Self).ok_or_else(|| {
-            Error::invalid(vec![Problem::new(
-                "",
-                format!("{text:?} is not an amount of dollars such as 0.25"),
-            )])
-        })
+        let read = well_formed.then(micro).flatten().map(Self);
+        read.ok_or_else(|| InvalidAmount(text.chars().take(80).collect()))
     }
 }
 
@@ -105,6 +142,14 @@ mod tests {
         ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn sums_saturate_and_differences_stop_at_zero() {
+        let of = MicroDollars::new;
+        assert_eq!([of(1), of(2)].into_iter().sum::<MicroDollars>(), of(3));
+        assert_eq!(of(u64::MAX) + of(1), of(u64::MAX));
+        assert_eq!(of(1) - of(2), MicroDollars::default());
     }
 
     #[test]

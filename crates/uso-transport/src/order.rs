@@ -1,18 +1,24 @@
-//! A purchase before it is sent: its input, and what is worth writing down about it.
+//! Order: a purchase that is ready to be sent.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::endpoint::EndpointId;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::fingerprint::{Fingerprint, Inspected};
-use crate::storage::Lifecycle;
-use crate::ticket::{InvalidRequestId, Ticket};
-use crate::webhook::{Attempt, Webhook};
+use crate::error::{Error, Result};
+use crate::fingerprint::Inspected;
+use crate::intent::Intent;
+use crate::kind::{ErrorKind, Operation};
+use crate::lifecycle::Lifecycle;
+use crate::webhook::Webhook;
+
+const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
+const OBJECT_LIFECYCLE: HeaderName = HeaderName::from_static("x-fal-object-lifecycle-preference");
+const QUEUE_PRIORITY: HeaderName = HeaderName::from_static("x-fal-queue-priority");
+const NO_RETRY: HeaderName = HeaderName::from_static("x-fal-no-retry");
+const STORE_IO: HeaderName = HeaderName::from_static("x-fal-store-io");
 
 /// A purchase that is ready to be sent.
 ///
@@ -29,7 +35,7 @@ use crate::webhook::{Attempt, Webhook};
 pub struct Order {
     intent: Intent,
     input: Bytes,
-    lifecycle: Option<HeaderValue>,
+    headers: HeaderMap,
     webhook: Option<Webhook>,
 }
 
@@ -40,20 +46,6 @@ impl fmt::Debug for Order {
             .field("intent", &self.intent)
             .finish_non_exhaustive()
     }
-}
-
-/// What finds a purchase again whose answer was lost: neither prompt nor picture nor key, so that
-/// it can be written down before the purchase is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
-    endpoint: EndpointId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
-    fingerprint: Fingerprint,
-    made_at_ms: u64,
-    start_within_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    attempt: Option<Attempt>,
 }
 
 impl Order {
@@ -70,67 +62,72 @@ impl Order {
         start_within: Duration,
     ) -> Result<Self> {
         let input = input.into();
+        let seconds = start_within.as_secs_f64();
         if start_within <= Duration::from_secs(1) {
-            let message = format!(
-                "the start deadline of {} s is too short",
-                start_within.as_secs_f64()
-            );
+            let message = format!("the start deadline of {seconds} s is too short");
             return Err(Error::new(Operation::Prepare, ErrorKind::Config, message)
                 .with_hint("give it more than one second"));
         }
-        let refuse = || {
-            Error::new(
-                Operation::Prepare,
-                ErrorKind::Input,
-                "the input is not a JSON object",
-            )
+        let inspected = serde_json::from_slice::<Inspected>(&input).ok();
+        let Some(inspected) = inspected.filter(|inspected| inspected.is_object) else {
+            let message = "the input is not a JSON object";
+            return Err(Error::new(Operation::Prepare, ErrorKind::Input, message));
         };
-        let inspected: Inspected = serde_json::from_slice(&input).map_err(|_| refuse())?;
-        if !inspected.is_object {
-            return Err(refuse());
+        let mut headers = HeaderMap::with_capacity(8);
+        if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
+            headers.insert(START_TIMEOUT, value);
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let intent = Intent {
-            endpoint,
-            seed: inspected.seed,
-            fingerprint: inspected.fingerprint,
-            made_at_ms: milliseconds(now),
-            start_within_ms: milliseconds(start_within),
-            attempt: None,
-        };
         Ok(Self {
-            intent,
+            intent: Intent::new(endpoint, inspected, start_within),
             input,
-            lifecycle: None,
+            headers,
             webhook: None,
         })
     }
 
-    /// How long the service keeps what is made, and who may read it.
+    /// Says how long the service keeps the files that the job makes, and who may read them.
     #[must_use]
     pub fn with_lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
-        self.lifecycle = lifecycle.header();
+        match lifecycle.header() {
+            Some(value) => self.headers.insert(OBJECT_LIFECYCLE, value),
+            None => self.headers.remove(OBJECT_LIFECYCLE),
+        };
         self
     }
 
-    pub(crate) fn lifecycle(&self) -> Option<&HeaderValue> {
-        self.lifecycle.as_ref()
+    /// Lets the job wait behind every request of normal priority (`X-Fal-Queue-Priority: low`).
+    #[must_use]
+    pub fn with_low_priority(mut self) -> Self {
+        let low = HeaderValue::from_static("low");
+        self.headers.insert(QUEUE_PRIORITY, low);
+        self
     }
 
-    /// Has the end of the job announced there. A notification there proves whose job it is, also when
-    /// the submit's answer was lost; see [`Intent::recognises`].
+    /// Switches off the retries that the service itself makes when a runner fails
+    /// (`X-Fal-No-Retry: 1`).
+    #[must_use]
+    pub fn without_service_retries(mut self) -> Self {
+        self.headers.insert(NO_RETRY, HeaderValue::from_static("1"));
+        self
+    }
+
+    /// Keeps input and output out of the account's history (`X-Fal-Store-IO: 0`).
+    ///
+    /// Two things are lost with it: the result is kept for an hour only, or six minutes from 10 KB
+    /// on, and a purchase whose response was lost cannot be found in the account's listing.
+    #[must_use]
+    pub fn without_history(mut self) -> Self {
+        self.headers.insert(STORE_IO, HeaderValue::from_static("0"));
+        self
+    }
+
+    /// Has the service notify this webhook when the job ends. A notification proves whose job it
+    /// is, even if the response to the submit was lost; see [`Intent::recognises`].
     #[must_use]
     pub fn with_webhook(mut self, webhook: Webhook) -> Self {
-        self.intent.attempt = Some(webhook.attempt().clone());
+        self.intent = self.intent.with_attempt(webhook.attempt().clone());
         self.webhook = Some(webhook);
         self
-    }
-
-    pub(crate) fn webhook(&self) -> Option<&Webhook> {
-        self.webhook.as_ref()
     }
 
     /// What is worth writing down before the order is sent.
@@ -138,72 +135,15 @@ impl Order {
         &self.intent
     }
 
+    pub(crate) fn webhook(&self) -> Option<&Webhook> {
+        self.webhook.as_ref()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     pub(crate) fn input(&self) -> Bytes {
         self.input.clone()
-    }
-}
-
-impl Intent {
-    /// The endpoint that is to run it.
-    pub fn endpoint(&self) -> &EndpointId {
-        &self.endpoint
-    }
-
-    /// The seed that the input is pinned to.
-    pub fn seed(&self) -> Option<u64> {
-        self.seed
-    }
-
-    /// The fingerprint of the input.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-
-    /// When the order was made, by this machine's clock.
-    pub fn made_at(&self) -> SystemTime {
-        UNIX_EPOCH
-            .checked_add(Duration::from_millis(self.made_at_ms))
-            .unwrap_or(UNIX_EPOCH)
-    }
-
-    /// How long after the submit the service may still start it.
-    pub fn start_within(&self) -> Duration {
-        Duration::from_millis(self.start_within_ms)
-    }
-
-    /// Whether the last segment of a webhook's path is this purchase's attempt id. Only the digest
-    /// of the id is kept here, so that what is written down cannot be used to forge one.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use uso_transport::{EndpointId, Order, Webhook};
-    ///
-    /// let order = Order::new(EndpointId::uso(), &b"{}"[..], Duration::from_secs(600))?
-    ///     .with_webhook(Webhook::new("https://example.org/hook")?);
-    /// assert!(!order.intent().recognises("hook"));
-    /// # Ok::<(), uso_transport::Error>(())
-    /// ```
-    pub fn recognises(&self, attempt_id: &str) -> bool {
-        self.attempt.as_ref() == Some(&Attempt::of(attempt_id))
-    }
-
-    /// The SHA-256 of the attempt id in lower-case hex, to find this purchase by a notification:
-    /// `Notification::attempt_digest` of `uso-webhook` equals it.
-    pub fn attempt_digest(&self) -> Option<&str> {
-        self.attempt.as_ref().map(Attempt::digest)
-    }
-
-    /// Whether a notification could prove this purchase: it was made with a webhook.
-    pub fn has_webhook(&self) -> bool {
-        self.attempt.is_some()
-    }
-
-    /// The ticket of this purchase, once something has proved that this request is it.
-    ///
-    /// # Errors
-    ///
-    /// When the text cannot be a request id.
-    pub fn ticket(&self, request_id: impl Into<String>) -> Result<Ticket, InvalidRequestId> {
-        Ok(Ticket::for_request(self.endpoint.clone(), request_id)?.of_intent(self))
     }
 }

@@ -1,9 +1,8 @@
 //! When a request is sent again: one pure decision.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Delivery, Operation};
+use crate::kind::{Delivery, Operation};
 
 /// A service that names a longer delay is left to the caller, who may have something better to do.
 const LONGEST_NAMED_DELAY: Duration = Duration::from_secs(60);
@@ -58,37 +57,6 @@ impl RetryPolicy {
     }
 }
 
-/// Repeats that all requests of a client share, so that an outage does not become a storm: each
-/// request puts a little in, each repeat takes one out.
-#[derive(Debug)]
-pub(crate) struct Budget(Mutex<f64>);
-
-impl Budget {
-    const FULL: f64 = 100.0;
-    const FOR_EACH_REQUEST: f64 = 0.2;
-
-    pub(crate) fn earn(&self) {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = (*left + Self::FOR_EACH_REQUEST).min(Self::FULL);
-    }
-
-    /// Whether there is a repeat left; it is then taken.
-    pub(crate) fn spend(&self) -> bool {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let enough = *left >= 1.0;
-        if enough {
-            *left -= 1.0;
-        }
-        enough
-    }
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(Mutex::new(Self::FULL))
-    }
-}
-
 /// What became of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -111,6 +79,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The HTTP status, if a response came.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// What the outcome says of the delivery.
     pub fn delivery(&self) -> Delivery {
         match self {
@@ -280,17 +256,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn an_outage_uses_the_shared_repeats_up_and_requests_earn_them_back() {
-        let budget = Budget::default();
-        let repeats = std::iter::repeat_with(|| budget.spend())
-            .take_while(|left| *left)
-            .count();
-        assert_eq!(repeats, 100);
-        (0..11).for_each(|_| budget.earn());
-        assert!(budget.spend() && budget.spend() && !budget.spend());
     }
 
     #[test]

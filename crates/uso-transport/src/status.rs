@@ -1,11 +1,15 @@
-//! What the service says of a job, read as leniently as the service is known to be.
+//! Status of a job, parsed leniently.
 
+use serde::Serialize;
 use serde_json::Value;
+use tracing::warn;
 
-use crate::text::{json_problem, plain_text};
+use crate::json_repair::{Parsed, parse};
+use crate::sanitize::{json_problem, plain_text};
 
 /// Where a job stands. A job can go back from running to the queue, when its runner fails.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
 #[non_exhaustive]
 pub enum State {
     /// It waits; `position` counts the requests ahead of it.
@@ -20,7 +24,7 @@ pub enum State {
 }
 
 /// How a job ended, as far as its status says; the result has the rest.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Completion {
     /// The service's text when the job failed or was cancelled.
@@ -39,7 +43,7 @@ impl Completion {
 }
 
 /// One line that the job's code wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct LogLine {
     /// The line, without control characters.
@@ -50,11 +54,12 @@ pub struct LogLine {
     pub level: Option<String>,
 }
 
-/// One answer about a job.
-#[derive(Clone, Debug, PartialEq)]
+/// Status of a job at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// Where the job stands.
+    #[serde(flatten)]
     pub state: State,
     /// Log lines: all so far from a status request, the new ones from a stream.
     pub logs: Vec<LogLine>,
@@ -66,10 +71,22 @@ impl Status {
         matches!(self.state, State::Completed(_))
     }
 
-    /// Reads a status object; `Err` says why it is none.
-    pub(crate) fn read(body: &[u8]) -> Result<Self, String> {
-        let value: Value = serde_json::from_slice(body).map_err(|error| json_problem(&error))?;
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(plain_text);
+    /// Reads the status of this request; `Err` says why the body is none.
+    pub(crate) fn read(body: &[u8], request_id: &str) -> Result<Self, String> {
+        let Parsed::<Value> { value, is_repaired } =
+            parse(body).map_err(|error| json_problem(&error))?;
+        if is_repaired {
+            warn!(request_id, "the status is not valid JSON and was repaired");
+        }
+        let named = value.get("request_id").and_then(Value::as_str);
+        if let Some(other) = named.filter(|named| *named != request_id) {
+            return Err(format!("it is about request {:?}", plain_text(other)));
+        }
+        // An error that is empty, or says nothing, is none.
+        let text = |name: &str| {
+            let text = plain_text(value.get(name)?.as_str()?);
+            (!text.is_empty()).then_some(text)
+        };
         let state = match value.get("status").and_then(Value::as_str) {
             Some("IN_QUEUE") => State::Queued {
                 position: value.get("queue_position").and_then(Value::as_u64),
@@ -106,8 +123,9 @@ impl LogLine {
     }
 }
 
-/// The service's answer to a cancel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a cancel came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cancellation {
     /// The job was still queued and is removed; it is not billed.
@@ -126,7 +144,7 @@ mod tests {
     fn null_missing_and_empty_logs_are_alike() {
         for logs in ["", r#","logs":null"#, r#","logs":[]"#, r#","logs":{}"#] {
             let body = format!(r#"{{"status":"IN_PROGRESS","request_id":"r"{logs}}}"#);
-            let status = Status::read(body.as_bytes()).unwrap();
+            let status = Status::read(body.as_bytes(), "r").unwrap();
             assert_eq!(
                 status,
                 Status {
@@ -140,7 +158,7 @@ mod tests {
     #[test]
     fn a_log_line_needs_only_its_message() {
         let body = br#"{"status":"IN_PROGRESS","logs":[{"message":"a"},{"message":"b","level":"LOUD","labels":{}},{"level":"INFO"}]}"#;
-        let logs = Status::read(body).unwrap().logs;
+        let logs = Status::read(body, "r").unwrap().logs;
         assert_eq!(logs.len(), 2);
         assert_eq!(logs[1].level.as_deref(), Some("LOUD"));
     }
@@ -149,21 +167,39 @@ mod tests {
     fn null_metrics_and_a_missing_position_are_tolerated() {
         let body = br#"{"status":"COMPLETED","metrics":null,"error":null}"#;
         assert_eq!(
-            Status::read(body).unwrap().state,
+            Status::read(body, "r").unwrap().state,
             State::Completed(Completion::default())
         );
         let body = br#"{"status":"IN_QUEUE"}"#;
         assert_eq!(
-            Status::read(body).unwrap().state,
+            Status::read(body, "r").unwrap().state,
             State::Queued { position: None }
         );
     }
 
     #[test]
     fn an_unknown_word_is_named_and_nothing_else_is_quoted() {
-        let problem = Status::read(br#"{"status":"PAUSED","prompt":"secret"}"#).unwrap_err();
+        let problem = Status::read(br#"{"status":"PAUSED","prompt":"secret"}"#, "r").unwrap_err();
         assert_eq!(problem, r#"status "PAUSED" is unknown"#);
-        let problem = Status::read(br#"{"status":"COMP"#).unwrap_err();
+        let problem = Status::read(br#"{"status":"COMP"#, "r").unwrap_err();
         assert_eq!(problem, "it ends too early, at line 1, column 15");
+    }
+
+    #[test]
+    fn an_empty_error_is_none_and_a_status_of_another_request_is_no_status() {
+        let body = br#"{"status":"COMPLETED","request_id":"r","error":"","error_type":" "}"#;
+        assert_eq!(
+            Status::read(body, "r").unwrap().state,
+            State::Completed(Completion::default())
+        );
+        let problem = Status::read(body, "other").unwrap_err();
+        assert_eq!(problem, r#"it is about request "r""#);
+    }
+
+    #[test]
+    fn a_lone_surrogate_in_a_log_line_hides_no_status() {
+        let body = br#"{"status":"IN_PROGRESS","logs":[{"message":"\ud800 step"}]}"#;
+        let status = Status::read(body, "r").unwrap();
+        assert_eq!(status.logs[0].message, "\u{fffd} step");
     }
 }

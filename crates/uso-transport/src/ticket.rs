@@ -1,6 +1,5 @@
 //! The ticket: everything that is needed to collect a job that is already paid for.
 
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,7 @@ use url::Url;
 
 use crate::endpoint::EndpointId;
 use crate::fingerprint::Fingerprint;
-use crate::order::Intent;
+use crate::intent::Intent;
 
 /// A handle to a submitted job.
 ///
@@ -23,7 +22,7 @@ use crate::order::Intent;
 /// assert_eq!(serde_json::from_str::<Ticket>(&kept)?, ticket);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ticket {
     endpoint: EndpointId,
     request_id: RequestId,
@@ -124,7 +123,18 @@ impl Ticket {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl Intent {
+    /// The ticket of this purchase, once something has proved that this request is it.
+    ///
+    /// # Errors
+    ///
+    /// When the text cannot be a request id.
+    pub fn ticket(&self, request_id: impl Into<String>) -> Result<Ticket, InvalidRequestId> {
+        Ok(Ticket::for_request(self.endpoint().clone(), request_id)?.of_intent(self))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 struct RequestId(String);
 
@@ -149,20 +159,9 @@ impl From<RequestId> for String {
 }
 
 /// A string that cannot be a request id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a request id: 1 to 200 letters, digits, '-', '_', '.', '~' or ':'")]
 pub struct InvalidRequestId(String);
-
-impl fmt::Display for InvalidRequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a request id: 1 to 200 letters, digits, '-', '_', '.', '~' or ':'",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for InvalidRequestId {}
 
 #[cfg(test)]
 mod tests {

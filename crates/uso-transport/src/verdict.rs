@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use serde::Serialize;
 
-use crate::error::Operation;
+use crate::kind::Operation;
 
 /// Whether a request bought something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -1,100 +1,100 @@
-//! Following a job to its end.
+//! Watch: follows a job to its end.
 //!
-//! The status stream tells at once what changes, so it comes first. It is only a hint, though: a
-//! stream that ends early, falls silent or breaks says nothing about the job, and the truth is a
-//! status request. After some failed streams the job is polled, with a growing pause, and now and
-//! then a stream is tried again.
+//! The status stream tells changes at once, so it comes first. It is only a hint, though: a stream
+//! that ends early, falls silent or breaks says nothing about the job, and neither does one that
+//! repeats itself. The truth is a status request, which is made after a stream has failed and at
+//! least every 30 s beside one that tells nothing new. After some failed streams the job is
+//! polled, with a growing pause, and a stream is tried again now and then. A job has ended when its
+//! result says so.
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod log_lines;
+mod status_stream;
+
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
-use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
-use crate::http::Body;
-use crate::retry::{Decision, Outcome, RetryPolicy, decide};
-use crate::status::{LogLine, Status};
-use crate::stream::EventReader;
+use self::log_lines::LogLines;
+use self::status_stream::StatusStream;
+use crate::error::{Error, Result};
+use crate::exchange::{Exchange, from_now};
+use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::queue::Queue;
+use crate::response::Response;
+use crate::status::{Completion, State, Status};
 use crate::ticket::Ticket;
-use crate::transport::{Transport, from_now, is_event_stream};
 
 /// Streams that fail in a row before the job is polled.
 const STREAM_PATIENCE: u32 = 3;
 /// A stream that lived this long was a good one.
 const GOOD_STREAM: Duration = Duration::from_secs(10);
-/// Pauses between two looks at the job, while there is no stream.
+/// How long a stream may tell nothing new before the status is asked for beside it.
+const BESIDE_STREAM: Duration = Duration::from_secs(30);
+/// Pauses between two status requests, while there is no stream.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause that the service may ask for.
-const LONGEST_NAMED_PAUSE: Duration = Duration::from_secs(60);
 /// How long the job is polled before a stream is tried again.
 const WAY_BACK: Duration = Duration::from_secs(30);
-/// Statuses in a row that cannot be read before the following ends with them.
-const PATIENCE_WITH_NONSENSE: u32 = 3;
-/// The largest event that is read; one with more logs than this is read by a status request.
-const LARGEST_EVENT: usize = 4 << 20;
-/// Log lines that are remembered so as not to be told twice.
-const REMEMBERED_LINES: usize = 1 << 16;
 
 /// What became known of a job.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update {
-    /// The service said where the job stands; its log lines are those that were not told before.
+    /// The status of the job; its log lines are those that were not told before.
     Status(Status),
     /// The connection was lost, and is being made anew. The job is not affected.
     Interrupted(String),
 }
 
-/// A job being followed; [`Transport::watch`] makes it.
+/// A job being followed; [`Transport::watch`](crate::Transport::watch) makes it.
 ///
 /// Dropping it stops the following and leaves the job alone.
 pub struct Watch {
-    transport: Transport,
+    exchange: Exchange,
     ticket: Ticket,
     until: Instant,
     phase: Phase,
     failed_streams: u32,
-    nonsense: u32,
     with_logs: bool,
     pause: Duration,
     polling_since: Option<Instant>,
-    told: HashSet<u64>,
-    told_elsewhere: bool,
+    lines: LogLines,
+    /// The state that was told last, and when.
+    told: Option<State>,
+    told_at: Instant,
+    result: Option<Result<Response>>,
 }
 
 enum Phase {
-    Connect { at: Instant },
-    Stream(Box<Streaming>),
-    Poll { at: Instant },
+    Connect {
+        at: Instant,
+    },
+    Stream(Box<StatusStream>),
+    Poll {
+        at: Instant,
+    },
+    /// A status says that the job has ended, which its result confirms.
+    Confirm(Status),
     Ended,
 }
 
-struct Streaming {
-    body: Body,
-    events: EventReader,
-    ready: VecDeque<Vec<u8>>,
-    opened: Instant,
-    silent_from: Instant,
-}
-
 impl Watch {
-    pub(crate) fn new(transport: Transport, ticket: Ticket) -> Self {
-        let until = from_now(transport.config().finish_within);
+    pub(crate) fn new(exchange: Exchange, ticket: Ticket) -> Self {
+        let now = Instant::now();
         Self {
-            transport,
+            until: from_now(exchange.config().finish_within),
+            exchange,
             ticket,
-            until,
-            phase: Phase::Connect { at: Instant::now() },
+            phase: Phase::Connect { at: now },
             failed_streams: 0,
-            nonsense: 0,
             with_logs: true,
             pause: FIRST_PAUSE,
             polling_since: None,
-            told: HashSet::new(),
-            told_elsewhere: false,
+            lines: LogLines::default(),
+            told: None,
+            told_at: now,
+            result: None,
         }
     }
 
@@ -103,47 +103,33 @@ impl Watch {
         &self.ticket
     }
 
-    /// Goes on watching a job whose end was told too early; the deadline stays.
-    pub fn look_again(&mut self) {
-        self.phase = Phase::Poll {
-            at: Instant::now() + self.next_pause(),
-        };
-    }
-
-    /// Waits for `work` on the same job, but not past the deadline of the watch.
+    /// The result of the job, or why there is none; `None` before the last update.
     ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Deadline`] when it passes, and those of the work.
-    pub async fn within_deadline<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout_at(self.until, work).await {
-            Ok(done) => done,
-            Err(_) => Err(self.deadline_passed().with_ticket(&self.ticket)),
-        }
+    /// A job has ended when its result says so, so the result is fetched before the end is told.
+    /// It is handed out once.
+    pub fn take_result(&mut self) -> Option<Result<Response>> {
+        self.result.take()
     }
 
     /// The next thing that becomes known; `None` after the job has ended or an error was given.
     ///
-    /// Dropping the future loses nothing: the next call goes on where it was.
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the next call goes on where it was, and asks anew where a
+    /// request was under way.
     pub async fn next(&mut self) -> Option<Result<Update>> {
         loop {
             if matches!(self.phase, Phase::Ended) {
                 return None;
             }
             let deadline = self.until;
-            let step = tokio::time::timeout_at(deadline, self.step()).await;
-            let found = match step {
+            let found = match timeout_at(deadline, self.step()).await {
                 Ok(Ok(Some(update))) => Ok(update),
                 Ok(Ok(None)) => continue,
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(self.deadline_passed()),
             };
-            let ended = match &found {
-                Ok(Update::Status(status)) => status.is_completed(),
-                Ok(Update::Interrupted(_)) => false,
-                Err(_) => true,
-            };
-            if ended {
+            if found.is_err() {
                 self.phase = Phase::Ended;
             }
             return Some(found.map_err(|error| error.with_ticket(&self.ticket)));
@@ -157,56 +143,47 @@ impl Watch {
                 sleep_until(*at).await;
                 Ok(self.connect().await)
             }
-            Phase::Stream(streaming) => {
-                let idle = self.transport.config().stream_idle;
-                match streaming.next(idle).await {
-                    Ok(status) => {
+            Phase::Stream(stream) => {
+                let idle = self.exchange.config().stream_idle;
+                let request_id = self.ticket.request_id();
+                let look_at = self.told_at + BESIDE_STREAM;
+                match timeout_at(look_at, stream.next(request_id, idle)).await {
+                    Ok(Ok(status)) => {
                         self.polling_since = None;
-                        Ok(Some(Update::Status(
-                            self.untold(status, self.told_elsewhere),
-                        )))
+                        Ok(self.tell(status, false))
                     }
-                    Err(why) => {
-                        if streaming.opened.elapsed() >= GOOD_STREAM {
+                    Ok(Err(why)) => {
+                        if stream.age() >= GOOD_STREAM {
                             self.failed_streams = 0;
                             self.pause = FIRST_PAUSE;
                         }
                         Ok(Some(self.stream_failed(why)))
                     }
+                    Err(_) => self.look_beside().await,
                 }
             }
             Phase::Poll { at } => {
                 sleep_until(*at).await;
                 self.poll().await
             }
+            Phase::Confirm(_) => Ok(self.confirm().await),
             Phase::Ended => Ok(None),
         }
     }
 
     async fn connect(&mut self) -> Option<Update> {
-        let request = self.transport.wire().stream(&self.ticket);
-        let deadline = from_now(self.transport.config().answer_within);
-        let why = match self.transport.http().send(request, deadline).await {
-            Ok(incoming) if is_event_stream(&incoming) => {
-                let now = Instant::now();
-                self.phase = Phase::Stream(Box::new(Streaming {
-                    body: incoming.body,
-                    events: EventReader::new(LARGEST_EVENT),
-                    ready: VecDeque::new(),
-                    opened: now,
-                    silent_from: now,
-                }));
-                return None;
+        if self.failed_streams > 0 && !self.exchange.may_repeat(Operation::Stream) {
+            self.phase = Phase::Poll { at: Instant::now() };
+            return None;
+        }
+        match StatusStream::open(&self.exchange, &self.ticket).await {
+            Ok(stream) => {
+                self.phase = Phase::Stream(Box::new(stream));
+                self.told_at = Instant::now();
+                None
             }
-            Ok(incoming) => {
-                format!(
-                    "the status stream was answered with HTTP {}",
-                    incoming.status.as_u16()
-                )
-            }
-            Err(problem) => format!("the status stream could not be opened: {}", problem.why),
-        };
-        Some(self.stream_failed(why))
+            Err(why) => Some(self.stream_failed(why)),
+        }
     }
 
     /// After a stream failed, the status is asked for at once.
@@ -215,8 +192,8 @@ impl Watch {
             request_id = self.ticket.request_id(),
             why, "status stream failed"
         );
-        // What a further stream repeats of this one's lines is not known.
-        self.told_elsewhere |= !self.told.is_empty();
+        // Whether a further stream repeats this one's lines is not known.
+        self.lines.may_repeat();
         self.failed_streams += 1;
         if self.failed_streams >= STREAM_PATIENCE {
             self.polling_since.get_or_insert_with(Instant::now);
@@ -225,96 +202,103 @@ impl Watch {
         Update::Interrupted(why)
     }
 
-    async fn poll(&mut self) -> Result<Option<Update>> {
-        let request = self.transport.wire().status(&self.ticket, self.with_logs);
-        let outcome = self.transport.attempt(Operation::Status, request).await;
-        let pause = self.next_pause();
-        self.phase = Phase::Poll {
-            at: Instant::now() + pause,
-        };
-        let interrupted = |why: String| Ok(Some(Update::Interrupted(why)));
-        let reply = match outcome {
-            Ok(reply) => reply,
-            Err(problem) if problem.is_too_long() && self.with_logs => {
-                self.with_logs = false;
-                return interrupted(
-                    "the status has more log lines than are read; going on without".to_owned(),
-                );
+    /// Asks for the status while a stream is open that tells nothing new. The stream stays.
+    async fn look_beside(&mut self) -> Result<Option<Update>> {
+        let asked = Queue(&self.exchange)
+            .status(&self.ticket, self.with_logs)
+            .await;
+        self.told_at = Instant::now();
+        self.lines.may_repeat();
+        match asked {
+            Ok(status) => Ok(self.tell(status, true)),
+            Err(error) if ends_watching(&error) => Err(error),
+            Err(error) => {
+                debug!(%error, "the status beside the stream was not to be had");
+                Ok(None)
             }
-            Err(problem) if problem.is_too_long() => {
-                return Err(problem.into_error(Operation::Status));
-            }
-            // Until the deadline a lost status request is only bad weather: the job is paid for.
-            Err(problem) => {
-                return interrupted(problem.into_error(Operation::Status).to_string());
-            }
-        };
-        let outcome = reply.outcome();
-        if decide(Operation::Status, outcome, 1, &RetryPolicy::default()) != Decision::Stop {
-            if let Outcome::Answered {
-                retry_after: Some(named),
-                ..
-            } = outcome
-            {
-                let named = named.clamp(pause, LONGEST_NAMED_PAUSE);
-                self.phase = Phase::Poll {
-                    at: Instant::now() + named,
-                };
-            }
-            return interrupted(format!(
-                "the status request was answered with HTTP {}",
-                reply.status
-            ));
         }
-        let status = match self.transport.read_status(reply) {
-            Ok(status) => status,
-            Err(error)
-                if error.kind() == ErrorKind::Malformed
-                    && self.nonsense < PATIENCE_WITH_NONSENSE =>
-            {
-                self.nonsense += 1;
-                return interrupted(error.to_string());
-            }
-            Err(error) => return Err(error),
-        };
-        self.nonsense = 0;
-        let polls_on = self
-            .polling_since
-            .is_some_and(|since| since.elapsed() < WAY_BACK);
-        if !polls_on {
-            self.polling_since = None;
-            self.failed_streams = self.failed_streams.min(STREAM_PATIENCE - 1);
-            // Not at once: a service that ends every stream would be asked without a pause.
-            self.phase = Phase::Connect {
-                at: Instant::now() + pause,
-            };
-        }
-        self.told_elsewhere = true;
-        Ok(Some(Update::Status(self.untold(status, true))))
     }
 
-    /// The pause before the next look: growing, with jitter of a quarter.
-    fn next_pause(&mut self) -> Duration {
+    async fn poll(&mut self) -> Result<Option<Update>> {
+        let asked = Queue(&self.exchange)
+            .status(&self.ticket, self.with_logs)
+            .await;
         let pause = self.pause.mul_f64(0.75 + 0.5 * fastrand::f64());
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        pause
+        let next = Instant::now() + pause;
+        self.phase = Phase::Poll { at: next };
+        let error = match asked {
+            Ok(status) => {
+                let polls_on = self
+                    .polling_since
+                    .is_some_and(|since| since.elapsed() < WAY_BACK);
+                if !polls_on {
+                    self.polling_since = None;
+                    self.failed_streams = self.failed_streams.min(STREAM_PATIENCE - 1);
+                    // Not at once: a service that ends every stream would be asked without a pause.
+                    self.phase = Phase::Connect { at: next };
+                }
+                self.lines.may_repeat();
+                return Ok(self.tell(status, true));
+            }
+            Err(error) => error,
+        };
+        if ends_watching(&error) {
+            return Err(error);
+        }
+        if error.kind() == ErrorKind::Malformed {
+            // Without a body it was too long to be read, which the log lines make it.
+            self.with_logs &= error.raw_body().is_some();
+            // The result has the last word where the status cannot be read.
+            if let Ok(response) = Queue(&self.exchange).result(&self.ticket).await {
+                self.result = Some(Ok(response));
+                self.phase = Phase::Ended;
+                let state = State::Completed(Completion::default());
+                let logs = Vec::new();
+                return Ok(Some(Update::Status(Status { state, logs })));
+            }
+        }
+        // Until the deadline a lost status request is transient: the job is paid for.
+        Ok(Some(Update::Interrupted(error.to_string())))
     }
 
-    /// Leaves out the log lines that were told before, as far as they may repeat: a status
-    /// request has all lines so far, a stream the new ones, and a second stream nobody knows.
-    /// A job that writes more lines than are remembered is not told twice, but incompletely.
-    fn untold(&mut self, mut status: Status, may_repeat: bool) -> Status {
-        let full = self.told.len() >= REMEMBERED_LINES;
-        let told = &mut self.told;
-        status.logs.retain(|line| {
-            let new = !full && told.insert(fingerprint(line));
-            new || !may_repeat
-        });
-        status
+    /// Fetches the result of a job that is said to have ended, before the end is told.
+    async fn confirm(&mut self) -> Option<Update> {
+        let result = Queue(&self.exchange).result(&self.ticket).await;
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::NotReady
+        {
+            let pause = self.pause;
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            self.phase = Phase::Poll {
+                at: Instant::now() + pause,
+            };
+            let why = "the end of the job was told too early";
+            return Some(Update::Interrupted(why.to_owned()));
+        }
+        self.result = Some(result);
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Confirm(status) => Some(Update::Status(status)),
+            _ => None,
+        }
+    }
+
+    /// What of a status is told now.
+    fn tell(&mut self, mut status: Status, is_asked: bool) -> Option<Update> {
+        status.logs = self.lines.untold(status.logs, is_asked);
+        if self.told.as_ref() != Some(&status.state) || !status.logs.is_empty() {
+            self.told_at = Instant::now();
+            self.told = Some(status.state.clone());
+        }
+        if status.is_completed() {
+            self.phase = Phase::Confirm(status);
+            return None;
+        }
+        Some(Update::Status(status))
     }
 
     fn deadline_passed(&self) -> Error {
-        let seconds = self.transport.config().finish_within.as_secs_f64();
+        let seconds = self.exchange.config().finish_within.as_secs_f64();
         let message = format!(
             "the job did not finish within {seconds} s; it goes on, and its ticket collects it"
         );
@@ -323,33 +307,10 @@ impl Watch {
     }
 }
 
-fn fingerprint(line: &LogLine) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (&line.timestamp, &line.message).hash(&mut hasher);
-    hasher.finish()
-}
-
-impl Streaming {
-    /// The next status of the stream; `Err` says why there is none.
-    async fn next(&mut self, idle: Duration) -> Result<Status, String> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Status::read(&event)
-                    .map_err(|why| format!("the status stream cannot be understood: {why}"));
-            }
-            // Counted from the last byte, also for a caller who drops the future now and then.
-            let left = idle.saturating_sub(self.silent_from.elapsed());
-            match self.body.chunk(left).await {
-                Ok(Some(chunk)) => {
-                    self.silent_from = Instant::now();
-                    let ready = &mut self.ready;
-                    self.events
-                        .push(&chunk, |event| ready.push_back(event.to_vec()))
-                        .map_err(|_| "the status stream sent an event without end".to_owned())?;
-                }
-                Ok(None) => return Err("the status stream ended before the job did".to_owned()),
-                Err(problem) => return Err(format!("the status stream broke: {}", problem.why)),
-            }
-        }
-    }
+/// Whether asking on is of no use.
+fn ends_watching(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Auth | ErrorKind::Locked | ErrorKind::Gone | ErrorKind::Config
+    )
 }

@@ -1,19 +1,20 @@
-//! Where a purchase is announced when it has ended, and how the announcement proves whose it is.
+//! Webhook of one purchase: the URL that the service notifies when the job ends.
 //!
-//! fal has no idempotency key and no id that a client may choose. But it calls the address that a
-//! submit names, so an address that nobody can guess does the work of one: a delivery to it proves
-//! that the submit was accepted, and says as what.
+//! fal has no idempotency key and no id that a client may choose. But it calls the URL that a
+//! submit names, so an unguessable URL serves as one: a notification sent to it proves that the
+//! submit was accepted, and carries the request id.
 
 use std::fmt;
 
 use rustls::crypto::ring::default_provider;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::base_urls::is_confidential;
-use crate::error::{Error, ErrorKind, Operation, Problem, Result};
-use crate::text::hex;
+use crate::confidential::is_confidential;
+use crate::error::{Error, Result};
+use crate::intent::AttemptDigest;
+use crate::kind::{ErrorKind, Operation};
+use crate::problem::Problem;
+use crate::sanitize::hex;
 
 /// Where the end of one purchase is announced: the URL that was given, and a last segment that
 /// nobody can guess, the attempt id of 128 random bits. The receiver must take whatever follows
@@ -33,7 +34,7 @@ use crate::text::hex;
 #[derive(Clone)]
 pub struct Webhook {
     url: Url,
-    attempt: Attempt,
+    attempt: AttemptDigest,
 }
 
 impl fmt::Debug for Webhook {
@@ -63,7 +64,7 @@ impl Webhook {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push(&id);
         }
-        let attempt = Attempt::of(&id);
+        let attempt = AttemptDigest::of(&id);
         Ok(Self { url, attempt })
     }
 
@@ -71,24 +72,8 @@ impl Webhook {
         &self.url
     }
 
-    pub(crate) fn attempt(&self) -> &Attempt {
+    pub(crate) fn attempt(&self) -> &AttemptDigest {
         &self.attempt
-    }
-}
-
-/// Tells an attempt's address from any other: the SHA-256 of its id in lower-case hex, from which
-/// the id cannot be had, so that it may be written down.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Attempt(String);
-
-impl Attempt {
-    pub(crate) fn of(id: &str) -> Self {
-        Self(hex(&Sha256::digest(id)))
-    }
-
-    pub(crate) fn digest(&self) -> &str {
-        &self.0
     }
 }
 
@@ -135,7 +120,7 @@ mod tests {
             let id = made.url().as_str().strip_prefix(start).unwrap();
             let id = id.strip_suffix(end).unwrap();
             assert_eq!(id.len(), 32, "{given}");
-            assert_eq!(Attempt::of(id), *made.attempt(), "{given}");
+            assert_eq!(AttemptDigest::of(id), *made.attempt(), "{given}");
             assert_ne!(Webhook::new(given).unwrap().attempt(), made.attempt());
             assert!(!format!("{made:?}").contains(id));
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use uso_transport::{
-    Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Result,
-    Ticket, Transport, Upload, Uploaded, Webhook,
+    Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Recovery,
+    Result, Ticket, Transport, Upload, Uploaded, Webhook,
 };
 use uso_webhook::Notification;
 
@@ -298,8 +298,21 @@ impl Client {
     /// [`ErrorKind::Auth`] when the key may not read the listing of requests,
     /// [`ErrorKind::OutcomeUnknown`] when more than one request has exactly this input.
     pub async fn find(&self, intent: &Intent) -> Result<Option<Job>> {
-        let found = self.transport.find(intent).await?;
-        Ok(found.map(|ticket| self.job(ticket)))
+        match self.transport.recover(intent).await? {
+            Recovery::Found(ticket) => Ok(Some(self.job(ticket))),
+            Recovery::Undecidable { candidates, why } => {
+                let message = match candidates.is_empty() {
+                    true => why,
+                    false => format!("{why}; it may be one of: {}", candidates.join(", ")),
+                };
+                Err(Error::new(
+                    Operation::Find,
+                    ErrorKind::OutcomeUnknown,
+                    message,
+                ))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The job of a purchase whose submit response was lost, proved by the notification of its end:

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
 use uso_transport::{
-    Answer, Delivery, Download, Error, ErrorKind, MicroDollars, Operation, Result, Ticket,
+    Delivery, Download, Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket,
     Transport,
 };
 
@@ -32,7 +32,7 @@ pub struct Output {
     seed: Option<u64>,
     prompt: Option<String>,
     warnings: Vec<String>,
-    answer: Answer,
+    response: Response,
 }
 
 impl std::fmt::Debug for Output {
@@ -52,18 +52,18 @@ impl Output {
     pub(crate) fn read(
         transport: &Transport,
         ticket: Option<&Ticket>,
-        answer: &Answer,
+        response: &Response,
     ) -> Result<Self> {
         let attach = |error: Error| match ticket {
             Some(ticket) => error.with_ticket(ticket),
             None => error,
         };
-        let contents = Contents::read(&answer.decode().map_err(attach)?);
+        let contents = Contents::read(&response.decode().map_err(attach)?);
         if contents.pictures.is_empty() {
             let message = "the result has no picture in it";
             let error = Error::new(Operation::Result, ErrorKind::Malformed, message)
                 .with_delivery(Delivery::Answered)
-                .with_raw_body(answer.body().clone());
+                .with_raw_body(response.body().clone());
             return Err(attach(error));
         }
         let picture = |entry| Picture::new(transport.clone(), ticket.cloned(), entry);
@@ -73,7 +73,7 @@ impl Output {
             seed: contents.seed,
             prompt: contents.prompt,
             warnings: contents.warnings,
-            answer: answer.clone(),
+            response: response.clone(),
         })
     }
 
@@ -95,7 +95,7 @@ impl Output {
     /// The request's id on the service.
     pub fn request_id(&self) -> Option<&str> {
         let of_ticket = self.ticket.as_ref().map(Ticket::request_id);
-        of_ticket.or(self.answer.request_id())
+        of_ticket.or(self.response.request_id())
     }
 
     /// The seed that the service used, where it says so.
@@ -115,7 +115,7 @@ impl Output {
 
     /// The billed units as the service's header gives them: a decimal number of megapixels.
     pub fn billable_units(&self) -> Option<&str> {
-        self.answer.billable_units()
+        self.response.billable_units()
     }
 
     /// The billed units at the published price, rounded up to a millionth of a dollar; `None`
@@ -126,7 +126,7 @@ impl Output {
 
     /// The body of the response, unchanged.
     pub fn raw_body(&self) -> &[u8] {
-        self.answer.body()
+        self.response.body()
     }
 
     /// Saves all pictures into a folder, which is created where it is missing, several at a time.

@@ -53,7 +53,14 @@ async fn an_upload_prints_a_url_that_has_the_file() {
     rig.emulator.advance(Duration::from_secs(2));
     let transport = uso_transport::Transport::new(rig.client.config().clone()).unwrap();
     for url in [url, gone.json()["url"].as_str().unwrap()] {
-        assert_eq!(transport.fetch(url).await.unwrap_err().status(), Some(404));
+        assert_eq!(
+            transport
+                .fetch(url, &uso_transport::Expected::anything())
+                .await
+                .unwrap_err()
+                .status(),
+            Some(404)
+        );
     }
     let never = cli.run(&["upload", &path(content()), "--expires", "never", "--json"]);
     assert!(never.json()["expires_at"].is_null(), "{never:?}");

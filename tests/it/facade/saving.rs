@@ -23,7 +23,7 @@ async fn a_file_appears_whole_or_not_at_all_and_replaces_nothing_unasked() {
     let path = folder.path().join("a.png");
     std::fs::write(&path, "mine").unwrap();
     let error = output.images()[0].save(&path).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io);
+    assert_eq!(error.kind(), ErrorKind::Exists);
     assert!(error.ticket().is_some(), "the picture is not lost");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 
@@ -149,7 +149,7 @@ async fn a_name_that_exists_is_kept_even_when_the_file_is_empty() {
         .save(folder.path().join("empty.png"))
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io);
+    assert_eq!(error.kind(), ErrorKind::Exists);
     assert_eq!(std::fs::read(folder.path().join("empty.png")).unwrap(), b"");
 
     picture.save(folder.path().join("one.png")).await.unwrap();

@@ -33,7 +33,10 @@ impl Connection {
                 Failure::other(format!("the emulator could not be started: {error}"))
             })?;
             let base_urls = BaseUrls::single_origin(&emulator.origin())?;
-            let client = Client::new(Config::new(ApiKey::new("emulated:key")?, base_urls))?;
+            let client = Client::new(Config::new(
+                ApiKey::new("emulated:key").map_err(uso::Error::from)?,
+                base_urls,
+            ))?;
             return Ok(Self {
                 client,
                 emulator: Some(emulator),

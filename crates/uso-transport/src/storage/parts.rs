@@ -1,18 +1,15 @@
-//! The parts of a large file: which have arrived, and some on their way at a time.
+//! Parts of a large file, and which of them have arrived.
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use serde::Serialize;
-use tokio::task::JoinSet;
 
-use super::{PART, Piece, Token, Way, refused, tag};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::transport::Transport;
+use crate::error::{Error, Result};
+use crate::kind::{ErrorKind, Operation};
 
-/// Parts on their way at a time: enough to fill a line, few enough to share it.
-const AT_ONCE: usize = 6;
+/// Bytes of a part, which is the size that fal's own clients use.
+const PART: u64 = 10 << 20;
 
 /// Parts of one upload at the most, as storages of this kind have it.
 const MOST_PARTS: u64 = 10_000;
@@ -51,17 +48,23 @@ impl Parts {
     }
 
     /// The bytes of a part; the first number is 1. The last part ends with the file.
-    fn range(&self, number: usize) -> Range<u64> {
+    pub(super) fn range(&self, number: usize) -> Range<u64> {
         let before = u64::try_from(number.saturating_sub(1)).unwrap_or(u64::MAX);
         let start = before.saturating_mul(self.part).min(self.length);
         start..start.saturating_add(self.part).min(self.length)
     }
 
-    fn missing(&self) -> Vec<usize> {
+    pub(super) fn missing(&self) -> Vec<usize> {
         let tags = self.tags.iter().enumerate();
         tags.filter(|(_, tag)| tag.is_none())
             .map(|(index, _)| index + 1)
             .collect()
+    }
+
+    pub(super) fn arrived(&mut self, number: usize, tag: String) {
+        if let Some(place) = self.tags.get_mut(number.saturating_sub(1)) {
+            *place = Some(tag);
+        }
     }
 
     /// The body that completes the upload, in the order of the numbers.
@@ -82,77 +85,6 @@ impl Parts {
             )
             .with_source(error)
         })
-    }
-}
-
-impl Transport {
-    /// Sends every part that has not arrived. What arrives is kept, whatever becomes of the others.
-    pub(super) async fn send_parts(
-        &self,
-        way: &Way,
-        content_type: &HeaderValue,
-        parts: &mut Parts,
-        piece: impl Fn(Range<u64>) -> Piece + Clone + Send + Sync + 'static,
-    ) -> Result<()> {
-        let mut missing = parts.missing().into_iter();
-        let mut sending = JoinSet::new();
-        let mut failed = None;
-        loop {
-            while failed.is_none()
-                && sending.len() < AT_ONCE
-                && let Some(number) = missing.next()
-            {
-                let (transport, way) = (self.clone(), way.clone());
-                let (content_type, piece) = (content_type.clone(), piece.clone());
-                let range = parts.range(number);
-                sending.spawn(async move {
-                    let piece = || piece(range.clone());
-                    let sent = transport.send_part(&way, &content_type, number, piece);
-                    (number, sent.await)
-                });
-            }
-            match sending.join_next().await {
-                None => break,
-                Some(Ok((number, Ok(tag)))) => {
-                    if let Some(place) = parts.tags.get_mut(number - 1) {
-                        *place = Some(tag);
-                    }
-                }
-                // The others are let through to their end, so that they need not be sent again.
-                Some(Ok((_, Err(error)))) => failed = failed.or(Some(error)),
-                Some(Err(error)) => {
-                    let message = "the sending of a part was given up";
-                    let error =
-                        Error::new(Operation::Upload, ErrorKind::Io, message).with_source(error);
-                    failed = failed.or(Some(error));
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn send_part(
-        &self,
-        way: &Way,
-        content_type: &HeaderValue,
-        number: usize,
-        piece: impl Fn() -> Piece,
-    ) -> Result<String> {
-        let reply = match way {
-            Way::Presigned(presigned) => {
-                let request = || presigned.part(number, content_type, piece());
-                self.send_piece(request).await?
-            }
-            Way::Direct(direct) => {
-                let request = |token: &Token| direct.part(token, number, content_type, piece());
-                self.with_token(request).await?
-            }
-        };
-        if reply.is_success() {
-            tag(&reply)
-        } else {
-            Err(refused(&reply))
-        }
     }
 }
 

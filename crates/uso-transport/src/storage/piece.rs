@@ -1,4 +1,4 @@
-//! A range of a source on its way: the body of one request, and the count of what was sent.
+//! Piece of a source: the body of one request, and the count of what was sent.
 
 use std::io;
 use std::ops::Range;
@@ -11,15 +11,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::Progress;
-use super::source::{CHUNK, Changed, Opened};
+use super::opened::{CHUNK, Changed, Opened};
+use super::progress::Progress;
 use crate::error::Error;
+use crate::http::RequestBody;
 
 /// Chunks of a piece that are read ahead.
 const AHEAD: usize = 2;
 
 /// A range of a source on its way: the body of one request.
-pub(crate) struct Piece {
+pub(super) struct Piece {
     feed: Feed,
     length: u64,
     sent: u64,
@@ -28,7 +29,7 @@ pub(crate) struct Piece {
 
 /// What stays of a piece when it has gone out.
 #[derive(Clone)]
-pub(crate) struct Watched(Arc<Counted>);
+pub(super) struct Watched(Arc<Counted>);
 
 /// What was counted of one piece. It is taken back unless the piece arrived.
 struct Counted {
@@ -41,7 +42,7 @@ struct Counted {
 
 impl Watched {
     /// The request is over; what was counted stays if the piece arrived.
-    pub(crate) fn end(&self, arrived: bool) {
+    pub(super) fn end(&self, arrived: bool) {
         self.0.is_over.store(true, Ordering::Relaxed);
         if arrived {
             self.0.sent.store(0, Ordering::Relaxed);
@@ -51,12 +52,12 @@ impl Watched {
     }
 
     /// Bytes that were handed to the connection.
-    pub(crate) fn sent(&self) -> u64 {
+    pub(super) fn sent(&self) -> u64 {
         self.0.sent.load(Ordering::Relaxed)
     }
 
     /// A fault of the file itself, apart from those of the line.
-    pub(crate) fn fault(&self) -> Option<Error> {
+    pub(super) fn fault(&self) -> Option<Error> {
         self.0.fault.get().map(Changed::to_error)
     }
 }
@@ -109,12 +110,14 @@ impl Piece {
         }
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.length
-    }
-
-    pub(crate) fn watched(&self) -> Watched {
+    pub(super) fn watched(&self) -> Watched {
         self.watched.clone()
+    }
+}
+
+impl From<Piece> for RequestBody {
+    fn from(piece: Piece) -> Self {
+        Self::stream(piece)
     }
 }
 

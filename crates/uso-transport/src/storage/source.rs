@@ -1,4 +1,4 @@
-//! What is uploaded, and how it is read piece by piece while it is sent.
+//! Source of an upload: a file, bytes, or what a reader gave.
 
 use std::fmt;
 use std::fs::File;
@@ -6,19 +6,15 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
 
-use super::Progress;
+use super::opened::{CHUNK, Opened, Stamp};
 use super::piece::{Feed, Piece};
-use super::spool::temporary;
-use crate::error::{Error, ErrorKind, Operation, Result};
-
-/// Bytes that are read and sent at a time.
-pub(super) const CHUNK: usize = 128 << 10;
+use super::progress::Progress;
+use crate::error::{Error, Result};
+use crate::kind::{ErrorKind, Operation};
 
 /// What is uploaded: a file, bytes, or what a reader gave.
 #[derive(Clone)]
@@ -28,54 +24,6 @@ pub struct Source(Kind);
 enum Kind {
     Bytes(Bytes),
     File(Arc<Opened>),
-}
-
-/// An open file, and what it looked like when it was opened.
-pub(super) struct Opened {
-    file: File,
-    name: String,
-    stamp: Stamp,
-}
-
-/// What tells that a file has changed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-        })
-    }
-}
-
-/// Why a file could not be read to the end.
-#[derive(Debug)]
-pub(super) enum Changed {
-    /// It is not what it was when it was opened.
-    Changed(String),
-    Unreadable(String, io::Error),
-}
-
-impl Changed {
-    pub(super) fn to_error(&self) -> Error {
-        match self {
-            Self::Changed(name) => {
-                let message = format!("{name} changed while it was read; nothing was kept of it");
-                Error::new(Operation::Upload, ErrorKind::Io, message)
-                    .with_hint("wait until nothing writes to it, or upload a copy")
-            }
-            Self::Unreadable(name, error) => {
-                let message = format!("{name} could not be read: {error}");
-                Error::new(Operation::Upload, ErrorKind::Io, message)
-            }
-        }
-    }
 }
 
 impl Source {
@@ -167,7 +115,17 @@ impl Source {
         }
     }
 
-    pub(super) async fn open(path: &Path) -> Result<Self> {
+    /// A file on disk. It is read while it is sent; if it changes meanwhile, the upload fails. A
+    /// pipe is read to its end first, as [`Source::reader`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] when it cannot be opened or is no file.
+    pub async fn file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open(path.as_ref()).await
+    }
+
+    async fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let path = path.to_owned();
         let opened = blocking(move || {
@@ -197,12 +155,18 @@ impl Source {
         let (path, opened) = opened.await?.map_err(refuse)?;
         let Some((file, stamp)) = opened else {
             let pipe = tokio::fs::File::open(path).await.map_err(refuse)?;
-            return Self::spool(pipe).await;
+            return Self::reader(pipe).await;
         };
         Ok(Self(Kind::File(Arc::new(Opened { file, name, stamp }))))
     }
 
-    pub(super) async fn spool(mut reader: impl AsyncRead + Unpin) -> Result<Self> {
+    /// What a reader gives, up to its end: kept in a temporary file, since a part may have to be
+    /// sent twice.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] when it cannot be read, or the temporary file cannot be written.
+    pub async fn reader(mut reader: impl AsyncRead + Unpin) -> Result<Self> {
         let failed = |what: &str, error: io::Error| {
             Error::new(Operation::Upload, ErrorKind::Io, format!("{what}: {error}"))
         };
@@ -214,7 +178,7 @@ impl Source {
             )
             .with_hint("name a folder with room for the whole upload in TMPDIR")
         };
-        let (file, kept) = temporary().map_err(cannot_write)?;
+        let file = tempfile::tempfile().map_err(cannot_write)?;
         let mut file = tokio::fs::File::from_std(file);
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -229,7 +193,6 @@ impl Source {
         file.flush().await.map_err(cannot_write)?;
         let file = file.into_std().await;
         let stamp = Stamp::of(&file).map_err(cannot_write)?;
-        drop(kept);
         let name = "the temporary copy of the input".to_owned();
         Ok(Self(Kind::File(Arc::new(Opened { file, name, stamp }))))
     }
@@ -273,51 +236,6 @@ impl fmt::Debug for Source {
     }
 }
 
-impl Opened {
-    fn check(&self) -> Result<(), Changed> {
-        match Stamp::of(&self.file) {
-            Ok(stamp) if stamp == self.stamp => Ok(()),
-            Ok(_) => Err(Changed::Changed(self.name.clone())),
-            Err(error) => Err(Changed::Unreadable(self.name.clone(), error)),
-        }
-    }
-
-    /// Fills the buffer from this place on, whole.
-    fn fill(&self, buffer: &mut [u8], at: u64) -> Result<(), Changed> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let place = at + u64::try_from(filled).unwrap_or(u64::MAX);
-            match read_at(&self.file, rest, place) {
-                Ok(0) => return Err(Changed::Changed(self.name.clone())),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Changed::Unreadable(self.name.clone(), error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads a range chunk by chunk, until it is over or nobody takes the chunks any more.
-    pub(super) fn feed(&self, range: Range<u64>, chunks: &mpsc::Sender<Result<Bytes, Changed>>) {
-        let mut at = range.start;
-        while at < range.end {
-            let left = usize::try_from(range.end - at).unwrap_or(CHUNK);
-            let mut chunk = vec![0; left.min(CHUNK)];
-            let mut read = self.fill(&mut chunk, at);
-            at += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-            if at >= range.end {
-                // Before the last chunk goes out: without it, the other side keeps nothing.
-                read = read.and_then(|()| self.check());
-            }
-            let failed = read.is_err();
-            let sent = chunks.blocking_send(read.map(|()| Bytes::from(chunk)));
-            if failed || sent.is_err() {
-                return;
-            }
-        }
-    }
-}
-
 #[cfg(unix)]
 fn is_pipe(metadata: &std::fs::Metadata) -> bool {
     std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
@@ -326,18 +244,6 @@ fn is_pipe(metadata: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_pipe(_metadata: &std::fs::Metadata) -> bool {
     false
-}
-
-/// Reads from a place without moving a cursor, so that all parts share one open file.
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
-}
-
-/// Reads from a place; nobody depends on the cursor, which this moves.
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

@@ -1,18 +1,18 @@
-//! An upload as its caller holds it, and how far it is.
+//! Upload: a file on its way to the service, as its caller holds it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
-use url::Url;
 
-use super::direct::Direct;
-use super::lifecycle::Lifecycle;
+use super::description::Description;
 use super::parts::Parts;
 use super::piece::Piece;
-use super::presigned::Presigned;
+use super::progress::{Progress, Sent};
 use super::source::Source;
+use super::way::Way;
+use crate::lifecycle::Lifecycle;
 
 /// A file on its way to the service.
 ///
@@ -33,9 +33,7 @@ use super::source::Source;
 /// ```
 pub struct Upload {
     pub(super) source: Source,
-    content_type: Option<HeaderValue>,
-    pub(super) file_name: String,
-    pub(super) lifecycle: Option<HeaderValue>,
+    pub(super) description: Arc<Description>,
     pub(super) expires_after: Option<Duration>,
     pub(super) progress: Progress,
     pub(super) session: Option<Session>,
@@ -50,13 +48,6 @@ pub(super) struct Session {
     pub(super) parts: Option<Parts>,
 }
 
-/// How the service takes the file.
-#[derive(Clone)]
-pub(super) enum Way {
-    Presigned(Presigned),
-    Direct(Direct),
-}
-
 /// A file that the service has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -69,50 +60,13 @@ pub struct Uploaded {
     pub expires_at: Option<SystemTime>,
 }
 
-/// How much of a file was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Sent {
-    /// Bytes that were handed to the connection. It goes back when a part is sent again.
-    pub sent: u64,
-    /// The length of the file.
-    pub total: u64,
-}
-
-type Told = Arc<dyn Fn(Sent) + Send + Sync>;
-
-/// Counts what was sent, for whoever wants to know.
-#[derive(Clone, Default)]
-pub(super) struct Progress {
-    sent: Arc<Mutex<u64>>,
-    total: u64,
-    tell: Option<Told>,
-}
-
-impl Progress {
-    pub(super) fn change(&self, change: impl FnOnce(u64) -> u64) {
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        *sent = change(*sent);
-        // Told under the lock, so that the last word is the last count.
-        if let Some(tell) = &self.tell {
-            let (sent, total) = (*sent, self.total);
-            tell(Sent { sent, total });
-        }
-    }
-}
-
 impl Upload {
     /// An upload of this source.
     pub fn new(source: Source) -> Self {
         Self {
-            progress: Progress {
-                total: source.len(),
-                ..Progress::default()
-            },
+            progress: Progress::of(source.len()),
             source,
-            content_type: None,
-            file_name: "file".to_owned(),
-            lifecycle: None,
+            description: Arc::default(),
             expires_after: None,
             session: None,
         }
@@ -128,23 +82,22 @@ impl Upload {
     /// As [`Upload::content_type`], for an upload that is already there.
     pub fn set_content_type(&mut self, content_type: &str) {
         if let Ok(value) = HeaderValue::from_str(content_type) {
-            self.content_type = Some(value);
+            self.describe(|description| description.content_type = Some(value));
         }
     }
 
     /// The MIME type, once it is known.
     pub fn known_content_type(&self) -> Option<&str> {
-        self.content_type.as_ref()?.to_str().ok()
+        self.description.content_type.as_ref()?.to_str().ok()
+    }
+
+    fn describe(&mut self, change: impl FnOnce(&mut Description)) {
+        change(Arc::make_mut(&mut self.description));
     }
 
     /// What is uploaded.
     pub fn source(&self) -> &Source {
         &self.source
-    }
-
-    pub(super) fn content_type_header(&self) -> HeaderValue {
-        let unknown = HeaderValue::from_static("application/octet-stream");
-        self.content_type.clone().unwrap_or(unknown)
     }
 
     /// The name that the service is told, which shows in the URL. Characters other than ASCII
@@ -157,7 +110,7 @@ impl Upload {
         };
         let name: String = name.chars().take(100).map(plain).collect();
         if !name.trim_matches('.').is_empty() {
-            self.file_name = name;
+            self.describe(|description| description.file_name = name);
         }
         self
     }
@@ -165,7 +118,7 @@ impl Upload {
     /// When the file expires, and who may read it.
     #[must_use]
     pub fn lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
-        self.lifecycle = lifecycle.header();
+        self.describe(|description| description.lifecycle = lifecycle.header());
         self.expires_after = lifecycle.expiry();
         self
     }
@@ -182,7 +135,7 @@ impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload")
             .field("source", &self.source)
-            .field("content_type", &self.content_type)
+            .field("content_type", &self.description.content_type)
             .finish_non_exhaustive()
     }
 }
@@ -208,14 +161,5 @@ impl Upload {
     /// The whole file.
     pub(super) fn whole(&self) -> Piece {
         self.source.piece(0..self.source.len(), &self.progress)
-    }
-}
-
-impl Way {
-    pub(super) fn file_url(&self) -> &Url {
-        match self {
-            Self::Presigned(presigned) => &presigned.file_url,
-            Self::Direct(direct) => &direct.access_url,
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! Fetching the output of a job, and what it means beside the job's status.
 
-use uso_transport::{Completion, Delivery, Error, ErrorKind, Operation, Result, Ticket, Transport};
+use uso_transport::{
+    Completion, Delivery, Error, ErrorKind, Operation, Response, Result, Ticket, Transport,
+};
 
 use crate::output::Output;
 use crate::runtime;
@@ -15,8 +17,11 @@ pub(super) struct Collector {
 impl Collector {
     pub(super) async fn output(&self) -> Result<Output> {
         runtime::check(Operation::Result)?;
-        let answer = self.transport.result(&self.ticket).await?;
-        Output::read(&self.transport, Some(&self.ticket), &answer)
+        self.read(&self.transport.result(&self.ticket).await?)
+    }
+
+    pub(super) fn read(&self, response: &Response) -> Result<Output> {
+        Output::read(&self.transport, Some(&self.ticket), response)
     }
 
     /// The outcome of a job whose status says this about its end. Pictures count more than an error

@@ -6,9 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use uso_transport::{
-    Completion, ErrorKind, LogLine, Operation, Result, State, Status, Update, Watch,
-};
+use uso_transport::{Completion, LogLine, Operation, Result, State, Status, Update, Watch};
 
 use super::collector::Collector;
 use crate::output::Output;
@@ -34,8 +32,7 @@ pub enum Event {
     Completed(Completion),
 }
 
-/// The loop that follows a job. An end is believed only when the result is there or says why not:
-/// a status can be too early.
+/// The loop that follows a job.
 pub(super) struct Following {
     collector: Collector,
     watch: Watch,
@@ -67,22 +64,14 @@ impl Following {
             {
                 return Some(Err(error));
             }
-            if let Some(completion) = &self.ending {
-                let output = self.watch.within_deadline(self.collector.output()).await;
-                match output {
-                    Err(error) if error.kind() == ErrorKind::NotReady => {
-                        self.watch.look_again();
-                        (self.ending, self.last) = (None, None);
-                    }
-                    output => {
-                        self.outcome = Some(self.collector.agree(completion, output));
-                        return self
-                            .ending
-                            .take()
-                            .map(|ending| Ok(Event::Completed(ending)));
-                    }
-                }
-                continue;
+            if let Some(completion) = self.ending.take() {
+                // The watch has fetched the result before it told the end.
+                let output = match self.watch.take_result() {
+                    Some(fetched) => fetched.and_then(|response| self.collector.read(&response)),
+                    None => self.collector.output().await,
+                };
+                self.outcome = Some(self.collector.agree(&completion, output));
+                return Some(Ok(Event::Completed(completion)));
             }
             match self.watch.next().await? {
                 Ok(Update::Status(status)) => self.take(status),

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use uso_transport::{
-    Delivery, Download, Error, ErrorKind, Operation, Overwrite, Result, Ticket, Transport,
-};
+use uso_transport::{Download, Error, Expected, Operation, Overwrite, Result, Ticket, Transport};
 
 use super::contents::Entry;
 use crate::runtime;
@@ -91,8 +89,8 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] when the name is taken or the file cannot be written,
-    /// [`ErrorKind::Gone`] when the picture has expired, [`ErrorKind::Malformed`] when it stays
+    /// [`ErrorKind::Exists`](crate::ErrorKind::Exists) when the name is taken, [`ErrorKind::Io`](crate::ErrorKind::Io) when the file cannot be written,
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the picture has expired, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it stays
     /// damaged or is no picture. Each carries the ticket.
     pub async fn save(&self, path: impl AsRef<Path>) -> Result<Download> {
         self.save_as(path.as_ref(), Overwrite::Never).await
@@ -121,7 +119,7 @@ impl Picture {
         runtime::check(Operation::Save)?;
         let saved = self
             .transport
-            .download(self.url(), path, overwrite, &is_picture)
+            .download(self.url(), path, overwrite, &self.expected())
             .await;
         saved.map_err(|error| self.attach(error))
     }
@@ -134,20 +132,23 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] when it has expired, [`ErrorKind::Malformed`] when it is no picture.
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when it has expired, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it is no picture.
     pub async fn bytes(&self) -> Result<Bytes> {
         runtime::check(Operation::Download)?;
         let bytes = self
             .transport
-            .fetch(self.url())
+            .fetch(self.url(), &self.expected())
             .await
             .map_err(|error| self.attach(error))?;
-        is_picture(&bytes).map_err(|why| {
-            let message = format!("the picture is damaged: {why}");
-            let error = Error::new(Operation::Download, ErrorKind::Malformed, message);
-            self.attach(error.with_delivery(Delivery::Answered))
-        })?;
         Ok(bytes)
+    }
+
+    /// What the whole file has to be.
+    fn expected(&self) -> Expected<'static> {
+        Expected {
+            length: self.entry.file_size,
+            header: &is_picture,
+        }
     }
 
     fn attach(&self, error: Error) -> Error {

@@ -1,20 +1,16 @@
-//! The requests of the protocol, without IO.
+//! Requests of the protocol, as values.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request};
 use url::Url;
 
 use crate::config::Config;
 use crate::endpoint::EndpointId;
 use crate::order::Order;
 use crate::ticket::Ticket;
-
-const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
-
-const OBJECT_LIFECYCLE: HeaderName = HeaderName::from_static("x-fal-object-lifecycle-preference");
 
 /// Requests on a page of the listing: each comes with its whole input, pictures included.
 const PAGE_LENGTH: &str = "20";
@@ -29,11 +25,11 @@ enum FollowUp {
 }
 
 /// Builds every request of the protocol from the settings.
-pub(crate) struct Wire<'a> {
+pub(crate) struct Requests<'a> {
     config: &'a Config,
 }
 
-impl<'a> Wire<'a> {
+impl<'a> Requests<'a> {
     pub(crate) fn new(config: &'a Config) -> Self {
         Self { config }
     }
@@ -53,13 +49,9 @@ impl<'a> Wire<'a> {
 
     fn purchase(&self, url: &Url, order: &Order) -> Request<Bytes> {
         let mut request = self.request(Method::POST, url, order.input());
-        let seconds = order.intent().start_within().as_secs_f64().to_string();
-        if let Ok(value) = HeaderValue::try_from(seconds) {
-            request.headers_mut().insert(REQUEST_TIMEOUT, value);
-        }
-        if let Some(lifecycle) = order.lifecycle() {
-            let headers = request.headers_mut();
-            headers.insert(OBJECT_LIFECYCLE, lifecycle.clone());
+        let headers = request.headers_mut();
+        for (name, value) in order.headers() {
+            headers.insert(name, value.clone());
         }
         request
     }
@@ -118,9 +110,9 @@ impl<'a> Wire<'a> {
 
     /// The URL that the server gave, if its origin is the configured one; otherwise the one that
     /// the id makes. The key goes nowhere else.
-    fn follow_up(&self, ticket: &Ticket, what: FollowUp) -> Url {
+    fn follow_up(&self, ticket: &Ticket, which: FollowUp) -> Url {
         let queue = &self.config.base_urls.queue;
-        let (given, extra): (_, &[&str]) = match what {
+        let (given, extra): (_, &[&str]) = match which {
             FollowUp::Status => (ticket.status_url(), &[]),
             FollowUp::Stream => (ticket.status_url(), &["stream"]),
             FollowUp::Result => (ticket.response_url(), &[]),
@@ -134,7 +126,7 @@ impl<'a> Wire<'a> {
             given.set_fragment(None);
             return extend(&given, extra.iter().copied());
         }
-        let made: &[&str] = match what {
+        let made: &[&str] = match which {
             FollowUp::Status => &["status"],
             FollowUp::Stream => &["status", "stream"],
             FollowUp::Result => &[],
@@ -215,8 +207,8 @@ mod tests {
     #[test]
     fn follow_ups_use_the_servers_url_on_its_own_origin_only() {
         let config = config();
-        let wire = Wire::new(&config);
-        let stream = |given: &str| wire.stream(&ticket(given)).uri().to_string();
+        let requests = Requests::new(&config);
+        let stream = |given: &str| requests.stream(&ticket(given)).uri().to_string();
         let given = "https://queue.fal.run/somewhere/else/r-1/status";
         assert_eq!(
             stream(given),

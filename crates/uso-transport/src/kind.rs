@@ -1,4 +1,4 @@
-//! The words of an error: what to do next, whether it was sent, what was being done.
+//! Classification of errors: kind, delivery, operation.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use serde::Serialize;
 pub enum ErrorKind {
     /// The set-up is wrong: no key, an unusable base URL, no root certificates.
     ///
-    /// What to do: mend the configuration. Nothing was sent.
+    /// What to do: correct the configuration. Nothing was sent.
     Config,
     /// The request is refused, by our own check before anything is sent or by the service.
     ///
-    /// What to do: change the fields that [`Error::problems`](super::Error::problems) names. The service bills nothing for
+    /// What to do: change the fields that [`Error::problems`](crate::Error::problems) names. The service bills nothing for
     /// a request that fails its validation.
     Input,
     /// The key is missing, unknown, revoked or not allowed to use the endpoint.
@@ -38,17 +38,21 @@ pub enum ErrorKind {
     /// The request was sent, or may have been, and no usable answer came.
     ///
     /// What to do: do not simply repeat it, since it may have been accepted and paid for. The
-    /// error's [`intent`](super::Error::intent) finds it among the account's requests later, and
+    /// error's [`intent`](crate::Error::intent) finds it among the account's requests later, and
     /// recognises the delivery to its webhook, where it has one.
     OutcomeUnknown,
     /// The service failed for the moment; for a job that is already bought, its ticket is still good.
     ///
     /// What to do: repeat the call; with a ticket, resume the job.
     Server,
-    /// The job ran and failed, or was cancelled.
+    /// The job ran and failed, as the service said twice.
     ///
     /// What to do: read the message; submitting again buys a new attempt.
     Failed,
+    /// The job was cancelled.
+    ///
+    /// What to do: nothing, or submit again, which buys a new attempt.
+    Cancelled,
     /// The service no longer has the request, its result or its picture, or never had it.
     ///
     /// What to do: check the request id. Results are kept for an hour, or six minutes when they
@@ -62,14 +66,18 @@ pub enum ErrorKind {
     ///
     /// What to do: resume with the ticket if there is one.
     Deadline,
-    /// The answer could not be understood. [`Error::raw_body`](super::Error::raw_body) has it as it came.
+    /// The answer could not be understood. [`Error::raw_body`](crate::Error::raw_body) has it as it came.
     ///
     /// What to do: keep the raw body and the ticket, and report the answer as a defect.
     Malformed,
     /// A local file could not be read or written.
     ///
-    /// What to do: mend the path, its permissions or the disk.
+    /// What to do: correct the path, its permissions or the disk.
     Io,
+    /// The name of an output is taken by an existing file, which was not overwritten.
+    ///
+    /// What to do: choose another name, or ask for the file to be replaced.
+    Exists,
 }
 
 impl ErrorKind {
@@ -85,12 +93,20 @@ impl ErrorKind {
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Server => "server",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
             Self::Gone => "gone",
             Self::NotReady => "not_ready",
             Self::Deadline => "deadline",
             Self::Malformed => "malformed",
             Self::Io => "io",
+            Self::Exists => "exists",
         }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -98,11 +114,11 @@ impl ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// It provably did not leave: no connection came about, or our own check stopped it.
+    /// The request provably did not leave: no connection was made, or our own check stopped it.
     NotSent,
-    /// It may have arrived: the connection was there and no complete answer came back.
+    /// The request may have arrived: a connection existed, and no complete response came.
     Unknown,
-    /// The service answered.
+    /// The service responded.
     Answered,
 }
 

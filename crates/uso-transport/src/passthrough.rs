@@ -1,4 +1,4 @@
-//! One request of somebody else, passed on with the key: what a proxy needs.
+//! Pass-through: a caller's request sent on with the key, as a proxy needs it.
 
 use std::fmt;
 
@@ -11,12 +11,13 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::attempt::AttemptProblem;
 use crate::base_urls::BaseUrls;
-use crate::error::{Delivery, Error, ErrorKind, Operation, Result};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 use crate::http::Body;
-use crate::transport::{Transport, from_now};
-use crate::wire::{extend, plain_request};
+use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::requests::{extend, plain_request};
 
 /// Headers of one connection or of one hop's credentials, which are never passed on.
 const NEVER_PASSED_ON: [HeaderName; 12] = [
@@ -56,7 +57,7 @@ impl Service {
     }
 }
 
-/// A request to pass on with [`Transport::forward`].
+/// A request to pass on with [`Transport::forward`](crate::Transport::forward).
 ///
 /// It names a service and not a URL, so that the key cannot go anywhere but to a configured origin.
 #[derive(Clone)]
@@ -90,7 +91,7 @@ impl fmt::Debug for Forward {
     }
 }
 
-/// The answer to a [`Forward`], whatever its status, with its body still to come.
+/// The response to a [`Forward`], whatever its status, with its body still to come.
 #[derive(Debug)]
 pub struct Forwarded {
     /// HTTP status.
@@ -124,69 +125,53 @@ impl ForwardedBody {
     /// [`ErrorKind::Unreachable`] when the answer ends too early, or when nothing comes for longer
     /// than [`Config::stream_idle`](crate::Config::stream_idle).
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        self.body.chunk(self.idle).await.map_err(|problem| {
-            let message = format!("{} was answered, but {}", self.operation, problem.why);
-            let error = Error::new(self.operation, ErrorKind::Unreachable, message)
-                .with_delivery(Delivery::Answered);
-            match problem.source {
-                Some(source) => error.with_source(source),
-                None => error,
-            }
+        self.body.chunk(self.idle).await.map_err(|failure| {
+            let message = format!("{} was answered, but its body broke off", self.operation);
+            Error::new(self.operation, ErrorKind::Unreachable, message)
+                .with_delivery(Delivery::Answered)
+                .with_source(failure.error)
         })
     }
 }
 
-impl Transport {
-    /// Sends a request once, with the key, and gives the answer as it comes: no redirect is
-    /// followed, nothing is sent again, and a refusal by the service is an answer and no error.
-    ///
-    /// The head of the answer must come within [`Config::answer_within`](crate::Config::answer_within)
-    /// ([`Config::finish_within`](crate::Config::finish_within) for a run).
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::OutcomeUnknown`] when a purchase may have been accepted, and
-    /// [`ErrorKind::Unreachable`] otherwise; [`Error::delivery`] says whether it left.
-    pub async fn forward(&self, forward: Forward) -> Result<Forwarded> {
+/// Passing on of requests.
+pub(crate) struct Passthrough<'a>(pub(crate) &'a Exchange);
+
+impl Passthrough<'_> {
+    pub(crate) async fn send(&self, forward: Forward) -> Result<Forwarded> {
         let operation = forward.operation;
         let started = Instant::now();
-        let length = u64::try_from(forward.body.len()).unwrap_or(u64::MAX);
-        let deadline = from_now(self.attempt_limit(operation, length));
-        let request = self.with_key(forward);
-        let sent = self.http().send(request, deadline).await;
-        let incoming = sent.map_err(|problem| {
-            AttemptProblem::from(problem)
-                .into_error(operation)
-                .with_attempts(1, started.elapsed())
-        })?;
+        let request = with_key(self.0.config(), forward);
+        let sent = self.0.open(operation, request).await;
+        let incoming = sent.map_err(|failure| failure.error.with_attempts(1, started.elapsed()))?;
         Ok(Forwarded {
             status: incoming.status,
             headers: incoming.headers,
             body: ForwardedBody {
                 body: incoming.body,
                 operation,
-                idle: self.config().stream_idle,
+                idle: self.0.config().stream_idle,
             },
         })
     }
+}
 
-    fn with_key(&self, forward: Forward) -> Request<Bytes> {
-        let base = forward.service.base(self.config().base_urls());
-        let mut url = extend(base, forward.path.iter().map(String::as_str));
-        if !forward.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&forward.query);
-        }
-        let mut request = plain_request(forward.method, &url, forward.body);
-        let mut headers = forward.headers;
-        for name in &NEVER_PASSED_ON {
-            headers.remove(name);
-        }
-        if let Some(key) = self.config().key.header() {
-            headers.insert(AUTHORIZATION, key);
-        }
-        *request.headers_mut() = headers;
-        request
+fn with_key(config: &Config, forward: Forward) -> Request<Bytes> {
+    let base = forward.service.base(config.base_urls());
+    let mut url = extend(base, forward.path.iter().map(String::as_str));
+    if !forward.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&forward.query);
     }
+    let mut request = plain_request(forward.method, &url, forward.body);
+    let mut headers = forward.headers;
+    for name in &NEVER_PASSED_ON {
+        headers.remove(name);
+    }
+    if let Some(key) = config.key.header() {
+        headers.insert(AUTHORIZATION, key);
+    }
+    *request.headers_mut() = headers;
+    request
 }
 
 #[cfg(test)]
@@ -194,12 +179,11 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::{ApiKey, Config};
+    use crate::key::ApiKey;
 
     #[test]
     fn the_key_goes_to_the_named_service_and_no_foreign_credential_with_it() {
         let config = Config::new(ApiKey::new("id:secret").unwrap(), BaseUrls::fal().unwrap());
-        let transport = Transport::new(config).unwrap();
         let foreign = [
             (AUTHORIZATION, "Key other:key"),
             (COOKIE, "session=1"),
@@ -212,15 +196,18 @@ mod tests {
             HeaderValue::from_static("low"),
         );
         let foreign = foreign.map(|(name, value)| (name, HeaderValue::from_static(value)));
-        let request = transport.with_key(Forward {
-            operation: Operation::Submit,
-            service: Service::Queue,
-            method: Method::POST,
-            path: ["fal-ai", "..", "a/b?c", "uso"].map(str::to_owned).to_vec(),
-            query: vec![("fal_max_queue_length".to_owned(), "1&x=2".to_owned())],
-            headers: foreign.into_iter().chain([kept]).collect(),
-            body: Bytes::new(),
-        });
+        let request = with_key(
+            &config,
+            Forward {
+                operation: Operation::Submit,
+                service: Service::Queue,
+                method: Method::POST,
+                path: ["fal-ai", "..", "a/b?c", "uso"].map(str::to_owned).to_vec(),
+                query: vec![("fal_max_queue_length".to_owned(), "1&x=2".to_owned())],
+                headers: foreign.into_iter().chain([kept]).collect(),
+                body: Bytes::new(),
+            },
+        );
         assert_eq!(
             request.uri().to_string(),
             "https://queue.fal.run/fal-ai/a%2Fb%3Fc/uso?fal_max_queue_length=1%26x%3D2"

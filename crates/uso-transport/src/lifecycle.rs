@@ -90,7 +90,7 @@ impl Lifecycle {
         self
     }
 
-    pub(super) fn expiry(&self) -> Option<Duration> {
+    pub(crate) fn expiry(&self) -> Option<Duration> {
         self.expiration_duration_seconds
             .flatten()
             .map(Duration::from_secs)

@@ -1,4 +1,4 @@
-//! Server-sent events, read incrementally over bytes and in bounded memory.
+//! Reader of server-sent events: incremental over bytes, in bounded memory.
 
 /// Splits a byte stream into the `data` of its events.
 ///

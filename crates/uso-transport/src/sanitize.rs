@@ -1,4 +1,4 @@
-//! Text from outside, made fit to be shown.
+//! Sanitizing of text from outside before it is shown.
 
 /// Text from outside, fit for a terminal and a log: one line, bounded, and without any data URI
 /// that it may echo.
@@ -14,7 +14,7 @@ pub(crate) fn plain_text(text: &str) -> String {
                 plain.push_str(word.get(..start).unwrap_or_default());
                 plain.push_str("data:…");
             }
-            None => plain.extend(word.chars().filter(|character| !character.is_control())),
+            None => plain.extend(word.chars().filter(|character| !is_unsafe(*character))),
         }
         if plain.len() > LONGEST {
             let end = plain
@@ -28,6 +28,12 @@ pub(crate) fn plain_text(text: &str) -> String {
         }
     }
     plain
+}
+
+/// Control characters, and those that change the direction of the text around them.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Bytes in lower-case hex.
@@ -60,6 +66,7 @@ mod tests {
             "A".repeat(4000)
         );
         assert_eq!(plain_text(&echo), "cannot load[31m url=data:… sorry");
+        assert_eq!(plain_text("a\u{202e}b\u{2067}c"), "abc");
         assert!(plain_text(&"word ".repeat(1000)).len() < 600);
     }
 }

@@ -1,0 +1,167 @@
+//! Lanes: which of several connections to an origin a request takes.
+//!
+//! HTTP/2 shares a connection among many requests, up to a number of streams that the server sets
+//! (often 100 to 128), and the client library opens a connection for every request that comes
+//! before the first one is established. So connections are opened on purpose: the requests of one
+//! origin are spread over lanes, each with a connection pool of its own. A further lane is opened
+//! when the ones before it are full, and its first request goes alone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::Uri;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout};
+
+/// Requests that share one HTTP/2 connection; servers allow 100 streams or more.
+const STREAMS_PER_LANE: usize = 90;
+
+/// Connections to one HTTP/2 origin at the most. Beyond them, requests wait inside the connection.
+pub(super) const LANES: usize = 8;
+
+/// How long requests wait for the first one of a lane, before they go ahead with connections of
+/// their own.
+const OPENING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection that was idle for longer is not used again: a server that closed it meanwhile
+/// would leave a submit with an unknown outcome.
+pub(super) const IDLE_CONNECTION: Duration = Duration::from_secs(20);
+
+/// The lanes of every origin.
+#[derive(Default)]
+pub(super) struct Lanes {
+    origins: RwLock<HashMap<(Scheme, String), Arc<Origin>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+#[derive(Default)]
+struct Origin {
+    lanes: [Lane; LANES],
+    /// The server speaks HTTP/1.1, for which one pool opens a connection for each request anyway.
+    single_requests: AtomicBool,
+}
+
+#[derive(Default)]
+struct Lane {
+    in_flight: AtomicUsize,
+    is_open: AtomicBool,
+    /// When its last request ended; its connection is closed some time after.
+    empty_since: Mutex<Option<Instant>>,
+    opening: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A place in a lane, given back when it is dropped.
+pub(super) struct Place {
+    origin: Arc<Origin>,
+    index: usize,
+}
+
+impl Lanes {
+    /// A place for a request to this URI.
+    pub(super) fn place(&self, uri: &Uri) -> Place {
+        let scheme = match uri.scheme_str() {
+            Some("https") => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let key = (scheme, authority.to_owned());
+        let known = self.origins.read().unwrap_or_else(PoisonError::into_inner);
+        let origin = known.get(&key).map(Arc::clone);
+        drop(known);
+        let origin = origin.unwrap_or_else(|| {
+            let mut origins = self.origins.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(origins.entry(key).or_default())
+        });
+        Place::take(origin)
+    }
+}
+
+impl Place {
+    fn take(origin: Arc<Origin>) -> Self {
+        let load = |lane: &Lane| lane.in_flight.load(Ordering::Relaxed);
+        let single = origin.single_requests.load(Ordering::Relaxed);
+        let lanes = || origin.lanes.iter().enumerate();
+        let roomy = lanes().find(|(_, lane)| single || load(lane) < STREAMS_PER_LANE);
+        let chosen = roomy.or_else(|| lanes().min_by_key(|(_, lane)| load(lane)));
+        let index = chosen.map_or(0, |(index, _)| index);
+        let place = Self { origin, index };
+        if let Some(lane) = place.lane() {
+            let was_empty = lane.in_flight.fetch_add(1, Ordering::Relaxed) == 0;
+            if was_empty && lane.was_idle_too_long() {
+                lane.is_open.store(false, Ordering::Release);
+            }
+        }
+        place
+    }
+
+    fn lane(&self) -> Option<&Lane> {
+        self.origin.lanes.get(self.index)
+    }
+
+    /// The number of the lane.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Waits while another request opens the lane's connection. Whoever gets a guard opens it, and
+    /// keeps the guard until the response has come.
+    pub(super) async fn opener(&self, deadline: Instant) -> Option<OwnedMutexGuard<()>> {
+        let lane = self.lane()?;
+        if lane.is_open.load(Ordering::Acquire) {
+            return None;
+        }
+        let turn = Arc::clone(&lane.opening).lock_owned();
+        let patience = OPENING_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
+        let guard = timeout(patience, turn).await.ok();
+        guard.filter(|_| !lane.is_open.load(Ordering::Acquire))
+    }
+
+    /// A response came over the lane's connection.
+    pub(super) fn is_open(&self, multiplexes: bool) {
+        let single = &self.origin.single_requests;
+        if single.load(Ordering::Relaxed) == multiplexes {
+            single.store(!multiplexes, Ordering::Relaxed);
+        }
+        if let Some(lane) = self.lane() {
+            lane.is_open.store(true, Ordering::Release);
+        }
+    }
+
+    /// The lane has no connection.
+    pub(super) fn is_closed(&self) {
+        if let Some(lane) = self.lane() {
+            lane.is_open.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Lane {
+    fn was_idle_too_long(&self) -> bool {
+        let since = self
+            .empty_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() >= IDLE_CONNECTION)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane()
+            && lane.in_flight.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            let mut since = lane
+                .empty_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *since = Some(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Intent: what finds a purchase again whose response was lost.
+
+use std::hash::{Hash, Hasher};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::endpoint::EndpointId;
+use crate::fingerprint::{Fingerprint, Inspected};
+use crate::sanitize::hex;
+
+/// What finds a purchase again whose response was lost. It contains neither prompt nor picture nor
+/// key, so that it can be written down before the purchase is sent.
+///
+/// Two intents are equal when they are of the same purchase, whatever became known of it since.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Intent {
+    endpoint: EndpointId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    fingerprint: Fingerprint,
+    made_at_ms: u64,
+    start_within_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<AttemptDigest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    candidate: Option<String>,
+}
+
+/// Digest of a webhook's attempt id: SHA-256 in lower-case hex. The id cannot be derived from it,
+/// so that the digest may be written down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AttemptDigest(String);
+
+impl AttemptDigest {
+    pub(crate) fn of(id: &str) -> Self {
+        Self(hex(&Sha256::digest(id)))
+    }
+}
+
+impl PartialEq for Intent {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Intent {}
+
+impl Hash for Intent {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl Intent {
+    /// Everything but the candidate.
+    fn identity(&self) -> impl PartialEq + Hash + '_ {
+        (
+            &self.endpoint,
+            self.seed,
+            &self.fingerprint,
+            self.made_at_ms,
+            self.start_within_ms,
+            &self.attempt,
+        )
+    }
+
+    pub(crate) fn new(endpoint: EndpointId, inspected: Inspected, start_within: Duration) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            endpoint,
+            seed: inspected.seed,
+            fingerprint: inspected.fingerprint,
+            made_at_ms: milliseconds(now),
+            start_within_ms: milliseconds(start_within),
+            attempt: None,
+            candidate: None,
+        }
+    }
+
+    pub(crate) fn with_attempt(mut self, attempt: AttemptDigest) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// Keeps the id that a response named which did not say whether the purchase was accepted.
+    pub(crate) fn with_candidate(mut self, request_id: Option<&str>) -> Self {
+        self.candidate = request_id.map(str::to_owned).or(self.candidate);
+        self
+    }
+
+    /// The endpoint that is to run the job.
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
+    }
+
+    /// The seed that the input is pinned to.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// The fingerprint of the input.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// When the order was made, by this machine's clock.
+    pub fn made_at(&self) -> SystemTime {
+        UNIX_EPOCH
+            .checked_add(Duration::from_millis(self.made_at_ms))
+            .unwrap_or(UNIX_EPOCH)
+    }
+
+    /// How long after the submit the service may still start the job.
+    pub fn start_within(&self) -> Duration {
+        Duration::from_millis(self.start_within_ms)
+    }
+
+    /// The request id on a response that did not say whether the purchase was accepted. It is
+    /// likely, but not certain, that this purchase has the id.
+    pub fn candidate(&self) -> Option<&str> {
+        self.candidate.as_deref()
+    }
+
+    /// Whether the last segment of a webhook's path is this purchase's attempt id. Only the digest
+    /// of the id is kept, so that an intent that was written down cannot be used to forge one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use uso_transport::{EndpointId, Order, Webhook};
+    ///
+    /// let order = Order::new(EndpointId::uso(), &b"{}"[..], Duration::from_secs(600))?
+    ///     .with_webhook(Webhook::new("https://example.org/hook")?);
+    /// assert!(!order.intent().recognises("hook"));
+    /// # Ok::<(), uso_transport::Error>(())
+    /// ```
+    pub fn recognises(&self, attempt_id: &str) -> bool {
+        self.attempt.as_ref() == Some(&AttemptDigest::of(attempt_id))
+    }
+
+    /// The SHA-256 of the attempt id in lower-case hex, to find this purchase by a notification:
+    /// `Notification::attempt_digest` of `uso-webhook` equals it.
+    pub fn attempt_digest(&self) -> Option<&str> {
+        self.attempt.as_ref().map(|attempt| attempt.0.as_str())
+    }
+
+    /// Whether a notification could prove this purchase: it was made with a webhook.
+    pub fn has_webhook(&self) -> bool {
+        self.attempt.is_some()
+    }
+}

@@ -1,0 +1,312 @@
+//! Queue: submit, synchronous run, status, result and cancel.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tracing::{Instrument as _, Span, debug, field, info_span, warn};
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::exchange::{Attempt, Exchange};
+use crate::intent::Intent;
+use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::order::Order;
+use crate::problem::Problem;
+use crate::reconcile::Reconcile;
+use crate::response::Response;
+use crate::status::{Cancellation, State, Status};
+use crate::ticket::Ticket;
+
+/// The pause before the service is asked whether it really means that a job has ended badly.
+const CONFIRMATION: Duration = Duration::from_millis(500);
+
+/// A request that was submitted less than this ago may not be known everywhere yet.
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// How often a request id that is not known, or a page of a gateway, is asked for again.
+const PATIENCE: u32 = 4;
+
+/// The operations of the queue.
+pub(crate) struct Queue<'a>(pub(crate) &'a Exchange);
+
+/// The span of a job, for the log lines of everything that is done about it.
+pub(crate) fn span(ticket: &Ticket) -> Span {
+    info_span!(
+        "uso.job",
+        request_id = ticket.request_id(),
+        seed = ticket.seed()
+    )
+}
+
+impl Queue<'_> {
+    pub(crate) async fn submit(&self, order: &Order) -> Result<Ticket> {
+        let (exchange, order_sent) = (self.0.clone(), order.clone());
+        let seed = order.intent().seed();
+        let span = info_span!("uso.job", request_id = field::Empty, seed);
+        // A task of its own, so that a caller who drops the future does not cut the request off
+        // after it has left.
+        let sending = async move { Queue(&exchange).send_order(&order_sent).await };
+        let sent = tokio::spawn(sending.instrument(span.clone())).await;
+        let error = match sent {
+            Ok(Err(error)) if error.kind() == ErrorKind::OutcomeUnknown => error,
+            Ok(outcome) => return outcome,
+            Err(error) => {
+                let message = "the runtime ended while the submit was under way";
+                Error::new(Operation::Submit, ErrorKind::OutcomeUnknown, message)
+                    .with_delivery(Delivery::Unknown)
+                    .with_source(error)
+            }
+        };
+        let error = error.with_intent(order.intent());
+        warn!(parent: &span, %error, "the outcome is unknown");
+        let Some(within) = self.0.config().reconcile_within else {
+            return Err(error);
+        };
+        let intent = error.intent().unwrap_or(order.intent());
+        let reconciled = Reconcile(self.0)
+            .within(intent, within)
+            .instrument(span)
+            .await;
+        reconciled.map_err(|why| error.with_postscript(&why))
+    }
+
+    async fn send_order(&self, order: &Order) -> Result<Ticket> {
+        let request = || self.0.requests().submit(order);
+        let ticket = match self.0.send(Operation::Submit, request).await {
+            Ok(response) if response.is_success() => read_submitted(order.intent(), &response)?,
+            Ok(response) => return Err(self.0.refused(response)),
+            // A 2xx head carries the request id even if the body is lost.
+            Err(error) if matches!(error.status(), Some(200..=299)) => {
+                let id = error.request_id().map(str::to_owned);
+                match id.and_then(|id| order.intent().ticket(id).ok()) {
+                    Some(ticket) => ticket,
+                    None => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        Span::current().record("request_id", ticket.request_id());
+        debug!("submitted");
+        Ok(ticket)
+    }
+
+    pub(crate) async fn run(&self, order: &Order) -> Result<Response> {
+        if order.intent().has_webhook() {
+            let problem = Problem::new(
+                "webhook",
+                "a synchronous run notifies no webhook; submit it to the queue, or leave the webhook out",
+            );
+            return Err(Error::invalid(vec![problem]));
+        }
+        let request = || self.0.requests().run(order);
+        let response = self.0.send(Operation::Run, request).await?;
+        match response.is_success() {
+            true => Ok(response),
+            false => Err(self.0.refused(response)),
+        }
+    }
+
+    /// The status of a job, with or without its log lines.
+    pub(crate) async fn status(&self, ticket: &Ticket, logs: bool) -> Result<Status> {
+        let attach = |error: Error| error.with_ticket(ticket);
+        let mut asked = Asked::default();
+        loop {
+            let request = || self.0.requests().status(ticket, logs);
+            let response = self.0.send(Operation::Status, request).await;
+            let response = response.map_err(attach)?;
+            if response.is_success() {
+                return read_status(response, ticket).map_err(attach);
+            }
+            let error = attach(self.0.refused(response));
+            match asked.again(&error, ticket) {
+                Some(pause) => self.0.pause(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// The result of a job that has ended.
+    ///
+    /// Only the service's own words end a job, and only when they are said twice with a pause
+    /// between: a page of a gateway, or a fault in front of the stored result, passes.
+    pub(crate) async fn result(&self, ticket: &Ticket) -> Result<Response> {
+        let attach = |error: Error| error.with_ticket(ticket);
+        let mut asked = Asked::default();
+        let mut said: Option<ErrorKind> = None;
+        loop {
+            let request = || self.0.requests().result(ticket);
+            let response = self.0.send(Operation::Result, request).await;
+            let response = response.map_err(attach)?;
+            if response.is_success() {
+                return Ok(response);
+            }
+            // "Not finished yet" is a 400, and so may be the job's own response: the status tells.
+            if response.status == 400 && !self.is_completed(ticket).await? {
+                let message = "the job has not finished yet";
+                let error = Error::new(Operation::Result, ErrorKind::NotReady, message);
+                return Err(attach(
+                    error.with_response(response.status, response.request_id()),
+                ));
+            }
+            let is_fault = response.status >= 500 && !response.is_start_deadline();
+            let error = attach(self.0.refused(response));
+            let kind = error.kind();
+            match kind {
+                ErrorKind::Input | ErrorKind::Failed | ErrorKind::Cancelled => {
+                    if said == Some(kind) {
+                        return Err(error);
+                    }
+                    said = Some(kind);
+                    self.0.pause(CONFIRMATION).await;
+                    if is_fault && error.problems().is_empty() {
+                        // The status is the second statement where the first may be a fault in
+                        // front of the result.
+                        return match self.names_failure(ticket).await? {
+                            true => Err(error),
+                            false => self.insist(ticket).await,
+                        };
+                    }
+                }
+                _ => match asked.again(&error, ticket) {
+                    Some(pause) => self.0.pause(pause).await,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Whether a job has ended. A status that cannot be read does not say that it has.
+    async fn is_completed(&self, ticket: &Ticket) -> Result<bool> {
+        match self.status(ticket, false).await {
+            Ok(status) => Ok(status.is_completed()),
+            Err(error) if error.kind() == ErrorKind::Malformed => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn names_failure(&self, ticket: &Ticket) -> Result<bool> {
+        match self.status(ticket, false).await {
+            Ok(status) => Ok(matches!(
+                status.state,
+                State::Completed(completion) if completion.failure().is_some()
+            )),
+            Err(error) if error.kind() == ErrorKind::Malformed => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a result whose status names no failure until the service gives it, as often as the
+    /// retry policy allows.
+    async fn insist(&self, ticket: &Ticket) -> Result<Response> {
+        let attempt = || async {
+            let request = self.0.requests().result(ticket).map(Into::into);
+            match self.0.attempt(Operation::Result, request).await {
+                Ok(response) => Attempt::transient(response),
+                Err(failure) => failure.into(),
+            }
+        };
+        let response = self.0.repeat(Operation::Result, attempt).await;
+        let response = response.map_err(|error| error.with_ticket(ticket))?.value;
+        if response.is_success() {
+            return Ok(response);
+        }
+        Err(self
+            .0
+            .refused(response)
+            .as_server_fault()
+            .with_ticket(ticket))
+    }
+
+    pub(crate) async fn cancel(&self, ticket: &Ticket) -> Result<Cancellation> {
+        let attach = |error: Error| error.with_ticket(ticket);
+        let mut asked = Asked::default();
+        loop {
+            let request = || self.0.requests().cancel(ticket);
+            let response = self.0.send(Operation::Cancel, request).await;
+            let response = response.map_err(attach)?;
+            if let Some(cancellation) = read_cancelled(&response) {
+                return Ok(cancellation);
+            }
+            // "Too late" is a 400; where its words cannot be read, the status tells.
+            if response.status == 400 && self.is_completed(ticket).await? {
+                return Ok(Cancellation::AlreadyCompleted);
+            }
+            let error = attach(self.0.refused(response));
+            match asked.again(&error, ticket) {
+                Some(pause) => self.0.pause(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+}
+
+/// How often the same was asked because the response was not to be believed at once.
+#[derive(Default)]
+struct Asked(u32);
+
+impl Asked {
+    /// The pause before the next question; `None` when the error is to be believed.
+    ///
+    /// A request id that is not known is asked for once more, and several times right after the
+    /// submit, since a queue may be eventually consistent. A page of a gateway says nothing.
+    fn again(&mut self, error: &Error, ticket: &Ticket) -> Option<Duration> {
+        let is_page = error.kind() == ErrorKind::Server
+            && matches!(error.status(), Some(300..=407 | 409..=428 | 430..=499));
+        let most = match error.kind() {
+            ErrorKind::Gone if is_settling(ticket) => PATIENCE,
+            ErrorKind::Gone => 1,
+            _ if is_page => PATIENCE,
+            _ => 0,
+        };
+        let pause = CONFIRMATION * 2_u32.saturating_pow(self.0);
+        self.0 += 1;
+        (self.0 <= most).then_some(pause)
+    }
+}
+
+fn is_settling(ticket: &Ticket) -> bool {
+    let submitted = ticket.submitted_at();
+    submitted.is_some_and(|at| SystemTime::now().duration_since(at).unwrap_or_default() < SETTLING)
+}
+
+fn read_status(response: Response, ticket: &Ticket) -> Result<Status> {
+    Status::read(&response.body, ticket.request_id()).map_err(|why| {
+        let message = format!("the status could not be understood: {why}");
+        Error::new(response.operation, ErrorKind::Malformed, message)
+            .with_response(response.status, response.request_id())
+            .with_raw_body(response.body)
+    })
+}
+
+/// The ticket in the response to a submit.
+fn read_submitted(intent: &Intent, response: &Response) -> Result<Ticket> {
+    let unknown = |why: String| {
+        // Bought, and without an id that could collect the job.
+        let message = format!("the submit was accepted, but its response is of no use: {why}");
+        Error::new(Operation::Submit, ErrorKind::OutcomeUnknown, message)
+            .with_response(response.status, response.request_id())
+            .with_delivery(Delivery::Unknown)
+            .with_raw_body(response.body.clone())
+    };
+    let body: Option<Value> = response.json();
+    let field = |name: &str| body.as_ref().and_then(|body| body.get(name)?.as_str());
+    let id = field("request_id").or_else(|| response.request_id());
+    let id = id.ok_or_else(|| unknown("it has no request_id".to_owned()))?;
+    let ticket = intent
+        .ticket(id)
+        .map_err(|error| unknown(error.to_string()))?;
+    let url = |name: &str| field(name).and_then(|url| Url::parse(url).ok());
+    Ok(ticket.with_urls(url("status_url"), url("response_url"), url("cancel_url")))
+}
+
+/// What the response to a cancel says; `None` when it is an error.
+fn read_cancelled(response: &Response) -> Option<Cancellation> {
+    let json = response.json();
+    let word = json.as_ref().and_then(|json| json.get("status")?.as_str());
+    match (response.status, word) {
+        (400, Some("ALREADY_COMPLETED")) => Some(Cancellation::AlreadyCompleted),
+        (200, Some("OK")) => Some(Cancellation::Removed),
+        (200..=299, _) => Some(Cancellation::Requested),
+        _ => None,
+    }
+}

@@ -1,0 +1,167 @@
+//! Reconcile: finds a purchase whose response was lost in the account's listing of requests.
+//!
+//! The Platform API lists recent requests with their inputs. A purchase is the one with exactly its
+//! input, which the pinned seed makes unlike any other. Two kinds of request are missing from the
+//! listing: those whose payloads are not stored, and, as far as is known, those that are still
+//! queued. So "not found" means "not yet" until the start deadline has passed, and a row that
+//! cannot be compared is not a different row.
+
+mod listing;
+
+use std::time::{Duration, SystemTime};
+
+use http::header::DATE;
+use tokio::time::Instant;
+use tracing::debug;
+
+use self::listing::{Found, Listing, Page, Window};
+use crate::error::{Error, Result};
+use crate::exchange::{Exchange, from_now};
+use crate::intent::Intent;
+use crate::kind::{ErrorKind, Operation};
+use crate::recovery::Recovery;
+use crate::sanitize::json_problem;
+use crate::status::Status;
+use crate::ticket::Ticket;
+
+/// Pages of the listing that are read.
+const PAGES: usize = 200;
+
+/// Clocks that differ by less than this show the same time.
+const SAME_TIME: Duration = Duration::from_secs(10);
+
+/// After the start deadline, how long a request may take to appear in the listing.
+const INDEX_DELAY: Duration = Duration::from_secs(60);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The search for a purchase.
+pub(crate) struct Reconcile<'a>(pub(crate) &'a Exchange);
+
+impl Reconcile<'_> {
+    /// Looks once for the purchase.
+    pub(crate) async fn recover(&self, intent: &Intent) -> Result<Recovery> {
+        if let Some(ticket) = self.candidate(intent).await {
+            return Ok(Recovery::Found(ticket));
+        }
+        let (found, now) = self.read_listing(intent).await?;
+        if let Some(recovery) = found.decided(intent) {
+            return Ok(recovery);
+        }
+        // The listing shows nothing of it.
+        let latest = intent.start_within().saturating_add(INDEX_DELAY);
+        let until = intent.made_at().checked_add(latest);
+        let until = until.unwrap_or(SystemTime::UNIX_EPOCH);
+        if now < until {
+            return Ok(Recovery::NotYet { until });
+        }
+        Ok(found.undecided().unwrap_or(Recovery::NotBought))
+    }
+
+    /// The ticket of the id that the response to the submit named, if the service knows the id.
+    async fn candidate(&self, intent: &Intent) -> Option<Ticket> {
+        let ticket = intent.ticket(intent.candidate()?).ok()?;
+        let request = || self.0.requests().status(&ticket, false);
+        let response = self.0.send(Operation::Find, request).await.ok()?;
+        let is_known =
+            response.is_success() && Status::read(&response.body, ticket.request_id()).is_ok();
+        is_known.then_some(ticket)
+    }
+
+    /// The listing, and the time of the service.
+    ///
+    /// A clock that was set after the purchase must not make the start deadline pass early, nor
+    /// hide the purchase before the window. So the earlier of the two clocks counts, and the window
+    /// is as much larger as they differ.
+    async fn read_listing(&self, intent: &Intent) -> Result<(Found, SystemTime)> {
+        let window = Window::of(intent, Duration::ZERO);
+        let (found, service) = self.read_window(intent, window).await?;
+        let now = SystemTime::now();
+        let service = service.unwrap_or(now).min(now);
+        let ahead = now.duration_since(service).unwrap_or_default();
+        if ahead < SAME_TIME {
+            return Ok((found, service));
+        }
+        let (found, _) = self.read_window(intent, Window::of(intent, ahead)).await?;
+        Ok((found, service))
+    }
+
+    async fn read_window(
+        &self,
+        intent: &Intent,
+        window: Window,
+    ) -> Result<(Found, Option<SystemTime>)> {
+        let mut listing = Listing::new(intent, window);
+        let mut cursor: Option<String> = None;
+        let mut date = None;
+        for _ in 0..PAGES {
+            let request = || {
+                let requests = self.0.requests();
+                requests.listing(intent.endpoint(), window.since(), cursor.as_deref())
+            };
+            let response = self.0.send(Operation::Find, request).await?;
+            if !response.is_success() {
+                return Err(self.0.refused(response));
+            }
+            date = response
+                .header(&DATE)
+                .and_then(|date| httpdate::parse_http_date(date).ok());
+            let page = Page::read(&response.body).map_err(|error| {
+                let why = json_problem(&error);
+                let message = format!("the listing of requests could not be understood: {why}");
+                Error::new(Operation::Find, ErrorKind::Malformed, message)
+            })?;
+            match listing.take(page) {
+                Some(next) if Some(&next) != cursor.as_ref() => cursor = Some(next),
+                Some(_) => return Ok((listing.cut_short("it repeats the same page"), date)),
+                None => return Ok((listing.end(), date)),
+            }
+        }
+        let why = format!("it has more than {PAGES} pages");
+        Ok((listing.cut_short(&why), date))
+    }
+
+    /// Looks for the purchase until it is found or `within` has passed, or until looking on is of
+    /// no use. `Err` says why there is no ticket.
+    pub(crate) async fn within(&self, intent: &Intent, within: Duration) -> Result<Ticket, String> {
+        let deadline = from_now(within);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let looked = tokio::time::timeout_at(deadline, self.recover(intent)).await;
+            match looked {
+                Ok(Ok(Recovery::Found(ticket))) => {
+                    debug!(request_id = ticket.request_id(), "adopted");
+                    return Ok(ticket);
+                }
+                Ok(Ok(Recovery::NotBought)) => {
+                    return Err("its start deadline has passed and the account's listing does not show it, so it was most likely never accepted".to_owned());
+                }
+                Ok(Ok(Recovery::Undecidable { candidates, why })) if !candidates.is_empty() => {
+                    let candidates = candidates.join(", ");
+                    return Err(format!("{why}; it may be one of: {candidates}"));
+                }
+                Ok(Err(error)) if error.kind() == ErrorKind::Auth => {
+                    return Err(
+                        "the key may not read the listing of requests, where it could be looked up"
+                            .to_owned(),
+                    );
+                }
+                _ => {}
+            }
+            if Instant::now() + pause >= deadline {
+                let latest = intent.start_within().saturating_add(INDEX_DELAY);
+                let age = intent.made_at().elapsed().unwrap_or_default();
+                let left = latest.saturating_sub(age).as_secs();
+                return Err(format!(
+                    "it was not found among the account's requests within {} s; it may still turn up for {left} s",
+                    within.as_secs_f64()
+                ));
+            }
+            self.0
+                .pause(pause.mul_f64(0.75 + 0.5 * fastrand::f64()))
+                .await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
