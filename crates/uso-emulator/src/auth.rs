@@ -1,11 +1,10 @@
-//! Who may call: `Authorization: Key <id>:<secret>`.
+//! Authentication with `Authorization: Key <id>:<secret>`.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use serde_json::json;
 
 use crate::server::respond::{self, Response, detail};
-use crate::state::State;
+use crate::settings::Settings;
 
 /// Why a caller was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +14,7 @@ pub(crate) enum Denied {
     UnknownKey,
 }
 
-pub(crate) fn check(state: &State, headers: &HeaderMap) -> Result<(), Denied> {
-    let settings = &state.settings;
+pub(crate) fn check(settings: &Settings, headers: &HeaderMap) -> Result<(), Denied> {
     let Some(given) = respond::text(headers, AUTHORIZATION.as_str()) else {
         return if settings.allow_anonymous {
             Ok(())
@@ -68,12 +66,7 @@ impl Denied {
 
     /// On the Platform API, which has its own envelope.
     pub(crate) fn by_platform(self) -> Response {
-        respond::json(
-            401,
-            &json!({ "error": {
-                "type": "authorization_error",
-                "message": "Authentication with a key is required",
-            } }),
-        )
+        let text = "Authentication with a key is required";
+        respond::platform_api_error(401, "authorization_error", text)
     }
 }

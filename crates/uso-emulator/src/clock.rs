@@ -1,12 +1,14 @@
-//! The emulator's one clock: real time plus whatever a test has skipped.
+//! Source of the current time: tokio's clock plus the time that a test has skipped.
 //!
 //! Every emulated duration (inference, start deadlines, keep-alives, retention, indexing delay)
-//! is measured here, so a test can hold a job in any state and move on at will without sleeping.
+//! is measured on this clock, so that a test can hold a job in any state and move on without
+//! sleeping. Tokio's clock is real time unless a test pauses it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A moment on the emulator's clock: the time since it started, skipped time included.
 pub(crate) type Moment = Duration;
@@ -76,6 +78,17 @@ mod tests {
         let due = clock.now() + hour;
         tokio::join!(clock.sleep_until(due), async { clock.advance(hour) });
         assert!(clock.now() >= due);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_runtime_pauses_the_clock() {
+        let clock = Clock::start();
+        let started = std::time::Instant::now();
+        let hour = Duration::from_secs(3600);
+        clock.sleep_until(hour).await;
+        assert!(clock.now() >= hour);
+        assert!(clock.now() < hour * 2, "one sleep, not many");
+        assert!(started.elapsed() < hour / 60);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Starting, asking and stopping an emulator.
+//! The emulator as a value: builder, control and snapshots.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,8 +16,12 @@ use crate::requests::LoggedRequest;
 use crate::scenario::Scenario;
 use crate::schema::{DOCUMENT, Schema};
 use crate::server::{self, tls};
-use crate::state::{Settings, State};
-use crate::webhook::{self, Signer, WebhookAttempt, WebhookPolicy};
+use crate::settings::Settings;
+use crate::state::State;
+use crate::webhook;
+use crate::webhook::attempts::WebhookAttempt;
+use crate::webhook::policy::WebhookPolicy;
+use crate::webhook::signer::Signer;
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
@@ -116,7 +120,7 @@ impl Emulator {
     /// Announces a request's end again. False if it has not ended, was submitted without a webhook,
     /// or is forgotten.
     pub fn resend_webhook(&self, request_id: &str) -> bool {
-        webhook::announce(&self.state, request_id)
+        webhook::notify(&self.state, request_id)
     }
 
     /// From now on another key signs webhooks, and is published in place of the one before.

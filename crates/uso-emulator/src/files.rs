@@ -1,4 +1,4 @@
-//! The files of the CDN, in memory: who may read them, and until when.
+//! In-memory files of the CDN, with access rules and expiry.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ pub(crate) struct File {
     expires: Option<Moment>,
 }
 
-/// What somebody without the owner's token gets to see.
+/// What a caller without the owner's token can read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Access {
     #[default]

@@ -1,4 +1,4 @@
-//! What was bought: every accepted submission, and whether it was billed.
+//! Ledger of purchases: every accepted submit, and whether it was billed.
 //!
 //! Accepting is what commits a caller, so an accepted submission is a purchase from its first
 //! moment; whether money moves is settled when it ends. No purchase is ever removed.
@@ -110,7 +110,7 @@ impl Ledger {
     }
 }
 
-/// The book behind the snapshots. Inputs are shared with the queue until somebody looks.
+/// The book behind the snapshots. Inputs are shared with the queue and copied only for a snapshot.
 #[derive(Default)]
 pub(crate) struct Book {
     entries: Vec<Entry>,

@@ -1,4 +1,4 @@
-//! The app behind the queue: what `fal-ai/uso` itself would say to an input.
+//! The model behind the queue: validation, pictures and refusals of `fal-ai/uso`.
 //!
 //! Validates against the published schema, fetches the references, makes the picture and puts it
 //! on the CDN. Refusals have the shape that fal documents for models and for its app framework.

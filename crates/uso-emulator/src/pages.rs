@@ -1,4 +1,4 @@
-//! The emulator's own pages, for people and for tests in other languages.
+//! Pages about the emulator itself, for people and for tests in other languages.
 
 use serde_json::{Value, json};
 

@@ -3,14 +3,14 @@
 //! A job is queued, running or completed; failure and cancellation are ways of having completed.
 //! A job may fall back from running to queued when its runner is lost. The machine decides who
 //! runs next, who is ahead of whom, what a cancel means and when a result is forgotten; what the
-//! answers look like on the wire is [`answers`]' business, and time is moved by [`driver`].
+//! answers look like on the wire is [`responses`]' business, and time is moved by [`driver`].
 
-pub(crate) mod answers;
 pub(crate) mod driver;
 pub(crate) mod events;
 pub(crate) mod handlers;
 mod job;
 pub(crate) mod outcome;
+pub(crate) mod responses;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl Machine {
             &mut self.normal
         };
         if submission.sync {
-            // Ahead of everybody: the free runner that was just seen belongs to this call.
+            // Ahead of all others: the free runner that was just seen belongs to this call.
             line.push_front(Arc::clone(&request_id));
         } else {
             line.push_back(Arc::clone(&request_id));

@@ -1,4 +1,4 @@
-//! Names that nobody can guess by accident: request ids and file names.
+//! Random names: request ids, secrets and file names.
 
 /// A random UUID of version 4, the form of fal's request ids.
 pub(crate) fn uuid() -> String {
@@ -14,6 +14,11 @@ pub(crate) fn uuid() -> String {
         text.push(digit);
     }
     text
+}
+
+/// A secret of 32 hex digits.
+pub(crate) fn secret() -> String {
+    uuid().replace('-', "")
 }
 
 /// Eight hex digits, the folder of a file on fal's CDN.

@@ -1,4 +1,4 @@
-//! The request log: who called what, and what they were told.
+//! Log of requests and of the responses that they got.
 //!
 //! Never a key, never a body. It keeps the newest entries only; the sequence numbers still tell
 //! how many there were.

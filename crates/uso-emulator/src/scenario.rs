@@ -1,22 +1,13 @@
-//! Faults: what goes wrong, where and how often.
+//! Scenarios: which faults strike which requests, and how often.
 //!
-//! A scenario is a list of rules; the first that is for a request's operation and not used up
-//! strikes. It is built in code or read from a JSON file:
-//!
-//! ```json
-//! {
-//!   "rules": [
-//!     { "on": "submit", "fault": "accept-then-drop" },
-//!     { "on": "status", "fault": { "status": 503 }, "times": 3 },
-//!     { "on": "result", "fault": { "body": "{\"images\":[],\"prompt\":\"\"}" }, "times": "always" },
-//!     { "on": "stream", "fault": "cut-mid-event", "after": 1 }
-//!   ]
-//! }
-//! ```
+//! A scenario is a list of rules. The first rule that names a request's operation and is not used
+//! up strikes. Scenarios are built in code, or read from a file in the format of
+//! [`Scenario::example`].
 
 pub(crate) mod apply;
 mod bodies;
 mod fault;
+mod file;
 mod fits;
 mod mangle;
 mod odd;
@@ -24,14 +15,12 @@ mod operation;
 mod samples;
 pub(crate) mod streams;
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde_json::Value;
-
 pub use fault::Fault;
+pub use file::ScenarioError;
 pub use odd::{OddListing, OddResult};
 pub use operation::Operation;
+
+use file::Rule;
 
 /// What goes wrong, where and how often.
 ///
@@ -46,16 +35,6 @@ pub use operation::Operation;
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
     rules: Vec<Rule>,
-}
-
-#[derive(Clone, Debug)]
-struct Rule {
-    operation: Operation,
-    fault: Fault,
-    /// How often it still strikes; without a number, always.
-    left: Option<u64>,
-    /// How many requests it lets by first.
-    skip: u64,
 }
 
 impl Scenario {
@@ -100,46 +79,20 @@ impl Scenario {
         self
     }
 
-    /// Reads a scenario file.
+    /// Reads a scenario file: JSON as in [`Scenario::example`]. Lines that begin with `//` are
+    /// comments.
     ///
     /// # Errors
     ///
-    /// When the text is not a scenario, or a fault does not fit the operation it is set on.
+    /// Names the line, the column and the field that is wrong, and what may stand there.
     pub fn from_json(text: &str) -> Result<Self, ScenarioError> {
-        let file: File =
-            serde_json::from_str(text).map_err(|error| ScenarioError(error.to_string()))?;
-        let mut scenario = Self::new();
-        for line in file.rules {
-            if !line.fault.fits(line.on) {
-                return Err(ScenarioError(format!(
-                    "the fault {} does not fit the operation {}",
-                    line.fault, line.on
-                )));
-            }
-            let left = match line.times {
-                None => Some(1),
-                Some(Value::String(word)) if word == "always" => None,
-                Some(Value::Number(number)) if number.is_u64() => number.as_u64(),
-                Some(other) => {
-                    return Err(ScenarioError(format!(
-                        "times must be a whole number or \"always\", not {other}"
-                    )));
-                }
-            };
-            let Line {
-                on: operation,
-                fault,
-                after: skip,
-                ..
-            } = line;
-            scenario.rules.push(Rule {
-                operation,
-                fault,
-                left,
-                skip,
-            });
-        }
-        Ok(scenario)
+        let rules = file::read(text)?;
+        Ok(Self { rules })
+    }
+
+    /// A complete scenario file with comments: the format, and each fault and operation by name.
+    pub fn example() -> &'static str {
+        include_str!("scenario/example.jsonc")
     }
 
     /// The fault that meets this request, counted as used.
@@ -157,34 +110,6 @@ impl Scenario {
         }
         None
     }
-}
-
-/// Why a text is not a scenario.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScenarioError(String);
-
-impl fmt::Display for ScenarioError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "invalid scenario: {}", self.0)
-    }
-}
-
-impl std::error::Error for ScenarioError {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    rules: Vec<Line>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    on: Operation,
-    fault: Fault,
-    times: Option<Value>,
-    #[serde(default)]
-    after: u64,
 }
 
 #[cfg(test)]
@@ -209,56 +134,5 @@ mod tests {
         assert_eq!(strike(Operation::Status), None);
         assert_eq!(strike(Operation::Status), Some("hang"));
         assert_eq!(strike(Operation::Status), Some("hang"));
-    }
-
-    #[test]
-    fn a_file_says_the_same() {
-        let text = r#"{ "rules": [
-            { "on": "submit", "fault": "accept-then-drop" },
-            { "on": "status", "fault": { "status": 503 }, "times": 3, "after": 2 },
-            { "on": "run", "fault": { "throttled": { "retry_after": 2 } }, "times": "always" },
-            { "on": "result", "fault": { "delay": 1.5 } }
-        ] }"#;
-        let scenario = Scenario::from_json(text).unwrap();
-        assert_eq!(scenario.rules.len(), 4);
-        assert_eq!(
-            (scenario.rules[1].left, scenario.rules[1].skip),
-            (Some(3), 2)
-        );
-        assert_eq!(scenario.rules[2].left, None);
-        assert_eq!(
-            scenario.rules[3].fault,
-            Fault::Delay(std::time::Duration::from_millis(1500))
-        );
-    }
-
-    #[test]
-    fn a_wrong_file_is_told_why() {
-        for (text, why) in [
-            ("{", "EOF"),
-            (
-                r#"{ "rules": [{ "on": "submit", "fault": "explode" }] }"#,
-                "explode",
-            ),
-            (
-                r#"{ "rules": [{ "on": "lunch", "fault": "drop" }] }"#,
-                "lunch",
-            ),
-            (
-                r#"{ "rules": [{ "on": "status", "fault": "cut-stream" }] }"#,
-                "does not fit",
-            ),
-            (
-                r#"{ "rules": [{ "on": "status", "fault": "drop", "times": -1 }] }"#,
-                "times",
-            ),
-            (
-                r#"{ "rules": [{ "on": "status", "fault": "drop", "time": 1 }] }"#,
-                "time",
-            ),
-        ] {
-            let error = Scenario::from_json(text).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
     }
 }

@@ -1,8 +1,10 @@
-//! Listening, connections, and the way from a request to its handler.
+//! TCP listener and connections.
 
 pub(crate) mod address;
 pub(crate) mod admission;
+pub(crate) mod connection;
 pub(crate) mod query;
+pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod route;
 pub(crate) mod service;
@@ -10,7 +12,7 @@ pub(crate) mod tls;
 mod trickle;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -23,31 +25,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::state::State;
+use connection::Connection;
 use trickle::Trickle;
 
 /// Streams that one HTTP/2 connection carries; a common limit of load balancers, chosen here.
 const MAX_STREAMS: u32 = 128;
-
-/// One client connection, as far as a request may act on it.
-pub(crate) struct Connection {
-    /// Counts from 1 over the life of the emulator.
-    pub(crate) number: u64,
-    pub(crate) tls: bool,
-    cut: Notify,
-    slow: Arc<AtomicBool>,
-}
-
-impl Connection {
-    /// Closes the connection under everything that is in flight on it, without a farewell.
-    pub(crate) fn cut(&self) {
-        self.cut.notify_one();
-    }
-
-    /// From now on every answer dribbles out.
-    pub(crate) fn slow_down(&self) {
-        self.slow.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Accepts connections until the task is dropped, which ends them all.
 pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {

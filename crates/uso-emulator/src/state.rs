@@ -1,8 +1,7 @@
-//! What every handler shares.
+//! State that the handlers share.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
@@ -12,30 +11,16 @@ use crate::fetch::Fetcher;
 use crate::files::Files;
 use crate::ledger::Book;
 use crate::lock::lock;
-use crate::picture::PictureMode;
-use crate::queue::{Machine, Retention};
+use crate::queue::Machine;
 use crate::requests::RequestLog;
 use crate::scenario::Scenario;
 use crate::schema::Schema;
 use crate::server::admission::Admission;
-use crate::storage::{Tokens, Uploads};
-use crate::webhook::{Signer, WebhookPolicy, Webhooks};
-
-/// What can be set, after `speed` has been applied.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) inference_time: Duration,
-    pub(crate) concurrency: usize,
-    pub(crate) allow_anonymous: bool,
-    pub(crate) allow_any_origin: bool,
-    /// Keys that are known; empty for any key of the right form.
-    pub(crate) keys: Vec<String>,
-    pub(crate) cancellable: bool,
-    pub(crate) picture: PictureMode,
-    pub(crate) index_delay: Duration,
-    pub(crate) retention: Retention,
-    pub(crate) webhooks: WebhookPolicy,
-}
+use crate::settings::Settings;
+use crate::storage::tokens::Tokens;
+use crate::storage::uploads::Uploads;
+use crate::webhook::attempts::Webhooks;
+use crate::webhook::signer::Signer;
 
 pub(crate) struct State {
     pub(crate) settings: Settings,

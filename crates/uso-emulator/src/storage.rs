@@ -1,11 +1,11 @@
-//! Uploads: the presigned route, its multipart form, and the two routes of the CDN's own token.
+//! Upload and download handlers: presigned addresses and CDN tokens, whole and in parts.
 //!
 //! A file is there when its upload is whole. Parts are told apart by number, and a completion must
 //! name every part with the tag that it was answered with.
 
 mod lifecycle;
-mod tokens;
-mod uploads;
+pub(crate) mod tokens;
+pub(crate) mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,10 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, ETAG};
 use serde_json::{Value, json};
 
-use self::tokens::bearer;
+use self::tokens::{Tokens, bearer};
 use self::uploads::{Dialect, Incomplete, Upload};
 use crate::auth;
 use crate::files::{Access, File, Stored};
-use crate::random;
 use crate::server::address::Base;
 use crate::server::query;
 use crate::server::respond::{self, Response, detail, json};
@@ -27,8 +26,6 @@ use crate::server::route::Storage;
 use crate::state::State;
 
 pub(crate) use self::lifecycle::lifecycle;
-pub(crate) use self::tokens::Tokens;
-pub(crate) use self::uploads::Uploads;
 
 /// A request for storage, read and routed.
 pub(crate) struct Call<'a> {
@@ -68,7 +65,7 @@ fn refuse<T>(status: u16, text: &str) -> Result<T, Box<Response>> {
 
 /// The presigned route, whole or in parts.
 fn initiate(state: &State, call: &Call<'_>, multipart: bool) -> Answer {
-    if let Err(denied) = auth::check(state, call.headers) {
+    if let Err(denied) = auth::check(&state.settings, call.headers) {
         return Err(Box::new(denied.by_app("storage")));
     }
     let dialect = match query::get(call.query, "storage_type").as_deref() {
@@ -160,7 +157,7 @@ fn keep_part(upload: &mut Upload, call: &Call<'_>, number: u32) -> Answer {
 
 /// The other storage gives an address for each part, against the key.
 fn part_address(state: &State, call: &Call<'_>, id: &str, number: u32) -> Answer {
-    if let Err(denied) = auth::check(state, call.headers) {
+    if let Err(denied) = auth::check(&state.settings, call.headers) {
         return Err(Box::new(denied.by_app("storage")));
     }
     signed(state, call, id, |upload| {
@@ -224,7 +221,7 @@ fn finish(state: &State, call: &Call<'_>, upload: &Upload, dialect: Dialect) -> 
 }
 
 fn token(state: &State, call: &Call<'_>) -> Answer {
-    if let Err(denied) = auth::check(state, call.headers) {
+    if let Err(denied) = auth::check(&state.settings, call.headers) {
         return Err(Box::new(denied.by_app("storage")));
     }
     if query::get(call.query, "storage_type").as_deref() != Some("fal-cdn-v3") {
@@ -249,7 +246,7 @@ fn token(state: &State, call: &Call<'_>) -> Answer {
     ))
 }
 
-/// Whoever holds a token that has not expired is the owner.
+/// The holder of a token that has not expired is the owner.
 fn owner(state: &State, call: &Call<'_>) -> Result<(), Box<Response>> {
     if is_owner(state, call.headers) {
         Ok(())
@@ -322,7 +319,7 @@ fn direct_complete(state: &State, call: &Call<'_>, which: (&str, &str)) -> Answe
     Ok(finished)
 }
 
-/// A link that lets anybody read a protected file for a while.
+/// A link that opens one protected file until it expires.
 fn sign(state: &State, call: &Call<'_>, path: &str) -> Answer {
     const DAY: u64 = 86_400;
     owner(state, call)?;
@@ -363,9 +360,4 @@ pub(crate) fn file(state: &State, path: &str, headers: &HeaderMap, query: &str) 
             response
         }
     }
-}
-
-/// An id that nobody can guess.
-fn secret() -> String {
-    random::uuid().replace('-', "")
 }

@@ -117,16 +117,13 @@ async fn an_unmodified_client_reaches_it_by_fals_names_over_tls() {
             "{file}"
         );
         assert_eq!(answer(client.get(file)).await.unwrap().status, 200);
-        for public in [
-            format!("https://fal.ai:{port}/api/openapi/queue/openapi.json?endpoint_id=fal-ai/uso"),
-            format!("https://api.fal.ai:{port}/v1/meta"),
-        ] {
-            assert_eq!(
-                answer(client.get(&public)).await.unwrap().status,
-                200,
-                "{public}"
-            );
-        }
+        let document =
+            format!("https://fal.ai:{port}/api/openapi/queue/openapi.json?endpoint_id=fal-ai/uso");
+        assert_eq!(answer(client.get(document)).await.unwrap().status, 200);
+        let listing = format!(
+            "https://api.fal.ai:{port}/v1/models/requests/by-endpoint?endpoint_id=fal-ai/uso"
+        );
+        assert_eq!(answer(get(&listing)).await.unwrap().status, 200);
         let run = client
             .post(format!("https://fal.run:{port}/fal-ai/uso"))
             .header("authorization", KEY)

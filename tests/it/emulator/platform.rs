@@ -20,64 +20,17 @@ async fn the_document_is_the_published_one() {
         .get("/api/openapi/queue/openapi.json?endpoint_id=a/b")
         .await;
     assert_eq!((unknown.status, unknown.json()), (404, Value::Null));
-    let models = fal
-        .get("/platform/v1/models?endpoint_id=fal-ai%2Fuso&expand=openapi-3.0")
-        .await
-        .json();
-    assert_eq!(models["models"][0]["openapi"], published);
-    assert_eq!(models["has_more"], false);
 }
 
 #[tokio::test]
-async fn prices_and_estimates_agree() {
+async fn the_listing_needs_a_key_and_has_its_own_errors() {
     let fal = Fal::start(plain()).await;
-    let prices = fal
-        .get("/platform/v1/models/pricing?endpoint_id=fal-ai/uso")
-        .await
-        .json();
-    assert_eq!(prices["prices"][0]["unit_price"], 0.1);
-    assert_eq!(prices["prices"][0]["unit"], "megapixels");
-    let estimate = json!({
-        "estimate_type": "unit_price",
-        "endpoints": { "fal-ai/uso": { "unit_quantity": 1.05 } },
-    });
-    let answer = fal
-        .post("/platform/v1/models/pricing/estimate", &estimate)
-        .await
-        .json();
-    assert_eq!(
-        answer,
-        json!({ "estimate_type": "unit_price", "total_cost": 0.105, "currency": "USD" })
-    );
-    let wrong = fal
-        .post("/platform/v1/models/pricing/estimate", &json!({}))
-        .await;
-    assert_eq!(wrong.status, 400);
+    let url = format!("{}{LISTING}", fal.emulator.origin());
+    let refused = answer(fal.http.get(url)).await.unwrap();
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.json()["error"]["type"], "authorization_error");
+    let wrong = fal.get(&format!("{LISTING}&limit=0")).await;
     assert_eq!(wrong.json()["error"]["type"], "validation_error");
-}
-
-#[tokio::test]
-async fn meta_and_models_need_no_key_and_the_rest_does() {
-    let fal = Fal::start(plain()).await;
-    let bare = async |path: &str| {
-        answer(fal.http.get(format!("{}{path}", fal.emulator.origin())))
-            .await
-            .unwrap()
-    };
-    let meta = bare("/platform/v1/meta").await;
-    assert_eq!(
-        meta.json()["webhook_ip_ranges"].as_array().unwrap().len(),
-        15
-    );
-    assert_eq!(bare("/platform/v1/models").await.status, 200);
-    for path in [
-        LISTING,
-        "/platform/v1/models/pricing?endpoint_id=fal-ai/uso",
-    ] {
-        let refused = bare(path).await;
-        assert_eq!(refused.status, 401);
-        assert_eq!(refused.json()["error"]["type"], "authorization_error");
-    }
 }
 
 #[tokio::test]

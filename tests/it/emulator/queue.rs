@@ -176,7 +176,7 @@ async fn cancel_answers_as_documented() {
 
     let unknown = super::Request {
         fal: &fal,
-        id: "nobody".to_owned(),
+        id: "unknown".to_owned(),
     };
     assert_eq!(
         unknown.cancel().await.json(),

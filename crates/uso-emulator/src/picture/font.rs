@@ -1,4 +1,4 @@
-//! Five by seven dots a letter: enough to say what a picture is.
+//! Bitmap font of the stamp, five by seven dots a letter.
 
 pub(super) const WIDTH: u32 = 5;
 pub(super) const HEIGHT: u32 = 7;

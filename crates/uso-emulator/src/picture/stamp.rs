@@ -1,4 +1,4 @@
-//! The strip at the foot of every picture that says it is not the model's.
+//! Strip at the foot of every picture that marks it as emulated.
 
 use image::{Rgb, RgbImage};
 

@@ -13,14 +13,14 @@ fn content() -> Bytes {
             Rgb([40, 60, 90 + x as u8])
         }
     });
-    load::encode(&picture, Format::Png)
+    codec::encode(&picture, Format::Png)
 }
 
 fn style(colour: [u8; 3]) -> Bytes {
     let picture = RgbImage::from_fn(40, 40, |x, y| {
         Rgb(colour.map(|channel| (u32::from(channel) * (20 + x + y) / 100) as u8))
     });
-    load::encode(&picture, Format::Jpeg)
+    codec::encode(&picture, Format::Jpeg)
 }
 
 fn order() -> Order {
@@ -40,7 +40,7 @@ fn first(order: &Order) -> Made {
 }
 
 fn pixels(made: &Made) -> RgbImage {
-    load::decode(&made.bytes).unwrap()
+    codec::decode(&made.bytes).unwrap()
 }
 
 /// Mean of red, green and blue above the strip.
@@ -163,7 +163,7 @@ fn transparent_is_white() {
     let mut bytes = std::io::Cursor::new(Vec::new());
     clear.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     assert_eq!(
-        load::decode(bytes.get_ref()).unwrap().get_pixel(1, 1),
+        codec::decode(bytes.get_ref()).unwrap().get_pixel(1, 1),
         &Rgb([255; 3])
     );
 }

@@ -1,4 +1,4 @@
-//! Past requests of an endpoint: the only way to find out what became of a lost submit.
+//! The Platform API's listing of past requests, the only way to find a lost submit.
 //!
 //! A row appears some time after its request started, as configured; requests that still wait are
 //! absent. The window filters on the start. fal documents neither, so a client must not count on
@@ -7,7 +7,6 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::error;
 use crate::clock::Moment;
 use crate::lock::lock;
 use crate::queue::{Job, Phase};
@@ -37,7 +36,7 @@ enum Class {
 pub(super) fn answer(state: &State, query: &str, base: &Base) -> Response {
     let filter = match Filter::read(state, query) {
         Ok(filter) => filter,
-        Err(message) => return error(400, "validation_error", &message),
+        Err(message) => return respond::platform_api_error(400, "validation_error", &message),
     };
     let now = state.clock.now();
     let machine = lock(&state.machine);

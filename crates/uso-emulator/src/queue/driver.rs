@@ -1,4 +1,4 @@
-//! Moves the state machine with time: starts jobs, runs the app for them, ends them.
+//! Driver of the queue: starts jobs, runs the model for them, ends them.
 
 use std::future;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub(crate) async fn keep_deadlines(state: Arc<State>) {
             expired
         };
         for request_id in expired {
-            webhook::announce(&state, &request_id);
+            webhook::notify(&state, &request_id);
         }
     }
 }
@@ -112,7 +112,7 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
             () = heeded_cancel(&state, &request_id) => Outcome::cancelled(),
         };
         end(&state, &request_id, attempt.number, attempt.lost, outcome);
-        webhook::announce(&state, &request_id);
+        webhook::notify(&state, &request_id);
         start_jobs(&state);
     })
 }
@@ -192,7 +192,7 @@ fn end(state: &State, request_id: &str, attempt: u32, lost: bool, outcome: Outco
         outcome
     };
     let (pixels, status) = (outcome.pixels, outcome.status);
-    // The purchase is written before anybody can learn of the completion.
+    // The purchase is written before any caller can see the completion.
     let mut ledger = lock(&state.ledger);
     if pixels > 0 {
         ledger.bill(request_id, pixels);

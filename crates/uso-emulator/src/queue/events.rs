@@ -1,4 +1,4 @@
-//! The status stream: one event for every change that a watcher can see.
+//! Status stream: an event for each change that a watcher can see.
 //!
 //! fal does not say when it sends an event. Here one goes out at once, and again when the state or
 //! the position changes or, if asked for, when log lines appear.
@@ -13,13 +13,13 @@ use hyper::body::Frame;
 use tokio::sync::watch;
 
 use super::Phase;
-use super::answers::{self, Logs};
+use super::responses::{self, Logs};
 use crate::clock::Moment;
 use crate::lock::lock;
 use crate::server::address::Base;
 use crate::state::State;
 
-/// fal sends a comment this often so that nobody takes the connection for dead.
+/// Interval of the comments that keep the connection from looking dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Watcher {
@@ -134,7 +134,7 @@ impl Watcher {
             Logs::Off
         };
         let app = self.state.schema.endpoint_id();
-        let (_, body) = answers::status(
+        let (_, body) = responses::status(
             &machine,
             job,
             &self.state.clock,

@@ -1,4 +1,4 @@
-//! The HTTP face of the queue: submit, run, status, stream, result, cancel.
+//! HTTP handlers of the queue: submit, run, status, stream, result, cancel.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,21 +6,22 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::answers::{self, Logs};
 use super::events::{self, Watcher};
 use super::outcome::Outcome;
+use super::responses::{self, Logs};
 use super::{Cancelled, Job, Phase, Plan, Refused, Submission, driver};
 use crate::auth;
 use crate::lock::lock;
 use crate::scenario::{Fault, streams};
-use crate::server::Connection;
 use crate::server::address::Base;
+use crate::server::connection::Connection;
 use crate::server::query;
 use crate::server::respond::{self, Response, detail, json, platform_error, set};
 use crate::server::route::{FollowUp, Verb};
 use crate::state::State;
 use crate::storage;
-use crate::webhook::{self, Target};
+use crate::webhook;
+use crate::webhook::target::Target;
 
 /// A fault that wants to be in a stream's body, and the connection that it may cut.
 pub(crate) type Twist<'a> = (&'a Fault, &'a Arc<Connection>);
@@ -51,7 +52,7 @@ pub(crate) fn submit(state: &Arc<State>, call: Call<'_>) -> Response {
     match driver::submit(state, submission) {
         Ok((request_id, position)) => {
             let app = state.schema.endpoint_id();
-            let body = answers::submitted(&base, app, &request_id, position, announced);
+            let body = responses::submitted(&base, app, &request_id, position, announced);
             let mut response = json(200, &body);
             set(&mut response, "x-fal-request-id", &request_id);
             response
@@ -135,7 +136,7 @@ pub(crate) fn follow_up(
     twist: Option<Twist<'_>>,
 ) -> Response {
     let app = state.schema.endpoint_id();
-    if let Err(denied) = auth::check(state, headers) {
+    if let Err(denied) = auth::check(&state.settings, headers) {
         return denied.by_queue(app);
     }
     if !state.serves(&follow_up.endpoint_id) {
@@ -185,7 +186,7 @@ fn status(state: &State, id: &str, base: &Base, with_logs: bool) -> Response {
     };
     let logs = if with_logs { Logs::From(0) } else { Logs::Off };
     let app = state.schema.endpoint_id();
-    let (status, body) = answers::status(&machine, job, &state.clock, now, (base, app), logs);
+    let (status, body) = responses::status(&machine, job, &state.clock, now, (base, app), logs);
     drop(machine);
     json(status, &body)
 }
@@ -213,7 +214,7 @@ fn cancel(state: &Arc<State>, id: &str) -> Response {
         cancelled
     };
     if cancelled == Cancelled::Removed {
-        webhook::announce(state, id);
+        webhook::notify(state, id);
     }
     let (status, word) = match cancelled {
         Cancelled::Removed => (200, "OK"),
@@ -239,7 +240,7 @@ fn mark(response: &mut Response, outcome: &Outcome) {
 }
 
 fn turned_away(state: &State, call: &Call<'_>) -> Option<Response> {
-    if let Err(denied) = auth::check(state, call.headers) {
+    if let Err(denied) = auth::check(&state.settings, call.headers) {
         return Some(denied.by_app(call.endpoint_id));
     }
     (!state.serves(call.endpoint_id)).then(|| unknown_app(call.endpoint_id))

@@ -1,4 +1,4 @@
-//! One job: what was asked for, how far it is, and how long its result is kept.
+//! A job: its submission, its phase, and how long its result is kept.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::outcome::Outcome;
 use crate::clock::Moment;
 use crate::files::Lifecycle;
-use crate::webhook::Target;
+use crate::webhook::target::Target;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {

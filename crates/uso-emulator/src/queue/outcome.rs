@@ -1,4 +1,4 @@
-//! What a job ended with: the answer that the result call relays, and what it cost.
+//! Outcome of a job: the response that a result call relays, and its price.
 
 use std::sync::Arc;
 

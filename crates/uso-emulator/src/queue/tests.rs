@@ -66,7 +66,7 @@ fn jobs_run_in_order_and_within_the_limit() {
 }
 
 #[test]
-fn low_priority_waits_behind_everybody() {
+fn low_priority_waits_behind_all_others() {
     let mut machine = machine(1);
     submit(&mut machine, "running");
     machine.start(SECOND);
@@ -190,7 +190,7 @@ fn a_start_deadline_counts_until_the_job_runs() {
 }
 
 #[test]
-fn a_planned_wait_holds_nobody_else_up() {
+fn a_job_that_never_starts_delays_no_other() {
     let mut machine = machine(1);
     let never = Plan {
         never_starts: true,

@@ -1,19 +1,18 @@
-//! Puts a fault in a request's way.
+//! Response to a request under a fault.
 
 use std::future;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http_body_util::BodyExt;
-use serde_json::json;
 
 use super::{Fault, Operation, bodies, mangle};
 use crate::queue::Plan;
 use crate::queue::outcome::Outcome;
 use crate::random;
-use crate::server::Connection;
+use crate::server::connection::{Connection, Unanswered};
+use crate::server::request::Request;
 use crate::server::respond::{self, Response, detail, full, platform_error, set};
-use crate::server::service::{Request, Unanswered};
 
 /// Answers a request under a fault.
 pub(crate) async fn answer(
@@ -164,10 +163,7 @@ fn refusal(fault: &Fault, request: &Request<'_>) -> Option<Response> {
 /// A refusal in the envelope of the API that was called.
 fn told(request: &Request<'_>, status: u16, kind: &str, text: &str) -> Response {
     if request.operation.is_platform() {
-        respond::json(
-            status,
-            &json!({ "error": { "type": kind, "message": text } }),
-        )
+        respond::platform_api_error(status, kind, text)
     } else {
         detail(status, text)
     }

@@ -1,4 +1,4 @@
-//! Bodies that are too long, too short, or not what they say.
+//! Faults of bodies: endless, cut, or not as declared.
 
 use std::io::{self, Write as _};
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The faults and their names.
+//! The faults that the emulator can play, and their names.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::odd::{OddListing, OddResult};
 /// One thing that can go wrong.
 ///
 /// Faults whose name begins with *accept* let the request do its work first: a submission is
-/// accepted, entered in the ledger and runs, and only the answer is lost or replaced. All others
+/// accepted, entered in the ledger and runs, and only the response is lost or replaced. All others
 /// that refuse do so before any work.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,9 +19,9 @@ use super::odd::{OddListing, OddResult};
 pub enum Fault {
     /// The connection closes before the request is worked on.
     Drop,
-    /// The request is worked on; the connection closes before an answer.
+    /// The request is worked on; the connection closes before a response.
     AcceptThenDrop,
-    /// Nothing happens, for ever.
+    /// No response, ever.
     Hang,
     /// The request is worked on and never answered.
     AcceptThenHang,
@@ -29,7 +29,7 @@ pub enum Fault {
     /// delivered this much later. In files: a number of seconds.
     #[serde(deserialize_with = "seconds")]
     Delay(Duration),
-    /// The answer arrives one byte at a time, ten a second, beginning with its headers.
+    /// The response arrives one byte at a time, ten a second, beginning with its headers.
     SlowHeaders,
 
     /// 429 before any work.
@@ -59,14 +59,14 @@ pub enum Fault {
     UserTimeout,
     /// 422 whose `detail` is a string.
     StringDetail,
-    /// Any answer at all, before any work.
+    /// This response, before any work.
     Answer {
         /// HTTP status.
         status: u16,
         /// Its body, said to be JSON.
         body: String,
     },
-    /// 410.
+    /// 410 Gone, before any work.
     Gone,
     /// 401: the CDN's token that came with the request has just expired.
     TokenExpired,
@@ -87,7 +87,7 @@ pub enum Fault {
         /// Such as `runner_disconnected`.
         error_type: String,
     },
-    /// The job completes with an answer of the model's own.
+    /// The job completes with this response of the model.
     ModelAnswers {
         /// HTTP status of the result.
         status: u16,
@@ -118,11 +118,11 @@ pub enum Fault {
     Body(String),
     /// Every field but the essential ones is `null`.
     NullFields,
-    /// Fields that nobody has heard of, in every object.
+    /// Unknown fields in every object.
     UnknownFields,
     /// The status word is `PAUSED`.
     UnknownStatus,
-    /// A log line with a level and a source that nobody has heard of.
+    /// A log line with an unknown level and an unknown source.
     UnknownLogLevel,
     /// Ten thousand levels of arrays, or as many as this says.
     DeepJson(u32),

@@ -1,4 +1,4 @@
-//! JSON that is not what was agreed.
+//! Faults of JSON texts.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Responses that are readable and not what a strict parser takes.
+//! Faults of fields: results and listings that strict parsers refuse.
 //!
 //! JSON libraries refuse to write some of them (NaN, half of a UTF-16 pair), so marks stand for
 //! these values until the text is made.

@@ -1,4 +1,4 @@
-//! The operations that requests are sorted into.
+//! Operations: the kinds of requests that faults and the log tell apart.
 
 use std::fmt;
 
@@ -41,16 +41,8 @@ pub enum Operation {
     Webhook,
     /// The endpoint's OpenAPI document.
     OpenApi,
-    /// Platform API: models.
-    Models,
-    /// Platform API: prices.
-    Pricing,
-    /// Platform API: price estimate.
-    Estimate,
     /// Platform API: past requests of an endpoint.
     Listing,
-    /// Platform API: facts about the platform.
-    Meta,
     /// A CORS preflight.
     Preflight,
     /// The emulator's own pages.
@@ -60,12 +52,33 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Each of them.
+    pub const ALL: [Self; 20] = [
+        Self::Submit,
+        Self::Run,
+        Self::Status,
+        Self::Stream,
+        Self::Result,
+        Self::Cancel,
+        Self::File,
+        Self::Initiate,
+        Self::Token,
+        Self::Upload,
+        Self::Part,
+        Self::Complete,
+        Self::Sign,
+        Self::Jwks,
+        Self::Webhook,
+        Self::OpenApi,
+        Self::Listing,
+        Self::Preflight,
+        Self::Page,
+        Self::Other,
+    ];
+
     /// Whether it belongs to the Platform API, whose errors have an envelope of their own.
     pub(crate) fn is_platform(self) -> bool {
-        matches!(
-            self,
-            Self::Models | Self::Pricing | Self::Estimate | Self::Listing | Self::Meta
-        )
+        self == Self::Listing
     }
 
     /// The name that the request log, scenario files and comparisons use.
@@ -87,11 +100,7 @@ impl Operation {
             Self::Jwks => "jwks",
             Self::Webhook => "webhook",
             Self::OpenApi => "open-api",
-            Self::Models => "models",
-            Self::Pricing => "pricing",
-            Self::Estimate => "estimate",
             Self::Listing => "listing",
-            Self::Meta => "meta",
             Self::Preflight => "preflight",
             Self::Page => "page",
             Self::Other => "other",

@@ -1,4 +1,4 @@
-//! One of each fault.
+//! A list with one of each fault.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Status streams that break off, fall silent or arrive in pieces.
+//! Faults of status streams.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Fault, mangle};
 use crate::queue::events::Event;
-use crate::server::Connection;
+use crate::server::connection::Connection;
 use crate::server::respond::{self, Body};
 
 /// Between two keep-alives or repeated events.

@@ -1,4 +1,4 @@
-//! The validator: one value against one schema.
+//! Validator of a JSON value against a schema.
 
 use serde_json::{Map, Number, Value, json};
 

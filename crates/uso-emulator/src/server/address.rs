@@ -1,4 +1,4 @@
-//! Which of fal's hosts a request is for, and how the URLs in its answer must begin.
+//! Address of a request: the host of fal that it is for, and the base of URLs in its response.
 //!
 //! A request under one of fal's host names is for that host. On any other name the first path
 //! segment says it. Either way the caller gets URLs back that lead the way it came.

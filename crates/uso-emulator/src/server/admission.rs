@@ -1,4 +1,4 @@
-//! Which callers are served: programs and pages of this machine, unless a switch lets all in.
+//! Admission of callers: programs and pages of this machine, unless a switch lets all in.
 //!
 //! A page of another site could otherwise make the emulator fetch internal URLs for it, or call
 //! webhooks on this machine. Browsers name the page's origin on every POST, and a name that was

@@ -1,4 +1,4 @@
-//! Small builders for the answers that every handler gives.
+//! Builders of responses.
 
 use std::io;
 
@@ -49,6 +49,14 @@ pub(crate) fn platform_error(status: u16, error_type: &'static str, text: &str) 
     let mut response = json(status, &json!({ "detail": text, "error_type": error_type }));
     set(&mut response, "x-fal-error-type", error_type);
     response
+}
+
+/// A refusal of the Platform API, whose envelope is not that of the queue.
+pub(crate) fn platform_api_error(status: u16, kind: &str, message: &str) -> Response {
+    json(
+        status,
+        &json!({ "error": { "type": kind, "message": message } }),
+    )
 }
 
 pub(crate) fn events(body: Body) -> Response {

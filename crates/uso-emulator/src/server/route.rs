@@ -1,4 +1,4 @@
-//! From method, service and path to what is wanted: a pure function.
+//! Routes: a pure function of method, host and path.
 
 use http::Method;
 
@@ -17,7 +17,7 @@ pub(crate) enum Route {
     Storage(Storage),
     OpenApi,
     Jwks,
-    Platform(Platform),
+    Listing,
     Page(Page),
     Preflight,
     WrongMethod,
@@ -37,15 +37,6 @@ pub(crate) enum Verb {
     Stream,
     Result,
     Cancel,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Platform {
-    Models,
-    Pricing,
-    Estimate,
-    Listing,
-    Meta,
 }
 
 /// Uploads and what belongs to them.
@@ -230,18 +221,10 @@ impl Route {
 
     fn platform(method: &Method, path: &str) -> Self {
         // The version is part of the host's base address; a caller may or may not count it in.
-        let (platform, expected) = match path.strip_prefix("/v1").unwrap_or(path) {
-            "/models" => (Platform::Models, Method::GET),
-            "/models/pricing" => (Platform::Pricing, Method::GET),
-            "/models/pricing/estimate" => (Platform::Estimate, Method::POST),
-            "/models/requests/by-endpoint" => (Platform::Listing, Method::GET),
-            "/meta" => (Platform::Meta, Method::GET),
-            _ => return Self::Unknown,
-        };
-        if *method == expected {
-            Self::Platform(platform)
-        } else {
-            Self::WrongMethod
+        match path.strip_prefix("/v1").unwrap_or(path) {
+            "/models/requests/by-endpoint" if *method == Method::GET => Self::Listing,
+            "/models/requests/by-endpoint" => Self::WrongMethod,
+            _ => Self::Unknown,
         }
     }
 
@@ -270,13 +253,7 @@ impl Route {
             },
             Self::OpenApi => Operation::OpenApi,
             Self::Jwks => Operation::Jwks,
-            Self::Platform(platform) => match platform {
-                Platform::Models => Operation::Models,
-                Platform::Pricing => Operation::Pricing,
-                Platform::Estimate => Operation::Estimate,
-                Platform::Listing => Operation::Listing,
-                Platform::Meta => Operation::Meta,
-            },
+            Self::Listing => Operation::Listing,
             Self::Page(_) => Operation::Page,
             Self::Preflight => Operation::Preflight,
             Self::WrongMethod | Self::Unknown => Operation::Other,
@@ -390,10 +367,10 @@ mod tests {
             (
                 Method::GET,
                 Service::Platform,
-                "/v1/models/pricing",
-                Operation::Pricing,
+                "/v1/models/requests/by-endpoint",
+                Operation::Listing,
             ),
-            (Method::GET, Service::Platform, "/models", Operation::Models),
+            (Method::GET, Service::Platform, "/models", Operation::Other),
             (
                 Method::GET,
                 Service::Site,

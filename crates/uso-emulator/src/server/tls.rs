@@ -1,4 +1,4 @@
-//! HTTPS with a certificate that was given as PEM.
+//! TLS acceptor from a PEM certificate and key.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A connection that can be told to dribble.
+//! I/O stream that can be slowed down to ten bytes a second.
 
 use std::io;
 use std::pin::Pin;

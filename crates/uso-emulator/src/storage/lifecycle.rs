@@ -1,4 +1,4 @@
-//! How long a file is kept and who may read it, from the two header names in use.
+//! Lifecycle headers: expiry and access rules of files.
 
 use std::time::Duration;
 

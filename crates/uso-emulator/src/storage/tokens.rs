@@ -1,4 +1,4 @@
-//! The CDN's own credentials: tokens of the owner, and links to single files.
+//! Credentials of the CDN: owner tokens, and links to single files.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::secret;
 use crate::clock::Moment;
 use crate::lock::lock;
+use crate::random::secret;
 use crate::server::respond;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Uploads on their way: which parts have come, and under which tags.
+//! Uploads in progress, with their parts and tags.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::secret;
 use crate::clock::Moment;
 use crate::files::{File, Lifecycle};
 use crate::lock::lock;
+use crate::random::secret;
 
 /// The two storages word their multipart calls differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Carries an announcement to its address: attempts, pauses and the faults on the way.
+//! Delivery of a notification: attempts, pauses and faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,16 @@ use futures_util::future;
 use http::Request;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 
-use super::{Announcement, AttemptOutcome, WebhookAttempt, WebhookPolicy};
+use super::attempts::{AttemptOutcome, WebhookAttempt};
+use super::notification::Notification;
+use super::policy::WebhookPolicy;
 use crate::clock::Moment;
 use crate::lock::lock;
 use crate::scenario::{Fault, Operation};
 use crate::state::State;
 
 /// Delivers until it is taken, refused for good, or of no more use.
-pub(super) async fn deliver(state: Arc<State>, announcement: Announcement) {
+pub(super) async fn deliver(state: Arc<State>, notification: Notification) {
     let policy = state.settings.webhooks.clone();
     for number in 1..=policy.retries.saturating_add(1) {
         let fault = lock(&state.scenario).strike(Operation::Webhook);
@@ -25,12 +27,12 @@ pub(super) async fn deliver(state: Arc<State>, announcement: Announcement) {
         }
         let at = state.clock.now();
         let outcome = match fault {
-            _ if !announcement.target.is_local() => AttemptOutcome::NotLocal,
+            _ if !notification.target.is_local() => AttemptOutcome::NotLocal,
             Some(Fault::Withhold) => AttemptOutcome::Withheld,
             _ => {
                 attempt(
                     &state,
-                    &announcement,
+                    &notification,
                     fault.as_ref(),
                     limit(&policy, number),
                 )
@@ -39,7 +41,7 @@ pub(super) async fn deliver(state: Arc<State>, announcement: Announcement) {
         };
         let is_last = is_final(&outcome);
         state.webhooks.note(WebhookAttempt {
-            request_id: announcement.request_id.to_string(),
+            request_id: notification.request_id.to_string(),
             number,
             at: state.clock.rfc3339(at),
             outcome,
@@ -50,7 +52,7 @@ pub(super) async fn deliver(state: Arc<State>, announcement: Announcement) {
         }
         let next = state.clock.now().saturating_add(pause(&policy, number));
         state.clock.sleep_until(next).await;
-        let id = &announcement.request_id;
+        let id = &notification.request_id;
         if lock(&state.machine).get(id, state.clock.now()).is_none() {
             return;
         }
@@ -83,13 +85,13 @@ fn is_final(outcome: &AttemptOutcome) -> bool {
 
 async fn attempt(
     state: &State,
-    announcement: &Announcement,
+    notification: &Notification,
     fault: Option<&Fault>,
     limit: Duration,
 ) -> AttemptOutcome {
     let due = state.clock.now().saturating_add(limit);
     if fault == Some(&Fault::Duplicate) {
-        let twice = [(); 2].map(|()| send(state, announcement, fault, due));
+        let twice = [(); 2].map(|()| send(state, notification, fault, due));
         let outcomes = future::join_all(twice).await;
         // Taken is taken, also when only one of the two was.
         let taken = outcomes.iter().find(|outcome| is_final(outcome)).cloned();
@@ -97,19 +99,19 @@ async fn attempt(
             .or_else(|| outcomes.into_iter().next())
             .unwrap_or(AttemptOutcome::Unreachable);
     }
-    send(state, announcement, fault, due).await
+    send(state, notification, fault, due).await
 }
 
 async fn send(
     state: &State,
-    announcement: &Announcement,
+    notification: &Notification,
     fault: Option<&Fault>,
     due: Moment,
 ) -> AttemptOutcome {
-    let Some(request) = signed(state, announcement, fault) else {
+    let Some(request) = signed(state, notification, fault) else {
         return AttemptOutcome::Unreachable;
     };
-    let sending = state.fetcher.send(&announcement.target.url, request);
+    let sending = state.fetcher.send(&notification.target.url, request);
     tokio::select! {
         // An answer that is there counts, however far the clock was moved meanwhile.
         biased;
@@ -124,12 +126,12 @@ async fn send(
 /// Each attempt is signed anew, since a receiver refuses signatures that are five minutes old.
 fn signed(
     state: &State,
-    announcement: &Announcement,
+    notification: &Notification,
     fault: Option<&Fault>,
 ) -> Option<Request<Bytes>> {
-    let mut body = announcement.body(fault == Some(&Fault::NullPayload));
+    let mut body = notification.body(fault == Some(&Fault::NullPayload));
     let seconds = state.clock.timestamp(state.clock.now()).as_second();
-    let ids = (&*announcement.request_id, &*announcement.target.user_id);
+    let ids = (&*notification.request_id, &*notification.target.user_id);
     let retired = fault == Some(&Fault::RetiredKey);
     let signature = state
         .webhooks

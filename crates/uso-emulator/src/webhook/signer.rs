@@ -1,4 +1,4 @@
-//! The keys that deliveries are signed with, as fal documents it for its receivers.
+//! Ed25519 keys that sign notifications.
 
 use std::io;
 

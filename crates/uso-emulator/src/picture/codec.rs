@@ -1,4 +1,4 @@
-//! From encoded references to pixels, and back.
+//! Decoding of references, scaling, and encoding of pictures.
 
 use std::io::Cursor;
 
@@ -10,7 +10,7 @@ use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Rgb, RgbImage,
 };
 
-use super::Format;
+use super::format::Format;
 
 const JPEG_QUALITY: u8 = 90;
 

@@ -1,4 +1,4 @@
-//! What status and submit look like on the wire.
+//! Bodies of the responses to submit and status calls.
 
 use serde_json::{Map, Value, json};
 
