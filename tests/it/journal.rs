@@ -1,8 +1,15 @@
 //! The journal: at most one purchase a key, closed only on proof.
 
+mod accounts;
+mod batches;
 mod budget;
 mod closed;
+mod files;
+mod news;
 mod once;
+#[cfg(target_os = "linux")]
+mod power;
+mod processes;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,13 +15,11 @@ use crate::state::{Move, State};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Target {
-    /// A folder, which is made if it is not there. `name` is a template as of
-    /// [`uso::Output::save_all`] that also knows `{local}`, the short id; a name that is taken is
-    /// numbered.
+    /// A folder, which is made if it is not there. A name that is taken is numbered.
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// Template of the files' names.
+        /// Template of the files' names; see [`Target::named`].
         name: String,
     },
     /// A file; the second picture and all others are numbered.
@@ -36,9 +34,15 @@ pub enum Target {
 impl Target {
     /// Files in a folder, named by the short id.
     pub fn folder(folder: impl Into<PathBuf>) -> Self {
+        Self::named(folder, "{local}-{n}.{ext}")
+    }
+
+    /// Files in a folder, named by a template. Its places are `{key}`, `{local}` (the short id),
+    /// `{n}` (the picture's number), `{id}` (the request id), `{seed}` and `{ext}`.
+    pub fn named(folder: impl Into<PathBuf>, template: impl Into<String>) -> Self {
         Self::Folder {
             folder: folder.into(),
-            name: "{local}-{n}.{ext}".to_owned(),
+            name: template.into(),
         }
     }
 }

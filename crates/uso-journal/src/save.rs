@@ -97,7 +97,7 @@ fn name(
                 "n" => Some(number.to_string()),
                 "id" => Some(plain(purchase.request_id().unwrap_or("unknown"))),
                 "seed" => Some(seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())),
-                "ext" => Some(extension(picture).to_owned()),
+                "ext" => Some(picture.extension().to_owned()),
                 _ => None,
             });
             let path = folder.join(plain_name(&filled));
@@ -158,14 +158,6 @@ fn plain_name(name: &str) -> String {
     match name.trim_matches(['.', ' ']).is_empty() {
         true => "picture".to_owned(),
         false => name,
-    }
-}
-
-fn extension(picture: &Picture) -> &'static str {
-    match picture.content_type() {
-        Some("image/jpeg") => "jpg",
-        Some("image/webp") => "webp",
-        _ => "png",
     }
 }
 

@@ -4,6 +4,8 @@ mod budget;
 mod claims;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -52,7 +54,7 @@ impl Sqlite {
     }
 
     /// As [`Sqlite::open`], with another number of writes that may share a commit.
-    pub(crate) fn open_grouped(path: &Path, group: usize) -> Result<Self, Error> {
+    fn open_grouped(path: &Path, group: usize) -> Result<Self, Error> {
         if rusqlite::version_number() < OLDEST {
             return Err(Error::OldSqlite(rusqlite::version()));
         }
@@ -85,6 +87,12 @@ impl Sqlite {
             shared: Arc::new(shared),
             writer,
         })
+    }
+
+    /// Commits so far.
+    #[cfg(test)]
+    fn commits(&self) -> u64 {
+        self.writer.commits()
     }
 
     /// Runs a write in the next commit.
@@ -371,13 +379,13 @@ impl Store for Sqlite {
             let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
             for id in &ids {
                 connection.execute(
-                    "UPDATE job SET input = NULL, target = NULL, intent = NULL, ticket = NULL, \
+                    "UPDATE job SET input = NULL, target = NULL, intent = NULL, ticket = NULL, request_id = NULL, \
                      pictures = '[]', seed = NULL, message = '', pruned = 1 WHERE id = ?1",
                     [id],
                 )?;
                 connection.execute("DELETE FROM file WHERE job = ?1", [id])?;
                 connection.execute(
-                    "UPDATE past_attempt SET intent = NULL, ticket = NULL, message = '' \
+                    "UPDATE past_attempt SET intent = NULL, ticket = NULL, request_id = NULL, message = '' \
                      WHERE job = ?1",
                     [id],
                 )?;

@@ -179,7 +179,9 @@ async fn a_pruned_key_still_buys_nothing_and_its_prompt_is_gone() {
 
 #[tokio::test]
 async fn a_cancelled_job_is_closed_as_cancelled_and_a_finished_one_is_collected() {
-    let builder = Rig::plain_builder().inference_time(Duration::from_secs(3600));
+    let builder = Rig::plain_builder()
+        .inference_time(Duration::from_secs(3600))
+        .cancellable(true);
     let desk = Desk::new(Rig::of(builder).await).await;
     let client = &desk.rig.client;
     let bought = desk
@@ -200,7 +202,9 @@ async fn a_cancelled_job_is_closed_as_cancelled_and_a_finished_one_is_collected(
         (State::Cancelled, Cause::Cancelled)
     );
 
-    let deaf = Rig::plain_builder().cancellable(false);
+    let deaf = Rig::plain_builder()
+        .inference_time(Duration::from_secs(30))
+        .cancellable(false);
     let desk = Desk::new(Rig::of(deaf).await).await;
     let client = &desk.rig.client;
     let bought = desk

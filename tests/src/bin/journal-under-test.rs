@@ -44,8 +44,8 @@ async fn main() -> Result<ExitCode, AnyError> {
     let mut buying = JoinSet::new();
     for key in keys {
         let size = ImageSize {
-            width: Some(48),
-            height: Some(32),
+            width: Some(1000),
+            height: Some(1000),
         };
         let request =
             Request::subject(content(), key).size(uso::types::ImageSizeChoice::from(size));

@@ -1,6 +1,10 @@
 //! The one thread that writes. Writes that arrive while a commit is under way share the next one:
 //! a durable commit costs a sync of the disk, and some hundred writes can share it.
 
+#[cfg(test)]
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -43,6 +47,8 @@ type Written<T, E> = Result<Result<T, E>, Failure>;
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
+    #[cfg(test)]
+    commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,13 +56,29 @@ impl Writer {
     /// Starts the thread. `group` is how many writes may share a commit.
     pub(super) fn start(connection: Connection, group: usize) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
+        #[cfg(test)]
+        let commits = Arc::<AtomicU64>::default();
+        #[cfg(test)]
+        let count = Arc::clone(&commits);
+        let after_commit = move || {
+            #[cfg(test)]
+            count.fetch_add(1, Ordering::Relaxed);
+        };
         let thread = std::thread::Builder::new()
             .name("uso-journal".to_owned())
-            .spawn(move || serve(&connection, &queue, group))?;
+            .spawn(move || serve(&connection, &queue, group, after_commit))?;
         Ok(Self {
             jobs: Some(jobs),
+            #[cfg(test)]
+            commits,
             thread: Some(thread),
         })
+    }
+
+    /// Commits so far.
+    #[cfg(test)]
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Runs a write and returns when it is durable. An `Err` of the write itself undoes what it
@@ -117,7 +139,12 @@ fn savepoint<T, E>(
     outcome
 }
 
-fn serve(connection: &Connection, queue: &mpsc::Receiver<Job>, group: usize) {
+fn serve(
+    connection: &Connection,
+    queue: &mpsc::Receiver<Job>,
+    group: usize,
+    after_commit: impl Fn(),
+) {
     while let Ok(first) = queue.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             let failure = Failure::of(&error);
@@ -137,6 +164,7 @@ fn serve(connection: &Connection, queue: &mpsc::Receiver<Job>, group: usize) {
             let _ = connection.execute_batch("ROLLBACK");
             Failure::of(&error)
         });
+        after_commit();
         for report in reports {
             report(committed.clone());
         }

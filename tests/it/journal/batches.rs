@@ -1,0 +1,173 @@
+//! Batches: one after the other, paused, stopped and dropped.
+
+use std::time::Duration;
+
+use uso::ErrorKind;
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_journal::{BatchEvent, Error, State, Stop, Stopped, Target};
+use uso_tests::rig::Rig;
+
+use super::{Desk, request};
+
+fn rows(count: u32) -> impl Iterator<Item = (String, uso::Request)> + Send + 'static {
+    (0..count).map(|row| (format!("row-{row}"), request(&format!("row {row}"))))
+}
+
+#[tokio::test]
+async fn a_batch_that_is_run_again_buys_nothing_and_names_files_by_its_keys() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let run = || {
+        let target = Target::named(desk.path().join("out"), "{key}.{ext}");
+        desk.journal.run(client, rows(12)).target(target).start()
+    };
+    let first = run().finish().await;
+    assert_eq!(
+        (first.done, first.unfinished, &first.stopped),
+        (12, 0, &None)
+    );
+    let mut names: Vec<String> = std::fs::read_dir(desk.path().join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!((names.len(), names[0].as_str()), (12, "row-0.png"));
+    assert_eq!(run().finish().await, first);
+    assert_eq!(desk.bought(), 12);
+}
+
+#[tokio::test]
+async fn two_rows_with_one_key_buy_once_and_a_different_second_one_is_refused() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let rows = ["a cat", "a cat", "a dog"].map(|prompt| ("key".to_owned(), request(prompt)));
+    let mut run = desk.journal.run(client, rows).concurrency(1).start();
+    let mut outcomes = Vec::new();
+    while let Some(event) = run.next().await {
+        if let BatchEvent::Ended { outcome, .. } = event {
+            outcomes.push(outcome);
+        }
+    }
+    assert!(
+        matches!(*outcomes[2], Err(Error::Conflict { .. })),
+        "{outcomes:?}"
+    );
+    assert_eq!((run.summary().done, run.summary().refused), (2, 1));
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_stop_lets_what_is_in_flight_end_and_begins_nothing_more() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let stop = Stop::new();
+    let mut run = desk
+        .journal
+        .run(client, rows(1000))
+        .concurrency(2)
+        .stop(&stop)
+        .start();
+    let (mut started, mut ended) = (0, 0);
+    while let Some(event) = run.next().await {
+        match event {
+            BatchEvent::Started { .. } => started += 1,
+            BatchEvent::Ended { .. } => {
+                ended += 1;
+                stop.stop();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(run.summary().stopped, Some(Stopped::Asked));
+    assert_eq!(started, ended, "every row that began has an outcome");
+    assert!((1..=6).contains(&ended), "{ended}");
+    assert_eq!(desk.bought(), ended);
+}
+
+#[tokio::test]
+async fn a_dropped_run_loses_nothing() {
+    let builder = Rig::plain_builder()
+        .concurrency(3)
+        .inference_time(Duration::from_secs(600));
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let mut run = desk.journal.run(client, rows(3)).concurrency(3).start();
+    let mut submitted = 0;
+    while submitted < 3 {
+        let event = run.next().await.unwrap();
+        let is_submit = matches!(
+            &event,
+            BatchEvent::Progress {
+                progress: uso_journal::Progress::Submitted(_),
+                ..
+            }
+        );
+        submitted += usize::from(is_submit);
+    }
+    drop(run);
+    desk.rig.emulator.advance(Duration::from_secs(1200));
+    let again = desk.journal.run(client, rows(3)).start().finish().await;
+    assert_eq!(again.done, 3);
+    assert_eq!(desk.bought(), 3);
+}
+
+#[tokio::test]
+async fn a_locked_account_pauses_the_batch_once_and_it_goes_on_after_the_top_up() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::Locked)
+        .after(2)
+        .times(1);
+    let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
+    let client = &desk.rig.client;
+    let mut run = desk.journal.run(client, rows(6)).concurrency(1).start();
+    let mut words = Vec::new();
+    while let Some(event) = run.next().await {
+        match event {
+            BatchEvent::Paused { kind, .. } => {
+                assert_eq!(kind, ErrorKind::Locked);
+                words.push("paused");
+            }
+            BatchEvent::Continued => words.push("continued"),
+            _ => {}
+        }
+    }
+    assert_eq!(words, ["paused", "continued"]);
+    assert_eq!((run.summary().done, desk.bought()), (6, 6));
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_accepted_stops_the_batch() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::Unauthorized)
+        .always();
+    let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
+    let run = desk.journal.run(&desk.rig.client, rows(50)).concurrency(1);
+    let summary = run.start().finish().await;
+    assert!(
+        matches!(summary.stopped, Some(Stopped::Key(_))),
+        "{summary:?}"
+    );
+    assert_eq!((summary.unfinished, desk.bought()), (1, 0));
+}
+
+#[tokio::test]
+async fn more_are_in_flight_while_jobs_start_at_once() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let mut run = desk.journal.run(client, rows(60)).start();
+    let (mut flying, mut most) = (0_usize, 0);
+    while let Some(event) = run.next().await {
+        match event {
+            BatchEvent::Started { .. } => flying += 1,
+            BatchEvent::Ended { .. } => flying -= 1,
+            _ => {}
+        }
+        most = most.max(flying);
+    }
+    assert!(most > 2, "{most} at a time");
+    assert_eq!(run.summary().done, 60);
+    let listed = desk.journal.jobs(client).states([State::Done]).limit(10);
+    assert_eq!(listed.read().await.unwrap().len(), 10);
+    let counts = desk.journal.jobs(client).count().await.unwrap();
+    assert_eq!(counts, [(State::Done, 60)]);
+}

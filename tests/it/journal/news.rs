@@ -1,0 +1,118 @@
+//! News of purchases that came another way: notifications, and state files of the first release.
+
+use std::fs;
+
+use serde_json::json;
+use uso::webhook::{FalKeys, Receiver};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_journal::State;
+use uso_tests::rig::{Rig, config_for};
+
+use super::{Desk, request};
+use crate::webhook::Hook;
+
+#[tokio::test]
+async fn a_notification_finds_the_purchase_whose_response_was_lost() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Listing, Fault::EmptyListing)
+        .always();
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, uso::Config::without_reconciliation);
+    let desk = Desk::new(rig.await).await;
+    let client = &desk.rig.client;
+    let mut hook = Hook::start().await;
+    let keys = FalKeys::new(&config_for(&desk.rig.emulator.origin()).unwrap()).unwrap();
+    let receiver = Receiver::new(keys);
+    let buy = || {
+        let request = request("a cat").webhook(hook.url.as_str());
+        desk.journal.purchase(client, "key", request)
+    };
+    assert_eq!(buy().await.unwrap().state, State::Unknown);
+    let called = hook.next().await;
+    let verified = receiver.receive(called.map(|body| body.to_vec())).await;
+    let notification = verified.unwrap();
+    let adopted = desk.journal.deliver(client, &notification).await.unwrap();
+    let adopted = adopted.expect("the purchase is recognised");
+    assert_eq!(adopted.state, State::Submitted);
+    assert_eq!(adopted.request_id(), Some(notification.request_id()));
+    // The same again, and one of somebody else's purchase.
+    let again = desk.journal.deliver(client, &notification).await.unwrap();
+    assert_eq!(again.unwrap().id, adopted.id);
+    let other = uso_journal::Journal::temporary().unwrap();
+    assert_eq!(other.deliver(client, &notification).await.unwrap(), None);
+
+    let request = request("a cat");
+    let done = desk.journal.purchase(client, "key", request).await.unwrap();
+    assert_eq!((done.state, desk.bought()), (State::Done, 1));
+}
+
+#[tokio::test]
+async fn state_files_of_the_first_release_are_imported_once_and_kept() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .after(1);
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, uso::Config::without_reconciliation);
+    let desk = Desk::new(rig.await).await;
+    let client = &desk.rig.client;
+    let folder = desk.path().join("old");
+    fs::create_dir(&folder).unwrap();
+    let origin = client.config().base_urls().queue().to_string();
+    let account = client.config().account();
+    let bought = client.prepare(request("a cat")).await.unwrap();
+    let job = client.place(bought.order()).await.unwrap();
+    let lost = client.prepare(request("a dog")).await.unwrap();
+    client.place(lost.order()).await.unwrap_err();
+    let files = [
+        (
+            "17a-1",
+            json!({ "origin": origin, "account": account,
+                "target": { "file": desk.path().join("out/a.png") },
+                "intent": bought.order().intent(), "ticket": job.ticket() }),
+        ),
+        (
+            "17b-1",
+            json!({ "origin": origin, "target": { "folder": desk.path().join("out") },
+                "intent": lost.order().intent() }),
+        ),
+    ];
+    for (stem, record) in &files {
+        fs::write(folder.join(format!("{stem}.json")), record.to_string()).unwrap();
+    }
+    fs::write(folder.join("bad.json"), "{").unwrap();
+    fs::write(folder.join("huge.json"), vec![b' '; 1 << 20]).unwrap();
+    fs::create_dir(folder.join("folder.json")).unwrap();
+
+    let imported = desk
+        .journal
+        .import_state_files(client, &folder)
+        .await
+        .unwrap();
+    assert_eq!((imported.added, imported.passed_over.len()), (2, 3));
+    let again = desk
+        .journal
+        .import_state_files(client, &folder)
+        .await
+        .unwrap();
+    assert_eq!(again.added, 0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 5);
+
+    let listed = desk.journal.jobs(client).read().await.unwrap();
+    let states: Vec<State> = listed.iter().map(|purchase| purchase.state).collect();
+    assert_eq!(states, [State::Unknown, State::Submitted]);
+    for purchase in listed {
+        let done = desk
+            .journal
+            .resume(client, purchase.id, |_| ())
+            .await
+            .unwrap();
+        assert_eq!(done.state, State::Done);
+    }
+    assert!(desk.path().join("out/a.png").exists());
+    assert_eq!(desk.bought(), 2);
+    let none = desk
+        .journal
+        .import_state_files(client, desk.path().join("nowhere"));
+    assert_eq!(none.await.unwrap().added, 0);
+}
