@@ -4,6 +4,8 @@
 pub(crate) mod proxy;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+mod terminal;
 mod uploads;
 
 use std::process::Stdio;
@@ -129,22 +131,22 @@ async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
         (
             &["restyle", &content, &style, "--images", "9"],
             3,
-            "num_images",
+            "--images: 9 is not between 1 and 4; nothing was sent",
         ),
         (
             &["restyle", &content, &style, "--steps", "0"],
             3,
-            "num_inference_steps",
+            "--steps: 0 is not between 1 and 50; nothing was sent",
         ),
         (
             &["restyle", &content, &style, "--guidance", "11"],
             3,
-            "guidance_scale",
+            "--guidance: 11 is not between 1 and 10; nothing was sent",
         ),
         (
             &["restyle", &content, &style, "--size", "0x10"],
             3,
-            "image_size.width",
+            "--size: the width 0 is not between 1 and 14142; nothing was sent",
         ),
         (
             &["restyle", &content, &style, "--size", "banana"],
@@ -168,7 +170,7 @@ async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
         (
             &["restyle", &content, &style, &style, &style],
             2,
-            "unexpected",
+            "4 pictures are given",
         ),
         (
             &[
@@ -183,9 +185,9 @@ async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
                 &style,
             ],
             2,
-            "two styles",
+            "one or two styles",
         ),
-        (&["restyle", &content], 2, "STYLE"),
+        (&["restyle", &content], 2, "the style picture is missing"),
         (
             &[
                 "restyle", &content, &style, "--format", "jpeg", "-o", "a.png",
@@ -231,7 +233,7 @@ async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
         (
             &["generate", "--content", &content],
             2,
-            "neither a style nor a prompt",
+            "neither a prompt nor a style",
         ),
         (
             &["restyle", &content, &style, "--detach", "--emulator"],
@@ -274,7 +276,7 @@ async fn wrong_use_has_its_exit_code_one_message_and_sends_nothing() {
 fn without_a_key_both_ways_out_are_named() {
     let cli = uso();
     let run = cli.run(&["restyle", &path(content()), &path(style())]);
-    assert_eq!(run.code, 1, "{run:?}");
+    assert_eq!(run.code, 4, "{run:?}");
     assert!(
         run.stderr.contains("FAL_KEY") && run.stderr.contains("--emulator"),
         "{run:?}"
@@ -357,8 +359,7 @@ fn an_estimate_is_size_and_price() {
     let estimate = |more: &[&str]| cli.run(&[&["estimate", "--content", &content], more].concat());
     let run = estimate(&["--images", "2"]);
     assert!(
-        run.stdout
-            .contains("2 pictures of 1024x1024, about $0.209716"),
+        run.stdout.contains("2 pictures of 1024x1024, about $0.21"),
         "{run:?}"
     );
     let json = estimate(&["--size", "500x200", "--json"]).json();
@@ -392,11 +393,14 @@ async fn a_detached_job_is_watched_and_collected_by_its_id() {
     ]);
     assert_eq!(run.code, 0, "{run:?}");
     let id = run.stdout.trim().to_owned();
-    assert!(run.stderr.contains(&format!("uso result {id}")), "{run:?}");
+    assert!(
+        run.stderr.contains(&format!("uso result --wait {id}")),
+        "{run:?}"
+    );
 
     assert_eq!(
         cli.run(&["status", &id]).stdout.lines().next(),
-        Some("IN_PROGRESS")
+        Some("running")
     );
     assert_eq!(
         cli.run(&["status", &id, "--json"]).json()["status"],
@@ -404,7 +408,7 @@ async fn a_detached_job_is_watched_and_collected_by_its_id() {
     );
     let early = cli.run(&["result", &id]);
     assert!(
-        early.code == 1 && early.stderr.contains("uso watch"),
+        early.code == 1 && early.stderr.contains("uso result --wait"),
         "{early:?}"
     );
     assert_eq!(
@@ -443,7 +447,7 @@ fn completions_and_help_are_data() {
     let cli = uso();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = cli.run(&["completions", shell]);
-        assert!(run.code == 0 && run.stdout.contains("restyle"), "{run:?}");
+        assert!(run.code == 0 && run.stdout.contains("COMPLETE"), "{run:?}");
     }
     assert_eq!(
         cli.run(&["completions", "bash", "--json"]).json()["shell"],
@@ -541,23 +545,32 @@ async fn one_lost_picture_does_not_cost_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_of_no_use_is_kept_beside_the_pictures() {
+async fn a_response_that_cannot_be_read_is_kept_and_not_in_the_working_folder() {
     let bad = Scenario::new()
         .on(Operation::Result, Fault::Undecodable)
         .always();
     let rig = Rig::of(Rig::plain_builder().scenario(bad)).await;
     let cli = uso().at(&rig.emulator.origin());
     let (content, style) = (path(content()), path(style()));
-    let make = |more: &str| cli.run(&["restyle", &content, &style, "-o", "sub/", more]);
+    let make = |more: &str| cli.run(&["restyle", &content, &style, more]);
     let run = make("--json");
     assert!(run.json()["error"]["raw_body"].is_string(), "{run:?}");
-    let sub = cli.folder().join("sub");
-    assert_eq!(std::fs::read_dir(&sub).unwrap().count(), 0);
     let run = make("--quiet");
     assert_eq!(run.code, 1, "{run:?}");
-    assert!(run.stderr.contains(".answer"), "{run:?}");
     assert!(run.stderr.contains("uso result"), "{run:?}");
-    assert_eq!(std::fs::read_dir(&sub).unwrap().count(), 1);
+    let kept = run
+        .stderr
+        .lines()
+        .find_map(|line| line.split(" came in ").nth(1));
+    assert!(!std::fs::read(kept.unwrap()).unwrap().is_empty());
+    // The names of the two pictures are taken, and nothing else lies here.
+    for name in files(&cli) {
+        assert!(name.ends_with(".png"), "{name}");
+        assert_eq!(
+            std::fs::metadata(cli.folder().join(&name)).unwrap().len(),
+            0
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

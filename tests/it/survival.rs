@@ -113,10 +113,16 @@ impl Scene {
         run.await.unwrap()
     }
 
+    /// The files that are not empty: an empty one in the output folder takes a name.
     fn files(&self, folder: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.cli.folder().join(folder));
         let entries = entries.into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
+        let is_lock = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "lock");
+        let is_empty = |path: &PathBuf| fs::metadata(path).is_ok_and(|there| there.len() == 0);
+        let paths = entries.map(|entry| entry.path());
+        paths
+            .filter(|path| !is_empty(path) || is_lock(path))
+            .collect()
     }
 
     fn records(&self) -> Vec<PathBuf> {
@@ -147,7 +153,11 @@ impl Scene {
     }
 
     fn is_at(&self, point: Point) -> bool {
-        let is_part = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "part");
+        // Files of a download that is not whole yet are hidden.
+        let is_part = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with('.')
+        };
         match point {
             Point::Noted => !self.records().is_empty(),
             Point::Ticketed => self.records().iter().any(|path| {
@@ -161,7 +171,9 @@ impl Scene {
                 .contains(text),
             Point::Struck(operation, count) => self.struck(operation) >= count,
             Point::Part => {
-                self.struck(Operation::File) > 0 && self.files("out").iter().any(is_part)
+                let entries = fs::read_dir(self.cli.folder().join("out")).unwrap();
+                let mut paths = entries.flatten().map(|entry| entry.path());
+                self.struck(Operation::File) > 0 && paths.any(|path| is_part(&path))
             }
             Point::Saved(count) => {
                 let files = self.files("out");

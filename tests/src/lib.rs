@@ -4,6 +4,8 @@
 pub mod measure;
 pub mod pictures;
 pub mod rig;
+#[cfg(unix)]
+pub mod terminal;
 
 /// The README's examples compile, and run where they can.
 #[cfg(doctest)]

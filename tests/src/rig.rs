@@ -136,6 +136,7 @@ pub struct Cli {
     folder: tempfile::TempDir,
     state: tempfile::TempDir,
     cache: tempfile::TempDir,
+    config: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
@@ -164,6 +165,7 @@ impl Cli {
             folder: folder(),
             state: folder(),
             cache: folder(),
+            config: folder(),
             variables: Vec::new(),
         }
     }
@@ -187,6 +189,11 @@ impl Cli {
         self.folder.path()
     }
 
+    /// The folder of its key and its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.config.path().join("uso")
+    }
+
     /// The command with these arguments, not started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
@@ -201,6 +208,7 @@ impl Cli {
             .envs(kept)
             .env("USO_STATE_DIR", self.state.path())
             .env("USO_CACHE_DIR", self.cache.path())
+            .env("XDG_CONFIG_HOME", self.config.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command

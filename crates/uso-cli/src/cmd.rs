@@ -1,16 +1,17 @@
-//! The subcommands, a file each, and what they share.
+//! The subcommands, one file each.
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
-pub(crate) mod connect;
+pub(crate) mod doctor;
 pub(crate) mod emulator;
 pub(crate) mod estimate;
 pub(crate) mod generate;
+pub(crate) mod list;
+pub(crate) mod login;
+pub(crate) mod man;
 pub(crate) mod proxy;
-pub(crate) mod purchase;
 pub(crate) mod result;
 pub(crate) mod resume;
-pub(crate) mod save;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod watch;

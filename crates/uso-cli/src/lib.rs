@@ -1,53 +1,75 @@
 //! The `uso` command: pictures from fal's endpoint `fal-ai/uso`, on the command line.
 //!
-//! stdout is data, stderr is talk, and the exit code says what to do next. The crate turns
+//! Data goes to stdout, messages to stderr, and the exit code says what to do next. The crate turns
 //! arguments into calls of the facade and their outcome into text or JSON; it must not know the
 //! protocol. Its library face is [`main`] alone, so that the binary is one call.
 
-mod advice;
 mod args;
+mod cancellation;
 mod cmd;
-mod exit;
-mod known;
-mod output;
+mod configuration;
+mod connection;
+mod credentials;
+mod destination;
+mod escape;
+mod exit_code;
+mod failure;
+mod output_names;
+mod picture_request;
+mod place;
+mod price;
+mod printer;
 mod progress;
+mod progress_line;
+mod purchase;
+mod records;
+mod recovery;
+mod reservation;
+mod same_file;
+mod saving;
 pub mod serve;
 mod signals;
-mod state;
-mod target;
+mod upload_cache;
+mod usage_error;
+mod viewing;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use clap::error::ErrorKind as Usage;
 
 use crate::args::{Cli, Command};
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+use crate::picture_request::Kind;
+use crate::printer::Printer;
+use crate::signals::Signals;
 
 /// Runs the command line of this process to its exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    clap_complete::CompleteEnv::with_factory(args::command)
+        .var(cmd::completions::VARIABLE)
+        .complete();
+    let configuration = match Configuration::read() {
+        Ok(configuration) => configuration,
+        Err(failure) => {
+            Printer::of_arguments().failure(&failure);
+            return failure.code();
+        }
+    };
+    let matches = configuration.apply(args::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &configuration),
     };
     let printer = Printer::new(&cli.global);
-    if cli.global.verbose > 0 {
-        let level = match cli.global.verbose {
-            1 => tracing_subscriber::filter::LevelFilter::INFO,
-            _ => tracing_subscriber::filter::LevelFilter::DEBUG,
-        };
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_max_level(level)
-            .init();
-    }
+    log(cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let outcome = runtime.block_on(run(&cli, &printer));
+            let outcome = runtime.block_on(run(&cli, &configuration, &printer));
             // Work that was detached from must not hold the exit up.
             runtime.shutdown_background();
             outcome
@@ -60,49 +82,98 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             printer.failure(&failure);
+            keep_response(&failure, &printer);
+            if let Some(signal) = failure.signal() {
+                signals::end_by(signal);
+            }
             failure.code()
         }
     }
 }
 
-async fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
+/// A response that was paid for and could not be understood is kept; as JSON it is in the error.
+fn keep_response(failure: &Failure, printer: &Printer) {
+    let Some(body) = failure.unreadable_response().filter(|_| !printer.json) else {
+        return;
+    };
+    printer.hint(&match records::keep_response(failure.request_id(), body) {
+        Ok(path) => format!("the response is kept as it came in {}", path.display()),
+        Err(error) => format!("the response could not be kept: {error}"),
+    });
+}
+
+fn log(verbosity: u8) {
+    if verbosity == 0 {
+        return;
+    }
+    let level = match verbosity {
+        1 => tracing_subscriber::filter::LevelFilter::INFO,
+        _ => tracing_subscriber::filter::LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .init();
+}
+
+async fn run(
+    cli: &Cli,
+    configuration: &Configuration,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let global = &cli.global;
     match &cli.command {
-        Command::Generate(args) => {
-            let request = args.request()?;
-            args.check()?;
-            cmd::generate::run(&cli.global, request, &args.knobs, printer).await
-        }
-        Command::Restyle(args) => {
-            cmd::generate::run(&cli.global, args.request()?, &args.knobs, printer).await
-        }
-        Command::Estimate(args) => cmd::estimate::run(args, printer).await,
-        Command::Status(args) => cmd::status::run(&cli.global, args, printer).await,
-        Command::Watch(args) => cmd::watch::run(&cli.global, args, printer).await,
-        Command::Result(args) => cmd::result::run(&cli.global, args, printer).await,
-        Command::Cancel(args) => cmd::cancel::run(&cli.global, args, printer).await,
-        Command::Resume(args) => cmd::resume::run(&cli.global, args, printer).await,
-        Command::Upload(args) => cmd::upload::run(&cli.global, args, printer).await,
-        Command::Webhook(args) => cmd::webhook::run(&cli.global, args, printer).await,
-        Command::Proxy(args) => cmd::proxy::run(&cli.global, args, printer).await,
+        Command::Generate(args) => cmd::generate::run(global, Kind::Generate, args, printer).await,
+        Command::Restyle(args) => cmd::generate::run(global, Kind::Restyle, args, printer).await,
+        Command::Estimate(args) => until_signal(cmd::estimate::run(args, printer)).await,
+        Command::List(args) => cmd::list::run(args, printer),
+        Command::Status(args) => until_signal(cmd::status::run(global, args, printer)).await,
+        Command::Watch(args) => until_signal(cmd::watch::run(global, args, printer)).await,
+        Command::Result(args) => until_signal(cmd::result::run(global, args, printer)).await,
+        Command::Cancel(args) => until_signal(cmd::cancel::run(global, args, printer)).await,
+        Command::Resume(args) => cmd::resume::run(global, args, printer).await,
+        Command::Upload(args) => until_signal(cmd::upload::run(global, args, printer)).await,
+        Command::Webhook(args) => cmd::webhook::run(global, args, printer).await,
+        Command::Proxy(args) => cmd::proxy::run(global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
-        Command::Completions(args) => Ok(cmd::completions::run(args, printer)),
+        Command::Login => cmd::login::login(printer),
+        Command::Logout => cmd::login::logout(printer),
+        Command::Doctor => until_signal(cmd::doctor::run(global, configuration, printer)).await,
+        Command::Completions(args) => cmd::completions::run(args, printer),
+        Command::Man(args) => cmd::man::run(args, printer),
     }
 }
 
-/// Help and version go to stdout as they are; a wrong command line goes to stderr, or as JSON to
-/// stdout where that was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), Usage::DisplayHelp | Usage::DisplayVersion) {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+/// Runs a command that a signal ends at once: dropping it removes its line of progress, and the
+/// process then ends by the signal.
+async fn until_signal(
+    command: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    tokio::select! {
+        outcome = command => outcome,
+        signal = signals.next() => Err(Failure::interrupted(signal, "interrupted")),
     }
-    if std::env::args_os().any(|argument| argument == "--json") {
-        let text = error.to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        let message = message.split("\n\nUsage").next().unwrap_or(message);
-        output::print_json(&Failure::usage(message).to_json());
-    } else {
-        let _ = error.print();
+}
+
+/// Help and version go to stdout as they are; a wrong command line is an error like any other.
+fn usage(error: &clap::Error, configuration: &Configuration) -> ExitCode {
+    let is_asked_for = matches!(error.kind(), Usage::DisplayHelp | Usage::DisplayVersion);
+    if is_asked_for || error.kind() == Usage::DisplayHelpOnMissingArgumentOrSubcommand {
+        return match error.print() {
+            Ok(()) if is_asked_for => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(exit_code::USAGE),
+            Err(_) => ExitCode::from(exit_code::OTHER),
+        };
     }
-    ExitCode::from(exit::USAGE)
+    let mut failure = Failure::usage(usage_error::message(error));
+    failure = match configuration.is_source_of(error) {
+        Some(path) => failure
+            .at(&path.display().to_string())
+            .with_hint("correct the value in that file"),
+        None => failure.with_hint(usage_error::hint(error)),
+    };
+    Printer::of_arguments().failure(&failure);
+    failure.code()
 }

@@ -1,55 +1,73 @@
-//! Progress: a spinner on a terminal, plain lines elsewhere.
+//! Progress of one job: one updated line on a terminal, few plain lines elsewhere.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use uso::Event;
 
-use crate::output::Printer;
+use crate::escape;
+use crate::printer::Printer;
+use crate::progress_line;
+
+const SPINNER: &str = "{spinner} {msg} ({elapsed})";
+const STEPS: &str = "{spinner} {msg} [{bar:20}] step {pos}/{len} ({elapsed}, about {eta} left)";
 
 pub(crate) struct Progress<'a> {
     printer: &'a Printer,
     started: Instant,
     bar: Option<ProgressBar>,
+    /// Interruptions in a row: each costs a line where lines cannot be updated.
+    interruptions: AtomicU32,
+    /// The host that is named when there is no response from it.
+    host: String,
 }
 
 impl<'a> Progress<'a> {
     pub(crate) fn start(printer: &'a Printer, state: &str) -> Self {
         let bar = (printer.terminal && !printer.quiet).then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
-                bar.set_style(style);
-            }
+            let bar = ProgressBar::with_draw_target(None, progress_line::target());
+            style(&bar, SPINNER);
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        let progress = Self {
-            printer,
-            started: Instant::now(),
-            bar,
-        };
+        let progress = Self::of(printer, bar);
         progress.state(state);
         progress
     }
 
-    /// The way of this many bytes, with a bar on a terminal.
+    /// Progress over this many bytes, with a bar on a terminal.
     pub(crate) fn bytes(printer: &'a Printer, total: u64) -> Self {
         let bar = (printer.terminal && !printer.quiet).then(|| {
-            let bar = ProgressBar::new(total);
-            let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
+            let bar = ProgressBar::with_draw_target(Some(total), progress_line::target());
+            style(
+                &bar,
+                "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+            );
             bar
         });
+        Self::of(printer, bar)
+    }
+
+    fn of(printer: &'a Printer, bar: Option<ProgressBar>) -> Self {
         Self {
             printer,
             started: Instant::now(),
             bar,
+            interruptions: AtomicU32::new(0),
+            host: "the service".to_owned(),
         }
     }
 
-    /// What moves the bar.
+    /// Names the host that interruptions are about.
+    pub(crate) fn about(mut self, host: Option<&str>) -> Self {
+        if let Some(host) = host {
+            self.host = host.to_owned();
+        }
+        self
+    }
+
+    /// Moves the bar of [`Progress::bytes`].
     pub(crate) fn counter(&self) -> impl Fn(u64) + Send + Sync + 'static {
         let bar = self.bar.clone();
         move |bytes| {
@@ -59,15 +77,22 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Where things stand.
+    /// The current state; elsewhere than on a terminal it is a line of its own.
     pub(crate) fn state(&self, state: &str) {
         match &self.bar {
-            Some(bar) => bar.set_message(state.to_owned()),
+            Some(bar) => bar.set_message(escape::line(state).into_owned()),
             None => self.line(state),
         }
     }
 
-    /// Something that stays on the screen.
+    /// The current state on a terminal, and nothing elsewhere: for what changes every second.
+    pub(crate) fn update(&self, state: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(escape::line(state).into_owned());
+        }
+    }
+
+    /// A line that stays on the screen.
     pub(crate) fn line(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.printer.say(line)),
@@ -79,11 +104,50 @@ impl<'a> Progress<'a> {
     }
 
     pub(crate) fn event(&self, event: &Event) {
-        match event {
-            Event::Log(line) => self.line(&format!("log: {}", line.message)),
-            Event::Interrupted(why) => self.line(&format!("{why}; looking again")),
-            other => self.state(&describe(other)),
+        if let Event::Interrupted(why) = event {
+            self.interrupted(why);
+            return;
         }
+        self.interruptions.store(0, Ordering::Relaxed);
+        match event {
+            Event::Log(line) => match steps(&line.message) {
+                Some((done, all)) => self.step(done, all),
+                None => self.line(&format!("log: {}", line.message)),
+            },
+            other => {
+                if let Some(bar) = &self.bar {
+                    style(bar, SPINNER);
+                }
+                self.state(&describe(other));
+            }
+        }
+    }
+
+    /// One line that is updated; without a terminal every second, fourth, eighth … is printed.
+    fn interrupted(&self, why: &str) {
+        let count = self
+            .interruptions
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
+        let line = format!("no connection to {}: {why}; trying again", self.host);
+        match &self.bar {
+            Some(bar) => {
+                style(bar, SPINNER);
+                self.update(&line);
+            }
+            None if count.is_power_of_two() => self.line(&line),
+            None => {}
+        }
+    }
+
+    fn step(&self, done: u64, all: u64) {
+        let Some(bar) = &self.bar else { return };
+        if bar.length() != Some(all) || bar.position() > done {
+            bar.set_length(all);
+            bar.reset_eta();
+        }
+        style(bar, STEPS);
+        bar.set_position(done);
     }
 
     pub(crate) fn end(&self) {
@@ -99,22 +163,69 @@ impl Drop for Progress<'_> {
     }
 }
 
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+}
+
+/// Steps done and all steps, as in `step 7/28` or in a bar such as `25%|██▌ | 7/28 [00:03<…`.
+fn steps(message: &str) -> Option<(u64, u64)> {
+    let words = message.split(|character: char| !(character.is_ascii_digit() || character == '/'));
+    let fractions = words.filter_map(|word| {
+        let (done, all) = word.split_once('/')?;
+        Some((done.parse().ok()?, all.parse().ok()?))
+    });
+    let plausible =
+        fractions.filter(|(done, all): &(u64, u64)| done <= all && (1..=1_000).contains(all));
+    plausible.last()
+}
+
 /// An event in a few words.
 pub(crate) fn describe(event: &Event) -> String {
     match event {
-        Event::Queued { position: Some(0) } => "queued, next in line".to_owned(),
-        Event::Queued { position: Some(1) } => "queued, 1 request ahead".to_owned(),
-        Event::Queued {
-            position: Some(ahead),
-        } => format!("queued, {ahead} requests ahead"),
-        Event::Queued { position: None } => "queued".to_owned(),
+        Event::Queued { position } => queued(*position),
         Event::Running => "running".to_owned(),
         Event::Log(line) => line.message.clone(),
-        Event::Interrupted(why) => why.clone(),
+        Event::Interrupted(why) => format!("{why}; trying again"),
         Event::Completed(completion) => match completion.failure() {
             Some(error) => format!("failed: {error}"),
             None => "completed".to_owned(),
         },
         other => format!("{other:?}"),
+    }
+}
+
+pub(crate) fn queued(position: Option<u64>) -> String {
+    match position {
+        Some(0) => "queued, next in line".to_owned(),
+        Some(1) => "queued, 1 request ahead".to_owned(),
+        Some(ahead) => format!("queued, {ahead} requests ahead"),
+        None => "queued".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_read_from_the_lines_that_tell_them() {
+        assert_eq!(steps("step 7/28"), Some((7, 28)));
+        assert_eq!(
+            steps(" 25%|██▌       | 7/28 [00:03<00:09,  2.25it/s]"),
+            Some((7, 28))
+        );
+        for other in [
+            "",
+            "loading",
+            "24/7/365",
+            "9/8",
+            "http://a/b",
+            "1/0",
+            "5/99999",
+        ] {
+            assert_eq!(steps(other), None, "{other}");
+        }
     }
 }

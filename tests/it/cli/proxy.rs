@@ -26,7 +26,7 @@ fn a_proxy_that_would_serve_nobody_or_anybody_does_not_start() {
         (&[], TOKEN, 2, "--allow-origin"),
         (&["--allow-origin", "*"], TOKEN, 2, "any page"),
         (&["--allow-origin", "app.example"], TOKEN, 2, "is not a URL"),
-        (&ORIGIN, TOKEN, 1, "FAL_KEY"),
+        (&ORIGIN, TOKEN, 4, "FAL_KEY"),
         (&["--spend-per-day", "much"], TOKEN, 2, "0.25"),
     ];
     for (arguments, token, code, expected) in cases {

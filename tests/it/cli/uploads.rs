@@ -32,7 +32,7 @@ async fn an_upload_prints_a_url_that_has_the_file() {
     let url = run.stdout.trim();
     assert!(url.ends_with("_content.jpg"), "{url}");
     let run = cli.run(&["upload", &path(content()), "--expires", "1h", "--json"]);
-    let told = run.json();
+    let told = &run.json()["uploads"][0];
     assert_eq!(told["content_type"], "image/jpeg");
     assert_eq!(told["bytes"], std::fs::metadata(content()).unwrap().len());
     let now = SystemTime::now()
@@ -52,7 +52,7 @@ async fn an_upload_prints_a_url_that_has_the_file() {
     let gone = cli.run(&["upload", &path(content()), "--expires", "1s", "--json"]);
     rig.emulator.advance(Duration::from_secs(2));
     let transport = uso_transport::Transport::new(rig.client.config().clone()).unwrap();
-    for url in [url, gone.json()["url"].as_str().unwrap()] {
+    for url in [url, gone.json()["uploads"][0]["url"].as_str().unwrap()] {
         assert_eq!(
             transport
                 .fetch(url, &uso_transport::Expected::anything())
@@ -63,7 +63,10 @@ async fn an_upload_prints_a_url_that_has_the_file() {
         );
     }
     let never = cli.run(&["upload", &path(content()), "--expires", "never", "--json"]);
-    assert!(never.json()["expires_at"].is_null(), "{never:?}");
+    assert!(
+        never.json()["uploads"][0]["expires_at"].is_null(),
+        "{never:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +75,7 @@ async fn standard_input_is_a_file_like_any_other() {
     let cli = uso().at(&rig.emulator.origin());
     let bytes = std::fs::read(content()).unwrap();
     let run = fed(cli.command(&["upload", "-", "--json"]), &bytes);
-    assert_eq!(run.json()["bytes"], bytes.len(), "{run:?}");
+    assert_eq!(run.json()["uploads"][0]["bytes"], bytes.len(), "{run:?}");
     let arguments = [
         "generate",
         "--content",
@@ -96,7 +99,7 @@ async fn standard_input_is_a_file_like_any_other() {
     assert!(run.stdout.contains("1024x1024"), "{run:?}");
     let run = cli.run(&["restyle", "-", "-"]);
     assert_eq!(run.code, 2, "{run:?}");
-    assert!(run.stderr.contains("there is only one"), "{run:?}");
+    assert!(run.stderr.contains("can be read once"), "{run:?}");
 }
 
 #[cfg(unix)]
@@ -106,9 +109,9 @@ async fn a_pipe_is_read_to_its_end_and_a_device_is_none_of_ours() {
     let cli = uso().at(&rig.emulator.origin());
     let bytes = std::fs::read(content()).unwrap();
     let run = fed(cli.command(&["upload", "/dev/stdin", "--json"]), &bytes);
-    assert_eq!(run.json()["bytes"], bytes.len(), "{run:?}");
+    assert_eq!(run.json()["uploads"][0]["bytes"], bytes.len(), "{run:?}");
     let run = cli.run(&["upload", "/dev/null"]);
-    assert_eq!(run.code, 1, "{run:?}");
+    assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("neither a file nor a pipe"), "{run:?}");
 }
 
@@ -133,7 +136,7 @@ async fn what_was_changed_is_told_in_a_line_and_as_data() {
             .contains("content wide.png: 2048x236, shrunk from 2600x300, uploaded ("),
         "{run:?}"
     );
-    let run = cli.run(&[&arguments[..], &["--json"]].concat());
+    let run = cli.run(&[&arguments[..], &["--json", "--force"]].concat());
     let told = &run.json()["references"][0];
     assert_eq!(
         (&told["width"], &told["height"]),
@@ -143,7 +146,7 @@ async fn what_was_changed_is_told_in_a_line_and_as_data() {
         told["changes"][0]["shrunk"]["from"],
         serde_json::json!([2600, 300])
     );
-    let run = cli.run(&[&arguments[..], &["--json", "--no-fit"]].concat());
+    let run = cli.run(&[&arguments[..], &["--json", "--no-fit", "--force"]].concat());
     let told = &run.json()["references"][0];
     assert_eq!(
         (&told["width"], &told["changes"]),
@@ -156,8 +159,8 @@ async fn an_upload_that_fails_says_why_and_what_to_do() {
     let rig = Rig::plain().await;
     let cli = uso().at(&rig.emulator.origin());
     for (arguments, code, words) in [
-        (&["upload", "none.bin"][..], 1, "none.bin does not exist"),
-        (&["upload", "."], 1, "is a folder"),
+        (&["upload", "none.bin"][..], 3, "none.bin does not exist"),
+        (&["upload", "."], 3, "is a folder"),
         (
             &["upload", "none.bin", "--expires", "soon"],
             2,

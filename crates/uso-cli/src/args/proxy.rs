@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use clap::Args;
 use uso::MicroDollars;
 
+use super::values;
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Pages use it as the proxyUrl of fal's JavaScript client: http://ADDR/api/fal/proxy. They send the token as \
@@ -33,7 +35,7 @@ pub(crate) struct ProxyArgs {
     pub(crate) requests_per_minute: u32,
     /// Estimated money that each caller may spend in 24 hours, at $0.10 a megapixel and one megapixel
     /// a picture at the least; a picture whose size only the service knows counts as 2048x2048.
-    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = super::dollars)]
+    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = values::dollars)]
     pub(crate) spend_per_day: MicroDollars,
     /// The largest body of a request, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]

@@ -2,19 +2,38 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
+use clap_complete::env::Shells;
 use serde_json::json;
 
-use crate::args::{Cli, CompletionsArgs};
-use crate::output::Printer;
+use crate::args::{CompletionsArgs, Shell};
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-pub(crate) fn run(args: &CompletionsArgs, printer: &Printer) -> ExitCode {
+/// The variable by which a script asks the command for candidates.
+pub(crate) const VARIABLE: &str = "COMPLETE";
+
+pub(crate) fn run(args: &CompletionsArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    let name = match args.shell {
+        Shell::Bash => "bash",
+        Shell::Elvish => "elvish",
+        Shell::Fish => "fish",
+        Shell::Powershell => "powershell",
+        Shell::Zsh => "zsh",
+    };
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "uso", &mut script);
+    let shells = Shells::builtins();
+    let shell = shells.completer(name);
+    let written =
+        shell.map(|shell| shell.write_registration(VARIABLE, "uso", "uso", "uso", &mut script));
+    if let Some(Err(error)) = written {
+        return Err(Failure::other(format!(
+            "the script could not be made: {error}"
+        )));
+    }
     let script = String::from_utf8_lossy(&script).trim_end().to_owned();
     printer.data(
-        &json!({ "shell": args.shell.to_string(), "script": script }),
-        &[script],
-    );
-    ExitCode::SUCCESS
+        &json!({ "shell": name, "script": script }),
+        &[script.clone()],
+    )?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `uso emulator`: a fal on this machine, until Ctrl-C.
+//! `uso emulator`: an emulator of the service on this machine, until Ctrl-C.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,13 +8,23 @@ use serde_json::json;
 use uso_emulator::{Emulator, PictureMode, Scenario};
 
 use crate::args::EmulatorArgs;
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::signals::Signals;
+
+/// A scenario file with every field.
+const SCENARIO_EXAMPLE: &str = include_str!("emulator/scenario_example.json");
 
 /// Long enough for a person to see a job queue, run and end.
 const INFERENCE_TIME: Duration = Duration::from_millis(1500);
 
 pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    if args.scenario_example {
+        let example: serde_json::Value = serde_json::from_str(SCENARIO_EXAMPLE)
+            .map_err(|error| Failure::other(error.to_string()))?;
+        printer.data(&example, &[SCENARIO_EXAMPLE.trim_end().to_owned()])?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !(args.speed.is_finite() && args.speed > 0.0) {
         return Err(Failure::usage(format!(
             "--speed is {}, and must be a number above 0",
@@ -33,10 +43,13 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     if let Some(path) = &args.scenario {
         let text = String::from_utf8_lossy(&read(path).await?).into_owned();
         let scenario = Scenario::from_json(&text);
-        builder = builder.scenario(
-            scenario.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
-        );
+        builder = builder.scenario(scenario.map_err(|error| {
+            Failure::usage(format!("--scenario: {}: {error}", path.display()))
+                .with_hint("see uso emulator --scenario-example for the format")
+        })?);
     }
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let started = builder.start().await;
     let emulator = started.map_err(|error| {
         Failure::other(format!(
@@ -48,19 +61,17 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     printer.data(
         &json!({ "origin": origin }),
         &[format!("export USO_BASE_URL={origin} FAL_KEY=any:key")],
-    );
+    )?;
     printer.say(&format!(
         "the emulator listens on {origin}; requests and purchases are at {origin}/emulator"
     ));
     printer.say("Ctrl-C stops it");
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    signals.next().await;
     emulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = tokio::fs::read(path).await;
-    read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
+    read.map_err(|error| Failure::input(format!("{} cannot be read: {error}", path.display())))
 }

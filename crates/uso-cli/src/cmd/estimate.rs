@@ -2,41 +2,26 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-use uso::Estimate;
+use crate::args::PictureArgs;
+use crate::failure::Failure;
+use crate::picture_request::{Kind, PictureRequest};
+use crate::price;
+use crate::printer::Printer;
 
-use crate::args::GenerateArgs;
-use crate::exit::Failure;
-use crate::output::Printer;
-
-pub(crate) async fn run(args: &GenerateArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let request = args.request()?;
+pub(crate) async fn run(args: &PictureArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    let kind = Kind::of_estimate(args);
+    let request = PictureRequest::read(kind, args)?.request;
     let estimate = request.estimate().await?;
-    // The references are checked as well, so that what is estimated could also be sent.
+    // The pictures are checked as well, so that what is estimated could also be sent.
     request.preview().await?;
-    let count = match estimate.images {
-        1 => "1 picture".to_owned(),
-        several => format!("{several} pictures"),
+    printer.data(&price::to_json(&estimate), &[price::line(&estimate)])?;
+    let command = match kind {
+        Kind::Restyle => "uso restyle",
+        Kind::Generate => "uso generate",
     };
-    let text = match (estimate.size, estimate.price()) {
-        (Some((width, height)), Some(price)) => {
-            format!("{count} of {width}x{height}, about {price}")
-        }
-        _ => format!(
-            "{count} in the size of the content picture, which only the service sees; the price follows from it"
-        ),
-    };
-    printer.data(&to_json(&estimate), &[text]);
-    printer.say("the published price is $0.10 a megapixel; how fal rounds is not published");
+    printer.say(&format!(
+        "for {command} with the same words; the published price is {}, and fal does not publish how it rounds",
+        price::PUBLISHED
+    ));
     Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) fn to_json(estimate: &Estimate) -> Value {
-    json!({
-        "images": estimate.images,
-        "width": estimate.size.map(|(width, _)| width),
-        "height": estimate.size.map(|(_, height)| height),
-        "pixels": estimate.pixels(),
-        "micro_dollars": estimate.price().map(uso::MicroDollars::get),
-    })
 }

@@ -1,5 +1,6 @@
-//! `uso generate` and `uso restyle`: the main job.
+//! `uso generate` and `uso restyle`: buying pictures.
 
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -7,101 +8,178 @@ use uso::pictures::{PreparedPicture, Sending};
 use uso::purchase::Prepared;
 use uso::{Estimate, Request, UsoInput};
 
-use crate::args::{Global, Knobs};
-use crate::cmd::connect::Connection;
-use crate::cmd::estimate::to_json as estimate_to_json;
-use crate::cmd::purchase::Purchase;
-use crate::cmd::save::{Place, save};
-use crate::exit::Failure;
-use crate::known::Known;
-use crate::output::Printer;
+use crate::args::{Global, PictureArgs};
+use crate::connection::Connection;
+use crate::destination::{Destination, Wish};
+use crate::escape;
+use crate::failure::Failure;
+use crate::output_names::Names;
+use crate::picture_request::{Kind, PictureRequest};
+use crate::price;
+use crate::printer::Printer;
 use crate::progress::Progress;
+use crate::purchase::Purchase;
+use crate::records::{Record, State, is_over};
+use crate::reservation::Reservation;
+use crate::saving::{Saving, save};
 use crate::signals::Signals;
-use crate::state::{Record, State, is_over};
-use crate::target::Target;
+use crate::upload_cache::UploadCache;
+
+/// Bytes of a saved picture for each of its pixels: a noisy PNG.
+const BYTES_PER_PIXEL: u64 = 2;
 
 pub(crate) async fn run(
     global: &Global,
-    request: Request,
-    knobs: &Knobs,
+    kind: Kind,
+    args: &PictureArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    if knobs.detach && global.emulator {
-        return Err(Failure::usage(
-            "--detach cannot be used with --emulator: the emulator ends with this command, and the job with it",
-        )
-        .with_hint("run uso emulator in another terminal, and use it with --base-url"));
+    refuse_with_own_emulator(global, args)?;
+    let PictureRequest {
+        request,
+        says_nothing,
+        inputs,
+        content_name,
+        style_name,
+        extension,
+    } = PictureRequest::read(kind, args)?;
+    if says_nothing {
+        return Err(
+            Failure::usage("there is neither a prompt nor a style; nothing was sent").with_hint(
+                "describe the picture with --prompt, or give a style picture with --style",
+            ),
+        );
     }
-    if knobs.webhook.is_some() && global.emulator {
-        return Err(Failure::usage(
-            "--webhook cannot be used with --emulator: the emulator ends with this command, before it has delivered",
-        )
-        .with_hint("run uso emulator in another terminal, and use it with --base-url"));
+    if args
+        .output
+        .output
+        .as_deref()
+        .is_some_and(|path| path.as_os_str() == "-")
+        && printer.json
+    {
+        return Err(
+            Failure::usage("-o - and --json both need standard output; nothing was sent")
+                .with_hint("leave one of them out"),
+        );
     }
     let estimate = request.estimate().await?;
-    if knobs.dry_run {
+    check_budget(&estimate, args)?;
+    let names = Names {
+        content: Some(content_name),
+        style: style_name,
+        seed: args.picture.seed,
+        id: None,
+        extension: Some(extension),
+    };
+    let count = usize::try_from(estimate.images).unwrap_or(1);
+    let wish = Wish {
+        output: args.output.output.as_deref(),
+        name: args.output.name.as_deref(),
+        force: args.output.force,
+    };
+    let destination = Destination::plan(wish, &names, count)?;
+    destination.refuse_inputs(&inputs)?;
+    if args.money.dry_run {
         return dry_run(&request, &estimate, printer).await;
     }
-    check_budget(&estimate, knobs)?;
-    let target = Target::of(knobs.output.as_deref())?;
-    let connection = Connection::open(global).await?;
-    let to_this_machine = |url: &String| url.trim_start().starts_with("http://");
-    if knobs.webhook.as_ref().is_some_and(to_this_machine)
+    let connection = Connection::configured(global, |mut config| {
+        if let Some(limit) = args.waiting.timeout {
+            config = config.finish_within(limit);
+        }
+        // The command looks for a lost response itself, and says so meanwhile.
+        config.without_reconciliation()
+    })
+    .await?;
+    warn_of_unreachable_webhook(&connection, args, printer);
+    printer.say(&price::line(&estimate));
+    ask(&estimate, args, printer)?;
+    let uploads = match connection.is_emulated() {
+        true => None,
+        false => {
+            // Before anything is uploaded: what cannot be recorded is not bought.
+            State::locate()?.make()?;
+            UploadCache::tell(&connection.client)
+        }
+    };
+    let bytes = estimate
+        .pixels()
+        .unwrap_or(0)
+        .saturating_mul(BYTES_PER_PIXEL);
+    let desk = Buyer {
+        uploads,
+        connection,
+        args,
+        extension,
+        printer,
+    };
+    // From here on a signal is handled here, until the command ends.
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
+    let prepared = tokio::select! {
+        prepared = desk.prepare(&request) => prepared?,
+        signal = signals.next() => return Err(Failure::interrupted(signal, "interrupted; nothing was bought")),
+    };
+    let outcome = desk.buy(&prepared, &mut reservation, &mut signals).await;
+    match outcome {
+        // Nothing was billed: the service no longer has a picture of an earlier upload.
+        Err(failure) if failure.signal().is_none() && desk.is_gone(&prepared, &failure).await => {
+            printer.say("an uploaded picture is gone at the service; uploading it again");
+            let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
+            let prepared = tokio::select! {
+                prepared = desk.prepare(&request) => prepared?,
+                signal = signals.next() => {
+                    return Err(Failure::interrupted(signal, "interrupted; nothing was billed"));
+                }
+            };
+            desk.buy(&prepared, &mut reservation, &mut signals).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// What outlives the command needs a service that does.
+fn refuse_with_own_emulator(global: &Global, args: &PictureArgs) -> Result<(), Failure> {
+    let refused = match (args.waiting.detach, args.waiting.webhook.is_some()) {
+        _ if !global.emulator => return Ok(()),
+        (true, _) => {
+            "--detach cannot be used with --emulator: the emulator ends with this command, and the job with it"
+        }
+        (_, true) => {
+            "--webhook cannot be used with --emulator: the emulator ends with this command, before it has notified"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(refused)
+        .with_hint("run uso emulator in another terminal, and use it with --base-url"))
+}
+
+fn warn_of_unreachable_webhook(connection: &Connection, args: &PictureArgs, printer: &Printer) {
+    let is_of_this_machine = |url: &String| url.trim_start().starts_with("http://");
+    if args
+        .waiting
+        .webhook
+        .as_ref()
+        .is_some_and(is_of_this_machine)
         && connection.origin().starts_with("https://")
     {
         printer.warn(
             "the webhook is an address of this machine, which fal never calls; give one that the internet can reach",
         );
     }
-    let known = match connection.is_emulated() {
-        true => None,
-        false => {
-            // Before anything is uploaded: what cannot be noted is not bought.
-            State::locate()?.make()?;
-            Known::tell(&connection.client)
-        }
-    };
-    let desk = Desk {
-        known,
-        connection,
-        target,
-        extension: knobs.extension()?,
-        detach: knobs.detach,
-        printer,
-    };
-    let prepared = desk.prepare(&request).await?;
-    // From here on a signal is heard by us alone, until the command ends.
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("the signals cannot be listened for: {error}")))?;
-    let outcome = desk.buy(&prepared, &mut signals).await;
-    match outcome {
-        // Nothing was billed: the service no longer has a picture of an earlier upload.
-        Err(failure) if desk.is_gone(&prepared, &failure).await => {
-            printer.say("an uploaded picture is gone at the service: it is uploaded again");
-            let prepared = tokio::select! {
-                prepared = desk.prepare(&request) => prepared?,
-                () = signals.next() => {
-                    return Err(Failure::other("interrupted; nothing was billed"));
-                }
-            };
-            desk.buy(&prepared, &mut signals).await
-        }
-        outcome => outcome,
-    }
 }
 
 /// What a purchase needs, however often it is tried.
-struct Desk<'a> {
+struct Buyer<'a> {
     connection: Connection,
     /// None for the emulator in this process, which forgets all uploads.
-    known: Option<Known>,
-    target: Target,
-    extension: Option<&'static str>,
-    detach: bool,
+    uploads: Option<UploadCache>,
+    args: &'a PictureArgs,
+    extension: &'static str,
     printer: &'a Printer,
 }
 
-impl Desk<'_> {
+impl Buyer<'_> {
     /// Makes the pictures fit, uploads them, and says what was changed.
     async fn prepare(&self, request: &Request) -> Result<Prepared, Failure> {
         let progress = Progress::start(self.printer, "preparing the pictures");
@@ -111,20 +189,16 @@ impl Desk<'_> {
                 progress.line(&picture.to_string());
             }
         }
-        self.keep_known();
-        Ok(prepared)
-    }
-
-    fn keep_known(&self) {
         let kept = self
-            .known
+            .uploads
             .as_ref()
-            .map(|known| known.keep(&self.connection.client));
+            .map(|uploads| uploads.keep(&self.connection.client));
         if let Some(Err(error)) = kept {
             self.printer.warn(&format!(
-                "the upload could not be noted, and will be made again the next time: {error}"
+                "the upload could not be recorded, and will be made again the next time: {error}"
             ));
         }
+        Ok(prepared)
     }
 
     async fn is_gone(&self, prepared: &Prepared, failure: &Failure) -> bool {
@@ -134,58 +208,62 @@ impl Desk<'_> {
         self.connection.client.forget_gone(prepared, error).await
     }
 
-    async fn buy(&self, prepared: &Prepared, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    async fn buy(
+        &self,
+        prepared: &Prepared,
+        reservation: &mut Reservation,
+        signals: &mut Signals,
+    ) -> Result<ExitCode, Failure> {
         let Self {
             connection,
-            target,
             printer,
             ..
         } = self;
+        let recorded = match reservation.place() {
+            Some(place) => place.clone(),
+            // A later process has another standard output.
+            None => crate::place::Place::Folder(std::env::current_dir().unwrap_or_default()),
+        };
         let entry = match connection.is_emulated() {
             true => None,
             false => Some(State::locate()?.note(Record {
                 origin: connection.origin(),
                 account: Some(connection.client.config().account()),
-                target: target.absolute()?,
-                extension: self.extension.map(str::to_owned),
+                target: recorded,
+                extension: Some(self.extension.to_owned()),
                 intent: prepared.order().intent().clone(),
                 ticket: None,
             })?),
         };
+        if entry.is_some() {
+            // From now on they belong to the record.
+            reservation.keep();
+        }
         let mut purchase = Purchase {
             entry,
             signals,
             printer,
         };
-        let progress = Progress::start(printer, "submitting");
-        let placed = purchase.place(&connection.client, prepared.order()).await;
-        let (job, leaving) = placed.map_err(|failure| failure.beside(target.folder()))?;
+        let host = connection.client.config().base_urls().queue().host_str();
+        let progress = Progress::start(printer, "submitting").about(host);
+        let (job, leaving) = purchase
+            .place(&connection.client, prepared.order(), &progress)
+            .await?;
         let id = job.ticket().request_id();
-        if self.detach {
+        if let Some(signal) = leaving {
             drop(progress);
-            printer.data(
-                &json!({
-                    "request_id": id,
-                    "ticket": job.ticket(),
-                    "references": references(prepared.pictures()),
-                }),
-                &[id.to_owned()],
-            );
-            printer.say(&format!(
-                "submitted; collect it with: uso result {id}, or with uso resume"
-            ));
-            return Ok(ExitCode::SUCCESS);
+            return Err(purchase.detach_or_cancel(&job, signal).await);
+        }
+        if self.args.waiting.detach {
+            drop(progress);
+            return self.detach(&job, prepared);
         }
         progress.line(&format!("submitted as {id}"));
-        if leaving {
-            drop(progress);
-            return purchase.detach_or_cancel(&job).await;
-        }
         let waited = tokio::select! {
             waited = job.wait_with(|event| progress.event(event)) => waited,
-            () = purchase.signals.next() => {
+            signal = purchase.signals.next() => {
                 drop(progress);
-                return purchase.detach_or_cancel(&job).await;
+                return Err(purchase.detach_or_cancel(&job, signal).await);
             }
         };
         let output = match waited {
@@ -194,20 +272,21 @@ impl Desk<'_> {
                 if is_over(&error) {
                     purchase.finish();
                 }
-                return Err(Failure::from(error).beside(target.folder()));
+                return Err(error.into());
             }
         };
         progress.state("downloading");
-        let place = Place {
-            target,
-            extension: self.extension,
-            again: false,
+        let saving = Saving {
+            place: reservation.place(),
+            extension: Some(self.extension),
+            preview: self.args.output.preview,
+            open: self.args.output.open,
         };
         let saved = tokio::select! {
-            saved = save(&output, &job, &place) => saved,
-            () = purchase.signals.next() => {
+            saved = save(&output, &job, saving) => saved,
+            signal = purchase.signals.next() => {
                 drop(progress);
-                return purchase.leave(&job);
+                return Err(purchase.leave(&job, signal));
             }
         };
         progress.end();
@@ -221,6 +300,24 @@ impl Desk<'_> {
             printer.say("emulated: nothing was bought, and the picture says so");
         }
         Ok(code)
+    }
+
+    fn detach(&self, job: &uso::Job, prepared: &Prepared) -> Result<ExitCode, Failure> {
+        let id = job.ticket().request_id();
+        let collect = format!("collect it with: uso result --wait {id}, or with uso resume");
+        let document = json!({
+            "request_id": id,
+            "ticket": job.ticket(),
+            "references": references(prepared.pictures()),
+        });
+        let printed = self.printer.try_data(&document, &[id.to_owned()]);
+        printed.map_err(|error| {
+            let message =
+                format!("submitted as {id}, and standard output could not be written: {error}");
+            Failure::io(message).with_hint(&*collect)
+        })?;
+        self.printer.say(&format!("submitted; {collect}"));
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -236,17 +333,18 @@ async fn dry_run(
         "dry_run": true,
         "input": shown,
         "references": references(&preview.pictures),
-        "estimate": estimate_to_json(estimate),
+        "estimate": price::to_json(estimate),
     });
+    printer.say(&price::line(estimate));
     printer.say("nothing is sent; this would be:");
     for picture in &preview.pictures {
         printer.say(&picture.to_string());
     }
-    printer.data(&value, &[text]);
+    printer.data(&value, &[text])?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of each picture, as data.
+/// What became of each picture that goes in, as data.
 fn references(pictures: &[PreparedPicture]) -> Value {
     let references = pictures.iter().map(|picture| {
         json!({
@@ -262,20 +360,49 @@ fn references(pictures: &[PreparedPicture]) -> Value {
     references.collect()
 }
 
-fn check_budget(estimate: &Estimate, knobs: &Knobs) -> Result<(), Failure> {
-    let Some(limit) = knobs.max_cost else {
+fn check_budget(estimate: &Estimate, args: &PictureArgs) -> Result<(), Failure> {
+    let Some(limit) = args.money.max_cost else {
         return Ok(());
     };
     match estimate.price() {
         Some(price) if price <= limit => Ok(()),
         Some(price) => Err(Failure::budget(format!(
-            "it is estimated to cost {price}, and --max-cost is {limit}"
+            "the estimated price is {price}, and --max-cost is {limit}; nothing was sent"
         ))
-        .with_hint("nothing was sent; make fewer or smaller pictures, or raise --max-cost")),
+        .with_hint("make fewer or smaller pictures, or raise --max-cost or USO_MAX_COST")),
         None => Err(Failure::budget(
-            "the price cannot be estimated, since only the service sees the content picture",
+            "the price cannot be estimated, since only the service sees the content picture; nothing was sent",
         )
-        .with_hint("nothing was sent; give the size with --size, or leave --max-cost out")),
+        .with_hint("give the size with --size, or give the picture as a file")),
+    }
+}
+
+/// Asks a person before a purchase above `--ask-above`.
+fn ask(estimate: &Estimate, args: &PictureArgs, printer: &Printer) -> Result<(), Failure> {
+    let Some(limit) = args.money.ask_above.filter(|_| !args.money.yes) else {
+        return Ok(());
+    };
+    let price = match estimate.price() {
+        Some(price) if price <= limit => return Ok(()),
+        Some(price) => format!("about {}", price::rounded(price)),
+        None => "an unknown amount".to_owned(),
+    };
+    let message = format!("this costs {price}, more than --ask-above {limit}; nothing was sent");
+    let stdin = std::io::stdin();
+    if !(printer.terminal && stdin.is_terminal()) {
+        return Err(Failure::budget(message)
+            .with_hint("there is no terminal to ask on; answer with --yes, or raise --ask-above"));
+    }
+    let mut answer = String::new();
+    let question = escape::line(&format!("this costs {price}. Buy it? [y/N] ")).into_owned();
+    // A terminal that is gone answers nothing below.
+    let _ = write!(std::io::stderr(), "{question}");
+    let _ = stdin.lock().read_line(&mut answer);
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::budget(
+            "not bought: the question was not answered with yes; nothing was sent",
+        )),
     }
 }
 

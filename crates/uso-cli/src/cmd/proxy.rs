@@ -14,9 +14,9 @@ use uso_transport::Transport;
 
 use self::records::Lines;
 use crate::args::{Global, ProxyArgs};
-use crate::cmd::connect::Connection;
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::printer::Printer;
 use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(
     printer.data(
         &json!({ "proxy": url, "session": session }),
         std::slice::from_ref(&url),
-    );
+    )?;
     printer.say(&format!(
         "pages of {} may call; sessions are at {session}",
         args.allow_origin.join(", ")
@@ -86,13 +86,13 @@ pub(crate) async fn run(
     // The server runs until it is told to stop.
     tokio::select! {
         () = &mut serving => return Ok(ExitCode::SUCCESS),
-        () = signals.next() => {}
+        _ = signals.next() => {}
     }
     printer.say("stopping: open requests end first; Ctrl-C again stops at once");
     let _ = stop.send(());
     let outcome = tokio::select! {
         () = serving => Ok(ExitCode::SUCCESS),
-        () = signals.next() => Err(unfinished()),
+        _ = signals.next() => Err(unfinished()),
         () = tokio::time::sleep(GRACE) => Err(unfinished()),
     };
     // The purchases that are left are recorded, too.

@@ -2,21 +2,23 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uso::{Client, ErrorKind, Event, Job};
 
-use crate::args::{Global, ResumeArgs};
-use crate::cmd::connect::Connection;
-use crate::cmd::purchase::forget;
-use crate::cmd::save::{Place, save};
-use crate::exit::{Failure, OTHER, OUTCOME_UNKNOWN, worst};
-use crate::output::Printer;
+use crate::args::{CollectOptions, Global, ResumeArgs};
+use crate::cmd::result::PlaceToSave;
+use crate::connection::Connection;
+use crate::exit_code::{OTHER, OUTCOME_UNKNOWN, worst};
+use crate::failure::Failure;
+use crate::printer::Printer;
 use crate::progress::describe;
+use crate::records::{self, Entry, Record, State, Taken, forget, is_over, may_be_elsewhere};
+use crate::saving::{Saving, save};
 use crate::signals::Signals;
-use crate::state::{Entry, Record, State, Taken, is_over, may_be_elsewhere};
 
 /// How many are finished at once.
 const AT_ONCE: usize = 4;
@@ -28,19 +30,20 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// job runs, and fal delivers for an hour.
 const DELIVERY_MARGIN: Duration = Duration::from_secs(24 * 3600);
 
-/// What became of one record.
+/// The outcome of one record.
 struct Outcome {
     code: u8,
     request_id: Option<String>,
     document: Value,
 }
 
-/// What every record's work needs.
+/// What the work on every record needs.
 #[derive(Clone)]
-struct Desk {
+struct Collector {
     client: Client,
     origin: String,
     wanted: Vec<String>,
+    options: Arc<CollectOptions>,
     printer: Printer,
 }
 
@@ -50,25 +53,43 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     if global.emulator {
+        return Err(Failure::usage(
+            "--emulator starts a new emulator, which has nothing to resume",
+        )
+        .with_hint("use an emulator that still runs with --base-url"));
+    }
+    if args.output.output.is_some() && args.ids.len() != 1 {
         return Err(
-            Failure::usage("--emulator starts a new one, which has nothing to resume")
-                .with_hint("use an emulator that still runs with --base-url"),
+            Failure::usage("-o names the place of one job, and uso resume finishes all")
+                .with_hint("give the id of the job: uso resume ID -o FILE"),
         );
     }
     let state = State::locate()?;
     state.tidy();
     let mut waiting = state.records()?.into_iter();
-    if waiting.len() == 0 && args.request_id.is_empty() {
-        printer.data(&json!({ "resumed": [] }), &[]);
+    if waiting.len() == 0 && args.ids.is_empty() {
+        printer.data(&json!({ "resumed": [] }), &[])?;
         printer.say("nothing is unfinished");
         return Ok(ExitCode::SUCCESS);
     }
-    let connection = Connection::open(global).await?;
-    let mut signals = Signals::listen().map_err(|error| Failure::other(error.to_string()))?;
-    let desk = Desk {
+    let connection = Connection::configured(global, |config| match args.timeout {
+        Some(limit) => config.finish_within(limit),
+        None => config,
+    })
+    .await?;
+    let origin = connection.origin();
+    let wanted = args
+        .ids
+        .iter()
+        .map(|id| records::resolve(&origin, Some(id)));
+    let wanted = wanted.collect::<Result<Vec<String>, Failure>>()?;
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let collector = Collector {
         client: connection.client.clone(),
-        origin: connection.origin(),
-        wanted: args.request_id.clone(),
+        origin,
+        wanted: wanted.clone(),
+        options: Arc::new(args.output.clone()),
         printer: *printer,
     };
     let mut working = JoinSet::new();
@@ -77,8 +98,8 @@ pub(crate) async fn run(
         while working.len() < AT_ONCE
             && let Some(path) = waiting.next()
         {
-            let desk = desk.clone();
-            working.spawn(async move { desk.finish(path).await });
+            let collector = collector.clone();
+            working.spawn(async move { collector.finish(path).await });
         }
         tokio::select! {
             ended = working.join_next() => match ended {
@@ -89,22 +110,20 @@ pub(crate) async fn run(
                 }
                 None => break,
             },
-            () = signals.next() => {
-                printer.warn("interrupted: what is unfinished stays noted; go on with: uso resume");
-                outcomes.push(Outcome {
-                    code: OTHER,
-                    request_id: None,
-                    document: json!({ "outcome": "interrupted" }),
-                });
-                break;
+            signal = signals.next() => {
+                let documents: Vec<Value> =
+                    outcomes.into_iter().map(|outcome| outcome.document).collect();
+                return Err(Failure::interrupted(signal, "interrupted: what is unfinished stays recorded")
+                    .with_hint("go on with: uso resume")
+                    .with_partial(json!({ "resumed": documents })));
             }
         }
     }
-    for id in &args.request_id {
+    for id in &wanted {
         let seen = |outcome: &Outcome| outcome.request_id.as_ref() == Some(id);
         if !outcomes.iter().any(seen) {
             printer.warn(&format!(
-                "{id}: nothing is noted of it; fetch it with: uso result {id}"
+                "{id}: it is not recorded; fetch it with: uso result {id}"
             ));
             outcomes.push(Outcome {
                 code: OTHER,
@@ -119,12 +138,12 @@ pub(crate) async fn run(
         .map(|outcome| outcome.document)
         .collect();
     if printer.json {
-        printer.data(&json!({ "resumed": documents, "exit_code": code }), &[]);
+        printer.data(&json!({ "resumed": documents, "exit_code": code }), &[])?;
     }
     Ok(ExitCode::from(code))
 }
 
-impl Desk {
+impl Collector {
     /// Finishes one record as far as it can be; nothing when it was not asked for.
     async fn finish(&self, path: PathBuf) -> Option<Outcome> {
         let taken = match State::take(path.clone()) {
@@ -170,7 +189,7 @@ impl Desk {
                     .say(&format!("{}: found as {id}", label(&entry.record)));
                 if let Err(error) = entry.bought(job.ticket()) {
                     self.printer
-                        .warn(&format!("{id} could not be noted: {error}"));
+                        .warn(&format!("{id} could not be recorded: {error}"));
                 }
                 self.collect(entry, job).await
             }
@@ -235,8 +254,22 @@ impl Desk {
     async fn collect(&self, entry: Entry, job: Job) -> Outcome {
         let id = job.ticket().request_id().to_owned();
         let printer = self.printer;
-        let waited = job.wait_with(|event| {
-            if !matches!(event, Event::Log(_)) {
+        let mut interruptions: u32 = 0;
+        let waited = job.wait_with(|event| match event {
+            Event::Log(_) => {}
+            // As long as the service is down: fewer and fewer lines.
+            Event::Interrupted(why) => {
+                interruptions = interruptions.saturating_add(1);
+                if interruptions.is_power_of_two() {
+                    let host = self.client.config().base_urls().queue().host_str();
+                    let host = host.unwrap_or("the service");
+                    printer.say(&format!(
+                        "{id}: no connection to {host}: {why}; trying again"
+                    ));
+                }
+            }
+            event => {
+                interruptions = 0;
                 printer.say(&format!("{id}: {}", describe(event)));
             }
         });
@@ -246,29 +279,37 @@ impl Desk {
                 let over = is_over(&error);
                 if may_be_elsewhere(&error) {
                     printer.warn(&format!(
-                        "{id}: it stays noted for an hour from its purchase, in case it was bought with another key"
+                        "{id}: it stays recorded for an hour from its purchase, in case it was bought with another key"
                     ));
                 }
-                let failure = Failure::from(error).beside(entry.record.target.folder());
-                let outcome = self.failed(&entry.record, failure);
+                let outcome = self.failed(&entry.record, Failure::from(error));
                 if over {
+                    entry.record.target.give_back();
                     forget(entry, &self.printer);
                 }
                 return outcome;
             }
         };
-        let place = Place {
-            target: &entry.record.target,
-            extension: entry.record.extension.as_deref(),
-            again: true,
+        let recorded = entry.record.target.clone();
+        let mut place = match PlaceToSave::of(&self.options, Some(recorded)) {
+            Ok(place) => place,
+            Err(failure) => return self.failed(&entry.record, failure),
         };
-        let saved = save(&output, &job, &place).await;
-        if !self.printer.json {
-            self.printer.data(&Value::Null, &saved.paths);
-        }
+        let taken = match place.take(output.images().len(), &job) {
+            Ok(taken) => taken,
+            Err(failure) => return self.failed(&entry.record, failure),
+        };
+        let saving = Saving {
+            place: taken,
+            extension: entry.record.extension.as_deref(),
+            preview: self.options.preview,
+            open: self.options.open,
+        };
+        let saved = save(&output, &job, saving).await;
         let complete = saved.complete;
         let mut document = saved.document.clone();
-        let mut outcome = match saved.into_outcome() {
+        let shown = saved.show(&self.printer, &id);
+        let mut outcome = match shown.and(saved.into_outcome()) {
             Ok(code) => Outcome {
                 code,
                 request_id: Some(id),
@@ -281,6 +322,7 @@ impl Desk {
         }
         outcome.document = document;
         if complete {
+            entry.record.target.give_back();
             forget(entry, &self.printer);
         }
         outcome
@@ -338,10 +380,8 @@ impl Desk {
 
 /// The id, or while there is none, where the pictures were to go.
 fn label(record: &Record) -> String {
-    match (record.request_id(), &record.target) {
-        (Some(id), _) => id.to_owned(),
-        (None, crate::target::Target::File(path) | crate::target::Target::Folder(path)) => {
-            format!("the purchase for {}", path.display())
-        }
+    match record.request_id() {
+        Some(id) => id.to_owned(),
+        None => format!("the purchase for {}", record.target.shown()),
     }
 }

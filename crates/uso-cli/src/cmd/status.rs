@@ -1,4 +1,4 @@
-//! `uso status`: where a job stands, once.
+//! `uso status`: the state of a job, asked once.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use uso::status::{LogLine, State, Status};
 
 use crate::args::{Global, JobArgs};
-use crate::cmd::connect::Connection;
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::progress::queued;
+use crate::records;
 
 pub(crate) async fn run(
     global: &Global,
@@ -16,7 +18,8 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let connection = Connection::open(global).await?;
-    let job = connection.client.job_by_id(&args.request_id)?;
+    let id = records::resolve(&connection.origin(), args.id.as_deref())?;
+    let job = connection.client.job_by_id(&id)?;
     let status = job.status().await?;
     let mut lines = vec![describe(&status.state)];
     lines.extend(
@@ -25,20 +28,18 @@ pub(crate) async fn run(
             .iter()
             .map(|line| format!("log: {}", line.message)),
     );
-    printer.data(&to_json(&args.request_id, &status), &lines);
+    printer.data(&to_json(&id, &status), &lines)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The words that `uso watch` uses.
 fn describe(state: &State) -> String {
     match state {
-        State::Queued {
-            position: Some(ahead),
-        } => format!("IN_QUEUE, {ahead} ahead"),
-        State::Queued { position: None } => "IN_QUEUE".to_owned(),
-        State::Running => "IN_PROGRESS".to_owned(),
+        State::Queued { position } => queued(*position),
+        State::Running => "running".to_owned(),
         State::Completed(completion) => match completion.failure() {
-            Some(error) => format!("COMPLETED with an error: {error}"),
-            None => "COMPLETED".to_owned(),
+            Some(error) => format!("failed: {error}"),
+            None => "completed".to_owned(),
         },
         other => format!("{other:?}"),
     }

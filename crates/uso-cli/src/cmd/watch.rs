@@ -1,4 +1,4 @@
-//! `uso watch`: follows a job until it has ended.
+//! `uso watch`: follows a job to its end.
 
 use std::process::ExitCode;
 
@@ -6,31 +6,45 @@ use serde_json::{Value, json};
 use uso::Event;
 use uso::status::State;
 
-use crate::args::{Global, JobArgs};
-use crate::cmd::connect::Connection;
+use crate::args::{Global, WatchArgs};
 use crate::cmd::status::{log_to_json, state_to_json};
-use crate::exit::{FAILED, Failure};
-use crate::output::Printer;
-use crate::progress::describe;
+use crate::connection::Connection;
+use crate::exit_code::FAILED;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::progress::{Progress, describe};
+use crate::records;
 
 pub(crate) async fn run(
     global: &Global,
-    args: &JobArgs,
+    args: &WatchArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(global).await?;
-    let job = connection.client.job_by_id(&args.request_id)?;
+    let connection = Connection::configured(global, |config| match args.timeout {
+        Some(limit) => config.finish_within(limit),
+        None => config,
+    })
+    .await?;
+    let id = records::resolve(&connection.origin(), args.job.id.as_deref())?;
+    let job = connection.client.job_by_id(&id)?;
+    let host = connection.client.config().base_urls().queue().host_str();
+    let progress = Progress::start(printer, &format!("watching {id}")).about(host);
     let mut events = job.events();
+    let mut failed = false;
     while let Some(event) = events.next().await {
         let event = event?;
-        printer.data(&to_json(&event), &[describe(&event)]);
-        if let Event::Completed(completion) = &event
-            && completion.failure().is_some()
-        {
-            return Ok(ExitCode::from(FAILED));
+        failed = matches!(&event, Event::Completed(completion) if completion.failure().is_some());
+        match &event {
+            // Repeated as long as the service is down: one line, and not data.
+            Event::Interrupted(_) if !printer.json => progress.event(&event),
+            _ => printer.data(&to_json(&event), &[describe(&event)])?,
         }
     }
-    printer.say(&format!("collect it with: uso result {}", args.request_id));
+    progress.end();
+    if failed {
+        return Ok(ExitCode::from(FAILED));
+    }
+    printer.say(&format!("collect it with: uso result {id}"));
     Ok(ExitCode::SUCCESS)
 }
 

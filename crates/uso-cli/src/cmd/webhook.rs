@@ -9,8 +9,8 @@ mod verify;
 use std::process::ExitCode;
 
 use crate::args::{Global, WebhookArgs, WebhookCommand};
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
 pub(crate) async fn run(
     global: &Global,

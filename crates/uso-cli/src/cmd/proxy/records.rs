@@ -14,7 +14,7 @@ use uso_proxy::{
 };
 use uso_transport::{Delivery, Ticket, Verdict};
 
-use crate::output::Printer;
+use crate::printer::Printer;
 
 /// The longest wait for a line. A reader that keeps up takes a line in less than a millisecond.
 const WITHIN: Duration = Duration::from_secs(2);

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 use uso::Client;
 use uso::webhook::Notification;
 
-use crate::output::Printer;
-use crate::state::{Record, State, Taken};
+use crate::printer::Printer;
+use crate::records::{Record, State, Taken};
 
 /// How long a record that another process holds is waited for. fal waits 15 s for the answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -19,12 +19,12 @@ use uso::{Client, Config};
 use super::adopt::{NotNow, Notes, Purchase};
 use super::describe::{describe, to_json};
 use crate::args::{Global, ListenArgs};
-use crate::cmd::connect::{base_urls, origin};
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::connection::{base_urls, origin};
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::records::State;
 use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
-use crate::state::State;
 
 /// The longest wait for the head of a request, and again for its body. fal waits 15 s for a
 /// response.
@@ -94,7 +94,7 @@ pub(super) async fn run(
     let stop = async {
         tokio::select! {
             () = early => {}
-            () = signals.next() => {}
+            _ = signals.next() => {}
         }
     };
     serve(listener, router, limits, |_| false, stop).await;
@@ -163,7 +163,9 @@ impl Desk {
         if let Some(fields) = document.as_object_mut() {
             fields.insert("purchase".to_owned(), json!(word));
         }
-        self.printer.data(&document, &[line]);
+        if let Err(failure) = self.printer.data(&document, &[line]) {
+            return Err(NotNow(failure.chain()));
+        }
         match purchase {
             Purchase::Adopted => {
                 self.printer.say(&format!("{id}: collect it with: uso resume {id}"));

@@ -11,9 +11,9 @@ use uso::webhook::{Clock, FalKeys, KeySet, Rejection, Verifier};
 use super::captured;
 use super::describe::{describe, to_json};
 use crate::args::{Global, VerifyArgs};
-use crate::cmd::connect::base_urls;
-use crate::exit::Failure;
-use crate::output::Printer;
+use crate::connection::base_urls;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
 pub(super) async fn run(
     global: &Global,
@@ -39,7 +39,7 @@ pub(super) async fn run(
         fields.insert("verified".to_owned(), json!(true));
     }
     let line = format!("verified: {}", describe(&notification));
-    printer.data(&document, &[line]);
+    printer.data(&document, &[line])?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use uso::Client;
 use uso::upload::KnownUpload;
 
-use crate::state::{make_folder, private};
+use crate::records::{make_folder, private};
 
 /// Uploads that are kept for each service.
 const KEPT: usize = 2_000;
@@ -20,7 +20,7 @@ const KEPT: usize = 2_000;
 type Book = BTreeMap<String, Vec<KnownUpload>>;
 
 /// The known uploads of one service.
-pub(crate) struct Known {
+pub(crate) struct UploadCache {
     path: PathBuf,
     origin: String,
     read: Vec<KnownUpload>,
@@ -39,7 +39,7 @@ fn folder() -> Option<PathBuf> {
     home.map(|home| home.join(".cache/uso"))
 }
 
-impl Known {
+impl UploadCache {
     /// Tells a client what was uploaded to its service.
     pub(crate) fn tell(client: &Client) -> Option<Self> {
         let config = client.config();

@@ -1,25 +1,19 @@
-//! Exit codes, and failures on their way to one.
+//! The error of a command: a message, the way out, and an exit code.
+
+mod next_step;
+mod option_names;
 
 use std::error::Error as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::error::Operation;
+use uso::error::{Delivery, Operation};
 use uso::{Error, ErrorKind};
 
-use crate::advice::advice;
-
-pub(crate) const OTHER: u8 = 1;
-pub(crate) const USAGE: u8 = 2;
-pub(crate) const INPUT: u8 = 3;
-pub(crate) const AUTH: u8 = 4;
-pub(crate) const LOCKED: u8 = 5;
-pub(crate) const OUTCOME_UNKNOWN: u8 = 6;
-pub(crate) const DEADLINE: u8 = 7;
-pub(crate) const FAILED: u8 = 8;
-pub(crate) const BUDGET: u8 = 9;
-pub(crate) const FLAGGED: u8 = 10;
+use crate::exit_code::{
+    AUTH, BUDGET, DEADLINE, FAILED, INPUT, LOCKED, OTHER, OUTCOME_UNKNOWN, USAGE,
+};
+use crate::signals::Signal;
 
 /// Why a command ends without what was asked for.
 #[derive(Debug)]
@@ -30,7 +24,7 @@ pub(crate) struct Failure {
     hint: Option<String>,
     error: Option<Box<Error>>,
     partial: Option<Box<Value>>,
-    folder: Option<PathBuf>,
+    signal: Option<Signal>,
 }
 
 impl Failure {
@@ -42,12 +36,21 @@ impl Failure {
             hint: None,
             error: None,
             partial: None,
-            folder: None,
+            signal: None,
         }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(USAGE, "usage", message)
+    }
+
+    /// A picture or a file that goes in cannot be used.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self::new(INPUT, "input", message)
+    }
+
+    pub(crate) fn auth(message: impl Into<String>) -> Self {
+        Self::new(AUTH, "auth", message)
     }
 
     pub(crate) fn budget(message: impl Into<String>) -> Self {
@@ -59,13 +62,25 @@ impl Failure {
         Self::new(OUTCOME_UNKNOWN, "outcome_unknown", message)
     }
 
-    /// A delivery that does not verify; `kind` says why.
+    /// A notification that does not verify; `kind` says why.
     pub(crate) fn refused(kind: &'static str, message: impl Into<String>) -> Self {
         Self::new(OTHER, kind, message)
     }
 
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::new(OTHER, "other", message)
+    }
+
+    /// A file or a stream of this machine that could not be read or written.
+    pub(crate) fn io(message: impl Into<String>) -> Self {
+        Self::new(OTHER, "io", message)
+    }
+
+    /// The process ends by this signal after the message.
+    pub(crate) fn interrupted(signal: Signal, message: impl Into<String>) -> Self {
+        let mut failure = Self::new(signal.exit_code(), "interrupted", message);
+        failure.signal = Some(signal);
+        failure
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -81,6 +96,23 @@ impl Failure {
         self.code
     }
 
+    /// The signal that the process ends by.
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        self.signal
+    }
+
+    /// The same failure, ending the process by this signal.
+    pub(crate) fn ended_by(mut self, signal: Signal) -> Self {
+        self.signal = Some(signal);
+        self
+    }
+
+    /// The same failure with another message.
+    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// Says where in a series it happened.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.message = format!("{place}: {}", self.message);
@@ -93,25 +125,16 @@ impl Failure {
         self
     }
 
-    /// Where a raw answer would be kept.
-    pub(crate) fn beside(mut self, folder: &Path) -> Self {
-        self.folder = Some(folder.to_owned());
-        self
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.as_deref().unwrap_or(Path::new("."))
-    }
-
-    /// The answer to a purchase, or to the question for its result, that could not be understood.
-    pub(crate) fn raw_answer(&self) -> Option<&[u8]> {
+    /// The response to a purchase or to the request for its result, as it came, where it could not
+    /// be understood: it may be the only trace of a picture that was paid for.
+    pub(crate) fn unreadable_response(&self) -> Option<&[u8]> {
         let error = self.error.as_ref()?;
-        let kept = match error.operation() {
-            Operation::Submit => true,
+        let is_kept = match error.operation() {
+            Operation::Submit => matches!(error.status(), Some(200..=299)),
             Operation::Result => error.kind() == ErrorKind::Malformed,
             _ => false,
         };
-        error.raw_body().filter(|_| kept)
+        error.raw_body().filter(|body| is_kept && !body.is_empty())
     }
 
     /// The error of the client path behind it, if there is one.
@@ -123,10 +146,10 @@ impl Failure {
         self.error.as_ref()?.request_id()
     }
 
-    /// The message, and what lies at the root of it; what is between the two are wrappers.
+    /// The message and its root cause; what is between the two are wrappers.
     pub(crate) fn chain(&self) -> String {
         match self.causes().pop() {
-            // A cause that only repeats what its effect said is of no use to a person.
+            // A cause that only repeats its effect is of no use to a person.
             Some(root) if !self.message.ends_with(&root) => format!("{}: {root}", self.message),
             _ => self.message.clone(),
         }
@@ -142,12 +165,12 @@ impl Failure {
         causes
     }
 
-    /// What to do about it.
-    pub(crate) fn advice(&self) -> Option<String> {
+    /// The way out.
+    pub(crate) fn next_step(&self) -> Option<String> {
         if let Some(hint) = &self.hint {
             return Some(hint.clone());
         }
-        advice(self.error.as_ref()?)
+        next_step::after(self.error.as_ref()?)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -156,7 +179,7 @@ impl Failure {
             "exit_code": self.code,
             "message": self.message,
             "cause": self.causes().pop(),
-            "advice": self.advice(),
+            "advice": self.next_step(),
         });
         if let (Some(error), Some(fields)) = (&self.error, fields.as_object_mut()) {
             fields.insert("operation".to_owned(), json!(error.operation()));
@@ -182,8 +205,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let is_before_sending =
+            error.operation() == Operation::Prepare && error.delivery() == Delivery::NotSent;
         let code = match error.kind() {
             ErrorKind::Input => INPUT,
+            // A file that goes in, such as the one to upload.
+            ErrorKind::Io if is_before_sending || error.operation() == Operation::Upload => INPUT,
             ErrorKind::Auth => AUTH,
             ErrorKind::Locked => LOCKED,
             ErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
@@ -191,29 +218,15 @@ impl From<Error> for Failure {
             ErrorKind::Failed | ErrorKind::Cancelled => FAILED,
             _ => OTHER,
         };
-        let mut failure = Self::new(code, error.kind().as_str(), error.to_string());
+        let mut message = error.to_string();
+        if error.kind() == ErrorKind::Input && !error.problems().is_empty() {
+            message = option_names::sentence(error.problems());
+        }
+        if is_before_sending && error.kind() == ErrorKind::Input {
+            message.push_str("; nothing was sent");
+        }
+        let mut failure = Self::new(code, error.kind().as_str(), message);
         failure.error = Some(Box::new(error));
         failure
     }
-}
-
-/// The worst of several exit codes: first what may cost money unseen, then what a person must mend,
-/// then what cannot be helped.
-pub(crate) fn worst(codes: impl Iterator<Item = u8>) -> u8 {
-    const ORDER: [u8; 9] = [
-        OUTCOME_UNKNOWN,
-        LOCKED,
-        AUTH,
-        DEADLINE,
-        FAILED,
-        INPUT,
-        OTHER,
-        FLAGGED,
-        0,
-    ];
-    let rank = |code: &u8| {
-        let place = ORDER.iter().position(|known| known == code);
-        place.unwrap_or(0)
-    };
-    codes.min_by_key(rank).unwrap_or(0)
 }

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use uso::error::Operation;
 use uso::{Error, ErrorKind, Intent, Ticket};
 
-use crate::exit::Failure;
-use crate::target::Target;
+use crate::failure::Failure;
+use crate::output_names::{free, plain_id};
+use crate::place::Place;
+use crate::printer::Printer;
 
 const RECORD: &str = "json";
 const LOCK: &str = "lock";
@@ -30,8 +32,8 @@ pub(crate) struct Record {
     /// The account that it was bought with, by a digest of the key's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<String>,
-    /// Where the pictures go, as an absolute path.
-    pub(crate) target: Target,
+    /// Where the pictures go, with absolute paths.
+    pub(crate) target: Place,
     /// The file name's extension where the service does not tell the pictures' type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) extension: Option<String>,
@@ -105,6 +107,10 @@ impl State {
         };
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self { folder })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Makes the folder, if it is not there.
@@ -281,6 +287,94 @@ impl Entry {
     }
 }
 
+/// Writes a response that could not be understood into a folder beside the records.
+pub(crate) fn keep_response(request_id: Option<&str>, body: &[u8]) -> io::Result<PathBuf> {
+    let state = State::locate().map_err(|failure| io::Error::other(failure.chain()))?;
+    let folder = state.folder.join("responses");
+    make_folder(&folder)?;
+    let id = plain_id(request_id.unwrap_or("unknown"));
+    let path = free(&folder.join(format!("{id}.response")));
+    let mut file = private().create_new(true).open(&path)?;
+    file.write_all(body)?;
+    Ok(path)
+}
+
+/// Removes a record that has served its purpose.
+pub(crate) fn forget(entry: Entry, printer: &Printer) {
+    let path = entry.path().to_owned();
+    if let Err(error) = entry.finish() {
+        printer.warn(&format!(
+            "the record {} is of no more use and could not be removed: {error}",
+            path.display()
+        ));
+    }
+}
+
+/// The request ids that are recorded, newest first, with the place of their pictures.
+pub(crate) fn known_ids() -> Vec<(String, String)> {
+    let Ok(records) = State::locate().and_then(|state| state.records()) else {
+        return Vec::new();
+    };
+    let records = records
+        .into_iter()
+        .rev()
+        .filter_map(|path| Record::peek(&path));
+    records
+        .filter_map(|record| Some((record.request_id()?.to_owned(), record.target.shown())))
+        .collect()
+}
+
+/// The request id that an argument means: a whole one, the start of a recorded one, or without an
+/// argument the newest recorded one.
+pub(crate) fn resolve(origin: &str, given: Option<&str>) -> Result<String, Failure> {
+    /// Shorter starts are typing errors more often than ids.
+    const SHORTEST: usize = 4;
+    let ids = State::locate()
+        .and_then(|state| state.records())
+        .unwrap_or_default();
+    let ids = ids.into_iter().rev().filter_map(|path| Record::peek(&path));
+    let mut ids = ids
+        .filter(|record| record.origin == origin)
+        .filter_map(|record| record.request_id().map(str::to_owned));
+    let Some(given) = given else {
+        return ids.next().ok_or_else(|| {
+            Failure::usage("no job is recorded, and no request id is given")
+                .with_hint("give the id that the purchase printed")
+        });
+    };
+    let ids: Vec<String> = ids.collect();
+    if ids.iter().any(|id| id == given) || given.len() < SHORTEST {
+        return Ok(given.to_owned());
+    }
+    let starting: Vec<&String> = ids.iter().filter(|id| id.starts_with(given)).collect();
+    match starting.as_slice() {
+        [] => Ok(given.to_owned()),
+        [id] => Ok((*id).clone()),
+        [one, other, ..] => Err(Failure::usage(format!(
+            "{given} is the start of several request ids, such as {one} and {other}"
+        ))
+        .with_hint("give more of the id")),
+    }
+}
+
+/// Where the pictures of a recorded request go.
+pub(crate) fn place_of(origin: &str, request_id: &str) -> Option<Place> {
+    let records = State::locate().and_then(|state| state.records()).ok()?;
+    let mut records = records.into_iter().filter_map(|path| Record::peek(&path));
+    records
+        .find(|record| record.origin == origin && record.request_id() == Some(request_id))
+        .map(|record| record.target)
+}
+
+/// Forgets the record of a request that is over, unless another process works on it.
+pub(crate) fn settle(origin: &str, request_id: &str, printer: &Printer) {
+    let Ok(state) = State::locate() else { return };
+    if let Some(entry) = state.take_by_id(origin, request_id) {
+        entry.record.target.give_back();
+        forget(entry, printer);
+    }
+}
+
 /// Whether a purchase that ended so is over: there is nothing to collect, now or later.
 pub(crate) fn is_over(error: &Error) -> bool {
     match error.kind() {
@@ -297,7 +391,7 @@ pub(crate) fn is_over(error: &Error) -> bool {
 }
 
 /// A request that the service does not know, although results are kept for up to
-/// an hour, may be one of another account: somebody resumes with another key.
+/// an hour, may be one of another account: resumed with another key.
 pub(crate) fn may_be_elsewhere(error: &Error) -> bool {
     const KEPT: Duration = Duration::from_secs(3600);
     let submitted_at = error.ticket().and_then(Ticket::submitted_at);

@@ -1,0 +1,372 @@
+//! The request that the arguments of `generate`, `restyle` and `estimate` describe.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use uso::{OutputFormat, Reference, Request};
+
+use crate::args::{Format, PictureArgs};
+use crate::failure::Failure;
+
+/// Longest prompt file that is read, in bytes.
+const LONGEST_PROMPT: u64 = 64 << 10;
+
+/// Which command the arguments belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Generate,
+    Restyle,
+}
+
+/// A request, and what its arguments say about the files of this machine.
+pub(crate) struct PictureRequest {
+    pub(crate) request: Request,
+    /// Whether there is neither a prompt nor a style: a purchase of it would be billed all the same.
+    pub(crate) says_nothing: bool,
+    /// Local files that are read; none of them is ever written.
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The names of the pictures that go in, for the names of those that come out.
+    pub(crate) content_name: String,
+    pub(crate) style_name: Option<String>,
+    /// The file name's extension of the format that is asked for.
+    pub(crate) extension: &'static str,
+}
+
+impl Kind {
+    /// The command that an estimate is for: a style as a second argument means `restyle`.
+    pub(crate) fn of_estimate(args: &PictureArgs) -> Self {
+        match args.rest.is_empty() {
+            true => Self::Generate,
+            false => Self::Restyle,
+        }
+    }
+}
+
+impl PictureRequest {
+    pub(crate) fn read(kind: Kind, args: &PictureArgs) -> Result<Self, Failure> {
+        let content = content(args)?;
+        refuse_surplus(kind, args)?;
+        let styles: Vec<&OsStr> = args.styles().collect();
+        one_standard_input(content, &styles, args)?;
+        let prompt = prompt(args)?;
+        let has_prompt = prompt
+            .as_deref()
+            .is_some_and(|text| !text.trim().is_empty());
+        let mut inputs = Vec::new();
+        let (content_argument, style_argument) = match (args.first.is_some(), args.rest.is_empty())
+        {
+            (true, true) => ("CONTENT", "--style"),
+            (true, false) => ("CONTENT", "STYLE"),
+            (false, _) => ("--content", "--style"),
+        };
+        let content_reference = reference(content_argument, content, &mut inputs)?;
+        let mut references = Vec::new();
+        for style in &styles {
+            references.push(reference(style_argument, style, &mut inputs)?);
+        }
+        let mut references = references.into_iter();
+        let request = match (kind, references.next(), references.next()) {
+            (Kind::Restyle, None, _) => {
+                return Err(Failure::usage("the style picture is missing").with_hint(
+                    "give it as the second argument: uso restyle CONTENT STYLE; to make a picture from a prompt alone, use uso generate",
+                ));
+            }
+            (Kind::Restyle, Some(style), extra) => {
+                Request::restyle(content_reference, (style, extra))
+            }
+            (Kind::Generate, None, _) => {
+                Request::subject(content_reference, prompt.clone().unwrap_or_default())
+            }
+            (Kind::Generate, Some(style), extra) => Request::styled_scene(
+                content_reference,
+                (style, extra),
+                prompt.clone().unwrap_or_default(),
+            ),
+        };
+        let format = format(args)?;
+        Ok(Self {
+            says_nothing: kind == Kind::Generate && styles.is_empty() && !has_prompt,
+            request: with_options(request, prompt, format, args),
+            inputs,
+            content_name: name(content),
+            style_name: styles.first().map(|style| name(style)),
+            extension: match format {
+                Some(Format::Jpeg) => "jpg",
+                Some(Format::Png) | None => "png",
+            },
+        })
+    }
+}
+
+fn content(args: &PictureArgs) -> Result<&OsStr, Failure> {
+    match (&args.first, &args.picture.content) {
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "the content picture is given twice, as an argument and with --content",
+        )),
+        (Some(content), None) | (None, Some(content)) => Ok(content),
+        (None, None) => Err(Failure::usage("the content picture is missing")
+            .with_hint("give it as the first argument: a path, a URL, or - for standard input")),
+    }
+}
+
+/// More pictures than the endpoint takes are most likely a text or a shell pattern.
+fn refuse_surplus(kind: Kind, args: &PictureArgs) -> Result<(), Failure> {
+    if kind == Kind::Generate
+        && let Some(extra) = args.rest.first()
+    {
+        let shown = extra.to_string_lossy();
+        let failure = Failure::usage(format!(
+            "generate takes one argument, the content picture, and {shown:?} is a second one"
+        ));
+        return Err(failure.with_hint(match is_picture(extra) {
+            true => "give a style picture with --style, or use uso restyle CONTENT STYLE",
+            false => {
+                "give the description in quotes with --prompt, or a style picture with --style"
+            }
+        }));
+    }
+    let not_a_picture = args.rest.iter().find(|argument| !is_picture(argument));
+    let count = args.styles().count();
+    if let Some(text) =
+        not_a_picture.filter(|text| count > 1 || text.as_encoded_bytes().contains(&b' '))
+    {
+        return Err(Failure::usage(format!(
+            "{:?} is taken for a style picture, and is neither a file nor a URL",
+            text.to_string_lossy()
+        ))
+        .with_hint("nothing was sent; a description goes to --prompt, in quotes"));
+    }
+    if count > 2 {
+        return Err(Failure::usage(format!(
+            "{} pictures are given: the endpoint takes one content picture and one or two styles",
+            count + 1
+        ))
+        .with_hint(
+            "nothing was sent; to restyle many pictures, run the command once for each: for f in *.jpg; do uso restyle \"$f\" STYLE; done",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the argument can be a picture: it exists, or is written as a URL.
+fn is_picture(argument: &OsStr) -> bool {
+    let is_url = argument.to_str().is_some_and(|text| {
+        let text = text.to_ascii_lowercase();
+        ["http://", "https://", "data:", "file:"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+    });
+    is_url || argument == "-" || argument.is_empty() || Path::new(argument).exists()
+}
+
+/// Standard input can be read once.
+fn one_standard_input(
+    content: &OsStr,
+    styles: &[&OsStr],
+    args: &PictureArgs,
+) -> Result<(), Failure> {
+    let pictures = std::iter::once(&content).chain(styles);
+    let pictures = pictures.filter(|argument| **argument == "-").count();
+    let prompts = usize::from(args.picture.prompt.as_deref() == Some("@-"));
+    match pictures + prompts {
+        0 | 1 => Ok(()),
+        more => Err(Failure::usage(format!(
+            "standard input is named {more} times, and can be read once"
+        ))
+        .with_hint("nothing was sent; give the others as files or URLs")),
+    }
+}
+
+/// The prompt as text, read from a file where it is written as `@FILE`.
+fn prompt(args: &PictureArgs) -> Result<Option<String>, Failure> {
+    let Some(given) = args.picture.prompt.as_deref() else {
+        return Ok(None);
+    };
+    let Some(file) = given.strip_prefix('@') else {
+        return Ok(Some(given.to_owned()));
+    };
+    if file.starts_with('@') {
+        return Ok(Some(file.to_owned()));
+    }
+    let unreadable = |why: String| {
+        Failure::input(format!("--prompt: the file {file:?} {why}")).with_hint(
+            "nothing was sent; a text that starts with @ is written with @@ in place of it",
+        )
+    };
+    let mut bytes = Vec::new();
+    let read = match file {
+        "-" => std::io::stdin()
+            .take(LONGEST_PROMPT + 1)
+            .read_to_end(&mut bytes),
+        file => std::fs::File::open(file)
+            .and_then(|file| file.take(LONGEST_PROMPT + 1).read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > LONGEST_PROMPT {
+        return Err(unreadable(format!(
+            "is longer than {} KiB",
+            LONGEST_PROMPT >> 10
+        )));
+    }
+    let text =
+        String::from_utf8(bytes).map_err(|_| unreadable("is not text in UTF-8".to_owned()))?;
+    Ok(Some(text.trim_end().to_owned()))
+}
+
+/// The picture that an argument names; a local file is noted as an input.
+fn reference(
+    argument: &str,
+    given: &OsStr,
+    inputs: &mut Vec<PathBuf>,
+) -> Result<Reference, Failure> {
+    if given.is_empty() {
+        return Err(Failure::usage(format!(
+            "{argument} is empty; give a path, a URL, a data URI, or - for standard input"
+        )));
+    }
+    if given == "-" {
+        return Ok(Reference::reader(tokio::io::stdin()));
+    }
+    let path = match given.to_str() {
+        Some(text)
+            if text
+                .get(..5)
+                .is_some_and(|head| head.eq_ignore_ascii_case("file:")) =>
+        {
+            let path = url::Url::parse(text)
+                .ok()
+                .and_then(|url| url.to_file_path().ok());
+            path.ok_or_else(|| {
+                Failure::usage(format!(
+                    "{argument}: {text:?} is not the URL of a file here"
+                ))
+                .with_hint("write it as file:///path/to/picture, or as a path")
+            })?
+        }
+        Some(text) => {
+            let is_url = |scheme: &str| {
+                text.get(..scheme.len())
+                    .is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+            };
+            if ["http://", "https://", "data:"].into_iter().any(is_url) {
+                return Ok(Reference::from(text));
+            }
+            PathBuf::from(text)
+        }
+        None => PathBuf::from(given),
+    };
+    inputs.push(path.clone());
+    Ok(Reference::path(path))
+}
+
+fn with_options(
+    mut request: Request,
+    prompt: Option<String>,
+    format: Option<Format>,
+    args: &PictureArgs,
+) -> Request {
+    let picture = &args.picture;
+    if let Some(prompt) = prompt {
+        request = request.prompt(prompt);
+    }
+    if let Some(size) = &picture.size {
+        request = request.size(size.clone());
+    }
+    if picture.keep_size {
+        request = request.keep_size(true);
+    }
+    if picture.no_fit {
+        request = request.without_fit();
+    }
+    request
+        .negative_prompt(picture.negative_prompt.as_deref())
+        .steps(picture.steps)
+        .guidance(picture.guidance)
+        .seed(picture.seed)
+        .images(picture.images)
+        .safety_checker(picture.no_safety_checker.then_some(false))
+        .webhook(args.waiting.webhook.as_deref())
+        .start_within(args.waiting.start_within)
+        .format(format.map(|format| match format {
+            Format::Png => OutputFormat::Png,
+            Format::Jpeg => OutputFormat::Jpeg,
+        }))
+}
+
+/// The format that was asked for, by name or by the name of the output file.
+fn format(args: &PictureArgs) -> Result<Option<Format>, Failure> {
+    let named = args.output.output.as_deref().filter(|path| !path.is_dir());
+    let template = args.output.name.as_deref().map(Path::new);
+    let extension = template.or(named).and_then(Path::extension);
+    let extension = extension.map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let named = match extension.as_deref() {
+        Some("png") => Some(Format::Png),
+        Some("jpg" | "jpeg") => Some(Format::Jpeg),
+        Some(other @ ("webp" | "gif" | "avif" | "tif" | "tiff" | "bmp" | "heic")) => {
+            return Err(Failure::usage(format!(
+                "the endpoint makes png and jpeg, and the output file is named .{other}"
+            ))
+            .with_hint("nothing was sent; name it .png or .jpg"));
+        }
+        _ => None,
+    };
+    match (args.picture.format, named) {
+        (Some(format), Some(named)) if format != named => Err(Failure::usage(
+            "--format and the name of the output file contradict each other; nothing was sent",
+        )),
+        (format, named) => Ok(format.or(named)),
+    }
+}
+
+/// The name of a picture that goes in, without folder and extension, for the name of one that
+/// comes out.
+fn name(given: &OsStr) -> String {
+    let text = given.to_string_lossy();
+    let lower = text.to_ascii_lowercase();
+    let is_url = lower.starts_with("http://") || lower.starts_with("https://");
+    let path = match text.split(['?', '#']).next() {
+        Some(path) if is_url => path.splitn(4, '/').nth(3).unwrap_or_default(),
+        _ if text == "-" || lower.starts_with("data:") => "",
+        _ => text.as_ref(),
+    };
+    let stem = Path::new(path).file_stem().unwrap_or_default();
+    let stem: String = stem
+        .to_string_lossy()
+        .chars()
+        .map(|character| match character {
+            // What a URL or another system's path may hold, and a name here should not.
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%' | '\u{fffd}' => '_',
+            character if character.is_control() => '_',
+            character => character,
+        })
+        .take(60)
+        .collect();
+    match stem.trim_matches(['.', ' ', '-']) {
+        "" => "picture".to_owned(),
+        stem => stem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_comes_from_the_last_part_of_a_path_or_a_url() {
+        for (given, expected) in [
+            ("holiday/photo.final.jpg", "photo.final"),
+            ("https://example.org/a/ink.webp?size=2#x", "ink"),
+            ("https://example.org", "picture"),
+            ("data:image/png;base64,AAAA", "picture"),
+            ("-", "picture"),
+            ("..", "picture"),
+            ("-rf.png", "rf"),
+            ("a\u{1b}b:c.png", "a_b_c"),
+            ("写真.png", "写真"),
+        ] {
+            assert_eq!(name(OsStr::new(given)), expected, "{given}");
+        }
+        assert_eq!(name(OsStr::new(&"x".repeat(200))).len(), 60);
+    }
+}

@@ -1,0 +1,119 @@
+//! A wrong command line in the words of every other error.
+
+use std::error::Error as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// What is wrong, as one line such as `--steps: "many" is not a whole number`.
+pub(crate) fn message(error: &clap::Error) -> String {
+    let argument = text(error, ContextKind::InvalidArg);
+    let value = text(error, ContextKind::InvalidValue);
+    let option = argument.as_deref().map(option_name);
+    match (error.kind(), option, value) {
+        (ErrorKind::ValueValidation, Some(option), Some(value)) => {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            let why = match why.as_str() {
+                "invalid digit found in string" => "it is not a whole number".to_owned(),
+                "invalid float literal" => "it is not a number".to_owned(),
+                _ => why,
+            };
+            match why.contains(&value) {
+                true => format!("{option}: {why}"),
+                false => format!("{option}: {value:?} is refused: {why}"),
+            }
+        }
+        (ErrorKind::InvalidValue, Some(option), Some(value)) if !value.is_empty() => {
+            let allowed = texts(error, ContextKind::ValidValue).join(", ");
+            format!("{option}: {value:?} is not one of {allowed}")
+        }
+        (ErrorKind::InvalidValue, Some(option), _) => format!("{option}: its value is missing"),
+        (ErrorKind::UnknownArgument, Some(option), _) => match option.starts_with('-') {
+            true => format!("{option}: there is no such option here"),
+            false => format!("{option:?} is one argument too many"),
+        },
+        (ErrorKind::ArgumentConflict, Some(option), _) => {
+            let others = texts(error, ContextKind::PriorArg);
+            match others.first() {
+                Some(other) if *other != option => {
+                    format!("{option} cannot be used with {}", option_name(other))
+                }
+                _ => format!("{option} is given more than once"),
+            }
+        }
+        (ErrorKind::MissingRequiredArgument, ..) => {
+            let missing = texts(error, ContextKind::InvalidArg).join(" and ");
+            format!("{missing} is missing")
+        }
+        (ErrorKind::InvalidSubcommand, ..) => {
+            let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+            format!("there is no command {word:?}")
+        }
+        _ => plain(error),
+    }
+}
+
+/// The way out: the word that was probably meant, and the help of the command.
+pub(crate) fn hint(error: &clap::Error) -> String {
+    let suggested = [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ];
+    // The best suggestion is the last.
+    let suggested = suggested
+        .into_iter()
+        .find_map(|kind| texts(error, kind).pop());
+    let commands = crate::args::command();
+    let names = commands.get_subcommands().map(clap::Command::get_name);
+    let names: Vec<&str> = names.collect();
+    let given = std::env::args()
+        .skip(1)
+        .find(|word| names.contains(&word.as_str()));
+    let command = given.map_or_else(|| "uso".to_owned(), |name| format!("uso {name}"));
+    let options = match given_option(error) {
+        true => "has every option",
+        false => "says how it is used",
+    };
+    match suggested {
+        Some(word) => format!(
+            "did you mean {}? {command} --help {options}",
+            option_name(&word)
+        ),
+        None => format!("{command} --help {options}"),
+    }
+}
+
+fn given_option(error: &clap::Error) -> bool {
+    text(error, ContextKind::InvalidArg).is_some_and(|argument| argument.starts_with('-'))
+}
+
+/// `--size <SIZE>` without the name of its value.
+fn option_name(argument: &str) -> String {
+    argument
+        .split([' ', '='])
+        .next()
+        .unwrap_or(argument)
+        .to_owned()
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    texts(error, kind).into_iter().next()
+}
+
+fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        Some(ContextValue::Number(number)) => vec![number.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+/// The library's own words, for what is left.
+fn plain(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.trim().trim_start_matches("error: ");
+    let first = text.split("\n\n").next().unwrap_or(text);
+    let lines: Vec<&str> = first.lines().map(str::trim).collect();
+    lines.join(" ")
+}
