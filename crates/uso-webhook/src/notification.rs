@@ -129,8 +129,8 @@ impl Notification {
     }
 
     /// The SHA-256 of the attempt id in lower-case hex, to find the purchase in a database by. It
-    /// equals the digest that the purchase's `uso::Intent` keeps, from which nobody can make the
-    /// address of the webhook.
+    /// equals the digest in the purchase's `uso::Intent`, which does not reveal the address of the
+    /// webhook.
     pub fn attempt_digest(&self) -> Option<String> {
         let id = self.attempt_id()?;
         Some(hex(&Sha256::digest(id.as_bytes())))

@@ -1,5 +1,5 @@
-//! Receiving what [`Request::webhook`](crate::Request::webhook) asks for: fal's public keys, kept
-//! fresh, and from `uso-webhook` everything that verifies with them.
+//! Receiver of notifications, which [`Request::webhook`](crate::Request::webhook) asks for: a cache
+//! of fal's public keys, and from `uso-webhook` the verification with them.
 //!
 //! ```no_run
 //! use uso::webhook::{FalKeys, MemoryStore, Once, Receiver, once};
@@ -35,27 +35,28 @@ pub use uso_webhook::{
     Rejection, Verifier, once,
 };
 
-/// Keys are used for this long at the most (fal docs, webhooks: cache them for 24 hours).
+/// The longest use of a key (fal docs, webhooks: cache keys for 24 hours).
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// After this long they are fetched again; if that fails, the old ones do until [`LONGEST`].
+/// Age at which keys are fetched again; when that fails, they are used until [`LONGEST`].
 const FRESH: Duration = Duration::from_secs(6 * 3600);
 
-/// Deliveries that no key fits, which anybody can send, make us fetch at most this often.
+/// The shortest time between two fetches because of notifications that no key fits: any caller can
+/// send one.
 const BETWEEN_FORCED: Duration = Duration::from_secs(60);
 
-/// After a fetch that failed, the next one waits this long.
+/// Pause after a failed fetch.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// The largest key document that is read.
+/// The largest key document.
 const MAX_DOCUMENT: usize = 64 << 10;
 
 /// fal's public keys: fetched from the REST host when they are needed, and kept. Clones are cheap
 /// and share what is kept.
 ///
 /// They are fetched again after six hours, and used for 24 hours at the most while the host cannot
-/// be reached. When none of them fits a delivery, they are fetched once more, at most once a
-/// minute, so that a rotation loses nothing. No API key is sent.
+/// be reached. When none of them fits a notification, they are fetched once more, at most once
+/// a minute, so that a rotation loses nothing. No API key is sent.
 #[derive(Clone)]
 pub struct FalKeys {
     shared: Arc<Shared>,
@@ -66,7 +67,7 @@ struct Shared {
     url: Option<String>,
     clock: Clock,
     kept: Mutex<Kept>,
-    /// Whoever fetches holds it; the others wait, or go on with what is kept.
+    /// Held by the task that fetches; other tasks wait, or use the cached keys.
     fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -107,8 +108,8 @@ impl FalKeys {
     }
 
     fn make(config: &Config, url: Option<String>, clock: Clock) -> Result<Self> {
-        // Less than the 15 seconds that fal waits for the first delivery's answer. Not repeated,
-        // since the service could then name a delay that is longer: the next delivery tries again.
+        // Less than the 15 seconds that fal waits for the first response. Not repeated, since the
+        // service could name a longer delay: the next notification tries again.
         let config = config
             .without_key()
             .connect_within(Duration::from_secs(3))
@@ -186,13 +187,13 @@ impl Shared {
             return Ok(keys);
         }
         if let Some(keys) = self.younger_than(LONGEST) {
-            // Good keys are at hand: nobody has to wait for newer ones.
+            // The cached keys are good enough, so the caller does not wait for newer ones.
             if self.recent_failure().is_none()
                 && let Ok(turn) = Arc::clone(&self.fetching).try_lock_owned()
             {
                 tokio::spawn(async move {
                     let _turn = turn;
-                    // What it comes to is kept for the next delivery.
+                    // The result is cached for the next notification.
                     let _ = self.fetch().await;
                 });
             }
@@ -230,8 +231,8 @@ impl Shared {
     }
 }
 
-/// Does the work in a task of its own. A server drops what it does for a caller who hangs up, and
-/// whoever calls and hangs up must not use up the fetches that others need.
+/// Does the work in a task of its own. A server drops its handler when a caller hangs up, and callers
+/// who hang up must not use up the fetches of others.
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {

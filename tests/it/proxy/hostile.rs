@@ -216,7 +216,7 @@ fn targets() -> Vec<Attack> {
         "https://queue.fal.run/fal-ai/uso/%2e%2e/flux",
         "https://queue.fal.run/fal-ai/uso/..%2fflux",
         "https://queue.fal.run/%2e/fal-ai/uso",
-        // Dot segments, slashes, and what a parser would mend.
+        // Dot segments, slashes, and what a parser would normalise.
         "https://queue.fal.run/fal-ai/../fal-ai/uso",
         "https://queue.fal.run/./fal-ai/uso",
         "https://queue.fal.run/fal-ai/uso/.",

@@ -377,7 +377,7 @@ async fn an_id_that_only_the_body_names_is_learnt_from_it() {
         2,
         "only its buyer asks the service"
     );
-    // Bought, and nobody knows as what: recorded, and not bought again at once.
+    // Bought under an unknown id: recorded, and not bought again at once.
     assert_eq!(Answer::of(served.submit(ALICE, &input(2))).await.body, "{}");
     assert_eq!(served.records(2).await[1].request_id, None);
     assert_eq!(

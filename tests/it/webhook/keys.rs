@@ -41,7 +41,7 @@ fn fetched(scene: &Scene) -> usize {
     operations.iter().filter(|seen| *seen == "jwks").count()
 }
 
-/// Waits for the fetches that nobody waits for.
+/// Waits for the fetches in the background.
 async fn fetches(scene: &Scene, count: usize) {
     let ended = || {
         let requests = scene.emulator().requests();
