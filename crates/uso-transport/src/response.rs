@@ -51,6 +51,11 @@ impl Response {
         }
     }
 
+    /// The response that a verified notification stands for: its payload is the body of a result.
+    pub fn announced(payload: impl Into<Bytes>) -> Self {
+        Self::new(Operation::Result, 200, HeaderMap::new(), payload.into())
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         self.status

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uso_transport::{
     Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Recovery,
-    Result, Ticket, Transport, Upload, Uploaded, Webhook,
+    Response, Result, Ticket, Transport, Upload, Uploaded, Webhook,
 };
 use uso_webhook::Notification;
 
@@ -337,8 +337,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] when the path of the notification does not end in this purchase's attempt id, or
-    /// the purchase was made without a webhook.
+    /// [`ErrorKind::Input`] when the path of the notification does not end in this purchase's attempt
+    /// id, or the purchase was made without a webhook.
     pub fn adopt(&self, intent: &Intent, notification: &Notification) -> Result<Job> {
         let refuse = |why: &str| Error::new(Operation::Adopt, ErrorKind::Input, why);
         if !intent.has_webhook() {
@@ -357,6 +357,31 @@ impl Client {
         }
         let ticket = intent.ticket(notification.request_id());
         Ok(self.job(ticket.map_err(|error| refuse(&error.to_string()))?))
+    }
+
+    /// The output that a notification carries, without a request to the service.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Failed`] when the request failed. [`ErrorKind::Malformed`] when the notification
+    /// has no pictures: the error carries the ticket, and [`Client::job`] fetches the result by it.
+    pub fn output_of(&self, notification: &Notification) -> Result<Output> {
+        let ticket = Ticket::for_request(EndpointId::uso(), notification.request_id());
+        let ticket = ticket
+            .map_err(|error| Error::new(Operation::Adopt, ErrorKind::Input, error.to_string()))?;
+        if let Err(why) = notification.output() {
+            let kind = if why.is_worth_fetching() {
+                ErrorKind::Malformed
+            } else {
+                ErrorKind::Failed
+            };
+            // The reason may quote a text of the service.
+            let why = why.to_string().replace(char::is_control, " ");
+            return Err(Error::new(Operation::Adopt, kind, why).with_ticket(&ticket));
+        }
+        let payload = notification.payload().map(ToString::to_string);
+        let response = Response::announced(payload.unwrap_or_default());
+        Output::read(&self.transport, Some(&ticket), &response)
     }
 
     /// Runs a request synchronously, in one HTTP request and without a queue.

@@ -18,6 +18,9 @@ async fn a_success_is_announced_once_with_the_whole_output() {
     let mut scene = Scene::new(Scenario::new()).await;
     let job = scene.submit().await;
     let notification = scene.notification().await.unwrap();
+    let output = scene.rig.client.output_of(&notification).unwrap();
+    assert_eq!(output.request_id(), Some(notification.request_id()));
+    assert!(!output.images()[0].bytes().await.unwrap().is_empty());
     assert_eq!(notification.request_id(), job.ticket().request_id());
     assert_eq!(notification.user_id(), "user-test-id");
     assert_eq!(*notification.status(), NotificationStatus::Ok);
@@ -57,6 +60,10 @@ async fn a_failure_is_announced_with_what_was_said() {
         assert!(notification.payload().unwrap()["detail"].is_array() || error.starts_with('r'));
         let error = Some(error.to_owned());
         assert_eq!(notification.output(), Err(NoOutput::Failed { error }));
+        let failed = scene.rig.client.output_of(&notification).unwrap_err();
+        assert_eq!(failed.kind(), uso::ErrorKind::Failed);
+        let ticket = failed.ticket().unwrap();
+        assert_eq!(ticket.request_id(), notification.request_id());
     }
 }
 
