@@ -27,6 +27,7 @@ mod secrets;
 #[cfg(unix)]
 mod survival;
 mod tls;
+mod transport;
 mod uploads;
 mod verdict;
 mod watching;

@@ -33,6 +33,7 @@ pub struct Config {
     pub(crate) finish_within: Duration,
     pub(crate) reconcile_within: Option<Duration>,
     pub(crate) stream_idle: Duration,
+    pub(crate) status_every: Duration,
     pub(crate) max_body: usize,
     pub(crate) max_download: u64,
     pub(crate) multipart_from: u64,
@@ -53,6 +54,7 @@ impl Config {
             finish_within: Duration::from_secs(3600),
             reconcile_within: Some(Duration::from_secs(120)),
             stream_idle: Duration::from_secs(45),
+            status_every: Duration::from_secs(30),
             max_body: 32 << 20,
             max_download: 1 << 30,
             multipart_from: 32 << 20,
@@ -183,6 +185,15 @@ impl Config {
     #[must_use]
     pub fn stream_idle(mut self, limit: Duration) -> Self {
         self.stream_idle = limit;
+        self
+    }
+
+    /// The longest time that a status stream may tell nothing new before the status is asked for
+    /// beside it. Default: 30 s, since a stream is only a hint and a result may expire after six
+    /// minutes.
+    #[must_use]
+    pub fn status_every(mut self, limit: Duration) -> Self {
+        self.status_every = limit;
         self
     }
 

@@ -1,5 +1,7 @@
 //! File source: opens a file of the service by its URL, without the key.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use url::Url;
@@ -15,6 +17,9 @@ use crate::response::Response;
 
 /// Redirects that are followed for a file; the key is on none of them.
 const REDIRECTS: usize = 5;
+
+/// The pause before a file that is missing is asked for again.
+const CONFIRMATION: Duration = Duration::from_millis(500);
 
 /// Bytes of an error page that are read.
 const LARGEST_ERROR: usize = 1 << 16;
@@ -32,7 +37,8 @@ impl FileSource<'_> {
         let unusable = |why: &str| Failure::lasting(malformed(&format!("the file's URL {why}")));
         let mut url = Url::parse(url).map_err(|_| unusable("cannot be read"))?;
         let mut token = None;
-        for _ in 0..=REDIRECTS + 1 {
+        let mut was_missing = false;
+        for _ in 0..=REDIRECTS + 2 {
             if !matches!(url.scheme(), "http" | "https") {
                 return Err(unusable("is neither http nor https"));
             }
@@ -58,6 +64,12 @@ impl FileSource<'_> {
                 && let Ok(owner) = self.tokens.get(None).await
             {
                 token = Some(owner);
+                continue;
+            }
+            // That a file is gone is believed when it is said twice: the CDN may not have it yet.
+            if matches!(incoming.status.as_u16(), 404 | 410) && !was_missing {
+                was_missing = true;
+                self.exchange.pause(CONFIRMATION).await;
                 continue;
             }
             let location = incoming.headers.get(header::LOCATION);

@@ -29,8 +29,6 @@ use crate::ticket::Ticket;
 const STREAM_PATIENCE: u32 = 3;
 /// A stream that lived this long was a good one.
 const GOOD_STREAM: Duration = Duration::from_secs(10);
-/// How long a stream may tell nothing new before the status is asked for beside it.
-const BESIDE_STREAM: Duration = Duration::from_secs(30);
 /// Pauses between two status requests, while there is no stream.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -146,7 +144,8 @@ impl Watch {
             Phase::Stream(stream) => {
                 let idle = self.exchange.config().stream_idle;
                 let request_id = self.ticket.request_id();
-                let look_at = self.told_at + BESIDE_STREAM;
+                let quiet = self.told_at.elapsed();
+                let look_at = from_now(self.exchange.config().status_every.saturating_sub(quiet));
                 match timeout_at(look_at, stream.next(request_id, idle)).await {
                     Ok(Ok(status)) => {
                         self.polling_since = None;

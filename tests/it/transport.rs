@@ -1,0 +1,265 @@
+//! The protocol while the service misbehaves: what ends a job, what a whole file is, and what is
+//! shared.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use uso::config::RetryPolicy;
+use uso::{Client, Config, ErrorKind, Event, Output, Request};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Rig, config_for};
+
+fn request() -> Request {
+    Request::subject("https://example.org/a.png", "x")
+}
+
+fn quick(config: Config) -> Config {
+    config.retry(RetryPolicy::default().first_delay(Duration::from_millis(1)))
+}
+
+async fn rig(scenario: Scenario) -> Rig {
+    Rig::configured(Rig::plain_builder().scenario(scenario), quick).await
+}
+
+async fn made(rig: &Rig) -> Output {
+    rig.client
+        .submit(request())
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap()
+}
+
+fn count(rig: &Rig, operation: Operation) -> usize {
+    let requests = rig.emulator.requests();
+    requests
+        .iter()
+        .filter(|request| request.operation == operation)
+        .count()
+}
+
+#[tokio::test]
+async fn a_stream_that_tells_nothing_new_does_not_hide_the_end_of_a_job() {
+    for fault in [Fault::KeepAlivesOnly, Fault::InProgressForever] {
+        let scenario = Scenario::new()
+            .on(Operation::Stream, fault.clone())
+            .always();
+        let builder = Rig::plain_builder().scenario(scenario);
+        let rig = Rig::configured(builder, |config| {
+            config.status_every(Duration::from_millis(50))
+        })
+        .await;
+        let job = rig.client.submit(request()).await.unwrap();
+        // The stream never ends, so that without a status request the job would not either.
+        job.wait().await.unwrap();
+        assert!(count(&rig, Operation::Status) >= 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_about_the_job_ends_nothing() {
+    for fault in [
+        Fault::EmptyError,
+        Fault::ForeignRequestId,
+        Fault::ForeignFailure,
+    ] {
+        let scenario = Scenario::new()
+            .on(Operation::Stream, fault.clone())
+            .always()
+            .on(Operation::Status, fault.clone())
+            .always();
+        let rig = rig(scenario).await;
+        let output = made(&rig).await;
+        assert_eq!(output.images().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_gateway_ends_no_job() {
+    for status in [404, 410, 422, 499, 502] {
+        let page = Fault::GatewayPage(status);
+        let rig = rig(Scenario::new().on(Operation::Result, page)).await;
+        made(&rig).await;
+        assert!(count(&rig, Operation::Result) >= 2, "{status}");
+    }
+    let page = Fault::GatewayPage(404);
+    let rig = rig(Scenario::new().on(Operation::Result, page).always()).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let error = job.wait().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
+    assert_eq!(error.ticket(), Some(job.ticket()));
+}
+
+#[tokio::test]
+async fn a_picture_that_is_missing_once_is_fetched() {
+    for status in [404, 410] {
+        let rig = rig(Scenario::new().on(Operation::File, Fault::GatewayPage(status))).await;
+        let output = made(&rig).await;
+        output.images()[0].bytes().await.unwrap();
+        assert_eq!(count(&rig, Operation::File), 2, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_in_front_of_a_result_is_no_failure_of_the_job() {
+    let fault = || Fault::Answer {
+        status: 503,
+        body: r#"{"detail":"Runner disconnected","error_type":"runner_disconnected"}"#.to_owned(),
+    };
+    let once = rig(Scenario::new().on(Operation::Result, fault())).await;
+    made(&once).await;
+    let lasting = rig(Scenario::new().on(Operation::Result, fault()).always()).await;
+    let job = lasting.client.submit(request()).await.unwrap();
+    let error = job.wait().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
+    assert_eq!(error.ticket(), Some(job.ticket()));
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_known_at_once_is_asked_for_again() {
+    let rig = rig(Scenario::new().on(Operation::Submit, Fault::InvisibleFor(2))).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    job.status().await.unwrap();
+    job.wait().await.unwrap();
+}
+
+/// Everything in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn half_a_picture_is_fetched_again_and_never_called_whole() {
+    for fault in [
+        Fault::TruncatedBody,
+        Fault::CutCloseDelimited,
+        Fault::CutChunked,
+        Fault::ShortChunked,
+        Fault::ShortLength,
+        Fault::UnaskedPartial,
+    ] {
+        let once = rig(Scenario::new().on(Operation::File, fault.clone())).await;
+        let output = made(&once).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        output.images()[0].save(&path).await.unwrap();
+        assert!(image::open(&path).is_ok(), "{fault:?}");
+        assert_eq!(names(folder.path()), ["a.png"], "{fault:?}");
+        assert_eq!(count(&once, Operation::File), 2, "{fault:?}");
+
+        let lasting = rig(Scenario::new().on(Operation::File, fault.clone()).always()).await;
+        let output = made(&lasting).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let error = output.images()[0].save(&path).await.unwrap_err();
+        assert!(error.ticket().is_some(), "{fault:?}: {error:?}");
+        assert!(!path.exists(), "{fault:?}");
+        let kept = names(folder.path());
+        assert!(
+            kept.iter().all(|name| name == "a.png.damaged"),
+            "{fault:?}: {kept:?}"
+        );
+        if !kept.is_empty() {
+            assert!(error.to_string().contains("a.png.damaged"), "{error}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_planted_link_is_neither_followed_nor_replaced() {
+    let rig = rig(Scenario::new()).await;
+    let output = made(&rig).await;
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    std::fs::write(&victim, "untouched").unwrap();
+    for planted in [".a.png.part", ".a.png.123456.part", "a.png"] {
+        std::os::unix::fs::symlink(&victim, folder.path().join(planted)).unwrap();
+    }
+    let picture = &output.images()[0];
+    let error = picture.save(folder.path().join("a.png")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    picture
+        .save_over(folder.path().join("a.png"))
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
+    assert!(image::open(folder.path().join("a.png")).is_ok());
+}
+
+#[tokio::test]
+async fn an_outage_of_downloads_spends_the_repeats_that_jobs_share() {
+    let scenario = Scenario::new()
+        .on(Operation::File, Fault::Status(503))
+        .always()
+        .on(Operation::Status, Fault::Status(503))
+        .always();
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, |config| {
+        let policy = RetryPolicy::default().attempts(1000);
+        config.retry(policy.first_delay(Duration::ZERO))
+    })
+    .await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let output = job.wait().await.unwrap();
+    let error = output.images()[0].bytes().await.unwrap_err();
+    assert_eq!(error.attempts(), 101, "{error:?}");
+    let error = job.status().await.unwrap_err();
+    assert_eq!(
+        error.attempts(),
+        1,
+        "nothing is left for a status: {error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_jobs_at_once_share_a_few_connections() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let pem = |text: String| text.into_bytes();
+    let certificate = made.cert.pem();
+    let emulator = Rig::plain_builder()
+        .concurrency(200)
+        .inference_time(Duration::from_millis(300))
+        .tls(
+            pem(certificate.clone()),
+            pem(made.signing_key.serialize_pem()),
+        )
+        .start()
+        .await
+        .unwrap();
+    let origin = format!("https://localhost:{}", emulator.addr().port());
+    let config = config_for(&origin).unwrap().root_certificates(certificate);
+    let client = Client::new(config).unwrap();
+    let mut jobs = tokio::task::JoinSet::new();
+    for seed in 0..200 {
+        let client = client.clone();
+        jobs.spawn(async move { client.submit(request().seed(seed)).await?.wait().await });
+    }
+    while let Some(done) = jobs.join_next().await {
+        done.unwrap().unwrap();
+    }
+    let requests = emulator.requests();
+    assert!(requests.len() >= 600);
+    let connections: BTreeSet<u64> = requests.iter().map(|request| request.connection).collect();
+    assert!(connections.len() <= 8, "{} connections", connections.len());
+}
+
+#[tokio::test]
+async fn a_job_is_told_as_completed_once_its_result_is_there() {
+    let rig = rig(Scenario::new()).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let mut events = job.events();
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event.unwrap());
+    }
+    assert!(matches!(last, Some(Event::Completed(_))));
+    assert_eq!(count(&rig, Operation::Result), 1);
+}
