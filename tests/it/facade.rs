@@ -1,6 +1,7 @@
 //! The main job through the public face: roles in, pictures out, the bill counted.
 
 mod dropping;
+mod outputs;
 mod requests;
 mod saving;
 

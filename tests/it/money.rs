@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use uso::config::RetryPolicy;
+use uso::purchase::Recovery;
 use uso::{Client, Config, Error, ErrorKind, Request};
 use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, file};
@@ -103,6 +104,21 @@ impl Row {
     }
 }
 
+/// A fault with its variant, where the variants differ in kind.
+fn label(fault: &Fault) -> String {
+    let name = fault.name();
+    match fault {
+        Fault::Status(status)
+        | Fault::AcceptThenStatus(status)
+        | Fault::AcceptThenStatusWithoutId(status)
+        | Fault::GatewayPage(status)
+        | Fault::AcceptThenGatewayPage(status) => format!("{name} {status}"),
+        Fault::OddResult(odd) => format!("{name} {odd:?}"),
+        Fault::OddListing(odd) => format!("{name} {odd:?}"),
+        _ => name.to_owned(),
+    }
+}
+
 async fn cell(operation: Operation, fault: Fault) -> Row {
     let name = format!("{operation} × {fault:?}");
     let mut builder = Rig::plain_builder().scenario(scenario(operation, &fault));
@@ -139,7 +155,7 @@ async fn cell(operation: Operation, fault: Fault) -> Row {
     };
     Row {
         operation,
-        fault: fault.name().to_owned(),
+        fault: label(&fault),
         outcome,
         purchases,
         collected,
@@ -162,11 +178,11 @@ async fn collect(
     let job = match (error.ticket(), error.intent()) {
         (Some(ticket), _) => client.job(ticket.clone()),
         (None, Some(intent)) => {
-            let found = client
-                .find(intent)
-                .await
-                .unwrap_or_else(|error| panic!("{name}: {error:?}"));
-            found.unwrap_or_else(|| panic!("{name}: the intent finds nothing"))
+            let recovered = client.recover(intent).await;
+            match recovered.unwrap_or_else(|error| panic!("{name}: {error:?}")) {
+                Recovery::Found(job) => job,
+                other => panic!("{name}: the intent finds nothing: {other:?}"),
+            }
         }
         (None, None) => panic!("{name}: bought, and the error leads nowhere: {error:?}"),
     };
@@ -353,12 +369,10 @@ async fn looking_is_off_with_one_call() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     assert_eq!(rig.operations(), ["submit"]);
-    let found = rig
-        .client
-        .find(error.intent().unwrap())
-        .await
-        .unwrap()
-        .unwrap();
+    let recovered = rig.client.recover(error.intent().unwrap()).await.unwrap();
+    let Recovery::Found(found) = recovered else {
+        panic!("{recovered:?}");
+    };
     assert_eq!(
         found.ticket().request_id(),
         rig.emulator.ledger().purchases()[0].request_id

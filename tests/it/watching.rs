@@ -176,3 +176,33 @@ async fn a_job_that_failed_says_why() {
     assert_eq!(error.error_type(), Some("runner_disconnected"));
     assert_eq!(error.ticket(), Some(job.ticket()));
 }
+
+#[tokio::test]
+async fn an_end_that_is_told_too_early_ends_neither_the_events_nor_the_waiting() {
+    let early = Fault::Body(r#"{"status":"COMPLETED"}"#.to_owned());
+    let scenario = || Scenario::new().on(Operation::Stream, early.clone());
+    let rig = running(scenario()).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let mut events = job.events();
+    let mut seen = Vec::new();
+    while let Some(event) = events.next().await {
+        let event = event.unwrap();
+        if matches!(event, Event::Running) {
+            rig.emulator.advance(RUNNING);
+        }
+        seen.push(event);
+    }
+    let ends = |event: &&Event| matches!(event, Event::Completed(_));
+    assert_eq!(seen.iter().filter(ends).count(), 1, "{seen:?}");
+    assert!(seen.last().as_ref().is_some_and(ends), "{seen:?}");
+    job.output().await.unwrap();
+
+    let rig = running(scenario()).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let waited = job.wait_with(|event| {
+        if matches!(event, Event::Running) {
+            rig.emulator.advance(RUNNING);
+        }
+    });
+    waited.await.unwrap();
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uso::purchase::Recovery;
 use uso::{Client, ErrorKind, Intent, Job};
 
 use crate::progress::Progress;
@@ -50,18 +51,24 @@ pub(crate) async fn look_for(
 async fn search(client: &Client, intent: &Intent) -> Result<Job, String> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match client.find(intent).await {
-            Ok(Some(job)) => return Ok(job),
+        match client.recover(intent).await {
+            Ok(Recovery::Found(job)) => return Ok(job),
             Err(error) if error.kind() == ErrorKind::Auth => {
                 return Err(
                     "the key may not read the list of requests, where the purchase could be found"
                         .to_owned(),
                 );
             }
-            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                return Err(error.to_string());
+            Ok(Recovery::Undecidable { candidates, why }) if candidates.is_empty() => {
+                return Err(why);
             }
-            Ok(None) | Err(_) => {}
+            Ok(Recovery::Undecidable { candidates, why }) => {
+                return Err(format!(
+                    "{why}; it may be one of: {}",
+                    candidates.join(", ")
+                ));
+            }
+            Ok(_) | Err(_) => {}
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

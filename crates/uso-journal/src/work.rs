@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 use uso::error::{Billed, Verdict};
+use uso::purchase::Recovery;
 use uso::status::Cancellation;
 use uso::{Client, Error as ClientError, ErrorKind, MicroDollars, Output, Request, Ticket};
 
@@ -187,17 +188,18 @@ impl Work {
         let Some(intent) = self.row.purchase.intent.clone() else {
             return self.pause(None).await;
         };
-        match self.client.find(&intent).await {
-            Ok(Some(job)) => self.bought(job.ticket().clone()).await,
-            Ok(None) => {
+        match self.client.recover(&intent).await {
+            Ok(Recovery::Found(job)) => self.bought(job.ticket().clone()).await,
+            Ok(Recovery::NotYet { .. } | Recovery::NotBought) => {
                 let message = "the account's listing does not show it (yet)";
                 self.pause(Some(Reason::new(Cause::NotListed, message)))
                     .await
             }
-            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                let reason = Reason::new(Cause::ResponseLost, error.to_string());
+            Ok(Recovery::Undecidable { why, .. }) => {
+                let reason = Reason::new(Cause::ResponseLost, why);
                 self.pause(Some(reason)).await
             }
+            Ok(_) => self.pause(None).await,
             Err(error) => Err(Error::Lookup {
                 id: self.row.purchase.id,
                 source: Box::new(error),

@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use uso_transport::{
-    Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Recovery,
-    Response, Result, Ticket, Transport, Upload, Uploaded, Webhook,
+    Billed, Config, EndpointId, Error, ErrorKind, Intent, Operation, Order, Problem, Response,
+    Result, Ticket, Transport, Upload, Uploaded, Webhook,
 };
 use uso_webhook::Notification;
 
 use crate::job::Job;
 use crate::output::Output;
 use crate::prepared::{self, Prepared};
+use crate::recovery::Recovery;
 use crate::request::Request;
 use crate::runtime;
 use crate::unclaimed::{Unclaimed, Unclaims};
@@ -152,6 +153,15 @@ impl Client {
         if let Some(lifecycle) = &request.lifecycle {
             order = order.with_lifecycle(lifecycle);
         }
+        if request.low_priority {
+            order = order.with_low_priority();
+        }
+        if request.no_service_retries {
+            order = order.without_service_retries();
+        }
+        if request.no_history {
+            order = order.without_history();
+        }
         if let Some(url) = &request.webhook {
             order = order.with_webhook(Webhook::new(url)?);
         }
@@ -290,29 +300,45 @@ impl Client {
         self.unclaims.take().await
     }
 
-    /// Looks once for a purchase whose answer was lost, such as one that a process was killed over.
-    /// Before its start deadline has passed, `None` means "not yet".
+    /// Finds out what became of a purchase whose response was lost, in the account's list of
+    /// requests. The intent may have been written down by another process.
+    ///
+    /// ```no_run
+    /// # async fn example(client: uso::Client, intent: uso::Intent) -> uso::Result<()> {
+    /// use uso::purchase::Recovery;
+    ///
+    /// match client.recover(&intent).await? {
+    ///     Recovery::Found(job) => println!("{:?}", job.wait().await?),
+    ///     Recovery::NotYet { until } => println!("ask again, at the latest at {until:?}"),
+    ///     Recovery::NotBought => println!("buying again is safe"),
+    ///     other => println!("a person has to decide: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Auth`] when the key may not read the listing of requests,
-    /// [`ErrorKind::OutcomeUnknown`] when more than one request has exactly this input.
-    pub async fn find(&self, intent: &Intent) -> Result<Option<Job>> {
-        match self.transport.recover(intent).await? {
-            Recovery::Found(ticket) => Ok(Some(self.job(ticket))),
-            Recovery::Undecidable { candidates, why } => {
-                let message = match candidates.is_empty() {
-                    true => why,
-                    false => format!("{why}; it may be one of: {}", candidates.join(", ")),
-                };
-                Err(Error::new(
-                    Operation::Find,
-                    ErrorKind::OutcomeUnknown,
-                    message,
-                ))
+    /// [`ErrorKind::Auth`] when the key may not read the list of requests, and those of any request
+    /// when the list cannot be fetched.
+    pub async fn recover(&self, intent: &Intent) -> Result<Recovery> {
+        runtime::check(Operation::Find)?;
+        Ok(match self.transport.recover(intent).await? {
+            uso_transport::Recovery::Found(ticket) => Recovery::Found(self.job(ticket)),
+            uso_transport::Recovery::NotYet { until } => Recovery::NotYet { until },
+            uso_transport::Recovery::NotBought => Recovery::NotBought,
+            uso_transport::Recovery::Undecidable { candidates, why } => {
+                Recovery::Undecidable { candidates, why }
             }
-            _ => Ok(None),
-        }
+            other => Recovery::Undecidable {
+                candidates: Vec::new(),
+                why: format!("the outcome is not known to this version: {other:?}"),
+            },
+        })
     }
 
     /// The job of a purchase whose submit response was lost, proved by the notification of its end:

@@ -61,6 +61,23 @@
 //! | [`types`] | the endpoint's own input and output |
 //! | [`faults`] | the outcome of every fault, measured |
 //!
+//! # Runtime
+//!
+//! Every call needs a Tokio runtime that was built with `enable_all`; without one a call returns
+//! an error. A synchronous program makes its own:
+//!
+//! ```no_run
+//! use uso::{Client, Request};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::from_env()?;
+//!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//!     let output = runtime.block_on(client.generate(Request::restyle("photo.jpg", "ink.webp")))?;
+//!     runtime.block_on(output.images()[0].save("out.png"))?;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Without an account
 //!
 //! `uso emulator` (or the crate `uso-emulator` in a test) is a local fal: free, and offline. Set
@@ -82,6 +99,7 @@ mod job;
 mod output;
 mod prepared;
 mod recipe;
+mod recovery;
 mod reference;
 mod request;
 mod runtime;
@@ -129,22 +147,33 @@ pub mod status {
 /// The details of an [`Error`](crate::Error).
 ///
 /// There is one [`Error`](crate::Error) for the whole client. Its [`ErrorKind`](crate::ErrorKind)
-/// says what to do next, and from the purchase on the error carries the
-/// [`Ticket`](crate::Ticket), which resumes the job in this process or in another:
+/// names the cause, and [`Error::next_step`](crate::Error::next_step) says what a program does
+/// about the error:
+///
+/// | next step | what to do |
+/// | --- | --- |
+/// | [`NextStep::Repeat`] | make the same call again, later: nothing was bought |
+/// | [`NextStep::Resume`] | the job is bought: collect it with [`Client::job`](crate::Client::job) |
+/// | [`NextStep::LookFor`] | the job may be bought: ask [`Client::recover`](crate::Client::recover) before buying again |
+/// | [`NextStep::Change`] | change the fields of the request that the problems name |
+/// | [`NextStep::Stop`] | a person has to read the error |
 ///
 /// ```no_run
-/// # async fn example(client: uso::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// use uso::{ErrorKind, Request, Ticket};
+/// # async fn example(client: uso::Client) -> uso::Result<()> {
+/// use uso::Request;
+/// use uso::error::NextStep;
 ///
-/// let job = client.submit(Request::restyle("photo.jpg", "ink.webp")).await?;
-/// std::fs::write("ticket.json", serde_json::to_string(job.ticket())?)?;
-/// match job.wait().await {
-///     Ok(output) => println!("seed {:?}", output.seed()),
-///     Err(error) if error.kind() == ErrorKind::Deadline => {
-///         let ticket: Ticket = serde_json::from_str(&std::fs::read_to_string("ticket.json")?)?;
-///         let output = client.job(ticket).wait().await?; // later, anywhere
+/// let Err(error) = client.generate(Request::restyle("photo.jpg", "ink.webp")).await else {
+///     return Ok(());
+/// };
+/// match error.next_step() {
+///     NextStep::Repeat => println!("call again in a minute"),
+///     NextStep::Resume(ticket) => {
+///         let output = client.job(ticket).wait().await?; // also later, in another process
 ///     }
-///     Err(error) => return Err(error.into()),
+///     NextStep::LookFor(intent) => println!("{:?}", client.recover(&intent).await?),
+///     NextStep::Change(problems) => println!("{problems:?}"),
+///     _ => return Err(error),
 /// }
 /// # Ok(())
 /// # }
@@ -152,7 +181,10 @@ pub mod status {
 ///
 /// [`faults`](crate::faults) has the outcome of every fault of the network and of the service.
 pub mod error {
-    pub use uso_transport::{Billed, Delivery, InvalidRequestId, Operation, Problem, Verdict};
+    pub use uso_transport::{
+        Billed, Delivery, InvalidAmount, InvalidKey, InvalidRequestId, NextStep, Operation,
+        Problem, Verdict,
+    };
 }
 
 /// Buying in steps, so that nothing is lost when the process ends in between.
@@ -176,6 +208,7 @@ pub mod error {
 pub mod purchase {
     pub use crate::prepared::{Prepared, Preview};
     pub use crate::recipe::Recipe;
+    pub use crate::recovery::Recovery;
     pub use crate::unclaimed::Unclaimed;
     pub use uso_transport::{EndpointId, Fingerprint, Order};
 }
@@ -204,10 +237,9 @@ pub mod purchase {
 /// [`Request::without_fit`](crate::Request::without_fit) sends pictures as they are.
 /// [`Output::save_all`](crate::Output::save_all) saves every picture of a job.
 pub mod pictures {
-    pub use crate::output::{escaped, id_in_name};
+    pub use crate::output::{Saved, escaped, id_in_name};
     pub use crate::prepared::{PreparedPicture, Sending};
     pub use crate::reference::fit::Change;
-    pub use uso_transport::Download;
 }
 
 /// Files of any size on fal's CDN.
@@ -220,7 +252,7 @@ pub mod upload {
 
 /// Details of a [`Config`](crate::Config).
 pub mod config {
-    pub use uso_transport::RetryPolicy;
+    pub use uso_transport::{HttpOptions, RetryPolicy};
 }
 
 /// The endpoint's own input and output, generated from its schema.

@@ -1,21 +1,21 @@
 //! The output of a job: its pictures, and what the service says about them.
 
-mod contents;
 mod names;
 mod picture;
 
 use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use uso_transport::{
-    Delivery, Download, Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket,
-    Transport,
+    Delivery, Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket, Transport,
 };
+use uso_types::UsoOutput;
 
-use self::contents::Contents;
 use self::names::{Template, Values};
 pub use self::names::{escaped, id_in_name};
-pub use self::picture::Picture;
+pub use self::picture::{Picture, Saved};
 use crate::runtime;
 
 /// Pictures that are fetched at a time.
@@ -58,21 +58,46 @@ impl Output {
             Some(ticket) => error.with_ticket(ticket),
             None => error,
         };
-        let contents = Contents::read(&response.decode().map_err(attach)?);
-        if contents.pictures.is_empty() {
-            let message = "the result has no picture in it";
-            let error = Error::new(Operation::Result, ErrorKind::Malformed, message)
-                .with_delivery(Delivery::Answered)
-                .with_raw_body(response.body().clone());
-            return Err(attach(error));
+        let unusable = |message: String| {
+            let error = Error::new(Operation::Result, ErrorKind::Malformed, message);
+            attach(
+                error
+                    .with_delivery(Delivery::Answered)
+                    .with_raw_body(response.body().clone()),
+            )
+        };
+        let result: Value = response.decode().map_err(attach)?;
+        let is_repaired = serde_json::from_slice::<IgnoredAny>(response.body()).is_err();
+        let repaired =
+            is_repaired.then(|| "the result is not valid JSON and was repaired".to_owned());
+        let (mut result, left_out) = UsoOutput::from_value_lossy(result)
+            .map_err(|part| unusable(format!("the result cannot be read: {part}")))?;
+        let flags = result.has_nsfw_concepts.take().unwrap_or_default();
+        let flags = flags.into_iter().chain(std::iter::repeat(false));
+        let images = result
+            .images
+            .take()
+            .unwrap_or_default()
+            .into_iter()
+            .zip(flags);
+        let images: Vec<Picture> = images
+            .filter(|(image, _)| !image.url.trim().is_empty())
+            .map(|(image, flagged)| {
+                Picture::new(transport.clone(), ticket.cloned(), image, flagged)
+            })
+            .collect();
+        if images.is_empty() {
+            return Err(unusable("the result has no picture in it".to_owned()));
         }
-        let picture = |entry| Picture::new(transport.clone(), ticket.cloned(), entry);
         Ok(Self {
-            images: contents.pictures.into_iter().map(picture).collect(),
+            images,
             ticket: ticket.cloned(),
-            seed: contents.seed,
-            prompt: contents.prompt,
-            warnings: contents.warnings,
+            seed: result.seed,
+            prompt: result.prompt.take(),
+            warnings: repaired
+                .into_iter()
+                .chain(left_out.iter().map(|part| format!("left out: {part}")))
+                .collect(),
             response: response.clone(),
         })
     }
@@ -159,7 +184,7 @@ impl Output {
         &self,
         folder: impl AsRef<Path>,
         template: &str,
-    ) -> Result<Vec<Result<Download>>> {
+    ) -> Result<Vec<Result<Saved>>> {
         runtime::check(Operation::Save)?;
         let folder = folder.as_ref();
         let template = Template::new(template, self.images.len())

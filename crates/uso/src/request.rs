@@ -50,6 +50,9 @@ pub struct Request {
     pub(crate) start_within: Option<Duration>,
     pub(crate) lifecycle: Option<Lifecycle>,
     pub(crate) webhook: Option<String>,
+    pub(crate) low_priority: bool,
+    pub(crate) no_service_retries: bool,
+    pub(crate) no_history: bool,
     fit: bool,
 }
 
@@ -137,6 +140,9 @@ impl Request {
             start_within: None,
             lifecycle: None,
             webhook: None,
+            low_priority: false,
+            no_service_retries: false,
+            no_history: false,
             fit: true,
         }
     }
@@ -278,6 +284,30 @@ impl Request {
     #[must_use]
     pub fn webhook(mut self, url: impl Into<OptionalText>) -> Self {
         self.webhook = url.into().0;
+        self
+    }
+
+    /// Lets the job wait behind every request of normal priority.
+    #[must_use]
+    pub fn low_priority(mut self, on: bool) -> Self {
+        self.low_priority = on;
+        self
+    }
+
+    /// Switches off the retries that the service itself makes when a runner fails.
+    #[must_use]
+    pub fn without_service_retries(mut self) -> Self {
+        self.no_service_retries = true;
+        self
+    }
+
+    /// Keeps input and output out of the account's history.
+    ///
+    /// The result is then kept for an hour only, or six minutes from 10 KB on, and a purchase whose
+    /// submit response is lost cannot be found in the account's list of requests.
+    #[must_use]
+    pub fn without_history(mut self) -> Self {
+        self.no_history = true;
         self
     }
 

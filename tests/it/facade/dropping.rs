@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use uso::purchase::Unclaimed;
+use uso::purchase::{Recovery, Unclaimed};
 use uso::{Client, ErrorKind, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, content};
@@ -135,7 +135,10 @@ async fn a_dropped_purchase_whose_response_is_lost_ends_with_its_intent_known() 
         match (rig.emulator.ledger().purchases(), unclaimed.as_slice()) {
             ([], []) => {}
             ([purchase], [Unclaimed::Unknown(intent)]) => {
-                let job = rig.client.find(intent).await.unwrap().unwrap();
+                let recovered = rig.client.recover(intent).await.unwrap();
+                let Recovery::Found(job) = recovered else {
+                    panic!("after {times} polls: {recovered:?}");
+                };
                 assert_eq!(job.request_id(), purchase.request_id);
             }
             other => panic!("after {times} polls: {other:?}"),

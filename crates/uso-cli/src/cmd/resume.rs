@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use uso::purchase::Recovery;
 use uso::{Client, ErrorKind, Event, Job};
 
 use crate::args::{CollectOptions, Global, ResumeArgs};
@@ -182,8 +183,8 @@ impl Collector {
     /// Looks for a purchase whose answer never came.
     async fn look(&self, mut entry: Entry) -> Outcome {
         let intent = entry.record.intent.clone();
-        match self.client.find(&intent).await {
-            Ok(Some(job)) => {
+        match self.client.recover(&intent).await {
+            Ok(Recovery::Found(job)) => {
                 let id = job.ticket().request_id();
                 self.printer
                     .say(&format!("{}: found as {id}", label(&entry.record)));
@@ -193,7 +194,7 @@ impl Collector {
                 }
                 self.collect(entry, job).await
             }
-            Ok(None) => {
+            Ok(Recovery::NotYet { .. } | Recovery::NotBought) => {
                 let margin = match intent.has_webhook() {
                     true => DELIVERY_MARGIN,
                     false => MARGIN,
@@ -237,16 +238,24 @@ impl Collector {
                     &line,
                 )
             }
-            Err(error) => {
-                let record = entry.record.clone();
-                if error.kind() == ErrorKind::OutcomeUnknown {
-                    self.printer.warn(&format!(
-                        "remove {} when it is settled",
-                        entry.path().display()
-                    ));
-                }
-                self.failed(&record, Failure::from(error))
+            Ok(Recovery::Undecidable { candidates, why }) => {
+                let candidates = match candidates.is_empty() {
+                    true => String::new(),
+                    false => format!("; it may be one of: {}", candidates.join(", ")),
+                };
+                let line = format!(
+                    "it is not known whether it was accepted: {why}{candidates}; remove {} when it is settled",
+                    entry.path().display()
+                );
+                self.told(&entry.record, OUTCOME_UNKNOWN, "undecidable", &line)
             }
+            Ok(_) => self.told(
+                &entry.record,
+                OUTCOME_UNKNOWN,
+                "unknown",
+                "it is not known whether it was accepted",
+            ),
+            Err(error) => self.failed(&entry.record.clone(), Failure::from(error)),
         }
     }
 

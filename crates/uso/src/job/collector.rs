@@ -37,8 +37,12 @@ impl Collector {
                 Ok(output.with_warning(warning))
             }
             Err(error) if matches!(error.kind(), ErrorKind::Gone | ErrorKind::Server) => {
-                let message = format!("the job failed: {said}");
-                Err(Error::new(Operation::Result, ErrorKind::Failed, message)
+                let (kind, verb) = match completion.error_type.as_deref() {
+                    Some("client_cancelled") => (ErrorKind::Cancelled, "was cancelled"),
+                    _ => (ErrorKind::Failed, "failed"),
+                };
+                let message = format!("the job {verb}: {said}");
+                Err(Error::new(Operation::Result, kind, message)
                     .with_delivery(Delivery::Answered)
                     .with_ticket(&self.ticket)
                     .with_source(error))

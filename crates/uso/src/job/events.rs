@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use serde::Serialize;
 use uso_transport::{Completion, LogLine, Operation, Result, State, Status, Update, Watch};
 
 use super::collector::Collector;
@@ -13,7 +14,8 @@ use crate::output::Output;
 use crate::runtime;
 
 /// A change in the progress of a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// The job waits; also after its runner failed and the service put it back into the queue.
@@ -32,13 +34,13 @@ pub enum Event {
     Completed(Completion),
 }
 
-/// The loop that follows a job.
+/// The loop that follows a job. The watch tells an end only when the result confirms it, and has
+/// then fetched the result.
 pub(super) struct Following {
     collector: Collector,
     watch: Watch,
     ready: VecDeque<Event>,
     last: Option<State>,
-    ending: Option<Completion>,
     outcome: Option<Result<Output>>,
 }
 
@@ -49,7 +51,6 @@ impl Following {
             collector,
             ready: VecDeque::new(),
             last: None,
-            ending: None,
             outcome: None,
         }
     }
@@ -63,15 +64,6 @@ impl Following {
                 && let Err(error) = runtime::check(Operation::Status)
             {
                 return Some(Err(error));
-            }
-            if let Some(completion) = self.ending.take() {
-                // The watch has fetched the result before it told the end.
-                let output = match self.watch.take_result() {
-                    Some(fetched) => fetched.and_then(|response| self.collector.read(&response)),
-                    None => self.collector.output().await,
-                };
-                self.outcome = Some(self.collector.agree(&completion, output));
-                return Some(Ok(Event::Completed(completion)));
             }
             match self.watch.next().await? {
                 Ok(Update::Status(status)) => self.take(status),
@@ -90,7 +82,14 @@ impl Following {
         self.last = Some(status.state.clone());
         match status.state {
             State::Queued { position } => self.ready.push_back(Event::Queued { position }),
-            State::Completed(completion) => self.ending = Some(completion),
+            State::Completed(completion) => {
+                let fetched = self.watch.take_result();
+                self.outcome = fetched.map(|fetched| {
+                    let read = fetched.and_then(|response| self.collector.read(&response));
+                    self.collector.agree(&completion, read)
+                });
+                self.ready.push_back(Event::Completed(completion));
+            }
             // Lines that come with the start of a run belong behind it.
             _ => self.ready.push_front(Event::Running),
         }

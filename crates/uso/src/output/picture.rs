@@ -1,11 +1,13 @@
 //! A picture that a job made: fetching and saving it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use uso_transport::{Download, Error, Expected, Operation, Overwrite, Result, Ticket, Transport};
+use tokio::fs;
+use uso_transport::{Error, ErrorKind, Expected, Operation, Overwrite, Result, Ticket, Transport};
+use uso_types::Image;
 
-use super::contents::Entry;
 use crate::runtime;
 
 /// A picture that a job made. It is on the service's CDN and may expire: save it soon.
@@ -13,74 +15,76 @@ use crate::runtime;
 pub struct Picture {
     transport: Transport,
     ticket: Option<Ticket>,
-    entry: Entry,
+    image: Image,
+    flagged: bool,
 }
 
 impl std::fmt::Debug for Picture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The URL is left out: it opens the picture, and in sync mode it is the picture.
         f.debug_struct("Picture")
-            .field("width", &self.entry.width)
-            .field("height", &self.entry.height)
-            .field("content_type", &self.entry.content_type)
-            .field("flagged", &self.entry.flagged)
+            .field("width", &self.image.width)
+            .field("height", &self.image.height)
+            .field("content_type", &self.image.content_type)
+            .field("flagged", &self.flagged)
             .finish_non_exhaustive()
     }
 }
 
 impl Picture {
-    pub(super) fn new(transport: Transport, ticket: Option<Ticket>, entry: Entry) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        ticket: Option<Ticket>,
+        image: Image,
+        flagged: bool,
+    ) -> Self {
         Self {
             transport,
             ticket,
-            entry,
+            image,
+            flagged,
         }
     }
 
     /// The picture's address: an `https` URL, or a data URI for a job in sync mode.
     pub fn url(&self) -> &str {
-        &self.entry.url
+        &self.image.url
     }
 
     /// The MIME type, where the service names one. The bytes may be of another.
     pub fn content_type(&self) -> Option<&str> {
-        self.entry.content_type.as_deref()
+        self.image.content_type.as_deref()
     }
 
     /// The usual file extension of the format that the service names; `png`, the endpoint's
     /// default, where it names none. [`Output::save_all`](crate::Output::save_all) goes by the
     /// bytes instead.
     pub fn extension(&self) -> &'static str {
-        match self.content_type() {
-            Some("image/jpeg") => "jpg",
-            Some("image/webp") => "webp",
-            Some("image/gif") => "gif",
-            _ => "png",
-        }
+        extension_of(self.content_type().unwrap_or_default())
     }
 
     /// The length of the file in bytes, where the service names it.
     pub fn file_size(&self) -> Option<u64> {
-        self.entry.file_size
+        self.image.file_size
     }
 
     /// The width in pixels, where the service names it.
     pub fn width(&self) -> Option<u64> {
-        self.entry.width
+        self.image.width
     }
 
     /// The height in pixels, where the service names it.
     pub fn height(&self) -> Option<u64> {
-        self.entry.height
+        self.image.height
     }
 
     /// Whether the safety checker flagged the picture, which is then usually black.
     pub fn is_flagged(&self) -> bool {
-        self.entry.flagged
+        self.flagged
     }
 
     /// Saves the picture under a name that must be free. The file appears under the name only when
-    /// it is whole: length, format and end are checked before.
+    /// it is whole: its length is the told one, and it ends as its format has it.
     ///
     /// # Cancel safety
     ///
@@ -89,10 +93,12 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Exists`](crate::ErrorKind::Exists) when the name is taken, [`ErrorKind::Io`](crate::ErrorKind::Io) when the file cannot be written,
-    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the picture has expired, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it stays
-    /// damaged or is no picture. Each carries the ticket.
-    pub async fn save(&self, path: impl AsRef<Path>) -> Result<Download> {
+    /// [`ErrorKind::Exists`](crate::ErrorKind::Exists) when the name is taken,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) when the file cannot be written,
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the picture has expired,
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it stays damaged or is no
+    /// picture. Each carries the ticket.
+    pub async fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
         self.save_as(path.as_ref(), Overwrite::Never).await
     }
 
@@ -105,23 +111,55 @@ impl Picture {
     /// # Errors
     ///
     /// As [`Picture::save`], without the taken name.
-    pub async fn save_over(&self, path: impl AsRef<Path>) -> Result<Download> {
+    pub async fn save_over(&self, path: impl AsRef<Path>) -> Result<Saved> {
         self.save_as(path.as_ref(), Overwrite::Replace).await
     }
 
-    /// Saves the picture under the name for the extension of its format.
-    pub(super) async fn save_named(&self, name: impl Fn(&str) -> PathBuf) -> Result<Download> {
-        self.save_as(&name(self.extension()), Overwrite::Never)
-            .await
+    /// Saves the picture under the name for the extension that its bytes call for.
+    pub(super) async fn save_named(&self, name: impl Fn(&str) -> PathBuf) -> Result<Saved> {
+        let mut saved = self.save(name(self.extension())).await?;
+        let extension = extension_of(saved.content_type);
+        if extension != self.extension() {
+            let path = name(extension);
+            // The first name is taken away only when the file has the second.
+            let moved = match fs::hard_link(&saved.path, &path).await {
+                Ok(()) => fs::remove_file(&saved.path).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = moved {
+                let message = format!(
+                    "the picture is of type {} and could not be named {}; it is saved as {}",
+                    saved.content_type,
+                    path.display(),
+                    saved.path.display()
+                );
+                let error = Error::new(Operation::Save, ErrorKind::Io, message).with_source(error);
+                return Err(self.attach(error));
+            }
+            saved.path = path;
+        }
+        Ok(saved)
     }
 
-    async fn save_as(&self, path: &Path, overwrite: Overwrite) -> Result<Download> {
+    async fn save_as(&self, path: &Path, overwrite: Overwrite) -> Result<Saved> {
         runtime::check(Operation::Save)?;
+        let found = Mutex::new(None);
+        let check = |header: &[u8]| {
+            let kind = picture_type(header)?;
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
+            Ok(())
+        };
+        let expected = self.expected(&check);
         let saved = self
             .transport
-            .download(self.url(), path, overwrite, &self.expected())
-            .await;
-        saved.map_err(|error| self.attach(error))
+            .download(self.url(), path, overwrite, &expected);
+        let saved = saved.await.map_err(|error| self.attach(error))?;
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Saved {
+            path: saved.path,
+            bytes: saved.bytes,
+            content_type: found.unwrap_or("application/octet-stream"),
+        })
     }
 
     /// Fetches the picture into memory.
@@ -132,22 +170,23 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when it has expired, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it is no picture.
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the picture has expired,
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it stays damaged or is no
+    /// picture.
     pub async fn bytes(&self) -> Result<Bytes> {
         runtime::check(Operation::Download)?;
-        let bytes = self
-            .transport
-            .fetch(self.url(), &self.expected())
-            .await
-            .map_err(|error| self.attach(error))?;
-        Ok(bytes)
+        let expected = self.expected(&|header| picture_type(header).map(drop));
+        let fetched = self.transport.fetch(self.url(), &expected).await;
+        fetched.map_err(|error| self.attach(error))
     }
 
-    /// What the whole file has to be.
-    fn expected(&self) -> Expected<'static> {
+    fn expected<'a>(
+        &self,
+        header: &'a (dyn Fn(&[u8]) -> Result<(), String> + Send + Sync),
+    ) -> Expected<'a> {
         Expected {
-            length: self.entry.file_size,
-            header: &is_picture,
+            length: self.image.file_size,
+            header,
         }
     }
 
@@ -159,11 +198,33 @@ impl Picture {
     }
 }
 
-/// Whether these first bytes are those of a picture, by content and not by name.
-fn is_picture(header: &[u8]) -> Result<(), String> {
+/// A picture that was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Saved {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The length of the file in bytes.
+    pub bytes: u64,
+    /// The MIME type that the bytes have, whatever the service or the name of the file says.
+    pub content_type: &'static str,
+}
+
+/// The MIME type of a picture with these first bytes.
+fn picture_type(header: &[u8]) -> Result<&'static str, String> {
     match infer::get(header) {
-        Some(kind) if kind.matcher_type() == infer::MatcherType::Image => Ok(()),
+        Some(kind) if kind.matcher_type() == infer::MatcherType::Image => Ok(kind.mime_type()),
         Some(kind) => Err(format!("it is of type {}", kind.mime_type())),
         None => Err("its first bytes are those of no known format".to_owned()),
+    }
+}
+
+/// The usual file extension of a picture; `png`, the endpoint's default, for an unknown type.
+fn extension_of(content_type: &str) -> &'static str {
+    match content_type {
+        "image/jpeg" => "jpg",
+        "image/webp" => "webp",
+        "image/gif" => "gif",
+        _ => "png",
     }
 }
