@@ -11,7 +11,7 @@ use uso_webhook::Notification;
 
 use crate::job::Job;
 use crate::output::Output;
-use crate::prepared::{self, Prepared};
+use crate::prepared::{self, Prepared, Preview};
 use crate::recovery::Recovery;
 use crate::request::Request;
 use crate::runtime;
@@ -122,9 +122,54 @@ impl Client {
         outcome
     }
 
-    /// Completes and checks a request: local pictures are made fit and uploaded, and a seed is
-    /// chosen where none was given. Errors in the request are found before anything is sent.
-    /// Nothing is bought yet: the order's [`intent`](Order::intent) can be written down first.
+    /// Checks a request and reads its local pictures, each once: proved to be decodable and made
+    /// fit. Nothing is sent. The preview tells the price, and which pictures are uploaded already.
+    ///
+    /// [`Client::complete`] goes on from there without reading a picture again:
+    ///
+    /// ```no_run
+    /// # async fn example(client: uso::Client) -> uso::Result<()> {
+    /// use uso::Request;
+    ///
+    /// let preview = client.preview(Request::restyle("photo.jpg", "ink.webp")).await?;
+    /// println!("{:?}", preview.estimate().price());
+    /// let prepared = client.complete(preview).await?;
+    /// let job = client.place(prepared.order()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] with every problem of the request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a reader or a pipe keeps what was read of it.
+    pub async fn preview(&self, request: Request) -> Result<Preview> {
+        runtime::check(Operation::Prepare)?;
+        prepared::preview(request, &self.uploads).await
+    }
+
+    /// Uploads the pictures of a preview and completes its input; nothing is bought yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::upload`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future buys nothing. An upload that was under way is made again next time.
+    pub async fn complete(&self, preview: Preview) -> Result<Prepared> {
+        runtime::check(Operation::Prepare)?;
+        let pictures = preview.request.references().count();
+        let _permits = self.uploads.admit(pictures).await;
+        self.complete_admitted(preview).await
+    }
+
+    /// [`Client::preview`] and [`Client::complete`] in one: every problem is found before anything
+    /// is sent, and nothing is bought yet. The order's [`intent`](Order::intent) can be written
+    /// down before the purchase.
     ///
     /// The same picture is uploaded once, however many requests and tasks use it.
     ///
@@ -138,9 +183,16 @@ impl Client {
     /// [`Client::upload`].
     pub async fn prepare(&self, request: Request) -> Result<Prepared> {
         runtime::check(Operation::Prepare)?;
-        let start_within = request.start_within.unwrap_or(self.config().start_limit());
+        // Taken before a picture is read, so that few of them are held at a time.
         let _permits = self.uploads.admit(request.references().count()).await;
-        let (input, pictures) = prepared::prepare(&request, &self.uploads, &self.transport).await?;
+        let preview = self.preview(request).await?;
+        self.complete_admitted(preview).await
+    }
+
+    async fn complete_admitted(&self, preview: Preview) -> Result<Prepared> {
+        let request = preview.request.clone();
+        let start_within = request.start_within.unwrap_or(self.config().start_limit());
+        let (input, pictures) = prepared::complete(preview, &self.uploads, &self.transport).await?;
         let body = serde_json::to_vec(&input).map_err(|error| {
             Error::new(
                 Operation::Prepare,

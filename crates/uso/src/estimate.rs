@@ -1,11 +1,13 @@
-//! What a request will cost, before anything is sent.
+//! Size and price of a request, before anything is sent.
 
-use uso_transport::{Error, MicroDollars, Result};
+use uso_transport::{Error, MicroDollars, Problem, Result};
 use uso_types::UsoInput;
 
+use crate::ready;
+use crate::reference::Reference;
 use crate::request::Request;
 
-/// What a request will make, and what that costs at the published price.
+/// Number and size of the pictures that a request asks for, and their price as published.
 ///
 /// How the service rounds megapixels is not published: the bill may differ a little. Trust
 /// [`Output::billable_units`](crate::Output::billable_units) afterwards.
@@ -20,6 +22,20 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The estimate for an input whose content picture has this size.
+    pub(crate) fn of(input: &UsoInput, content: Option<(u32, u32)>) -> Self {
+        let size = match input.keep_size {
+            Some(true) => content,
+            _ => input
+                .image_size
+                .as_ref()
+                .unwrap_or(&UsoInput::IMAGE_SIZE_DEFAULT)
+                .dimensions(),
+        };
+        let images = input.num_images.unwrap_or(UsoInput::NUM_IMAGES_DEFAULT);
+        Self { size, images }
+    }
+
     /// Pixels of all pictures.
     pub fn pixels(&self) -> Option<u64> {
         let (width, height) = self.size?;
@@ -33,7 +49,11 @@ impl Estimate {
 }
 
 impl Request {
-    /// What the request will make and cost; nothing is sent.
+    /// Size and price of the request; nothing is sent.
+    ///
+    /// Of local pictures, the content is read where the size depends on it, and no pixel is
+    /// decoded. [`Client::preview`](crate::Client::preview) reads every picture once for the
+    /// estimate and the purchase together.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -55,19 +75,28 @@ impl Request {
     pub async fn estimate(&self) -> Result<Estimate> {
         let input = self.input();
         input.validate()?;
-        let images = input.num_images.unwrap_or(UsoInput::NUM_IMAGES_DEFAULT);
         let size = match (input.keep_size, self.content()) {
-            (Some(true), Some(content)) => content
-                .dimensions("content", self.wants_fit())
+            (Some(true), Some(content)) => self
+                .size_of("content", content)
                 .await
                 .map_err(|problem| Error::invalid(vec![problem]))?,
-            (Some(true), None) => None,
-            _ => input
-                .image_size
-                .as_ref()
-                .unwrap_or(&UsoInput::IMAGE_SIZE_DEFAULT)
-                .dimensions(),
+            _ => None,
         };
-        Ok(Estimate { size, images })
+        Ok(Estimate::of(input, size))
+    }
+
+    /// Width and height of a picture as the service will see it, as far as they are known here.
+    async fn size_of(
+        &self,
+        role: &str,
+        reference: &Reference,
+    ) -> Result<Option<(u32, u32)>, Problem> {
+        if let Some(url) = reference.url(role) {
+            return url.map(|_| None);
+        }
+        let source = reference.open(role).await?;
+        let size = ready::size(&source, self.wants_fit()).await;
+        size.map(Some)
+            .map_err(|why| Problem::new(role, format!("{reference} is {why}")))
     }
 }

@@ -98,6 +98,7 @@ mod estimate;
 mod job;
 mod output;
 mod prepared;
+mod ready;
 mod recipe;
 mod recovery;
 mod reference;
@@ -239,7 +240,7 @@ pub mod purchase {
 pub mod pictures {
     pub use crate::output::{Saved, escaped, id_in_name};
     pub use crate::prepared::{PreparedPicture, Sending};
-    pub use crate::reference::fit::Change;
+    pub use crate::reference::change::Change;
 }
 
 /// Files of any size on fal's CDN.

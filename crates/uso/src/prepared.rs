@@ -1,4 +1,4 @@
-//! A request on its way to a purchase: pictures made fit and uploaded, input complete.
+//! A request on its way to a purchase: its pictures made fit and uploaded, its input complete.
 
 use std::fmt;
 
@@ -6,10 +6,12 @@ use futures_util::future::{join_all, try_join_all};
 use uso_transport::{Error, Order, Problem, Result, Source, Transport};
 use uso_types::UsoInput;
 
-use crate::reference::fit::{Change, Format};
+use crate::estimate::Estimate;
+use crate::ready::Ready;
+use crate::reference::change::Change;
 use crate::reference::{Reference, inline};
 use crate::request::Request;
-use crate::uploads::{Found, KnownUpload, Ready, Uploads, key};
+use crate::uploads::{Found, KnownUpload, Uploads};
 
 /// Pictures up to this many bytes travel inside the request: an upload would be two requests more.
 /// fal advises against data URIs of more than a few kilobytes.
@@ -23,26 +25,43 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// What [`Client::place`](crate::Client::place) buys.
+    /// The order that [`Client::place`](crate::Client::place) buys.
     pub fn order(&self) -> &Order {
         &self.order
     }
 
-    /// What became of each picture, content first.
+    /// How each picture goes to the service, content first.
     pub fn pictures(&self) -> &[PreparedPicture] {
         &self.pictures
     }
 }
 
-/// What a request would be, told without sending anything; [`Request::preview`] makes it.
+/// A checked request whose local pictures were read and made fit, before anything is sent.
+///
+/// [`Client::preview`](crate::Client::preview) and [`Request::preview`] make it, and
+/// [`Client::complete`](crate::Client::complete) turns it into a [`Prepared`] without reading a
+/// picture again. Until then it holds the pictures that are still to be uploaded.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Preview {
-    /// The input. Where a picture would be uploaded, the URL that it will get is not known yet, and
-    /// `upload:` and the picture's MIME type stand in its place.
+    /// The input. The URL of a picture that is still to be uploaded is not known yet: `upload:` and
+    /// the picture's MIME type stand in its place.
     pub input: UsoInput,
-    /// What would become of each picture, content first.
+    /// How each picture would go to the service, content first.
     pub pictures: Vec<PreparedPicture>,
+    pub(crate) request: Request,
+    stages: Vec<Stage>,
+}
+
+impl Preview {
+    /// Size and price of the request.
+    pub fn estimate(&self) -> Estimate {
+        let content = self.request.content().and_then(|_| self.pictures.first());
+        Estimate::of(
+            self.request.input(),
+            content.and_then(|content| content.size),
+        )
+    }
 }
 
 /// How a picture goes to the service.
@@ -71,23 +90,23 @@ impl Sending {
     }
 }
 
-/// What became of a picture on its way into a request. `Display` says it in one line.
+/// How a picture goes to the service, and what was changed about it. `Display` is one line.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PreparedPicture {
-    /// Such as `content` or `extra style`.
+    /// The role of the picture, such as `content` or `extra style`.
     pub role: &'static str,
-    /// What the caller gave, in short.
+    /// The caller's reference, in short.
     pub name: String,
-    /// How it goes to the service.
+    /// The way to the service.
     pub sending: Sending,
-    /// Width and height in pixels as the service will see them, where they can be told.
+    /// Width and height in pixels as the service will see them, where they are known.
     pub size: Option<(u32, u32)>,
     /// The length that is sent, where anything is.
     pub bytes: Option<u64>,
-    /// What was changed.
+    /// The changes that were made.
     pub changes: Vec<Change>,
-    /// What finds it among the uploads, and where it lies.
+    /// The key among the uploads, and the URL.
     upload: Option<(String, String)>,
 }
 
@@ -159,7 +178,7 @@ impl PreparedPicture {
         }
     }
 
-    /// What finds it among the uploads, and where it lies, if it was not sent just now.
+    /// The key among the uploads and the URL of a picture that was uploaded earlier.
     pub(crate) fn reused(&self) -> Option<(&str, &str)> {
         let (key, url) = self.upload.as_ref()?;
         (self.sending == Sending::Reused).then_some((key, url))
@@ -167,15 +186,25 @@ impl PreparedPicture {
 }
 
 /// A picture before its upload.
+#[derive(Clone)]
 enum Stage {
     Url(String),
     Found(String, Found),
 }
 
-/// Looks at every picture and makes it ready; nothing is sent, and everything that is wrong is
-/// found.
-async fn stage(request: &Request, uploads: &Uploads) -> Result<(UsoInput, Vec<Stage>)> {
-    let (input, mut problems) = request.checked();
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Url(_) => "Url",
+            Self::Found(_, Found::Known(_)) => "Known",
+            Self::Found(_, Found::Ready(_)) => "Ready",
+        })
+    }
+}
+
+/// Reads every picture once and makes it ready. Nothing is sent, and every problem is reported.
+pub(crate) async fn preview(request: Request, uploads: &Uploads) -> Result<Preview> {
+    let (mut input, mut problems) = request.checked();
     let fit = request.wants_fit();
     let looks = request.references().map(async |(role, reference)| {
         match reference.url(role) {
@@ -191,35 +220,52 @@ async fn stage(request: &Request, uploads: &Uploads) -> Result<(UsoInput, Vec<St
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() {
-        Ok((input, stages))
-    } else {
-        Err(Error::invalid(problems))
+    if !problems.is_empty() {
+        return Err(Error::invalid(problems));
     }
+    let mut pictures = Vec::new();
+    for ((role, reference), stage) in request.references().zip(&stages) {
+        let (url, picture) = match stage {
+            Stage::Url(url) => (url.clone(), PreparedPicture::by_url(role, reference)),
+            Stage::Found(key, Found::Known(known)) => {
+                let way = Sending::Reused;
+                let picture = PreparedPicture::of_known(role, reference, key, known, way);
+                (known.url().to_owned(), picture)
+            }
+            Stage::Found(_, Found::Ready(ready)) => {
+                let mime = ready.format.mime();
+                let (url, way) = match inlined(&ready.source, mime).await? {
+                    Some(uri) => (uri, Sending::Inline),
+                    None => (format!("upload:{mime}"), Sending::Upload),
+                };
+                (url, PreparedPicture::of_ready(role, reference, ready, way))
+            }
+        };
+        input.input_image_urls.push(url);
+        pictures.push(picture);
+    }
+    Ok(Preview {
+        input,
+        pictures,
+        request,
+        stages,
+    })
 }
 
-/// Looks at a local picture and makes it ready.
+/// Reads a local picture and makes it ready.
 async fn find(
     uploads: &Uploads,
     fit: bool,
     role: &str,
     reference: &Reference,
 ) -> Result<Stage, Problem> {
-    let unreadable = |error: Error| Problem::new(role, error.to_string());
-    let is = |why: String| Problem::new(role, format!("{reference} is {why}"));
     let source = reference.open(role).await?;
-    // The format first: it is told by a few bytes.
-    let head = source.head(HEAD).await.map_err(unreadable)?;
-    Format::of(&head).map_err(is)?;
-    let key = key(&source, fit).await.map_err(unreadable)?;
-    let found = uploads.find(&key, &source, fit).await.map_err(is)?;
+    let found = uploads.find(source, fit).await;
+    let (key, found) = found.map_err(|why| Problem::new(role, format!("{reference} is {why}")))?;
     Ok(Stage::Found(key, found))
 }
 
-/// What tells the format.
-const HEAD: usize = 4 << 10;
-
-/// Whether a picture is small enough to travel inside the request, and then as what.
+/// A picture that is small enough to travel inside the request, as a data URI.
 async fn inlined(source: &Source, mime: &str) -> Result<Option<String>> {
     if source.len() > INLINE {
         return Ok(None);
@@ -229,12 +275,20 @@ async fn inlined(source: &Source, mime: &str) -> Result<Option<String>> {
 }
 
 /// The input with its pictures, which are uploaded where they must be.
-pub(crate) async fn prepare(
-    request: &Request,
+pub(crate) async fn complete(
+    preview: Preview,
     uploads: &Uploads,
     transport: &Transport,
 ) -> Result<(UsoInput, Vec<PreparedPicture>)> {
-    let (mut input, stages) = stage(request, uploads).await?;
+    let Preview {
+        mut input,
+        request,
+        stages,
+        ..
+    } = preview;
+    // A raw input has URLs of its own.
+    let own = input.input_image_urls.len().saturating_sub(stages.len());
+    input.input_image_urls.truncate(own);
     let references = request.references().zip(stages);
     let sent = references.map(async |((role, reference), stage)| match stage {
         Stage::Url(url) => Ok((url, PreparedPicture::by_url(role, reference))),
@@ -282,35 +336,13 @@ async fn send(
 }
 
 impl Request {
-    /// What would be sent, with everything checked and every local picture made fit; nothing is
-    /// sent.
+    /// The request as it would be sent, checked, with every local picture made fit; nothing is
+    /// sent. [`Client::preview`](crate::Client::preview) knows the client's earlier uploads, too.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`](crate::ErrorKind::Input) with everything that is wrong with it.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) with every problem of the request.
     pub async fn preview(&self) -> Result<Preview> {
-        let (mut input, stages) = stage(self, &Uploads::default()).await?;
-        let mut pictures = Vec::new();
-        for ((role, reference), stage) in self.references().zip(stages) {
-            let (url, picture) = match stage {
-                Stage::Url(url) => (url, PreparedPicture::by_url(role, reference)),
-                Stage::Found(key, Found::Known(known)) => {
-                    let way = Sending::Reused;
-                    let picture = PreparedPicture::of_known(role, reference, &key, &known, way);
-                    (known.url().to_owned(), picture)
-                }
-                Stage::Found(_, Found::Ready(ready)) => {
-                    let mime = ready.format.mime();
-                    let (url, way) = match inlined(&ready.source, mime).await? {
-                        Some(uri) => (uri, Sending::Inline),
-                        None => (format!("upload:{mime}"), Sending::Upload),
-                    };
-                    (url, PreparedPicture::of_ready(role, reference, &ready, way))
-                }
-            };
-            input.input_image_urls.push(url);
-            pictures.push(picture);
-        }
-        Ok(Preview { input, pictures })
+        preview(self.clone(), &Uploads::default()).await
     }
 }

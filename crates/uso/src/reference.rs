@@ -1,6 +1,11 @@
 //! Pictures as a caller holds them.
 
+pub(crate) mod change;
+pub(crate) mod container;
 pub(crate) mod fit;
+pub(crate) mod format;
+mod inflate;
+mod stream;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,23 +14,22 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
 use url::Url;
 use uso_transport::{Problem, Source};
 
-/// What is read of a picture at the most, in bytes: as much as the service's runners download.
-const LARGEST_PICTURE: u64 = 50 << 20;
+use self::stream::{LARGEST_PICTURE, Stream, is_pipe};
 
-/// What of a picture tells its size, where the rest is not read.
-pub(crate) const HEADER: usize = 1 << 20;
-
-/// A picture that goes in: a path, bytes, a reader, a URL or a data URI.
+/// A reference picture: a path, bytes, a reader, a URL or a data URI.
 ///
-/// A string that starts with `http://`, `https://` or `data:` is what it says, any other is a
-/// path. The type of a picture is told by its content and not by its name. A URL is passed on as it
-/// is, and must be reachable for the service without a key or a cookie; everything else is uploaded
-/// before the purchase, or sent along when it is tiny.
+/// A string that starts with `http://` or `https://` is a URL, one that starts with `data:` a data
+/// URI, any other a path. The type of a picture is told by its content and not by its name. A URL is
+/// passed on as it is, and must be reachable for the service without a key or a cookie; everything
+/// else is uploaded before the purchase, or sent with the request when it is tiny.
+///
+/// A named pipe, such as the `/dev/fd/63` that a shell's `<(command)` stands for, is a path that can
+/// be read only once: its content is kept, and clones of the reference share it.
 ///
 /// ```
 /// use uso::Reference;
@@ -42,27 +46,20 @@ pub struct Reference(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Path(PathBuf),
+    /// The stream is used where the path is that of a pipe.
+    Path(PathBuf, Arc<Mutex<Stream>>),
     Bytes(Bytes),
     Reader(Arc<Mutex<Stream>>),
     Url(String),
     DataUri(String),
 }
 
-/// A reader, which can be read only once, and what it gave.
-enum Stream {
-    Unread {
-        reader: Box<dyn AsyncRead + Send + Unpin>,
-        /// Kept here, so that a read which is given up loses nothing.
-        so_far: Vec<u8>,
-    },
-    Read(Result<Bytes, String>),
-}
-
 impl Reference {
-    /// A file, whatever its name looks like.
+    /// A file or a named pipe, also when its name looks like a URL.
     pub fn path(path: impl Into<PathBuf>) -> Self {
-        Self(Kind::Path(path.into()))
+        let path = path.into();
+        let stream = Arc::new(Mutex::new(Stream::pipe(path.clone())));
+        Self(Kind::Path(path, stream))
     }
 
     /// The picture's own bytes.
@@ -70,8 +67,8 @@ impl Reference {
         Self(Kind::Bytes(bytes.into()))
     }
 
-    /// What a reader gives, such as standard input. It is read when it is needed, into memory, and
-    /// once: clones of the reference share what was read.
+    /// The content of a reader, such as standard input. It is read when it is needed, into memory,
+    /// and once: clones of the reference share it.
     ///
     /// ```
     /// use uso::{Reference, Request};
@@ -80,22 +77,18 @@ impl Reference {
     /// let request = Request::restyle(picture, "ink.webp");
     /// ```
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        let unread = Stream::Unread {
-            reader: Box::new(reader),
-            so_far: Vec::new(),
-        };
-        Self(Kind::Reader(Arc::new(Mutex::new(unread))))
+        Self(Kind::Reader(Arc::new(Mutex::new(Stream::reader(reader)))))
     }
 
-    /// The file that is read, where it is a file.
+    /// The path of a reference that is a file or a pipe.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.0 {
-            Kind::Path(path) => Some(path),
+            Kind::Path(path, _) => Some(path),
             _ => None,
         }
     }
 
-    /// The URL that it is, if it is one, which is passed on; `role` names it in a problem.
+    /// The URL of a reference that is one, which is passed on; `role` names it in a problem.
     pub(crate) fn url(&self, role: &str) -> Option<Result<String, Problem>> {
         let Kind::Url(url) = &self.0 else { return None };
         let why = match Url::parse(url) {
@@ -108,20 +101,26 @@ impl Reference {
         Some(Err(Problem::new(role, why)))
     }
 
-    /// What is to be uploaded of anything but a URL: looked at, and not larger than a picture may
-    /// be.
+    /// The content of anything but a URL, not larger than a picture may be.
     pub(crate) async fn open(&self, role: &str) -> Result<Source, Problem> {
         let refuse = |why: String| Problem::new(role, why);
         let source = match &self.0 {
-            Kind::Path(path) if path.as_os_str().is_empty() => {
-                let why = "it is empty; give a path, a URL or a data URI";
+            Kind::Path(path, _) if path.as_os_str().is_empty() => {
+                let why = "the path is empty; give a path, a URL or a data URI";
                 return Err(refuse(why.to_owned()));
             }
-            Kind::Path(path) => Source::file(path)
+            Kind::Path(path, stream) if is_pipe(path).await => {
+                let read = stream.lock().await.read().await;
+                Source::bytes(read.map_err(|why| refuse(format!("{self} {why}")))?)
+            }
+            Kind::Path(path, _) => Source::file(path)
                 .await
                 .map_err(|error| refuse(error.to_string()))?,
             Kind::Bytes(bytes) => Source::bytes(bytes.clone()),
-            Kind::Reader(stream) => Source::bytes(read(stream).await.map_err(refuse)?),
+            Kind::Reader(stream) => {
+                let read = stream.lock().await.read().await;
+                Source::bytes(read.map_err(|why| refuse(format!("{self} {why}")))?)
+            }
             Kind::DataUri(uri) => Source::bytes(decode(uri).map_err(refuse)?),
             Kind::Url(_) => return Err(refuse(format!("{self} is a URL, and is not opened here"))),
         };
@@ -134,42 +133,6 @@ impl Reference {
         }
         Ok(source)
     }
-
-    /// Width and height that the service will see, as far as they can be told here.
-    pub(crate) async fn dimensions(
-        &self,
-        role: &str,
-        fit: bool,
-    ) -> Result<Option<(u32, u32)>, Problem> {
-        if let Some(url) = self.url(role) {
-            return url.map(|_| None);
-        }
-        let source = self.open(role).await?;
-        let most = if fit { usize::MAX } else { HEADER };
-        let read = source.head(most).await;
-        let bytes = read.map_err(|error| Problem::new(role, error.to_string()))?;
-        let size = tokio::task::spawn_blocking(move || fit::size(&bytes, fit)).await;
-        let size = size.unwrap_or_else(|_| Err(fit::UNDECODABLE.to_owned()));
-        size.map(Some)
-            .map_err(|why| Problem::new(role, format!("{self} is {why}")))
-    }
-}
-
-/// Reads a stream, or gives what was read of it before.
-async fn read(stream: &Mutex<Stream>) -> Result<Bytes, String> {
-    let mut stream = stream.lock().await;
-    let (reader, so_far) = match &mut *stream {
-        Stream::Read(outcome) => return outcome.clone(),
-        Stream::Unread { reader, so_far } => (reader, so_far),
-    };
-    let read = u64::try_from(so_far.len()).unwrap_or(u64::MAX);
-    let left = (LARGEST_PICTURE + 1).saturating_sub(read);
-    let outcome = match reader.take(left).read_to_end(so_far).await {
-        Ok(_) => Ok(Bytes::from(std::mem::take(so_far))),
-        Err(error) => Err(format!("the input cannot be read: {error}")),
-    };
-    *stream = Stream::Read(outcome.clone());
-    outcome
 }
 
 /// The picture in a data URI.
@@ -258,11 +221,11 @@ impl From<Url> for Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Path(path) => write!(f, "{}", path.display()),
+            Kind::Path(path, _) => write!(f, "{}", path.display()),
             Kind::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Kind::Reader(_) => f.write_str("the input"),
             Kind::Url(url) => {
-                // Neither what may be a token, nor a user and a password.
+                // Without query, fragment, user and password, any of which may be a secret.
                 let shown = url.split(['?', '#']).next().unwrap_or_default();
                 let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
                 let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));

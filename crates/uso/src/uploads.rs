@@ -1,37 +1,33 @@
-//! Uploading once: what was uploaded is known by its content.
+//! Uploads of pictures, each made once: an upload is known by the content of its picture.
 //!
 //! The key is a digest of the picture as the caller holds it, so that a style that goes into
-//! hundreds of jobs is neither made fit nor sent twice; whoever comes while it is on its way waits
-//! for it.
+//! hundreds of jobs is neither made fit nor sent twice; a request that needs a picture which is
+//! being uploaded waits for that upload.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uso_transport::{Error, ErrorKind, Operation, Result, Source, Transport, Upload};
 
-use crate::reference::HEADER;
-use crate::reference::fit::{self, Change, Format};
+use crate::ready::{Memory, Ready};
+use crate::reference::change::Change;
 
-/// How long an uploaded picture is used again, when its upload did not say when it expires. fal
-/// keeps files for at least seven days, unless the account's settings say otherwise.
+/// How long an uploaded picture is used again, when its upload did not tell when it expires. fal
+/// keeps files for at least seven days, unless the account's settings differ.
 const TRUSTED: Duration = Duration::from_secs(6 * 24 * 3600);
 
 /// Uploads that are remembered.
 const REMEMBERED: usize = 10_000;
-
-/// Pictures that are decoded at a time: each may take some hundred megabytes.
-const FITTING: usize = 2;
 
 /// Pictures on their way from the disk to the service at a time: each may take some megabytes.
 const ON_THEIR_WAY: u32 = 12;
 
 /// A picture that the service has, and the local picture that it was made of.
 ///
-/// It can be written down, so that another process need not upload the picture again:
+/// The record can be written down, so that another process need not upload the picture again:
 /// [`Client::known_uploads`](crate::Client::known_uploads) and
 /// [`Client::remember_uploads`](crate::Client::remember_uploads).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +42,7 @@ pub struct KnownUpload {
 }
 
 impl KnownUpload {
-    /// Where it lies.
+    /// The URL at which the service has the picture.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -73,33 +69,26 @@ impl KnownUpload {
     }
 }
 
-/// A picture that is ready to be sent.
-pub(crate) struct Ready {
-    pub(crate) source: Source,
-    pub(crate) format: Format,
-    pub(crate) size: Option<(u32, u32)>,
-    pub(crate) changes: Vec<Change>,
-}
-
-/// What becomes of a local picture.
+/// A local picture that was looked at.
+#[derive(Clone)]
 pub(crate) enum Found {
-    /// The service has it.
+    /// The service has the picture.
     Known(KnownUpload),
-    /// It is here, and ready.
+    /// The picture is ready to be sent.
     Ready(Arc<Ready>),
 }
 
-/// What one client has uploaded.
+/// The uploads of one client.
 pub(crate) struct Uploads {
     pictures: Mutex<HashMap<String, Arc<Picture>>>,
-    fitting: Semaphore,
+    memory: Memory,
     on_their_way: Semaphore,
 }
 
-/// One picture: the way it is made ready and sent, one caller at a time.
+/// The state of one picture, which one caller at a time makes ready and sends.
 #[derive(Default)]
 struct Picture {
-    /// Kept as long as somebody is about to send it.
+    /// Kept as long as a request is about to send it.
     ready: tokio::sync::Mutex<Weak<Ready>>,
     known: tokio::sync::Mutex<Option<KnownUpload>>,
     /// When the last upload failed, and with what.
@@ -116,26 +105,10 @@ impl Default for Uploads {
     fn default() -> Self {
         Self {
             pictures: Mutex::default(),
-            fitting: Semaphore::new(FITTING),
+            memory: Memory::default(),
             on_their_way: Semaphore::new(ON_THEIR_WAY as usize),
         }
     }
-}
-
-/// What tells pictures apart: the content, and whether it is made fit.
-pub(crate) async fn key(source: &Source, fit: bool) -> Result<String> {
-    let digest = source
-        .scan(Sha256::new(), |digest, bytes| digest.update(bytes))
-        .await?;
-    let mut key: String = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    if !fit {
-        key.push_str("-as-it-is");
-    }
-    Ok(key)
 }
 
 impl Uploads {
@@ -150,7 +123,7 @@ impl Uploads {
     fn picture(&self, key: &str) -> Arc<Picture> {
         let mut pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
         if pictures.len() >= REMEMBERED && !pictures.contains_key(key) {
-            // Nobody knows which of them will be used again; those in use stay with their users.
+            // Any may be needed again; those in use stay with their users.
             let some: Vec<String> = pictures.keys().take(REMEMBERED / 10).cloned().collect();
             some.iter().for_each(|key| {
                 pictures.remove(key);
@@ -159,56 +132,29 @@ impl Uploads {
         Arc::clone(pictures.entry(key.to_owned()).or_default())
     }
 
-    /// The picture as the service has it, or ready to be sent; `Err` continues "it is …".
-    pub(crate) async fn find(
-        &self,
-        key: &str,
-        source: &Source,
-        fit: bool,
-    ) -> Result<Found, String> {
-        let picture = self.picture(key);
-        // While it is being uploaded, its users wait there, and share what comes of it.
+    /// Reads a picture once, and finds its earlier upload or makes it ready. The key tells the
+    /// picture apart; `Err` continues the phrase "the picture is …".
+    pub(crate) async fn find(&self, source: Source, fit: bool) -> Result<(String, Found), String> {
+        let loaded = self.memory.load(source, fit).await?;
+        let key = loaded.key.clone();
+        let picture = self.picture(&key);
+        // While it is being uploaded, its users wait there, and share the outcome.
         if let Ok(known) = picture.known.try_lock()
             && let Some(known) = known.as_ref().filter(|known| known.is_trusted())
         {
-            return Ok(Found::Known(known.clone()));
+            return Ok((key, Found::Known(known.clone())));
         }
         let mut kept = picture.ready.lock().await;
         if let Some(ready) = kept.upgrade() {
-            return Ok(Found::Ready(ready));
+            return Ok((key, Found::Ready(ready)));
         }
-        let ready = Arc::new(self.make_ready(source, fit).await?);
+        let ready = Arc::new(loaded.make_ready().await?);
         *kept = Arc::downgrade(&ready);
-        Ok(Found::Ready(ready))
+        Ok((key, Found::Ready(ready)))
     }
 
-    /// Makes a picture ready, without a look at what was uploaded; `Err` continues "it is …".
-    pub(crate) async fn make_ready(&self, source: &Source, fit: bool) -> Result<Ready, String> {
-        let unreadable = |error: Error| format!("not to be read: {error}");
-        if !fit {
-            let head = source.head(HEADER).await.map_err(unreadable)?;
-            return Ok(Ready {
-                source: source.clone(),
-                format: Format::of(&head)?,
-                size: fit::size(&head, false).ok(),
-                changes: Vec::new(),
-            });
-        }
-        let _permit = self.fitting.acquire().await;
-        let bytes = source.read().await.map_err(unreadable)?;
-        let fitted = tokio::task::spawn_blocking(move || fit::fit(bytes)).await;
-        // A decoder that panics has met something that is no picture.
-        let fitted = fitted.unwrap_or_else(|_| Err(fit::UNDECODABLE.to_owned()))?;
-        Ok(Ready {
-            source: Source::bytes(fitted.bytes),
-            format: fitted.format,
-            size: Some(fitted.size),
-            changes: fitted.changes,
-        })
-    }
-
-    /// Uploads a picture that is ready, unless somebody else has done it meanwhile. The second of
-    /// the pair says whether it was.
+    /// Uploads a picture that is ready, unless another caller has done so meanwhile. The second
+    /// of the pair tells whether this call did.
     pub(crate) async fn upload(
         &self,
         transport: &Transport,
@@ -224,7 +170,7 @@ impl Uploads {
         if let Some((at, kind, why)) = &*picture.failure()
             && came < *at
         {
-            // It was tried as often as is of use while this one waited.
+            // Another call tried as often as is of use while this one waited.
             return Err(Error::new(Operation::Upload, *kind, why));
         }
         let mut upload = Upload::new(ready.source.clone())
@@ -245,14 +191,14 @@ impl Uploads {
         Ok((known, true))
     }
 
-    /// Forgets what lies at this URL.
+    /// Forgets the upload at this URL.
     pub(crate) async fn forget(&self, key: &str, url: &str) {
         let picture = self.picture(key);
         let mut kept = picture.known.lock().await;
         kept.take_if(|known| known.url == url);
     }
 
-    /// Everything that may be used again. What is being uploaded right now is left out.
+    /// The uploads that may be used again, without those that are being made.
     pub(crate) fn known(&self) -> Vec<KnownUpload> {
         let pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
         let known = pictures.values().filter_map(|picture| {
@@ -262,7 +208,7 @@ impl Uploads {
         known.collect()
     }
 
-    /// Takes over what is known from elsewhere; what is known here stays.
+    /// Takes over uploads of other clients; those known here stay.
     pub(crate) fn remember(&self, uploads: Vec<KnownUpload>) {
         for known in uploads.into_iter().filter(KnownUpload::is_trusted) {
             let picture = self.picture(&known.key);

@@ -11,9 +11,8 @@ use crate::printer::Printer;
 pub(crate) async fn run(args: &PictureArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let kind = Kind::of_estimate(args);
     let request = PictureRequest::read(kind, args)?.request;
-    let estimate = request.estimate().await?;
     // The pictures are checked as well, so that what is estimated could also be sent.
-    request.preview().await?;
+    let estimate = request.preview().await?.estimate();
     printer.data(&price::to_json(&estimate), &[price::line(&estimate)])?;
     let command = match kind {
         Kind::Restyle => "uso restyle",

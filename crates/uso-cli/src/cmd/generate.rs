@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use uso::pictures::{PreparedPicture, Sending};
-use uso::purchase::Prepared;
+use uso::purchase::{Prepared, Preview};
 use uso::{Estimate, Request, UsoInput};
 
 use crate::args::{Global, PictureArgs};
@@ -62,7 +62,30 @@ pub(crate) async fn run(
                 .with_hint("leave one of them out"),
         );
     }
-    let estimate = request.estimate().await?;
+    // Without a key there is no connection, and still a request to check and to show.
+    let connection = match args.money.dry_run && global.emulator {
+        true => Err(Failure::usage("a dry run needs no emulator")),
+        false => {
+            Connection::configured(global, |mut config| {
+                if let Some(limit) = args.waiting.timeout {
+                    config = config.finish_within(limit);
+                }
+                // The command looks for a lost response itself, and says so meanwhile.
+                config.without_reconciliation()
+            })
+            .await
+        }
+    };
+    let uploads = match &connection {
+        Ok(connection) if !connection.is_emulated() => UploadCache::tell(&connection.client),
+        // The emulator in this process forgets all uploads.
+        _ => None,
+    };
+    let preview = match &connection {
+        Ok(connection) => connection.client.preview(request.clone()).await?,
+        Err(_) => request.preview().await?,
+    };
+    let estimate = preview.estimate();
     check_budget(&estimate, args)?;
     let names = Names {
         content: Some(content_name),
@@ -80,27 +103,16 @@ pub(crate) async fn run(
     let destination = Destination::plan(wish, &names, count)?;
     destination.refuse_inputs(&inputs)?;
     if args.money.dry_run {
-        return dry_run(&request, &estimate, printer).await;
+        return dry_run(&preview, &estimate, printer);
     }
-    let connection = Connection::configured(global, |mut config| {
-        if let Some(limit) = args.waiting.timeout {
-            config = config.finish_within(limit);
-        }
-        // The command looks for a lost response itself, and says so meanwhile.
-        config.without_reconciliation()
-    })
-    .await?;
+    let connection = connection?;
     warn_of_unreachable_webhook(&connection, args, printer);
     printer.say(&price::line(&estimate));
     ask(&estimate, args, printer)?;
-    let uploads = match connection.is_emulated() {
-        true => None,
-        false => {
-            // Before anything is uploaded: what cannot be recorded is not bought.
-            State::locate()?.make()?;
-            UploadCache::tell(&connection.client)
-        }
-    };
+    if !connection.is_emulated() {
+        // Before anything is uploaded: what cannot be recorded is not bought.
+        State::locate()?.make()?;
+    }
     let bytes = estimate
         .pixels()
         .unwrap_or(0)
@@ -117,7 +129,7 @@ pub(crate) async fn run(
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
     let prepared = tokio::select! {
-        prepared = desk.prepare(&request) => prepared?,
+        prepared = desk.complete(preview) => prepared?,
         signal = signals.next() => return Err(Failure::interrupted(signal, "interrupted; nothing was bought")),
     };
     let outcome = desk.buy(&prepared, &mut reservation, &mut signals).await;
@@ -127,7 +139,7 @@ pub(crate) async fn run(
             printer.say("an uploaded picture is gone at the service; uploading it again");
             let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
             let prepared = tokio::select! {
-                prepared = desk.prepare(&request) => prepared?,
+                prepared = desk.prepare(request) => prepared?,
                 signal = signals.next() => {
                     return Err(Failure::interrupted(signal, "interrupted; nothing was billed"));
                 }
@@ -180,10 +192,15 @@ struct Buyer<'a> {
 }
 
 impl Buyer<'_> {
-    /// Makes the pictures fit, uploads them, and says what was changed.
-    async fn prepare(&self, request: &Request) -> Result<Prepared, Failure> {
-        let progress = Progress::start(self.printer, "preparing the pictures");
-        let prepared = self.connection.client.prepare(request.clone()).await?;
+    async fn prepare(&self, request: Request) -> Result<Prepared, Failure> {
+        let preview = self.connection.client.preview(request).await?;
+        self.complete(preview).await
+    }
+
+    /// Uploads the pictures, and says what was changed.
+    async fn complete(&self, preview: Preview) -> Result<Prepared, Failure> {
+        let progress = Progress::start(self.printer, "uploading the pictures");
+        let prepared = self.connection.client.complete(preview).await?;
         for picture in prepared.pictures() {
             if !picture.changes.is_empty() || picture.sending == Sending::Upload {
                 progress.line(&picture.to_string());
@@ -321,12 +338,7 @@ impl Buyer<'_> {
     }
 }
 
-async fn dry_run(
-    request: &Request,
-    estimate: &Estimate,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    let preview = request.preview().await?;
+fn dry_run(preview: &Preview, estimate: &Estimate, printer: &Printer) -> Result<ExitCode, Failure> {
     let shown = without_pictures(&preview.input)?;
     let text = format!("{shown:#}");
     let value = json!({

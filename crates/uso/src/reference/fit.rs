@@ -1,69 +1,29 @@
-//! Making a local picture fit for the service: upright, not too large, without what is nobody's
-//! business, in plain colours.
+//! Making a local picture fit for the service: upright, not too large, free of metadata, in sRGB,
+//! and proved to be decodable.
 //!
-//! Pixels are only touched when they must be: a picture that merely carries metadata loses it
+//! Pixels are only changed when they must be: a picture that merely carries metadata loses it
 //! without being compressed again, and one that is fit already goes as it is. Everything here is
-//! pure, from bytes to bytes, and bounded in memory.
+//! pure, from bytes to bytes.
 
-mod jpeg;
-mod metadata;
+#[cfg(feature = "fit")]
+mod colours;
+#[cfg(feature = "fit")]
+mod decode;
+#[cfg(feature = "fit")]
+mod encode;
+#[cfg(feature = "fit")]
 mod pixels;
 
-use std::fmt;
-
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
-use self::pixels::Picture;
+use super::change::Change;
+#[cfg(feature = "fit")]
+use super::container::Kind;
+use super::container::{Container, Orientation};
+use super::format::Format;
 
 /// The longest side that the service takes, as a third party observed it.
-pub(crate) const LONGEST_SIDE: u32 = 2048;
-
-/// A decoder that panics has met something that is no picture.
-pub(crate) const UNDECODABLE: &str = "damaged: it cannot be decoded";
-
-/// What was changed about a picture before it was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Change {
-    /// It was turned or mirrored as its EXIF orientation asked for.
-    Turned,
-    /// It was made smaller, from this width and height in pixels, to at most 2048 a side.
-    Shrunk {
-        /// Width and height before, already upright.
-        from: (u32, u32),
-    },
-    /// Metadata was dropped: EXIF with place and camera, XMP, IPTC, comments.
-    MetadataDropped,
-    /// Its colours were converted from its own profile to sRGB, which models take for granted.
-    ColoursConverted,
-    /// Its inks (CMYK, a print format) were converted to RGB without their profile.
-    InksConverted,
-    /// 16 bits a channel became 8.
-    DepthReduced,
-    /// Of an animation, the first frame was taken.
-    FirstFrameTaken,
-    /// It was written in another format, the MIME type of which this is.
-    Rewritten(String),
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Turned => f.write_str("turned upright"),
-            Self::Shrunk {
-                from: (width, height),
-            } => write!(f, "shrunk from {width}x{height}"),
-            Self::MetadataDropped => f.write_str("metadata dropped"),
-            Self::ColoursConverted => f.write_str("colours converted to sRGB"),
-            Self::InksConverted => f.write_str("converted from CMYK"),
-            Self::DepthReduced => f.write_str("16 bits a channel reduced to 8"),
-            Self::FirstFrameTaken => f.write_str("the first frame taken"),
-            Self::Rewritten(format) => write!(f, "rewritten as {format}"),
-        }
-    }
-}
+const LONGEST_SIDE: u32 = 2048;
 
 /// A picture that is fit to be sent.
 #[derive(Clone, Debug)]
@@ -74,116 +34,169 @@ pub(crate) struct Fitted {
     pub(crate) changes: Vec<Change>,
 }
 
-/// A format that the service is known to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Jpeg,
-    Png,
-    WebP,
-    Gif,
+/// What has to be done to a picture, known before a pixel is decoded.
+pub(crate) struct Plan {
+    container: Container,
+    /// What changes the pixels.
+    changes: Vec<Change>,
+    #[cfg(feature = "fit")]
+    profile: Option<moxcms::ColorProfile>,
 }
 
-impl Format {
-    /// Tells it by the first bytes; `Err` continues the phrase "it is …".
-    pub(crate) fn of(head: &[u8]) -> Result<Self, String> {
-        const FORMATS: &str = "use JPEG, PNG, WebP or GIF";
-        let Some(kind) = infer::get(head) else {
-            return Err(match head.is_empty() {
-                true => "empty".to_owned(),
-                false => format!("not a picture; {FORMATS}"),
-            });
-        };
-        match kind.mime_type() {
-            "image/jpeg" => Ok(Self::Jpeg),
-            "image/png" => Ok(Self::Png),
-            "image/webp" => Ok(Self::WebP),
-            "image/gif" => Ok(Self::Gif),
-            "image/heif" | "image/heic" => Err(format!(
-                "a HEIC picture, the way iPhones keep photos, which is not read here; export it as JPEG, or {FORMATS}"
-            )),
-            "image/avif" => Err(format!(
-                "an AVIF picture, which is not read here; convert it first, or {FORMATS}"
-            )),
-            other => Err(format!("of type {other}; {FORMATS}")),
+impl Plan {
+    /// Reads a file without decoding its pixels; `Err` continues the phrase "the picture is …".
+    pub(crate) fn of(file: &Bytes) -> Result<Self, String> {
+        let container = Container::read(file, Format::of(file)?)?;
+        let upright = container.orientation.upright(container.size);
+        let format = container.format();
+        #[cfg(feature = "fit")]
+        let profile = colours::other_than_srgb(&container);
+        #[cfg(feature = "fit")]
+        let is_converted = profile.is_some();
+        // Whether a profile says anything else than sRGB is only known with the picture stack.
+        #[cfg(not(feature = "fit"))]
+        let is_converted = container.profile.is_some();
+        let mut changes = Vec::new();
+        if container.is_partial() || format == Format::Gif {
+            changes.push(Change::FirstFrameTaken);
         }
-    }
-
-    pub(crate) fn mime(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-            Self::Gif => "image/gif",
+        if container.orientation != Orientation::UPRIGHT {
+            changes.push(Change::Turned);
         }
-    }
-
-    /// What a file of it is called when its own name is nobody's business.
-    pub(crate) fn file_name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "picture.jpg",
-            Self::Png => "picture.png",
-            Self::WebP => "picture.webp",
-            Self::Gif => "picture.gif",
+        if shrunk(upright) != upright {
+            changes.push(Change::Shrunk { from: upright });
         }
-    }
-}
-
-/// The size that a picture will have, told by its header alone; `Err` continues "it is …".
-pub(crate) fn size(bytes: &Bytes, fit: bool) -> Result<(u32, u32), String> {
-    let format = Format::of(bytes)?;
-    if fit {
-        return Ok(Picture::open(bytes, format)?.fitted_size());
-    }
-    let size = imagesize::blob_size(bytes);
-    size.ok()
-        .and_then(|size| {
-            Some((
-                u32::try_from(size.width).ok()?,
-                u32::try_from(size.height).ok()?,
-            ))
+        if is_converted {
+            changes.push(Change::ColoursConverted);
+        }
+        if container.has_inks() {
+            changes.push(Change::InksConverted);
+        }
+        if container.is_deep() {
+            changes.push(Change::DepthReduced);
+        }
+        Ok(Self {
+            container,
+            changes,
+            #[cfg(feature = "fit")]
+            profile,
         })
-        .ok_or_else(|| "damaged: its size cannot be read".to_owned())
+    }
+
+    /// Width and height of the picture when it is fit.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        shrunk(self.container.orientation.upright(self.container.size))
+    }
+
+    /// Width and height of the picture as it is stored.
+    pub(crate) fn stored_size(&self) -> (u32, u32) {
+        self.container.size
+    }
+
+    /// The changes to the pixels, then those to the file alone.
+    fn all_changes(&self) -> Vec<Change> {
+        let mut changes = self.changes.clone();
+        if self.container.is_animated && !changes.contains(&Change::FirstFrameTaken) {
+            changes.insert(0, Change::FirstFrameTaken);
+        }
+        if self.container.has_excess {
+            changes.push(Change::MetadataDropped);
+        }
+        changes
+    }
+
+    /// The file without metadata, for pictures whose pixels stay.
+    fn unchanged(self) -> Fitted {
+        Fitted {
+            format: self.container.format(),
+            size: self.size(),
+            changes: self.all_changes(),
+            bytes: self.container.clean,
+        }
+    }
 }
 
-/// Makes a picture fit; `Err` continues the phrase "it is …".
-pub(crate) fn fit(bytes: Bytes) -> Result<Fitted, String> {
-    let format = Format::of(&bytes)?;
-    let picture = Picture::open(&bytes, format)?;
-    let size = picture.fitted_size();
-    let mut changes = picture.changes();
-    let pixels_stay = changes.is_empty();
-    let has_metadata = metadata::is_in(&bytes, format)?;
-    if has_metadata {
-        changes.push(Change::MetadataDropped);
+#[cfg(not(feature = "fit"))]
+impl Plan {
+    /// Nothing is decoded.
+    #[expect(
+        clippy::unused_self,
+        reason = "the same call as with the picture stack"
+    )]
+    pub(crate) fn memory(&self) -> u64 {
+        0
     }
-    if pixels_stay {
-        drop(picture);
-        let bytes = match has_metadata {
-            true => metadata::dropped(&bytes, format)?,
-            false => bytes,
+
+    /// Sends a picture whose pixels stay, and refuses any other; `Err` continues the phrase "the
+    /// picture is …".
+    pub(crate) fn perform(self) -> Result<Fitted, String> {
+        if self.changes.is_empty() {
+            return Ok(self.unchanged());
+        }
+        let changes: Vec<String> = self.changes.iter().map(Change::to_string).collect();
+        Err(format!(
+            "not fit to be sent: it would have to be changed ({}), and this program was built without the feature `fit` of the crate `uso`; enable that feature, change the picture first, or send it as it is",
+            changes.join(", ")
+        ))
+    }
+}
+
+#[cfg(feature = "fit")]
+impl Plan {
+    /// Bytes that [`Plan::perform`] needs at the most, apart from the file.
+    pub(crate) fn memory(&self) -> u64 {
+        decode::memory(&self.container, self.stored_target())
+    }
+
+    /// The size when it is fit, in the orientation in which the picture is stored.
+    fn stored_target(&self) -> (u32, u32) {
+        shrunk(self.container.size)
+    }
+
+    /// Decodes the picture and makes it fit; `Err` continues the phrase "the picture is …".
+    pub(crate) fn perform(self) -> Result<Fitted, String> {
+        let target = self.stored_target();
+        let mut pixels = decode::decode(&self.container, target)?;
+        if self.changes.is_empty() {
+            return Ok(self.unchanged());
+        }
+        let mut changes = self.all_changes();
+        let (size, orientation) = (self.size(), self.container.orientation);
+        let profile = self.profile;
+        // Without loss, and with whatever transparency there is.
+        let format = match self.container.kind {
+            Kind::Jpeg(_) => Format::Jpeg,
+            _ => Format::Png,
         };
-        return Ok(Fitted {
-            bytes,
+        if format != self.container.format() {
+            changes.push(Change::Rewritten(format.mime().to_owned()));
+        }
+        drop(self.container.clean);
+        pixels.resize(target)?;
+        let mut pixels = pixels.turned(orientation);
+        if let Some(profile) = profile {
+            colours::to_srgb(&mut pixels, &profile);
+        }
+        Ok(Fitted {
+            bytes: encode::encode(&pixels, format)?.into(),
             format,
             size,
             changes,
-        });
+        })
     }
-    let new_format = match format {
-        Format::Jpeg => Format::Jpeg,
-        // Without loss, and with whatever transparency there is.
-        _ => Format::Png,
+}
+
+/// At most the longest side, in the same shape.
+fn shrunk((width, height): (u32, u32)) -> (u32, u32) {
+    let longest = width.max(height);
+    if longest <= LONGEST_SIDE {
+        return (width, height);
+    }
+    let side = |side: u32| {
+        let scaled = u64::from(side) * u64::from(LONGEST_SIDE) + u64::from(longest) / 2;
+        u32::try_from(scaled / u64::from(longest)).map_or(LONGEST_SIDE, |side| side.max(1))
     };
-    if new_format != format {
-        changes.push(Change::Rewritten(new_format.mime().to_owned()));
-    }
-    let bytes = picture.render(new_format)?;
-    Ok(Fitted {
-        bytes: bytes.into(),
-        format: new_format,
-        size,
-        changes,
-    })
+    (side(width), side(height))
 }
 
 #[cfg(test)]
@@ -191,21 +204,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_that_are_not_read_say_what_to_do() {
-        let heic = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic";
-        let why = Format::of(heic).unwrap_err();
-        assert!(
-            why.contains("HEIC") && why.contains("export it as JPEG"),
-            "{why}"
-        );
-        let avif = b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf";
-        let why = Format::of(avif).unwrap_err();
-        assert!(why.contains("AVIF") && why.contains("convert"), "{why}");
-        assert!(
-            Format::of(b"%PDF-1.7 ")
-                .unwrap_err()
-                .contains("application/pdf")
-        );
-        assert!(Format::of(b"").unwrap_err().contains("empty"));
+    fn sizes_keep_their_shape_and_their_limit() {
+        for (from, to) in [
+            ((4032, 3024), (2048, 1536)),
+            ((3024, 4032), (1536, 2048)),
+            ((2048, 2048), (2048, 2048)),
+            ((2049, 1), (2048, 1)),
+            ((65535, 1), (2048, 1)),
+            ((5000, 4999), (2048, 2048)),
+            ((100, 50), (100, 50)),
+        ] {
+            assert_eq!(shrunk(from), to, "{from:?}");
+        }
     }
 }

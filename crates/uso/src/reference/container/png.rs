@@ -1,0 +1,147 @@
+//! PNG as a container: its chunks up to `IEND`, and nothing behind that.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::bytes::{Rebuilt, be32};
+use super::orientation::{Found, Orientation, raw_profile};
+use crate::reference::inflate::inflate;
+
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// Chunks that change how the picture looks.
+const KEPT: [&[u8; 4]; 12] = [
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP",
+    b"sBIT", b"bKGD",
+];
+
+/// A PNG file, read up to its end.
+pub(crate) struct Png {
+    pub(crate) size: (u32, u32),
+    pub(crate) bit_depth: u8,
+    pub(crate) channels: u8,
+    pub(crate) is_interlaced: bool,
+    pub(crate) has_colour: bool,
+    pub(super) is_animated: bool,
+    pub(super) orientation: Orientation,
+    /// As it is stored: deflated.
+    pub(super) profile: Option<Bytes>,
+    pub(super) clean: Bytes,
+    pub(super) is_changed: bool,
+}
+
+/// The size that the header tells, for files of which only the beginning is read.
+pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    Some((be32(bytes, 16)?, be32(bytes, 20)?))
+}
+
+/// Reads a file; `Err` continues the phrase "the picture is …".
+pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
+    let mut clean = Rebuilt::new(bytes);
+    clean.keep(0..SIGNATURE.len());
+    let mut at = SIGNATURE.len();
+    let mut header = None;
+    let mut orientation = Found::default();
+    let mut profile = None;
+    let (mut is_animated, mut is_transparent, mut is_other_dropped) = (false, false, false);
+    loop {
+        let (kind, whole, contents) = chunk(bytes, at)
+            .ok_or_else(|| "damaged: it ends in the middle of the picture".to_owned())?;
+        at = whole.end;
+        let data = bytes.get(contents.clone()).unwrap_or_default();
+        match &kind {
+            b"IHDR" => header = header.or_else(|| <[u8; 13]>::try_from(data).ok()),
+            b"tRNS" => is_transparent = true,
+            b"iCCP" => {
+                // A name, its end, and the number of the only compression there is.
+                let name = data
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .unwrap_or(data.len());
+                profile = bytes
+                    .get(contents.start + name + 2..contents.end)
+                    .map(|_| bytes.slice(contents.start + name + 2..contents.end));
+            }
+            b"eXIf" => orientation.exif(data),
+            b"tEXt" | b"zTXt" | b"iTXt" => text(&kind, data, &mut orientation),
+            // The default picture, which is the first frame or stands for all of them.
+            b"acTL" | b"fcTL" | b"fdAT" => is_animated = true,
+            _ => {}
+        }
+        if KEPT.contains(&&kind) {
+            clean.keep(whole);
+        } else if !matches!(&kind, b"acTL" | b"fcTL" | b"fdAT") {
+            is_other_dropped = true;
+        }
+        if kind == *b"IEND" {
+            break;
+        }
+    }
+    let Some([.., bit_depth, colour, _, _, interlace]) = header else {
+        return Err("damaged: it has no header".to_owned());
+    };
+    let is_transparent = u8::from(is_transparent);
+    let channels = match colour {
+        0 => 1 + is_transparent,
+        4 => 2,
+        6 => 4,
+        _ => 3 + is_transparent,
+    };
+    let is_longer = at < bytes.len();
+    let (clean, _) = clean.finish();
+    Ok(Png {
+        size: size(bytes).unwrap_or_default(),
+        bit_depth,
+        channels,
+        is_interlaced: interlace != 0,
+        has_colour: !matches!(colour, 0 | 4),
+        is_animated,
+        orientation: orientation.decided(),
+        profile,
+        clean,
+        is_changed: is_other_dropped || is_longer,
+    })
+}
+
+/// The chunk at this place: its kind, all of it, and its data.
+fn chunk(bytes: &[u8], at: usize) -> Option<([u8; 4], Range<usize>, Range<usize>)> {
+    let length = usize::try_from(be32(bytes, at)?).ok()?;
+    let kind = bytes.get(at + 4..)?.first_chunk().copied()?;
+    let data = at + 8..(at + 8).checked_add(length)?;
+    let whole = at..data.end.checked_add(4)?;
+    bytes.get(whole.clone())?;
+    Some((kind, whole, data))
+}
+
+/// Looks for an orientation in a text chunk: XMP, or EXIF as ImageMagick writes it.
+fn text(kind: &[u8; 4], data: &[u8], orientation: &mut Found) {
+    let Some(end) = data.iter().position(|byte| *byte == 0) else {
+        return;
+    };
+    let (keyword, rest) = data.split_at(end);
+    let is_exif = matches!(keyword, b"Raw profile type exif" | b"Raw profile type APP1");
+    let is_xmp = matches!(keyword, b"XML:com.adobe.xmp" | b"Raw profile type xmp");
+    if !is_exif && !is_xmp {
+        return;
+    }
+    let value = match (kind, rest) {
+        (b"tEXt", [0, value @ ..]) => Some(value.to_vec()),
+        (b"zTXt", [0, 0, value @ ..]) => inflate(value),
+        (b"iTXt", [0, is_deflated, 0, value @ ..]) => {
+            // Language and translated keyword come first.
+            let mut parts = value.splitn(3, |byte| *byte == 0).skip(2);
+            parts.next().and_then(|value| match is_deflated {
+                0 => Some(value.to_vec()),
+                _ => inflate(value),
+            })
+        }
+        _ => None,
+    };
+    let Some(value) = value else { return };
+    match keyword {
+        b"XML:com.adobe.xmp" => orientation.xmp(&value),
+        b"Raw profile type xmp" => orientation.xmp(&raw_profile(&value)),
+        _ => orientation.exif(&raw_profile(&value)),
+    }
+}

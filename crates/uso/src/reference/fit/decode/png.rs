@@ -1,0 +1,57 @@
+//! PNG, decoded row by row to 8 bits a channel.
+
+use std::io::Cursor;
+
+use png::{BitDepth, DecodeOptions, Decoder, DecodingError, Transformations};
+
+use super::super::pixels::{Pixels, index};
+use super::damaged;
+use crate::reference::container::Png;
+
+pub(super) fn decode(file: &Png, clean: &[u8]) -> Result<Pixels, String> {
+    rows(file, clean).map_err(|error| match error {
+        DecodingError::LimitsExceeded => "too large to be decoded here; shrink it first".to_owned(),
+        other => damaged(&other),
+    })
+}
+
+fn rows(file: &Png, clean: &[u8]) -> Result<Pixels, DecodingError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_adler32(false);
+    options.set_ignore_iccp_chunk(true);
+    let mut decoder = Decoder::new_with_options(Cursor::new(clean), options);
+    decoder.set_transformations(Transformations::EXPAND);
+    let mut reader = decoder.read_info()?;
+    let (colour, depth) = reader.output_color_type();
+    let is_deep = depth == BitDepth::Sixteen;
+    let channels = colour.samples();
+    let mut bytes = Vec::new();
+    if file.is_interlaced {
+        let length = reader
+            .output_buffer_size()
+            .ok_or(DecodingError::LimitsExceeded)?;
+        bytes.resize(length, 0);
+        reader.next_frame(&mut bytes)?;
+        if is_deep {
+            bytes = shallow(&bytes).collect();
+        }
+    } else {
+        bytes.reserve_exact(index(file.size.0) * index(file.size.1) * channels);
+        while let Some(row) = reader.next_row()? {
+            match is_deep {
+                true => bytes.extend(shallow(row.data())),
+                false => bytes.extend_from_slice(row.data()),
+            }
+        }
+    }
+    reader.finish()?;
+    Ok(Pixels::new(file.size, channels, bytes))
+}
+
+/// 16 bits a channel, rounded to 8.
+fn shallow(deep: &[u8]) -> impl Iterator<Item = u8> {
+    deep.as_chunks().0.iter().map(|pair| {
+        let rounded = (u32::from(u16::from_be_bytes(*pair)) + 128) / 257;
+        u8::try_from(rounded).unwrap_or(u8::MAX)
+    })
+}
