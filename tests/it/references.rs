@@ -1,7 +1,14 @@
 //! Local pictures on their way into a request: made fit, uploaded once, told of.
 
+mod damage;
+mod drawn_jpeg;
+mod excess;
 mod formats;
 mod once;
+mod orientation;
+mod quality;
+mod rare;
+mod reading;
 
 use bytes::Bytes;
 use image::{ImageDecoder as _, RgbImage};
@@ -51,6 +58,21 @@ async fn sent(picture: impl Into<Reference>) -> (PreparedPicture, Vec<u8>) {
         .await
         .unwrap();
     (told.clone(), bytes.to_vec())
+}
+
+/// The picture as the service gets it, by upload or inside the request, and what was told of it.
+async fn arrived(picture: Vec<u8>) -> (PreparedPicture, Vec<u8>) {
+    let preview = with(picture.clone()).preview().await.unwrap();
+    let [told] = &preview.pictures[..] else {
+        panic!("one picture: {preview:?}");
+    };
+    match preview.input.input_image_urls[0].split_once("base64,") {
+        Some((_, encoded)) => {
+            let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded);
+            (told.clone(), bytes.unwrap())
+        }
+        None => sent(picture).await,
+    }
 }
 
 fn jpeg(picture: &RgbImage, exif: Option<Vec<u8>>) -> Vec<u8> {

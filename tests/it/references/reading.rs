@@ -1,0 +1,183 @@
+//! A local picture is opened and read once, for preview, estimate and purchase together.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use uso::pictures::Sending;
+use uso::{Reference, Request};
+use uso_emulator::Operation;
+use uso_tests::rig::{Cli, Rig, content, style};
+
+use super::{count, jpeg, quarters, with};
+
+/// A reader that counts the bytes that it gave.
+struct Counted {
+    bytes: std::io::Cursor<Vec<u8>>,
+    given: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.bytes).poll_read(context, buffer);
+        self.given
+            .fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
+        outcome
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_is_read_once_for_preview_estimate_and_purchase() {
+    let rig = Rig::plain().await;
+    let photo = jpeg(&quarters(2600, 1300), None);
+    let given = Arc::new(AtomicUsize::new(0));
+    let reader = Counted {
+        bytes: std::io::Cursor::new(photo.clone()),
+        given: Arc::clone(&given),
+    };
+    let request = with(Reference::reader(reader)).keep_size(true);
+    let preview = rig.client.preview(request).await.unwrap();
+    assert!(rig.operations().is_empty(), "nothing is sent");
+    assert_eq!(preview.pictures[0].sending, Sending::Upload);
+    let estimate = preview.estimate();
+    assert_eq!(estimate.size, Some((2048, 1024)));
+    let prepared = rig.client.complete(preview).await.unwrap();
+    let job = rig.client.place(prepared.order()).await.unwrap();
+    job.wait().await.unwrap();
+    assert_eq!(given.load(Ordering::Relaxed), photo.len());
+    assert_eq!(count(&rig, Operation::Upload), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_gone_after_the_preview_is_bought_all_the_same() {
+    let rig = Rig::plain().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, is_fit) in [("fit", true), ("as-it-is", false)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, jpeg(&quarters(900, 600), None)).unwrap();
+        let request = match is_fit {
+            true => with(path.clone()),
+            false => with(path.clone()).without_fit(),
+        };
+        let preview = rig.client.preview(request.keep_size(true)).await.unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(preview.estimate().size, Some((900, 600)));
+        let prepared = rig.client.complete(preview).await.unwrap();
+        assert_eq!(prepared.pictures()[0].sending, Sending::Upload);
+    }
+    assert_eq!(count(&rig, Operation::Upload), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_knows_earlier_uploads() {
+    let rig = Rig::plain().await;
+    let request = || Request::restyle(content(), style());
+    rig.client.prepare(request()).await.unwrap();
+    let preview = rig.client.preview(request()).await.unwrap();
+    for (picture, url) in preview.pictures.iter().zip(&preview.input.input_image_urls) {
+        assert_eq!(picture.sending, Sending::Reused);
+        assert!(url.starts_with("http"), "{url}");
+    }
+    assert_eq!(
+        rig.operations().len(),
+        4,
+        "two uploads of two requests each"
+    );
+
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+    let (content, style) = (content(), style());
+    let restyle = |more: &str| {
+        let paths = [content.to_str().unwrap(), style.to_str().unwrap()];
+        cli.run(&["restyle", paths[0], paths[1], "--json", more])
+    };
+    assert_eq!(restyle("--detach").code, 0);
+    let run = restyle("--dry-run");
+    assert_eq!(run.json()["references"][0]["sending"], "reused", "{run:?}");
+    assert_eq!(run.json()["references"][1]["sending"], "reused", "{run:?}");
+}
+
+#[cfg(unix)]
+mod pipes {
+    use std::io::Write as _;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn pipe(folder: &Path) -> PathBuf {
+        let path = folder.join("pipe");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        path
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_named_pipe_is_read_like_standard_input() {
+        let rig = Rig::plain().await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(folder.path());
+        let photo = jpeg(&quarters(900, 600), None);
+        let written = photo.clone();
+        let other_end = path.clone();
+        let writer = std::thread::spawn(move || {
+            let mut pipe = std::fs::File::options()
+                .write(true)
+                .open(other_end)
+                .unwrap();
+            pipe.write_all(&written).unwrap();
+        });
+        let request = with(path).keep_size(true);
+        // Each of these would wait for a second writer if it opened the pipe again.
+        assert_eq!(request.estimate().await.unwrap().size, Some((900, 600)));
+        let told = request.preview().await.unwrap().pictures[0].clone();
+        assert_eq!(told.bytes, Some(photo.len() as u64));
+        rig.client.generate(request).await.unwrap();
+        writer.join().unwrap();
+        assert_eq!(count(&rig, Operation::Upload), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_command_reads_a_pipe_and_a_signal_ends_its_wait() {
+        let rig = Rig::plain().await;
+        let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+        let path = pipe(cli.folder());
+        let start = || {
+            let arguments = ["generate", "--content", "pipe", "--prompt", "x", "--detach"];
+            let mut command = cli.command(&arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let child = start();
+        // Opening waits until the command opens the other end.
+        let mut writer = std::fs::File::options().write(true).open(&path).unwrap();
+        writer.write_all(&jpeg(&quarters(900, 600), None)).unwrap();
+        drop(writer);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+
+        let child = start();
+        // The command has opened the pipe, and waits for bytes that never come.
+        let writer = std::fs::File::options().write(true).open(&path).unwrap();
+        let kill = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        drop(writer);
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    }
+}
