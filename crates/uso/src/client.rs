@@ -9,6 +9,7 @@ use uso_transport::{
 };
 use uso_webhook::Notification;
 
+use crate::content_type::content_type;
 use crate::job::Job;
 use crate::output::Output;
 use crate::prepared::{self, Prepared, Preview};
@@ -283,8 +284,8 @@ impl Client {
         runtime::check(Operation::Upload)?;
         if upload.known_content_type().is_none() {
             let head = upload.source().head(HEAD).await?;
-            if let Some(kind) = infer::get(&head) {
-                upload.set_content_type(kind.mime_type());
+            if let Some(kind) = content_type(&head, upload.known_file_name()) {
+                upload.set_content_type(&kind);
             }
         }
         self.transport.upload(upload).await

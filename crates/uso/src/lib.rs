@@ -94,6 +94,7 @@
 //! for six days). The docs of the functions concerned repeat this.
 
 mod client;
+mod content_type;
 mod estimate;
 mod job;
 mod output;

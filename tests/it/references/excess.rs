@@ -51,7 +51,10 @@ async fn everything_that_a_picture_does_not_need_is_dropped_and_reported() {
                 &[&b"Adobe\0\x64\0\0\0\0\x01"[..], SECRET].concat(),
             )),
         ),
-        ("bytes between segments", with(SECRET)),
+        (
+            "bytes between segments",
+            with(&[&jfif([0, 0], &[])[..], SECRET].concat()),
+        ),
         ("bytes behind JPEG", [&bare[..], SECRET].concat()),
         ("bytes behind PNG", [&png[..], SECRET].concat()),
         (

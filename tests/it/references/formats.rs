@@ -240,7 +240,7 @@ async fn what_does_not_work_says_so_before_anything_is_sent() {
         (avif, "is an AVIF picture"),
         (
             png_header(50_000, 50_000),
-            "too large: decoding 50000x50000 pixels takes 7460 MiB, and 224 MiB is the limit; shrink it first",
+            "too large: decoding 50000x50000 pixels takes 7470 MiB, and 224 MiB is the limit; shrink it first",
         ),
         (photo[..photo.len() / 3].to_vec(), "is damaged"),
         (photo[..40].to_vec(), "is damaged"),

@@ -119,7 +119,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("JPEG, XMP", jpeg_with(&[segment(0xe1, &adobe)])),
         (
             "JPEG, stray bytes",
-            jpeg_with(&[vec![0, 0, 7], block(&exif(6)), vec![0, 9]]),
+            jpeg_with(&[block(&empty), vec![0, 0, 7], block(&exif(6)), vec![0, 9]]),
         ),
         ("PNG, before", png_with(&png_chunk(b"eXIf", &exif(6)), b"")),
         ("PNG, behind", png_with(b"", &png_chunk(b"eXIf", &exif(6)))),

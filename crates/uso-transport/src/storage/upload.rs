@@ -95,6 +95,11 @@ impl Upload {
         change(Arc::make_mut(&mut self.description));
     }
 
+    /// The name under which the file is uploaded.
+    pub fn known_file_name(&self) -> &str {
+        &self.description.file_name
+    }
+
     /// What is uploaded.
     pub fn source(&self) -> &Source {
         &self.source

@@ -1,11 +1,12 @@
 //! Pixels out of a file, in memory that is known beforehand.
 
+mod damage;
 mod gif;
 mod jpeg;
 mod png;
 mod webp;
 
-use super::pixels::{Pixels, index};
+use super::pixels::Pixels;
 use crate::reference::container::{Container, Kind};
 
 /// Decodes a picture, a large JPEG at a reduced scale that still is well above the target.
@@ -46,28 +47,4 @@ pub(super) fn memory(container: &Container, target: (u32, u32)) -> u64 {
         false => area((target.0, decoded.1)) + 2 * area(target),
     };
     decoding.max(channels * (area(decoded) + passes))
-}
-
-/// A frame inside a transparent picture.
-fn placed(frame: &Pixels, size: (u32, u32), (left, top): (u32, u32)) -> Pixels {
-    let mut bytes = vec![0; index(size.0) * index(size.1) * 4];
-    let rows = frame
-        .bytes
-        .chunks_exact((index(frame.size.0) * frame.channels).max(1));
-    let lines = bytes
-        .chunks_exact_mut((index(size.0) * 4).max(1))
-        .skip(index(top));
-    for (row, line) in rows.zip(lines) {
-        let pixels = line.chunks_exact_mut(4).skip(index(left));
-        for (from, to) in row.chunks_exact(frame.channels).zip(pixels) {
-            if let [red, green, blue, alpha @ ..] = from {
-                to.copy_from_slice(&[*red, *green, *blue, alpha.first().copied().unwrap_or(255)]);
-            }
-        }
-    }
-    Pixels::new(size, 4, bytes)
-}
-
-fn damaged(error: &dyn std::fmt::Display) -> String {
-    format!("damaged: {error}")
 }

@@ -5,8 +5,8 @@ use jpeg_encoder::{ColorType, Encoder};
 use super::pixels::Pixels;
 use crate::reference::format::Format;
 
-/// Of 100: photographs do not show the loss, and only a model looks at the picture.
-const JPEG_QUALITY: u8 = 95;
+/// Of 100: even noise stays within one level and a half of 255.
+const JPEG_QUALITY: u8 = 97;
 
 /// A file of this format, which is JPEG or PNG; `Err` continues the phrase "the picture is …".
 pub(super) fn encode(pixels: &Pixels, format: Format) -> Result<Vec<u8>, String> {

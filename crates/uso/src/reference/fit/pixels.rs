@@ -1,7 +1,10 @@
 //! Decoded pixels of 8 bits a channel: resized and turned.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::fmt::Display;
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
+use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::reference::container::Orientation;
 
@@ -24,43 +27,75 @@ impl Pixels {
         }
     }
 
+    /// A transparent picture of this size with these pixels at this place.
+    pub(super) fn placed(&self, size: (u32, u32), (left, top): (u32, u32)) -> Self {
+        let mut bytes = vec![0; index(size.0) * index(size.1) * 4];
+        let row = (index(self.size.0) * self.channels).max(1);
+        let line = (index(size.0) * 4).max(1);
+        let rows = self.bytes.chunks_exact(row);
+        let lines = bytes.chunks_exact_mut(line).skip(index(top));
+        for (row, line) in rows.zip(lines) {
+            let pixels = line.chunks_exact_mut(4).skip(index(left));
+            for (from, to) in row.chunks_exact(self.channels).zip(pixels) {
+                if let [red, green, blue, alpha @ ..] = from {
+                    let alpha = alpha.first().copied().unwrap_or(u8::MAX);
+                    to.copy_from_slice(&[*red, *green, *blue, alpha]);
+                }
+            }
+        }
+        Self::new(size, 4, bytes)
+    }
+
     /// Resizes with the Lanczos filter. Transparent pixels weigh nothing.
-    pub(super) fn resize(&mut self, (width, height): (u32, u32)) -> Result<(), String> {
-        if self.size == (width, height) {
+    pub(super) fn resize(&mut self, size: (u32, u32)) -> Result<(), String> {
+        if self.size == size {
             return Ok(());
         }
-        let kind = match self.channels {
-            1 => PixelType::U8,
-            2 => PixelType::U8x2,
-            3 => PixelType::U8x3,
-            _ => PixelType::U8x4,
+        let resized = match self.channels {
+            1 => self.resized::<U8>(size),
+            2 => {
+                self.weigh::<U8x2>(true)?;
+                self.resized::<U8x2>(size)
+            }
+            3 => self.resized::<U8x3>(size),
+            _ => {
+                self.weigh::<U8x4>(true)?;
+                self.resized::<U8x4>(size)
+            }
         };
-        let has_alpha = self.channels.is_multiple_of(2);
-        let failed = |error: &dyn std::fmt::Display| format!("not to be resized: {error}");
-        if has_alpha {
-            let mut image = Image::from_slice_u8(self.size.0, self.size.1, &mut self.bytes, kind)
-                .map_err(|error| failed(&error))?;
-            MulDiv::new()
-                .multiply_alpha_inplace(&mut image)
-                .map_err(|error| failed(&error))?;
+        *self = Self::new(size, self.channels, resized?);
+        match self.channels {
+            2 => self.weigh::<U8x2>(false),
+            4 => self.weigh::<U8x4>(false),
+            _ => Ok(()),
         }
+    }
+
+    /// Multiplies the colours with their transparency before they are resized, or divides them.
+    fn weigh<P: PixelTrait>(&mut self, is_before: bool) -> Result<(), String> {
+        let (width, height) = self.size;
+        let image = TypedImage::<P>::from_buffer(width, height, &mut self.bytes);
+        let mut image = image.map_err(failed)?;
+        match is_before {
+            true => MulDiv::new().multiply_alpha_inplace_typed(&mut image),
+            false => MulDiv::new().divide_alpha_inplace_typed(&mut image),
+        }
+        .map_err(failed)
+    }
+
+    fn resized<P: PixelTrait>(&self, (width, height): (u32, u32)) -> Result<Vec<u8>, String> {
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
             .crop(0.0, 0.0, self.extent.0, self.extent.1)
             .use_alpha(false);
-        let source = ImageRef::new(self.size.0, self.size.1, &self.bytes, kind)
-            .map_err(|error| failed(&error))?;
-        let mut resized = Image::new(width, height, kind);
+        let mut bytes = vec![0; index(width) * index(height) * self.channels];
+        let source = TypedImageRef::<P>::from_buffer(self.size.0, self.size.1, &self.bytes);
+        let mut resized = TypedImage::from_buffer(width, height, &mut bytes).map_err(failed)?;
         Resizer::new()
-            .resize(&source, &mut resized, &options)
-            .map_err(|error| failed(&error))?;
-        if has_alpha {
-            MulDiv::new()
-                .divide_alpha_inplace(&mut resized)
-                .map_err(|error| failed(&error))?;
-        }
-        *self = Self::new((width, height), self.channels, resized.into_vec());
-        Ok(())
+            .resize_typed(&source.map_err(failed)?, &mut resized, &options)
+            .map_err(failed)?;
+        drop(resized);
+        Ok(bytes)
     }
 
     /// The picture as its orientation asks for.
@@ -93,6 +128,10 @@ impl Pixels {
         }
         Self::new(size, self.channels, bytes)
     }
+}
+
+fn failed(error: impl Display) -> String {
+    format!("not to be resized: {error}")
 }
 
 /// A side or a count as an index.

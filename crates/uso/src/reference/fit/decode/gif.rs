@@ -3,7 +3,7 @@
 use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 
 use super::super::pixels::{Pixels, index};
-use super::{damaged, placed};
+use super::damage::damaged;
 
 pub(super) fn decode(file: &[u8], size: (u32, u32)) -> Result<Pixels, String> {
     let mut options = DecodeOptions::new();
@@ -26,6 +26,6 @@ pub(super) fn decode(file: &[u8], size: (u32, u32)) -> Result<Pixels, String> {
     let pixels = Pixels::new(frame_size, 4, frame.buffer.to_vec());
     Ok(match frame_size == size && place == (0, 0) {
         true => pixels,
-        false => placed(&pixels, size, place),
+        false => pixels.placed(size, place),
     })
 }

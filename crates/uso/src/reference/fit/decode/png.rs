@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{BitDepth, DecodeOptions, Decoder, DecodingError, Transformations};
 
 use super::super::pixels::{Pixels, index};
-use super::damaged;
+use super::damage::damaged;
 use crate::reference::container::Png;
 
 pub(super) fn decode(file: &Png, clean: &[u8]) -> Result<Pixels, String> {

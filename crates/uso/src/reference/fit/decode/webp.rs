@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image_webp::WebPDecoder;
 
 use super::super::pixels::Pixels;
-use super::{damaged, placed};
+use super::damage::damaged;
 use crate::reference::container::WebP;
 
 /// Bytes while decoding, as the decoder allocates them.
@@ -34,7 +34,7 @@ pub(super) fn decode(file: &WebP, clean: &[u8]) -> Result<Pixels, String> {
         .map_err(|error| damaged(&error))?;
     let pixels = Pixels::new(decoder.dimensions(), channels, bytes);
     Ok(match file.frame {
-        Some(place) => placed(&pixels, file.size, (place.left, place.top)),
+        Some(place) => pixels.placed(file.size, (place.left, place.top)),
         None => pixels,
     })
 }
