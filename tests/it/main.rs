@@ -21,6 +21,7 @@ mod money;
 mod official;
 mod pictures;
 mod proofs;
+mod properties;
 mod proxy;
 mod references;
 mod secrets;

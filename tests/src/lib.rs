@@ -1,8 +1,10 @@
-//! What the integration tests share: the pictures that ship with the project, and the way to run
-//! an emulator, a client and the command. It must not hold a test itself; those are in `it`.
+//! Shared parts of the integration tests: the project's pictures, the properties of parsers, and
+//! the start of an emulator, a client and the command. The library must not hold a test; the tests
+//! are in `it`.
 
 pub mod measure;
 pub mod pictures;
+pub mod properties;
 pub mod rig;
 #[cfg(unix)]
 pub mod terminal;
