@@ -95,7 +95,7 @@ struct Official {
 }
 
 impl Official {
-    /// The JavaScript client; skips the test where it cannot be had.
+    /// The JavaScript client; skips the test where it is missing.
     fn javascript(test: &str) -> Option<Self> {
         let folder = javascript(test)?;
         Some(Self {
@@ -104,7 +104,7 @@ impl Official {
         })
     }
 
-    /// The Python client; skips the test where it cannot be had.
+    /// The Python client; skips the test where it is missing.
     fn python(test: &str) -> Option<Self> {
         Some(Self {
             program: python(test)?,
@@ -169,7 +169,7 @@ impl Official {
     }
 }
 
-/// Where the JavaScript client is installed; skips the test where it cannot be had.
+/// Where the JavaScript client is installed; skips the test where it is missing.
 pub(crate) fn javascript(test: &str) -> Option<&'static Path> {
     static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     found(test, INSTALLED.get_or_init(install_javascript)).map(PathBuf::as_path)

@@ -99,7 +99,7 @@ const outcome = {};
 // From another origin, with the token as bearer.
 const across = { proxyUrl: `${proxy}/api/fal/proxy`, bearer: settings.token };
 for (const use of settings.uses) outcome[use] = await inPage(use, across);
-outcome.nobody = await inPage("polling", { ...across, bearer: "a-wrong-token-0123456789" });
+outcome.unknown_caller = await inPage("polling", { ...across, bearer: "a-wrong-token-0123456789" });
 
 // The picture is one that a page can show.
 outcome.shown = await page.evaluate(async (url) => {

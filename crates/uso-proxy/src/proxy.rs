@@ -82,7 +82,7 @@ impl Proxy {
     /// The router that serves the proxy at its root, to be nested at the path that the pages call:
     /// `Router::new().nest_service("/api/fal/proxy", proxy.router())`.
     ///
-    /// It limits what callers may use, and not the connections of strangers: the server around it
+    /// The proxy limits callers, not connections that send no credentials: the server around it
     /// should close connections that send no request.
     pub fn router(&self) -> Router {
         Router::new()

@@ -124,7 +124,7 @@ impl Config {
         self
     }
 
-    /// The longest time for a connection to come about. Default: 10 s, since a connect that fails
+    /// The longest time until a connection is established. Default: 10 s, since a connect that fails
     /// is safe to repeat and a slow one only delays that.
     #[must_use]
     pub fn connect_within(mut self, limit: Duration) -> Self {

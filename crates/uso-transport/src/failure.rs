@@ -38,7 +38,7 @@ impl Failure {
         }
     }
 
-    /// A failure that another attempt may mend, such as a file that came damaged.
+    /// A failure that another attempt may repair, such as a file that arrived damaged.
     pub(crate) fn passing(error: Error) -> Self {
         Self {
             outcome: Outcome::Lost,

@@ -40,7 +40,7 @@ struct Rule {
     decision: Access,
 }
 
-/// What somebody who asks for a file gets.
+/// Access to a file for other readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {

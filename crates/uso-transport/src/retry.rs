@@ -61,7 +61,7 @@ impl RetryPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// No connection came about.
+    /// No connection was established.
     NotSent,
     /// The request was sent, or may have been, and no complete answer came.
     Lost,

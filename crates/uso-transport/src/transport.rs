@@ -125,7 +125,7 @@ impl Transport {
     /// # Errors
     ///
     /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) when the key may not read the listing, and
-    /// those of any request when the listing cannot be had.
+    /// those of any request when the listing cannot be read.
     pub async fn recover(&self, intent: &Intent) -> Result<Recovery> {
         Reconcile(&self.exchange).recover(intent).await
     }

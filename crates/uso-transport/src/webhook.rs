@@ -17,10 +17,10 @@ use crate::problem::Problem;
 use crate::sanitize::hex;
 
 /// Where the end of one purchase is announced: the URL that was given, and a last segment that
-/// nobody can guess, the attempt id of 128 random bits. The receiver must take whatever follows
-/// its path. A query stays, a fragment is dropped.
+/// cannot be guessed, the attempt id of 128 random bits. The receiver must accept any path below
+/// its own. A query stays, a fragment is dropped.
 ///
-/// Whoever knows the whole URL can have a request of their own announced there, so its `Debug`
+/// Another account that knows the whole URL can have its own request announced there, so `Debug`
 /// shows nothing, and no error or log line quotes it.
 ///
 /// ```

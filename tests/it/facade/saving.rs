@@ -111,7 +111,7 @@ async fn a_protected_picture_is_saved_by_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let saved = output.images()[0].save(folder.path().join("a.png")).await;
         image::open(saved.unwrap().path).unwrap();
-        // Nobody else has it, and the key was not what opened it.
+        // Without these roots the file cannot be fetched, so the key is not what gave access.
         let stranger = crate::emulator::http(rustls::RootCertStore::empty(), &[])
             .build()
             .unwrap();

@@ -1,4 +1,4 @@
-//! Caps hold, whoever buys.
+//! Caps hold for every buyer.
 
 use tokio::task::JoinSet;
 use uso::{MicroDollars, Request};

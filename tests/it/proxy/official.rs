@@ -297,7 +297,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         ("run", 400),
         ("webhook", 400),
         ("other", 400),
-        ("nobody", 401),
+        ("unknown_caller", 401),
         ("before_the_session", 401),
     ] {
         assert_eq!(

@@ -263,7 +263,7 @@ async fn a_browser_is_told_what_its_page_may_do_also_on_errors() {
 
     for (request, status) in [
         (served.request("POST", ALICE, "https://fal.ai/"), 400),
-        (served.request("POST", "nobody", SUBMIT), 401),
+        (served.request("POST", "unknown", SUBMIT), 401),
         (served.request("GET", ALICE, &follow_up("r-1", "")), 404),
     ] {
         let answer = Answer::of(request).await;

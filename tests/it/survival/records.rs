@@ -64,7 +64,7 @@ async fn records_that_cannot_be_finished_are_told_apart() {
     assert_eq!(early.code, 6, "{early:?}");
     assert_eq!(early.json()["resumed"][0]["outcome"], "not_yet_known");
 
-    // The same record, written long ago; a stranger's; and something that is none.
+    // The same record, written long ago; one of another owner; and a file that is no record.
     let path = scene.records().remove(0);
     let mut record = scene.record();
     record["intent"]["made_at_ms"] = 1_600_000_000_000_u64.into();

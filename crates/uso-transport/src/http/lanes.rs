@@ -110,8 +110,8 @@ impl Place {
         self.index
     }
 
-    /// Waits while another request opens the lane's connection. Whoever gets a guard opens it, and
-    /// keeps the guard until the response has come.
+    /// Waits while another request opens the lane's connection. The caller that gets a guard opens
+    /// the connection, and keeps the guard until the response has come.
     pub(super) async fn opener(&self, deadline: Instant) -> Option<OwnedMutexGuard<()>> {
         let lane = self.lane()?;
         if lane.is_open.load(Ordering::Acquire) {

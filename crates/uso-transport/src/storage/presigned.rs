@@ -16,7 +16,7 @@ use crate::storage_response::{given_url, read_json};
 /// Where the file goes, and where it will be.
 #[derive(Clone)]
 pub(super) struct Presigned {
-    /// Whoever has it may upload: it is a credential.
+    /// The URL is a credential: its holder may upload.
     upload_url: Url,
     pub(super) file_url: Url,
 }

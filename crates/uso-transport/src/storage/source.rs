@@ -76,8 +76,8 @@ impl Source {
         Ok(whole)
     }
 
-    /// Lets somebody see all of it, in order and in small pieces, on a thread where that may take
-    /// its time.
+    /// Passes the whole content to a function, in order and in small pieces, on a thread that may
+    /// block.
     ///
     /// # Errors
     ///

@@ -52,7 +52,7 @@ pub(super) struct Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uploaded {
-    /// Where it is. Whoever knows the URL may read it, unless its [`Lifecycle`] says otherwise.
+    /// The URL of the file. A reader needs no more than the URL, unless the [`Lifecycle`] says otherwise.
     pub url: String,
     /// Its length.
     pub bytes: u64,
