@@ -22,7 +22,7 @@ use uso_tests::rig::config_for;
 
 const SMALL: u64 = 1_000;
 const LARGE: u64 = 1_000_000;
-/// Changes of state of a purchase that nobody answers.
+/// Changes of state of a purchase without a response.
 const CHANGES: u32 = 3;
 
 fn main() {

@@ -1,8 +1,10 @@
-//! Architecture of the workspace: dependencies between crates, and the facade's public API.
+//! Architecture of the workspace: dependencies of crates and files, public API, code map, words.
 
 mod circles;
+mod map;
 mod modules;
 mod outline;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -3,6 +3,7 @@
 //! The tasks know the schema, the layout of the repository and nothing of the crates' code.
 
 pub mod ci;
+pub mod code_map;
 pub mod codegen;
 pub mod commands;
 pub mod drift;

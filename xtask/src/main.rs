@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use xtask::{ci, commands};
+use xtask::{ci, code_map, commands};
 
 const USAGE: &str = "\
 Tasks of the project.
@@ -15,6 +15,7 @@ Usage: cargo xtask <TASK>
   codegen --schema FILE --out FILE   write the types of any fal document, as a file that needs no other
   drift [OLD] NEW [--json]           report the changes of a newer document; OLD is the pinned one
                                      exit code: 0 nothing, 3 documentation, 4 adds, 5 breaks callers
+  map                                write the list of modules in crates/README.md
   ci                                 check everything: format, generated code, clippy, tests, docs, features
   ci --no-skips                      the same, where a test that misses a tool fails
   advisories                         check the dependencies against security advisories (cargo-deny, network)
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             }
             None => return usage(),
         },
+        ["map"] => code_map::write(&commands::root()),
         ["ci"] => ci::run(false),
         ["ci", "--no-skips"] => ci::run(true),
         ["advisories"] => ci::advisories(),

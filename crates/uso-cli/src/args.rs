@@ -1,5 +1,6 @@
 //! The command line: its commands and options.
 
+pub(crate) mod global;
 mod help;
 mod jobs;
 mod picture;
@@ -8,8 +9,9 @@ mod tools;
 pub(crate) mod values;
 mod webhook;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
     CancelArgs, CollectOptions, JobArgs, ListArgs, ResultArgs, ResumeArgs, WatchArgs,
 };
@@ -36,39 +38,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Global {
-    /// Starts an emulator of the service in this process and uses it: free, offline, without a key.
-    #[arg(
-        long,
-        global = true,
-        conflicts_with = "base_url",
-        help_heading = "Connection",
-        display_order = 200
-    )]
-    pub(crate) emulator: bool,
-    /// An emulator or a gateway that serves all of fal's hosts under this one origin [env:
-    /// USO_BASE_URL].
-    #[arg(long, global = true, value_name = "URL", help_heading = "Connection", display_order = 201, value_hint = ValueHint::Url)]
-    pub(crate) base_url: Option<String>,
-    /// Prints JSON to standard output, errors included.
-    #[arg(long, global = true, help_heading = "Output", display_order = 202)]
-    pub(crate) json: bool,
-    /// Prints no progress.
-    #[arg(
-        short,
-        long,
-        global = true,
-        help_heading = "Output",
-        display_order = 203
-    )]
-    pub(crate) quiet: bool,
-    /// Prints each request with its response, and why it is repeated; -vv also the connections.
-    /// Never a key, a prompt or a picture.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Output", display_order = 204)]
-    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::args::Global;
+use crate::args::global::Global;
 use crate::escape;
 use crate::failure::Failure;
 

@@ -131,7 +131,7 @@ impl FalKeys {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unreachable`] or [`ErrorKind::Server`] when they cannot be had,
+    /// [`ErrorKind::Unreachable`] or [`ErrorKind::Server`] when they cannot be fetched,
     /// [`ErrorKind::Malformed`] when the document holds none.
     pub async fn fetch(&self) -> Result<KeySet> {
         self.shared.fetch().await

@@ -56,7 +56,7 @@ async fn the_key_is_nowhere_in_the_file_and_neither_key_nor_prompt_in_debug() {
 fn a_file_that_is_no_journal_is_named_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let damaged = folder.path().join("damaged.db");
-    let text = b"this is no database at all, but somebody's diary".repeat(100);
+    let text = b"this is no database at all, but a diary".repeat(100);
     fs::write(&damaged, &text).unwrap();
     let Err(error) = Journal::open(&damaged) else {
         panic!("it is no journal");

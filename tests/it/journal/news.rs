@@ -36,7 +36,7 @@ async fn a_notification_finds_the_purchase_whose_response_was_lost() {
     let adopted = adopted.expect("the purchase is recognised");
     assert_eq!(adopted.state, State::Submitted);
     assert_eq!(adopted.request_id(), Some(notification.request_id()));
-    // The same again, and one of somebody else's purchase.
+    // The same again, and one of a purchase of another owner.
     let again = desk.journal.deliver(client, &notification).await.unwrap();
     assert_eq!(again.unwrap().id, adopted.id);
     let other = uso_journal::Journal::temporary().unwrap();

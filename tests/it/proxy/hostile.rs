@@ -254,7 +254,7 @@ fn targets() -> Vec<Attack> {
         "https://queue.fal.run/fal-ai/uso?fal_jwt_token=x",
         "https://queue.fal.run/fal-ai/uso?logs=1",
         "https://fal.run/fal-ai/uso?fal_webhook=https://evil.example/",
-        // Other doors of the same hosts.
+        // Other services of the same hosts.
         "https://rest.fal.ai/tokens/",
         "https://rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3",
         "https://rest.fal.ai/storage/upload/initiate",

@@ -1,0 +1,37 @@
+//! Options that every command takes.
+
+use clap::{Args, ValueHint};
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Starts an emulator of the service in this process and uses it: free, offline, without a key.
+    #[arg(
+        long,
+        global = true,
+        conflicts_with = "base_url",
+        help_heading = "Connection",
+        display_order = 200
+    )]
+    pub(crate) emulator: bool,
+    /// An emulator or a gateway that serves all of fal's hosts under this one origin [env:
+    /// USO_BASE_URL].
+    #[arg(long, global = true, value_name = "URL", help_heading = "Connection", display_order = 201, value_hint = ValueHint::Url)]
+    pub(crate) base_url: Option<String>,
+    /// Prints JSON to standard output, errors included.
+    #[arg(long, global = true, help_heading = "Output", display_order = 202)]
+    pub(crate) json: bool,
+    /// Prints no progress.
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = "Output",
+        display_order = 203
+    )]
+    pub(crate) quiet: bool,
+    /// Prints each request with its response, and why it is repeated; -vv also the connections.
+    /// Never a key, a prompt or a picture.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Output", display_order = 204)]
+    pub(crate) verbose: u8,
+}
