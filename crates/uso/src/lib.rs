@@ -236,6 +236,15 @@ pub mod purchase {
 /// # }
 /// ```
 ///
+/// The orientation counts in every form: EXIF wherever a file has it (in PNG also behind the pixels,
+/// and as ImageMagick's raw profile), and XMP where there is no EXIF. Every local picture is decoded
+/// before it is sent: damaged ones are refused, and so is a JPEG whose scan is cut but properly
+/// ended, which other decoders fill with grey. A client holds at most 50 MiB of picture files and
+/// 224 MiB of decoded pixels at a time; a picture that needs more is refused.
+///
+/// Without the feature `fit`, which is on by default, no picture is decoded: a local picture that
+/// would have to be changed is refused, and the others lose their metadata only.
+///
 /// [`Request::without_fit`](crate::Request::without_fit) sends pictures as they are.
 /// [`Output::save_all`](crate::Output::save_all) saves every picture of a job.
 pub mod pictures {

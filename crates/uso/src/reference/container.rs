@@ -3,6 +3,11 @@
 //! Nothing is decoded here. Everything is read by walking from part to part, so that sizes,
 //! orientations and metadata are known without the picture stack.
 
+#![cfg_attr(
+    not(feature = "fit"),
+    allow(dead_code, unused_imports, reason = "only decoders use some parts")
+)]
+
 mod bytes;
 mod jpeg;
 mod orientation;

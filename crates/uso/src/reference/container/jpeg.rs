@@ -26,7 +26,6 @@ pub(crate) struct Jpeg {
     pub(crate) frame: Frame,
     pub(crate) colours: Colours,
     /// Where the data of each scan ends, in the file without metadata.
-    #[cfg_attr(not(feature = "fit"), expect(dead_code, reason = "decoders use it"))]
     pub(crate) scan_ends: Vec<usize>,
     pub(super) orientation: Orientation,
     pub(super) profile: Option<Bytes>,
