@@ -128,11 +128,8 @@ impl Body {
 
 impl Http {
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        let clients = Clients::new(config)?;
-        // The first one now, so that settings that cannot be used are told at once.
-        clients.get(0)?;
         Ok(Self {
-            clients,
+            clients: Clients::new(config)?,
             lanes: Lanes::default(),
         })
     }
@@ -150,7 +147,9 @@ impl Http {
         });
         let host = host.to_owned();
         let at_host = |failure: Failure| failure.map(|error| error.with_host(&host));
-        let client = self.clients.get(place.index()).map_err(Failure::lasting)?;
+        let is_secure = request.uri().scheme_str() == Some("https");
+        let client = self.clients.get(place.index(), is_secure);
+        let client = client.map_err(Failure::lasting)?;
         let request = reqwest::Request::try_from(request.map(|body| body.body))
             .map_err(|_| Failure::not_sent(operation, "the request has no usable URL"))?;
         let opener = place.opener(deadline).await;

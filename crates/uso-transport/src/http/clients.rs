@@ -1,12 +1,13 @@
-//! Clients: one connection pool for each lane, made when the lane is first used.
+//! Clients: one connection pool for each lane and scheme, made when first used.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rustls::RootCertStore;
 
 use super::lanes::{IDLE_CONNECTION, LANES};
-use super::tls::tls_config;
+use super::tls::{own_roots, tls_config, with_system_roots};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http_options::{HttpOptions, ProxyChoice, check_proxy_variables, is_http_proxy};
@@ -14,12 +15,14 @@ use crate::kind::{ErrorKind, Operation};
 
 /// The connection pools, and the settings that they are made with.
 pub(super) struct Clients {
-    tls: rustls::ClientConfig,
+    own_roots: RootCertStore,
+    tls: OnceLock<rustls::ClientConfig>,
     connect_within: Duration,
     agent: HeaderValue,
     headers: HeaderMap,
     proxy: Proxy,
-    lanes: [OnceLock<reqwest::Client>; LANES],
+    plain: [OnceLock<reqwest::Client>; LANES],
+    secure: [OnceLock<reqwest::Client>; LANES],
 }
 
 enum Proxy {
@@ -37,32 +40,55 @@ impl Clients {
             .map_err(|_| unusable("the user agent has a character that no header may carry"))?;
         let base_urls = config.base_urls.all();
         let stays_here = base_urls.iter().all(|url| url.scheme() == "http");
-        Ok(Self {
-            tls: tls_config(config)?,
+        let clients = Self {
+            own_roots: own_roots(config)?,
+            tls: OnceLock::new(),
             connect_within: config.connect_within,
             agent,
             headers: headers(options)?,
             proxy: proxy(&options.proxy, stays_here)?,
-            lanes: Default::default(),
-        })
+            plain: Default::default(),
+            secure: Default::default(),
+        };
+        // The first one now, so that settings that cannot be used are told at once.
+        clients.get(0, !stays_here)?;
+        Ok(clients)
     }
 
-    /// The client of a lane.
-    pub(super) fn get(&self, lane: usize) -> Result<&reqwest::Client> {
-        let place = self.lanes.get(lane).or(self.lanes.first());
+    /// The client of a lane, for `https` or for `http`.
+    pub(super) fn get(&self, lane: usize, is_secure: bool) -> Result<&reqwest::Client> {
+        let lanes = match is_secure {
+            true => &self.secure,
+            false => &self.plain,
+        };
+        let place = lanes.get(lane).or(lanes.first());
         let place = place.ok_or_else(|| unusable("there is no connection lane"))?;
         match place.get() {
             Some(client) => Ok(client),
             None => {
-                let client = self.make()?;
+                let client = self.make(is_secure)?;
                 Ok(place.get_or_init(|| client))
             }
         }
     }
 
-    fn make(&self) -> Result<reqwest::Client> {
+    /// The TLS settings. The system's certificates are read only where they are needed.
+    fn tls(&self, is_secure: bool) -> Result<rustls::ClientConfig> {
+        if !is_secure && matches!(self.proxy, Proxy::None) {
+            return tls_config(RootCertStore::empty());
+        }
+        match self.tls.get() {
+            Some(tls) => Ok(tls.clone()),
+            None => {
+                let tls = tls_config(with_system_roots(self.own_roots.clone())?)?;
+                Ok(self.tls.get_or_init(|| tls).clone())
+            }
+        }
+    }
+
+    fn make(&self, is_secure: bool) -> Result<reqwest::Client> {
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured(self.tls(is_secure)?)
             .connect_timeout(self.connect_within)
             .pool_idle_timeout(IDLE_CONNECTION)
             .http2_keep_alive_interval(Duration::from_secs(20))
