@@ -109,7 +109,7 @@ pub fn listing(body: &[u8]) {
             .prepare(request)
             .await
             .expect("nothing is sent");
-        let found = service.client.find(prepared.order().intent()).await;
+        let found = service.client.recover(prepared.order().intent()).await;
         check(found.as_ref().err());
     });
 }
