@@ -38,6 +38,7 @@ fn quick(config: Config) -> Config {
     config
         .answer_within(Duration::from_millis(1500))
         .stream_idle(Duration::from_millis(500))
+        .status_every(Duration::from_millis(500))
         .finish_within(Duration::from_secs(8))
         .reconcile_within(Duration::from_secs(3))
         .max_body(1 << 20)

@@ -43,7 +43,7 @@ impl Response {
             401 => (ErrorKind::Auth, "the service does not accept the key"),
             403 if is_locked => (ErrorKind::Locked, "the account is locked"),
             403 => (ErrorKind::Auth, "the service forbids this to the key"),
-            429 => (
+            429 if self.verdict() == Verdict::NotBought => (
                 ErrorKind::Throttled,
                 "the service takes no more requests for now",
             ),
@@ -56,7 +56,7 @@ impl Response {
             }
             422 if relayed && is_own => (ErrorKind::Input, "the endpoint refuses the input"),
             499 if relayed && is_own => (ErrorKind::Cancelled, "the job was cancelled"),
-            300..=399 => {
+            300..=399 if !purchase => {
                 let why = "a redirect, which is not followed with the key";
                 return (ErrorKind::Server, format!("{answered}, {why}"));
             }
