@@ -197,7 +197,7 @@ impl Error {
     }
 
     /// Makes the error one of a passing fault of the service.
-    pub(crate) fn as_server_fault(mut self) -> Self {
+    pub(crate) fn into_server_fault(mut self) -> Self {
         self.0.kind = ErrorKind::Server;
         let status = self.0.status.unwrap_or_default();
         self.0.message = format!(

@@ -213,7 +213,7 @@ impl Queue<'_> {
         Err(self
             .0
             .refused(response)
-            .as_server_fault()
+            .into_server_fault()
             .with_ticket(ticket))
     }
 

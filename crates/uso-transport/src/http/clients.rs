@@ -28,7 +28,7 @@ pub(super) struct Clients {
 enum Proxy {
     None,
     Environment,
-    Url(reqwest::Proxy),
+    Url(Box<reqwest::Proxy>),
 }
 
 impl Clients {
@@ -102,7 +102,7 @@ impl Clients {
         builder = match &self.proxy {
             Proxy::None => builder.no_proxy(),
             Proxy::Environment => builder,
-            Proxy::Url(proxy) => builder.no_proxy().proxy(proxy.clone()),
+            Proxy::Url(proxy) => builder.no_proxy().proxy(reqwest::Proxy::clone(proxy)),
         };
         let built = builder.build();
         built.map_err(|error| unusable("the HTTP client could not be made").with_source(error))
@@ -126,7 +126,7 @@ fn proxy(choice: &ProxyChoice, stays_here: bool) -> Result<Proxy> {
             // The URL may have a password, so that the cause is not kept either.
             let proxy = reqwest::Proxy::all(url.as_str());
             let proxy = proxy.map_err(|_| unusable("the proxy's URL cannot be used"))?;
-            Ok(Proxy::Url(proxy))
+            Ok(Proxy::Url(Box::new(proxy)))
         }
         ProxyChoice::Url(_) => {
             let message = "the proxy's URL is not of the form http://host:port";
