@@ -1,9 +1,9 @@
 //! Verifies the webhook notifications that fal signs, and deduplicates them.
 //!
 //! This crate is for web back ends that receive notifications and need nothing else of ours: it
-//! works on headers, raw bytes, public keys and the time. It has no network, API key, file or async
-//! runtime; the application brings the keys ([`KeySource`]; the facade `uso` has a source that
-//! fetches them) and the clock ([`Clock`]).
+//! works on headers, raw bytes, public keys and the time. The crate must not know a network, an API
+//! key, a file or an async runtime; the application brings the keys ([`KeySource`]; the facade `uso`
+//! has a source that fetches them) and the clock ([`Clock`]).
 //!
 //! ```
 //! use uso_webhook::{KeySet, Receiver};
