@@ -9,6 +9,10 @@ use uso_transport::{Error, Intent, Order, Result, Ticket, Transport};
 /// A purchase whose call was dropped before it returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few values, and a box would show in every match"
+)]
 pub enum Unclaimed {
     /// The job was bought; [`Client::job`](crate::Client::job) collects it.
     Bought(Ticket),
@@ -23,6 +27,7 @@ pub(crate) struct Unclaims {
     settling: tokio::sync::Mutex<Vec<Held>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "few values, each short-lived")]
 enum Held {
     Placing(Intent, JoinHandle<Result<Ticket>>),
     Settled(Option<Unclaimed>),

@@ -105,9 +105,8 @@ fn in_xmp(packet: &[u8]) -> Option<Orientation> {
         .windows(NAME.len())
         .position(|window| window == NAME)?;
     let rest = packet.get(at + NAME.len()..)?;
-    let digit = match rest {
-        [b'>', digit, ..] | [b'=', b'"' | b'\'', digit, ..] => digit,
-        _ => return None,
+    let ([b'>', digit, ..] | [b'=', b'"' | b'\'', digit, ..]) = rest else {
+        return None;
     };
     Orientation::new(u32::from(digit.wrapping_sub(b'0')))
 }

@@ -15,15 +15,7 @@ const ABOVE_TARGET: u64 = 19;
 /// Put behind the data of a scan: ones, which no code consists of. A decoder that runs beyond the
 /// end of cut data would go on with zeros and paint the rest grey; here it meets these and fails.
 /// A decoder that is done skips them.
-const BEYOND_SCAN: [u8; 64] = {
-    let mut bytes = [0xff; 64];
-    let mut at = 1;
-    while at < bytes.len() {
-        bytes[at] = 0;
-        at += 2;
-    }
-    bytes
-};
+const BEYOND_SCAN: [[u8; 2]; 32] = [[0xff, 0x00]; 32];
 
 /// Eighths of the full size at which a frame is decoded.
 fn scale(size: (u32, u32), target: (u32, u32)) -> u32 {
@@ -145,7 +137,10 @@ fn spliced<'a>(clean: &'a [u8], scan_ends: &[usize]) -> Spliced<'a> {
     let mut parts = VecDeque::new();
     let mut from = 0;
     for end in scan_ends {
-        parts.extend([clean.get(from..*end).unwrap_or_default(), &BEYOND_SCAN]);
+        parts.extend([
+            clean.get(from..*end).unwrap_or_default(),
+            BEYOND_SCAN.as_flattened(),
+        ]);
         from = *end;
     }
     parts.push_back(clean.get(from..).unwrap_or_default());
