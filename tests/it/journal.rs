@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batches;
+mod beside;
 mod budget;
 mod closed;
 mod files;

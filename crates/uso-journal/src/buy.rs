@@ -211,7 +211,7 @@ impl Watched {
                 message,
                 source: None,
             })),
-            (State::Unknown, Some(Cause::ResponseLost | Cause::NotListed)) => {
+            (State::Unknown, Some(cause)) if cause != Cause::ProcessEnded => {
                 Some(Ok(purchase.clone()))
             }
             _ => None,

@@ -71,8 +71,13 @@ pub enum Cause {
     ResponseLost,
     /// The process ended while the submit was under way.
     ProcessEnded,
-    /// The account's listing was searched, and the purchase is not in it.
+    /// The account's listing does not show the purchase, and may still.
+    NotYetListed,
+    /// The account's listing was read to its end after the start deadline, and the purchase is not
+    /// in it.
     NotListed,
+    /// The account's listing cannot tell; the message names the requests that may be the purchase.
+    Undecidable,
     /// The service said that the job failed.
     ServiceFailed,
     /// The service did not start the job before its start deadline.
@@ -86,13 +91,15 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::NotBought,
         Self::NeverSent,
         Self::Budget,
         Self::ResponseLost,
         Self::ProcessEnded,
+        Self::NotYetListed,
         Self::NotListed,
+        Self::Undecidable,
         Self::ServiceFailed,
         Self::NotStarted,
         Self::Cancelled,
@@ -108,7 +115,9 @@ impl Cause {
             Self::Budget => "budget",
             Self::ResponseLost => "response_lost",
             Self::ProcessEnded => "process_ended",
+            Self::NotYetListed => "not_yet_listed",
             Self::NotListed => "not_listed",
+            Self::Undecidable => "undecidable",
             Self::ServiceFailed => "service_failed",
             Self::NotStarted => "not_started",
             Self::Cancelled => "cancelled",

@@ -158,6 +158,7 @@ impl Row {
                 self.go(Move::Accept, "adopted")?;
                 self.purchase.ticket = Some(ticket);
                 self.purchase.reason = None;
+                self.count_again();
             }
             Step::Refuse(reason) => {
                 self.go(Move::Refuse, "refused")?;
@@ -228,16 +229,10 @@ impl Row {
                 self.go(step, "reopened")?;
                 self.purchase.reason = None;
                 self.cancel_asked = false;
-                // Until there is a bill, the bound counts again.
-                if self.purchase.cost.billed == Some(MicroDollars::new(0)) {
-                    self.purchase.cost.billed = None;
-                }
+                self.count_again();
             }
             Step::Pause { reason, pictures } => {
-                if self.purchase.state == State::Reserved {
-                    self.go(Move::Release, "released")?;
-                    self.purchase.cost.reserved = None;
-                }
+                self.let_go("the work on it ended before its outcome was recorded")?;
                 if reason.is_some() {
                     self.purchase.reason = reason;
                 }
@@ -247,20 +242,7 @@ impl Row {
                 self.worker = None;
             }
             Step::Bury => {
-                match self.purchase.state {
-                    State::Reserved => {
-                        self.go(Move::Release, "released")?;
-                        self.purchase.cost.reserved = None;
-                    }
-                    State::Sending => {
-                        self.go(Move::Lose, "lost")?;
-                        self.purchase.reason = Some(Reason::new(
-                            Cause::ProcessEnded,
-                            "the process ended while the submit was under way",
-                        ));
-                    }
-                    _ => {}
-                }
+                self.let_go("the process ended while the submit was under way")?;
                 self.worker = None;
             }
             Step::AskCancel => {
@@ -279,6 +261,31 @@ impl Row {
         let next = self.purchase.state.after(step);
         self.purchase.state = next.ok_or_else(|| self.not_allowed(verb))?;
         Ok(())
+    }
+
+    /// Leaves no state that only a worker may be in: what was not sent is free again, and what may
+    /// have been sent is unknown.
+    fn let_go(&mut self, why: &str) -> Result<(), NotAllowed> {
+        match self.purchase.state {
+            State::Reserved => {
+                self.go(Move::Release, "released")?;
+                self.purchase.cost.reserved = None;
+            }
+            State::Sending => {
+                self.go(Move::Lose, "lost")?;
+                self.purchase.reason = Some(Reason::new(Cause::ProcessEnded, why));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Lets the upper bound count again until there is a bill.
+    fn count_again(&mut self) {
+        let cost = &mut self.purchase.cost;
+        if cost.billed == Some(MicroDollars::new(0)) {
+            cost.billed = None;
+        }
     }
 
     fn not_allowed(&self, verb: &'static str) -> NotAllowed {

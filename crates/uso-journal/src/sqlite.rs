@@ -360,11 +360,12 @@ impl Store for Sqlite {
 
     fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()> {
         self.write(move |connection| {
-            let sql = "INSERT INTO upload (realm, url, known) VALUES (?1, ?2, ?3) \
+            let sql = "INSERT INTO upload (realm, url, known, recorded_at) VALUES (?1, ?2, ?3, ?4) \
                        ON CONFLICT DO UPDATE SET known = excluded.known";
+            let now = claims::now(connection)?;
             let mut insert = connection.prepare_cached(sql)?;
             for (url, known) in &uploads {
-                insert.execute((realm, url, known))?;
+                insert.execute((realm, url, known, now))?;
             }
             Ok(Ok(()))
         })
@@ -372,30 +373,24 @@ impl Store for Sqlite {
 
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
         self.write(move |connection| {
-            let closed = "SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 AND pruned = 0 \
-                          AND worker IS NULL AND state IN ('done', 'failed', 'cancelled')";
-            let mut select = connection.prepare(closed)?;
-            let ids = select.query_map((realm, before), |row| row.get(0))?;
-            let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
-            for id in &ids {
-                connection.execute(
-                    "UPDATE job SET input = NULL, target = NULL, intent = NULL, ticket = NULL, request_id = NULL, \
-                     pictures = '[]', seed = NULL, message = '', pruned = 1 WHERE id = ?1",
-                    [id],
-                )?;
-                connection.execute("DELETE FROM file WHERE job = ?1", [id])?;
-                connection.execute(
-                    "UPDATE past_attempt SET intent = NULL, ticket = NULL, request_id = NULL, message = '' \
-                     WHERE job = ?1",
-                    [id],
-                )?;
-            }
-            connection.execute(
-                "DELETE FROM upload WHERE realm = ?1 AND NOT EXISTS (SELECT 1 FROM job \
-                 WHERE realm = ?1 AND pruned = 0)",
-                [realm],
-            )?;
-            Ok(Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX)))
+            const CLOSED: &str = "(SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 \
+                AND pruned = 0 AND worker IS NULL AND state IN ('done', 'failed', 'cancelled'))";
+            let when = (realm, before);
+            connection.execute(&format!("DELETE FROM file WHERE job IN {CLOSED}"), when)?;
+            let past = format!(
+                "UPDATE past_attempt SET intent = NULL, ticket = NULL, request_id = NULL, \
+                 message = '' WHERE job IN {CLOSED}"
+            );
+            connection.execute(&past, when)?;
+            let jobs = format!(
+                "UPDATE job SET input = NULL, target = NULL, intent = NULL, ticket = NULL, \
+                 request_id = NULL, pictures = '[]', seed = NULL, message = '', pruned = 1 \
+                 WHERE id IN {CLOSED}"
+            );
+            let pruned = connection.execute(&jobs, when)?;
+            let uploads = "DELETE FROM upload WHERE realm = ?1 AND recorded_at < ?2";
+            connection.execute(uploads, when)?;
+            Ok(Ok(u64::try_from(pruned).unwrap_or(u64::MAX)))
         })
     }
 

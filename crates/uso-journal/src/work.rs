@@ -190,14 +190,25 @@ impl Work {
         };
         match self.client.recover(&intent).await {
             Ok(Recovery::Found(job)) => self.bought(job.ticket().clone()).await,
-            Ok(Recovery::NotYet { .. } | Recovery::NotBought) => {
-                let message = "the account's listing does not show it (yet)";
+            Ok(Recovery::NotYet { .. }) => {
+                let message = "the account's listing does not show it yet";
+                self.pause(Some(Reason::new(Cause::NotYetListed, message)))
+                    .await
+            }
+            // The owner decides whether to risk paying again.
+            Ok(Recovery::NotBought) => {
+                let message = "the account's listing was read to its end and does not show it; \
+                               write it off and retry it to buy again";
                 self.pause(Some(Reason::new(Cause::NotListed, message)))
                     .await
             }
-            Ok(Recovery::Undecidable { why, .. }) => {
-                let reason = Reason::new(Cause::ResponseLost, why);
-                self.pause(Some(reason)).await
+            Ok(Recovery::Undecidable { candidates, why }) => {
+                let message = match candidates.is_empty() {
+                    true => why,
+                    false => format!("{why}; it may be {}", candidates.join(", ")),
+                };
+                self.pause(Some(Reason::new(Cause::Undecidable, message)))
+                    .await
             }
             Ok(_) => self.pause(None).await,
             Err(error) => Err(Error::Lookup {

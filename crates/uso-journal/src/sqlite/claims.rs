@@ -47,6 +47,12 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Done<Claimed> {
     };
     let before = row.committed();
     let mut effect = Effect::default();
+    // Without a worker nothing is reserved or being sent.
+    if matches!(row.purchase.state, State::Reserved | State::Sending)
+        && let Err(error) = change(&mut row, Step::Bury, now)
+    {
+        return Ok(Err(error));
+    }
     match row.purchase.state {
         State::Submitted | State::Unknown => {
             hold(&mut row, &claim.worker);
@@ -58,7 +64,6 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Done<Claimed> {
             Ok(more) => effect = more,
             Err(error) => return Ok(Err(error)),
         },
-        // Without a worker nothing is reserved or being sent.
         _ => return Ok(Ok(Claimed::Ended(Box::new(row)))),
     }
     if let Err(stop) = budget::admit(connection, claim, now)? {

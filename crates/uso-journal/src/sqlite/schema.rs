@@ -98,6 +98,7 @@ CREATE TABLE upload (
     realm INTEGER NOT NULL REFERENCES realm,
     url TEXT NOT NULL,
     known TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
     PRIMARY KEY (realm, url)
 ) STRICT, WITHOUT ROWID;
 
