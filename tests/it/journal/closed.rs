@@ -58,7 +58,7 @@ async fn one_failed_answer_alone_closes_nothing() {
 
 #[tokio::test]
 async fn a_picture_that_cannot_be_fetched_leaves_the_purchase_open() {
-    let desk = with(Scenario::new().on(Operation::File, Fault::Gone)).await;
+    let desk = with(Scenario::new().on(Operation::File, Fault::Gone).times(2)).await;
     let Err(Error::NotCollected { purchase, .. }) = buy(&desk).await else {
         panic!("the picture cannot be fetched");
     };
