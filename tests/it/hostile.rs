@@ -81,7 +81,7 @@ async fn hostile_answers_end_clearly_in_little_memory() {
         let (code, peak, talk) = watched(&cli, &[command, id]);
         assert_eq!(code, 1, "{fault:?}: {talk}");
         assert!(
-            talk.starts_with("uso: ") || talk.contains("\nuso: "),
+            talk.starts_with("error: ") || talk.contains("\nerror: "),
             "{fault:?}: {talk}"
         );
         assert!(peak < LIMIT_KIB, "{fault:?}: {peak} KiB");

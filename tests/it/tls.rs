@@ -112,7 +112,7 @@ async fn ssl_cert_file_and_the_host_variables_reach_the_emulator() {
     let empty = cli.folder().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let cli = cli.variable("SSL_CERT_FILE", empty.to_str().unwrap());
-    let run = cli.run(&arguments);
+    let run = cli.run(&[&arguments[..], &["--force"]].concat());
     assert!(
         run.code == 1 && run.stderr.contains("SSL_CERT_FILE"),
         "{run:?}"

@@ -222,6 +222,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         return;
     };
     let emulator = Emulator::builder()
+        .picture(PictureMode::Restyled)
         .key(KEY)
         .concurrency(8)
         .inference_time(Duration::from_millis(100))
@@ -346,7 +347,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         "{talk}"
     );
 
-    // One record for each purchase, and no more purchases than uses.
+    // Two lines for each purchase, before and after it, and no more purchases than uses.
     let mut records = 0;
     while let Ok(Some(line)) = proxy.lines.next_line().await {
         let record: Value = serde_json::from_str(&line).unwrap();
@@ -355,7 +356,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
     }
     // Polling, streaming, upload, cancel, refused, and the one with the session.
     assert_eq!(emulator.ledger().purchases().len(), 6);
-    assert_eq!(records, 6);
+    assert_eq!(records, 12);
     let requests = emulator.requests();
     let streams = requests
         .iter()
