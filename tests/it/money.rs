@@ -54,7 +54,7 @@ fn quick(config: Config) -> Config {
 fn scenario(operation: Operation, fault: &Fault) -> Scenario {
     let way_there = match operation {
         // The status is only asked for when the stream fails.
-        Operation::Status => Scenario::new().on(Operation::Stream, Fault::Drop),
+        Operation::Status => Scenario::new().on(Operation::Stream, Fault::Drop).always(),
         // The listing is only asked for when a submit's answer is lost.
         Operation::Listing => Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop),
         _ => Scenario::new(),

@@ -6,10 +6,10 @@ mod picture;
 use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use uso_transport::{
     Delivery, Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket, Transport,
+    json_repair,
 };
 use uso_types::UsoOutput;
 
@@ -66,11 +66,13 @@ impl Output {
                     .with_raw_body(response.body().clone()),
             )
         };
-        let result: Value = response.decode().map_err(attach)?;
-        let is_repaired = serde_json::from_slice::<IgnoredAny>(response.body()).is_err();
-        let repaired =
-            is_repaired.then(|| "the result is not valid JSON and was repaired".to_owned());
-        let (mut result, left_out) = UsoOutput::from_value_lossy(result)
+        let Ok(parsed) = json_repair::parse::<Value>(response.body()) else {
+            let refused = response.decode::<Value>().map_err(attach);
+            return refused.and_then(|_| Err(unusable("the result is not JSON".to_owned())));
+        };
+        let repaired = "the result is not valid JSON and was repaired".to_owned();
+        let repaired = parsed.is_repaired.then_some(repaired);
+        let (mut result, left_out) = UsoOutput::from_value_lossy(parsed.value)
             .map_err(|part| unusable(format!("the result cannot be read: {part}")))?;
         let flags = result.has_nsfw_concepts.take().unwrap_or_default();
         let flags = flags.into_iter().chain(std::iter::repeat(false));

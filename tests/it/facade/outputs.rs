@@ -132,7 +132,8 @@ async fn a_second_purchase_needs_the_proof_that_the_first_was_free() {
             .on(Operation::Submit, Fault::FilesGone)
             .after(1)
             .on(Operation::Result, units_of_second)
-            .after(1);
+            .after(1)
+            .always();
         let rig = Rig::of(Rig::pictures_builder().scenario(scenario)).await;
         let size = ImageSize {
             width: Some(64),
