@@ -169,7 +169,7 @@ async fn commands_share_their_uploads_on_disk() {
     rig.emulator.forget_files();
     let run = restyle(&[]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(run.stderr.contains("uploaded again"), "{run:?}");
+    assert!(run.stderr.contains("uploading it again"), "{run:?}");
     assert_eq!(count(&rig, Operation::Upload), 4);
     let run = restyle(&[]);
     assert_eq!(run.json()["references"][1]["sending"], "reused", "{run:?}");

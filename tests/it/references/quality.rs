@@ -66,9 +66,9 @@ async fn a_jpeg_that_is_decoded_at_a_reduced_scale_equals_lanczos_too() {
         let (to_width, to_height) = told.size.unwrap();
         let expected = resize(&decoded, to_width, to_height, FilterType::Lanczos3);
         let shown = image::load_from_memory(&bytes).unwrap().to_rgb8();
-        // The new compression is a part of the difference.
+        // The new compression is most of the difference; a shift by half a pixel would make ten.
         let mean = mean(&shown, &expected);
-        assert!(mean < 1.0, "{width}x{height}: {mean}");
+        assert!(mean < 1.5, "{width}x{height}: {mean}");
     }
 }
 
