@@ -24,14 +24,20 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// Prints what the work cost this process.
 pub fn report(work: impl FnOnce()) {
+    report_with(|| {
+        work();
+        json!({})
+    });
+}
+
+/// Prints what the work cost this process, beside the figures that it gives itself.
+pub fn report_with(work: impl FnOnce() -> Value) {
     let (cpu, started) = (cpu_nanoseconds(), Instant::now());
-    work();
-    let cpu = cpu_nanoseconds() - cpu;
-    let wall = started.elapsed().as_secs_f64();
-    println!(
-        "{}",
-        json!({ "cpu_ns": cpu, "wall_s": wall, "peak_kib": peak_kib() })
-    );
+    let mut figures = work();
+    figures["cpu_ns"] = json!(cpu_nanoseconds() - cpu);
+    figures["wall_s"] = json!(started.elapsed().as_secs_f64());
+    figures["peak_kib"] = json!(peak_kib());
+    println!("{figures}");
 }
 
 /// CPU time of this process's threads, from the kernel's own account.
