@@ -1,7 +1,12 @@
 //! The command line as a person and as a script see it.
 
+mod completions;
+mod help;
+mod messages;
+mod outputs;
 #[cfg(unix)]
 pub(crate) mod proxy;
+mod settings;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
@@ -620,4 +625,89 @@ async fn collecting_or_cancelling_by_hand_settles_the_record() {
     assert_eq!(records(), 1);
     assert_eq!(cli.run(&["result", &first]).code, 0);
     assert_eq!(records(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verbose_shows_each_request_with_its_status_and_why_it_is_repeated() {
+    let scenario = Scenario::new().on(Operation::Initiate, Fault::Status(503));
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let run = cli.run(&["restyle", &path(content()), &path(style()), "-v"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let origin = rig.emulator.origin();
+    let host = origin.trim_start_matches("http://");
+    let has = |words: &[&str]| {
+        let lines = run.stderr.lines();
+        lines
+            .into_iter()
+            .any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    for words in [
+        &[
+            "operation=submit",
+            "method=POST",
+            host,
+            "path=",
+            "status=200",
+        ][..],
+        &["operation=upload", "method=POST", "status=503"],
+        &["trying again", "operation=upload", "attempts=1", "delay="],
+        &["operation=upload", "status=200", "attempts=2"],
+        &["operation=result", "method=GET", "fal-ai/uso/requests/"],
+    ] {
+        assert!(has(words), "{words:?}: {run:?}");
+    }
+    // The connections are of interest to few.
+    assert!(!run.stderr.contains("hyper"), "{run:?}");
+    let twice = cli.run(&["restyle", &path(content()), &path(style()), "-vv"]);
+    assert!(twice.stderr.contains("hyper"), "{twice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_are_listed_and_named_by_the_start_of_their_id() {
+    let rig = Rig::of(Rig::plain_builder().inference_time(Duration::from_secs(3600))).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let none = cli.run(&["list"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
+    let refused = cli.run(&["status"]);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("no job is recorded"),
+        "{refused:?}"
+    );
+    let buy = |place: &str| {
+        let run = cli.run(&[
+            "restyle",
+            &path(content()),
+            &path(style()),
+            "--detach",
+            "-o",
+            place,
+        ]);
+        run.stdout.trim().to_owned()
+    };
+    let (first, newest) = (buy("first.png"), buy("newest.png"));
+    for alias in ["list", "ls", "jobs", "history"] {
+        let listed = cli.run(&[alias]).stdout;
+        let lines: Vec<&str> = listed.lines().collect();
+        assert!(
+            lines.len() == 3 && lines[1].starts_with(&newest[..8]),
+            "{listed}"
+        );
+        assert!(
+            lines[1].contains("bought") && lines[1].ends_with("/newest.png"),
+            "{listed}"
+        );
+        assert!(lines[2].starts_with(&first[..8]), "{listed}");
+    }
+    let listed = cli.run(&["list", "--json"]).json();
+    assert_eq!(listed["jobs"][1]["request_id"], first.as_str());
+    let status = |arguments: &[&str]| {
+        let run = cli.run(&[&["status", "--json"], arguments].concat());
+        run.json()["request_id"].clone()
+    };
+    assert_eq!(status(&[&first[..8]]), first.as_str());
+    assert_eq!(status(&[]), newest.as_str());
+    assert_eq!(cli.run(&["cancel"]).code, 2, "a cancel names its job");
+    let cancelled = cli.run(&["cancel", &newest[..8], "--json"]);
+    assert_eq!(cancelled.json()["request_id"], newest.as_str());
 }

@@ -13,9 +13,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
-    CancelArgs, CollectOptions, JobArgs, ListArgs, ResultArgs, ResumeArgs, WatchArgs,
+    CancelArgs, CollectOptions, JobArgs, ResultArgs, ResumeArgs, WatchArgs,
 };
-pub(crate) use self::picture::{Format, PictureArgs, Preview};
+pub(crate) use self::picture::{Format, MoneyOptions, PictureArgs, Preview};
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::tools::{CompletionsArgs, EmulatorArgs, ManArgs, Shell, UploadArgs};
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
@@ -51,9 +51,9 @@ pub(crate) enum Command {
     /// Prints the size and the price of a purchase; nothing is sent.
     #[command(after_help = help::ESTIMATE)]
     Estimate(PictureArgs),
-    /// Lists jobs: the unfinished ones and those of the last 30 days.
+    /// Lists the jobs that are bought and not saved yet, with their age and their place.
     #[command(after_help = help::LIST, visible_aliases = ["ls", "jobs"], alias = "history")]
-    List(ListArgs),
+    List,
     /// Asks once for the state of a job.
     #[command(after_help = help::STATUS)]
     Status(JobArgs),
@@ -129,6 +129,10 @@ pub(crate) fn command() -> clap::Command {
             "emulator" => &["emulator", "base_url", "verbose"],
             _ => &[],
         };
+        for nested in subcommand.get_subcommands_mut() {
+            let usage = wrapped_usage(nested);
+            *nested = std::mem::take(nested).override_usage(usage);
+        }
         let usage = wrapped_usage(subcommand);
         let owned = std::mem::take(subcommand).override_usage(usage);
         *subcommand = owned.mut_args(|argument| {

@@ -22,6 +22,7 @@ mod printer;
 mod progress;
 mod progress_line;
 mod purchase;
+mod recorded_jobs;
 mod records;
 mod recovery;
 mod reservation;
@@ -29,6 +30,7 @@ mod same_file;
 mod saving;
 pub mod serve;
 mod signals;
+mod spending;
 mod upload_cache;
 mod usage_error;
 mod viewing;
@@ -50,19 +52,21 @@ pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(args::command)
         .var(cmd::completions::VARIABLE)
         .complete();
-    let configuration = match Configuration::read() {
-        Ok(configuration) => configuration,
-        Err(failure) => {
-            Printer::of_arguments().failure(&failure);
-            return failure.code();
-        }
+    // Help and the errors of the command line do not depend on the file.
+    let (configuration, unreadable) = match Configuration::read() {
+        Ok(configuration) => (configuration, None),
+        Err(failure) => (Configuration::default(), Some(failure)),
     };
     let matches = configuration.apply(args::command()).try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &configuration),
     };
-    let printer = Printer::new(&cli.global);
+    let printer = Printer::new(cli.global.json, cli.global.quiet);
+    if let Some(failure) = unreadable {
+        printer.failure(&failure);
+        return failure.code();
+    }
     log(cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -102,17 +106,24 @@ fn keep_response(failure: &Failure, printer: &Printer) {
     });
 }
 
+/// Prints the requests of the client on stderr, and with `-vv` what the libraries below it tell.
 fn log(verbosity: u8) {
-    if verbosity == 0 {
-        return;
-    }
-    let level = match verbosity {
-        1 => tracing_subscriber::filter::LevelFilter::INFO,
-        _ => tracing_subscriber::filter::LevelFilter::DEBUG,
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let wanted = match verbosity {
+        0 => return,
+        1 => Targets::new().with_target("uso", LevelFilter::DEBUG),
+        _ => Targets::new().with_default(LevelFilter::DEBUG),
     };
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_max_level(level)
+        .with_ansi(false)
+        .without_time()
+        .with_level(false)
+        .with_target(verbosity > 1);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(wanted))
         .init();
 }
 
@@ -126,7 +137,7 @@ async fn run(
         Command::Generate(args) => cmd::generate::run(global, Kind::Generate, args, printer).await,
         Command::Restyle(args) => cmd::generate::run(global, Kind::Restyle, args, printer).await,
         Command::Estimate(args) => until_signal(cmd::estimate::run(args, printer)).await,
-        Command::List(args) => cmd::list::run(args, printer),
+        Command::List => cmd::list::run(printer),
         Command::Status(args) => until_signal(cmd::status::run(global, args, printer)).await,
         Command::Watch(args) => until_signal(cmd::watch::run(global, args, printer)).await,
         Command::Result(args) => until_signal(cmd::result::run(global, args, printer)).await,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::args::global::Global;
 use crate::escape;
 use crate::failure::Failure;
 
@@ -19,10 +18,10 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
         Self {
-            json: global.json,
-            quiet: global.quiet,
+            json,
+            quiet,
             terminal: io::stderr().is_terminal(),
         }
     }

@@ -129,7 +129,7 @@ impl<'a> Progress<'a> {
             .interruptions
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1);
-        let line = format!("no connection to {}: {why}; trying again", self.host);
+        let line = interruption(&self.host, why);
         match &self.bar {
             Some(bar) => {
                 style(bar, SPINNER);
@@ -169,6 +169,14 @@ fn style(bar: &ProgressBar, template: &str) {
     }
 }
 
+/// Why the service cannot be asked, with its host.
+pub(crate) fn interruption(host: &str, why: &str) -> String {
+    match why.contains(host) {
+        true => format!("{why}; trying again"),
+        false => format!("no connection to {host}: {why}; trying again"),
+    }
+}
+
 /// Steps done and all steps, as in `step 7/28` or in a bar such as `25%|██▌ | 7/28 [00:03<…`.
 fn steps(message: &str) -> Option<(u64, u64)> {
     let words = message.split(|character: char| !(character.is_ascii_digit() || character == '/'));
@@ -187,7 +195,7 @@ pub(crate) fn describe(event: &Event) -> String {
         Event::Queued { position } => queued(*position),
         Event::Running => "running".to_owned(),
         Event::Log(line) => line.message.clone(),
-        Event::Interrupted(why) => format!("{why}; trying again"),
+        Event::Interrupted(why) => interruption("the service", why),
         Event::Completed(completion) => match completion.failure() {
             Some(error) => format!("failed: {error}"),
             None => "completed".to_owned(),

@@ -34,14 +34,16 @@ pub(crate) fn message(error: &clap::Error) -> String {
         (ErrorKind::ArgumentConflict, Some(option), _) => {
             let others = texts(error, ContextKind::PriorArg);
             match others.first() {
-                Some(other) if *other != option => {
+                Some(other) if option_name(other) != option => {
                     format!("{option} cannot be used with {}", option_name(other))
                 }
                 _ => format!("{option} is given more than once"),
             }
         }
         (ErrorKind::MissingRequiredArgument, ..) => {
-            let missing = texts(error, ContextKind::InvalidArg).join(" and ");
+            let missing = texts(error, ContextKind::InvalidArg);
+            let missing: Vec<String> = missing.iter().map(|name| option_name(name)).collect();
+            let missing = missing.join(" and ");
             format!("{missing} is missing")
         }
         (ErrorKind::InvalidSubcommand, ..) => {
@@ -87,13 +89,11 @@ fn given_option(error: &clap::Error) -> bool {
     text(error, ContextKind::InvalidArg).is_some_and(|argument| argument.starts_with('-'))
 }
 
-/// `--size <SIZE>` without the name of its value.
+/// `--size <SIZE>` without the name of its value, and `<FILE>...` as `FILE`.
 fn option_name(argument: &str) -> String {
-    argument
-        .split([' ', '='])
-        .next()
-        .unwrap_or(argument)
-        .to_owned()
+    let name = argument.split([' ', '=']).next().unwrap_or(argument);
+    let name = name.trim_end_matches("...");
+    name.trim_matches(['<', '>', '[', ']']).to_owned()
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, Version};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
 
 use self::clients::Clients;
 use self::lanes::{Lanes, Place};
@@ -147,6 +148,12 @@ impl Http {
         });
         let host = host.to_owned();
         let at_host = |failure: Failure| failure.map(|error| error.with_host(&host));
+        let method = request.method().clone();
+        // The path of a file is a credential: knowing it suffices to read or write the file.
+        let path = match operation {
+            Operation::Upload | Operation::Download => String::new(),
+            _ => request.uri().path().to_owned(),
+        };
         let is_secure = request.uri().scheme_str() == Some("https");
         let client = self.clients.get(place.index(), is_secure);
         let client = client.map_err(Failure::lasting)?;
@@ -171,6 +178,13 @@ impl Http {
             }
         };
         drop(opener);
+        let status = answered
+            .as_ref()
+            .map_or(0, |response| response.status().as_u16());
+        match status {
+            0 => debug!(%operation, %method, host, path, "no response"),
+            status => debug!(%operation, %method, host, path, status, "response"),
+        }
         let mut response = answered?;
         Ok(Incoming {
             status: response.status(),

@@ -60,7 +60,7 @@ Examples:
 pub(super) const LIST: &str = "\
 Examples:
   uso list
-  uso list --all --json";
+  uso list --json";
 
 pub(super) const STATUS: &str = "\
 Examples:
@@ -122,7 +122,7 @@ pub(super) const COMPLETIONS: &str = "\
 The script asks uso for the candidates, so that files, sizes and job ids are up to date.
 
 Examples:
-  uso completions bash > ~/.local/share/bash-completion/completions/uso
+  uso completions bash >> ~/.bashrc
   uso completions fish > ~/.config/fish/completions/uso.fish";
 
 pub(super) const MAN: &str = "\

@@ -17,13 +17,6 @@ pub(crate) struct JobArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// Lists every job that is recorded, however old.
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
@@ -86,7 +79,7 @@ pub(crate) struct CollectOptions {
 }
 
 fn job_candidates() -> Vec<CompletionCandidate> {
-    let ids = crate::records::known_ids().into_iter();
+    let ids = crate::recorded_jobs::known_ids().into_iter();
     ids.map(|(id, help)| CompletionCandidate::new(id).help(Some(help.into())))
         .collect()
 }

@@ -11,7 +11,7 @@ use super::values;
 #[command(
     after_help = "Pages use it as the proxyUrl of fal's JavaScript client: http://ADDR/api/fal/proxy. They send the token as \
 Authorization: Bearer TOKEN, or once with a POST to /api/fal/session, for a cookie. Each purchase is a line on stdout before it is sent and another with its outcome; when stdout takes no line, nothing is bought. \
-It speaks HTTP: put a server with TLS in front of it, unless only this machine can reach it."
+It speaks HTTP: put a server with TLS in front of it, unless only this machine can reach it.\n\nExamples:\n  uso proxy --allow-origin https://app.example\n  uso proxy --allow-origin http://localhost:5173 --emulator"
 )]
 pub(crate) struct ProxyArgs {
     /// The address to listen on.

@@ -10,7 +10,7 @@ use crate::cancellation::{describe, is_final};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::records;
+use crate::recorded_jobs;
 
 pub(crate) async fn run(
     global: &Global,
@@ -18,11 +18,11 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let connection = Connection::open(global).await?;
-    let id = records::resolve(&connection.origin(), Some(&args.id))?;
+    let id = recorded_jobs::resolve(&connection.origin(), Some(&args.id))?;
     let job = connection.client.job_by_id(&id)?;
     let cancellation = job.cancel().await?;
     if is_final(cancellation) {
-        records::settle(&connection.origin(), &id, printer);
+        recorded_jobs::settle(&connection.origin(), &id, printer);
     }
     let (word, text) = describe(cancellation);
     printer.data(

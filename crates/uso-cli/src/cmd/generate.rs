@@ -1,6 +1,5 @@
 //! `uso generate` and `uso restyle`: buying pictures.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -11,7 +10,6 @@ use uso::{Estimate, Request, UsoInput};
 use crate::args::{Global, PictureArgs};
 use crate::connection::Connection;
 use crate::destination::{Destination, Wish};
-use crate::escape;
 use crate::failure::Failure;
 use crate::output_names::Names;
 use crate::picture_request::{Kind, PictureRequest};
@@ -23,6 +21,7 @@ use crate::records::{Record, State, is_over};
 use crate::reservation::Reservation;
 use crate::saving::{Saving, save};
 use crate::signals::Signals;
+use crate::spending;
 use crate::upload_cache::UploadCache;
 
 /// Bytes of a saved picture for each of its pixels: a noisy PNG.
@@ -86,7 +85,7 @@ pub(crate) async fn run(
         Err(_) => request.preview().await?,
     };
     let estimate = preview.estimate();
-    check_budget(&estimate, args)?;
+    spending::check_limit(&estimate, args.money.max_cost)?;
     let names = Names {
         content: Some(content_name),
         style: style_name,
@@ -108,7 +107,7 @@ pub(crate) async fn run(
     let connection = connection?;
     warn_of_unreachable_webhook(&connection, args, printer);
     printer.say(&price::line(&estimate));
-    ask(&estimate, args, printer)?;
+    spending::ask(&estimate, &args.money, printer)?;
     if !connection.is_emulated() {
         // Before anything is uploaded: what cannot be recorded is not bought.
         State::locate()?.make()?;
@@ -370,52 +369,6 @@ fn references(pictures: &[PreparedPicture]) -> Value {
         })
     });
     references.collect()
-}
-
-fn check_budget(estimate: &Estimate, args: &PictureArgs) -> Result<(), Failure> {
-    let Some(limit) = args.money.max_cost else {
-        return Ok(());
-    };
-    match estimate.price() {
-        Some(price) if price <= limit => Ok(()),
-        Some(price) => Err(Failure::budget(format!(
-            "the estimated price is {price}, and --max-cost is {limit}; nothing was sent"
-        ))
-        .with_hint("make fewer or smaller pictures, or raise --max-cost or USO_MAX_COST")),
-        None => Err(Failure::budget(
-            "the price cannot be estimated, since only the service sees the content picture; nothing was sent",
-        )
-        .with_hint("give the size with --size, or give the picture as a file")),
-    }
-}
-
-/// Asks a person before a purchase above `--ask-above`.
-fn ask(estimate: &Estimate, args: &PictureArgs, printer: &Printer) -> Result<(), Failure> {
-    let Some(limit) = args.money.ask_above.filter(|_| !args.money.yes) else {
-        return Ok(());
-    };
-    let price = match estimate.price() {
-        Some(price) if price <= limit => return Ok(()),
-        Some(price) => format!("about {}", price::rounded(price)),
-        None => "an unknown amount".to_owned(),
-    };
-    let message = format!("this costs {price}, more than --ask-above {limit}; nothing was sent");
-    let stdin = std::io::stdin();
-    if !(printer.terminal && stdin.is_terminal()) {
-        return Err(Failure::budget(message)
-            .with_hint("there is no terminal to ask on; answer with --yes, or raise --ask-above"));
-    }
-    let mut answer = String::new();
-    let question = escape::line(&format!("this costs {price}. Buy it? [y/N] ")).into_owned();
-    // A terminal that is gone answers nothing below.
-    let _ = write!(std::io::stderr(), "{question}");
-    let _ = stdin.lock().read_line(&mut answer);
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::budget(
-            "not bought: the question was not answered with yes; nothing was sent",
-        )),
-    }
 }
 
 /// The input as it would be sent, with data URIs shortened to their type and length.

@@ -12,7 +12,8 @@ use crate::output_names::{Names, Template};
 use crate::place::Place;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::records::{self, is_over};
+use crate::recorded_jobs;
+use crate::records::is_over;
 use crate::reservation::Reservation;
 use crate::saving::{Saving, save};
 
@@ -27,8 +28,8 @@ pub(crate) async fn run(
     })
     .await?;
     let origin = connection.origin();
-    let id = records::resolve(&origin, args.job.id.as_deref())?;
-    let recorded = records::place_of(&origin, &id);
+    let id = recorded_jobs::resolve(&origin, args.job.id.as_deref())?;
+    let recorded = recorded_jobs::place_of(&origin, &id);
     let job = connection.client.job_by_id(&id)?;
     let mut place = PlaceToSave::of(&args.output, recorded)?;
     let host = connection.client.config().base_urls().queue().host_str();
@@ -41,7 +42,7 @@ pub(crate) async fn run(
         Ok(output) => output,
         Err(error) => {
             if is_over(&error) {
-                records::settle(&origin, &id, printer);
+                recorded_jobs::settle(&origin, &id, printer);
             }
             return Err(error.into());
         }
@@ -55,7 +56,7 @@ pub(crate) async fn run(
     let saved = save(&output, &job, saving).await;
     progress.end();
     if saved.complete {
-        records::settle(&origin, &id, printer);
+        recorded_jobs::settle(&origin, &id, printer);
     }
     saved.report(printer)
 }

@@ -16,8 +16,9 @@ use crate::connection::Connection;
 use crate::exit_code::{OTHER, OUTCOME_UNKNOWN, worst};
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::progress::describe;
-use crate::records::{self, Entry, Record, State, Taken, forget, is_over, may_be_elsewhere};
+use crate::progress::{describe, interruption};
+use crate::recorded_jobs;
+use crate::records::{Entry, Record, State, Taken, forget, is_over, may_be_elsewhere};
 use crate::saving::{Saving, save};
 use crate::signals::Signals;
 
@@ -82,7 +83,7 @@ pub(crate) async fn run(
     let wanted = args
         .ids
         .iter()
-        .map(|id| records::resolve(&origin, Some(id)));
+        .map(|id| recorded_jobs::resolve(&origin, Some(id)));
     let wanted = wanted.collect::<Result<Vec<String>, Failure>>()?;
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
@@ -272,9 +273,7 @@ impl Collector {
                 if interruptions.is_power_of_two() {
                     let host = self.client.config().base_urls().queue().host_str();
                     let host = host.unwrap_or("the service");
-                    printer.say(&format!(
-                        "{id}: no connection to {host}: {why}; trying again"
-                    ));
+                    printer.say(&format!("{id}: {}", interruption(host, why)));
                 }
             }
             event => {

@@ -10,7 +10,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::progress::queued;
-use crate::records;
+use crate::recorded_jobs;
 
 pub(crate) async fn run(
     global: &Global,
@@ -18,7 +18,7 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let connection = Connection::open(global).await?;
-    let id = records::resolve(&connection.origin(), args.id.as_deref())?;
+    let id = recorded_jobs::resolve(&connection.origin(), args.id.as_deref())?;
     let job = connection.client.job_by_id(&id)?;
     let status = job.status().await?;
     let mut lines = vec![describe(&status.state)];

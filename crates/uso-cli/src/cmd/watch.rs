@@ -13,7 +13,7 @@ use crate::exit_code::FAILED;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::progress::{Progress, describe};
-use crate::records;
+use crate::recorded_jobs;
 
 pub(crate) async fn run(
     global: &Global,
@@ -25,7 +25,7 @@ pub(crate) async fn run(
         None => config,
     })
     .await?;
-    let id = records::resolve(&connection.origin(), args.job.id.as_deref())?;
+    let id = recorded_jobs::resolve(&connection.origin(), args.job.id.as_deref())?;
     let job = connection.client.job_by_id(&id)?;
     let host = connection.client.config().base_urls().queue().host_str();
     let progress = Progress::start(printer, &format!("watching {id}")).about(host);
