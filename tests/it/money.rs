@@ -90,6 +90,8 @@ struct Row {
     outcome: String,
     purchases: usize,
     collected: &'static str,
+    /// Whether the fault was met: on a busy machine a deadline may pass before the request arrives.
+    is_met: bool,
 }
 
 impl Row {
@@ -100,6 +102,7 @@ impl Row {
             outcome,
             purchases,
             collected,
+            ..
         } = self;
         format!("| {operation} | {fault} | {outcome} | {purchases} | {collected} |")
     }
@@ -134,7 +137,6 @@ async fn cell(operation: Operation, fault: Fault) -> Row {
         .requests()
         .iter()
         .any(|request| request.fault.as_deref() == Some(fault.name()));
-    assert!(struck, "{name}: the fault was never met");
 
     let purchases = rig.emulator.ledger().purchases().len();
     assert!(purchases <= 1, "{name}: bought {purchases} times");
@@ -160,6 +162,7 @@ async fn cell(operation: Operation, fault: Fault) -> Row {
         outcome,
         purchases,
         collected,
+        is_met: struck,
     }
 }
 
@@ -246,11 +249,15 @@ async fn every_fault_in_every_operation_buys_at_most_once_and_loses_nothing() {
     for (position, row) in &mut rows {
         let (operation, fault) = &cells[*position];
         for _ in 0..3 {
-            if kept.contains(&row.line()) {
+            if row.is_met && kept.contains(&row.line()) {
                 break;
             }
             *row = cell(*operation, fault.clone()).await;
         }
+        assert!(
+            row.is_met,
+            "{operation} × {fault:?}: the fault was never met"
+        );
     }
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
 
