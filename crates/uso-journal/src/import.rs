@@ -46,17 +46,22 @@ pub struct Imported {
     pub passed_over: Vec<(PathBuf, String)>,
 }
 
+/// The state files of a folder.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) rows: Vec<(Realm, Row)>,
+    /// Files that are no state files, and why.
+    pub(crate) passed_over: Vec<(PathBuf, String)>,
+}
+
 /// Reads the state files of a folder. A file whose purchase names no account is taken for one of
 /// `account`. Nothing is changed in the folder.
-pub(crate) fn read(
-    folder: &Path,
-    account: &str,
-) -> Result<(Vec<(Realm, Row)>, Vec<(PathBuf, String)>), Error> {
-    let (mut rows, mut passed_over) = (Vec::new(), Vec::new());
+pub(crate) fn read(folder: &Path, account: &str) -> Result<Found, Error> {
+    let mut found = Found::default();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok((rows, passed_over));
+            return Ok(found);
         }
         Err(error) => return Err(Error::io(folder, "read", error)),
     };
@@ -65,11 +70,11 @@ pub(crate) fn read(
     paths.sort();
     for path in paths {
         match record(&path) {
-            Ok(record) => rows.push(row(&path, record, account)),
-            Err(why) => passed_over.push((path, why)),
+            Ok(record) => found.rows.push(row(&path, record, account)),
+            Err(why) => found.passed_over.push((path, why)),
         }
     }
-    Ok((rows, passed_over))
+    Ok(found)
 }
 
 fn record(path: &Path) -> Result<Record, String> {

@@ -350,7 +350,7 @@ impl Journal {
                     if purchase.ticket.is_none()
                         && let Ok(job) = client.adopt(intent, notification)
                     {
-                        let accept = Step::Accept(job.ticket().clone());
+                        let accept = Step::Accept(Box::new(job.ticket().clone()));
                         let row = self.shared.store.apply(purchase.id, None, accept).await?;
                         return Ok(Some(row.purchase));
                     }
@@ -425,9 +425,12 @@ impl Journal {
         client: &Client,
         folder: impl AsRef<Path>,
     ) -> Result<Imported, Error> {
-        let (rows, passed_over) = import::read(folder.as_ref(), &client.config().account())?;
-        let added = self.shared.store.import(rows).await?;
-        Ok(Imported { added, passed_over })
+        let found = import::read(folder.as_ref(), &client.config().account())?;
+        let added = self.shared.store.import(found.rows).await?;
+        Ok(Imported {
+            added,
+            passed_over: found.passed_over,
+        })
     }
 
     /// Checks every page of the file; this reads all of it.

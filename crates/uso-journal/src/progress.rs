@@ -16,7 +16,7 @@ pub enum Progress {
     /// The submit is recorded and leaves now.
     Sending,
     /// The job is bought; its ticket is recorded.
-    Submitted(Ticket),
+    Submitted(Box<Ticket>),
     /// The service told of the job.
     Job(uso::Event),
     /// A picture is whole on disk.
@@ -25,7 +25,9 @@ pub enum Progress {
 
 /// Is told each step.
 #[derive(Clone)]
-pub(crate) struct Listener(Option<Arc<dyn Fn(&Progress) + Send + Sync>>);
+pub(crate) struct Listener(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&Progress) + Send + Sync;
 
 impl Listener {
     pub(crate) fn none() -> Self {

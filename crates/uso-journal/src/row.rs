@@ -80,7 +80,7 @@ pub(crate) struct PastAttempt {
 pub(crate) enum Step {
     Reserve(Quote),
     Send(Intent),
-    Accept(Ticket),
+    Accept(Box<Ticket>),
     Refuse(Reason),
     Lose(Reason),
     Finish {
@@ -156,7 +156,7 @@ impl Row {
                     return Ok(effect);
                 }
                 self.go(Move::Accept, "adopted")?;
-                self.purchase.ticket = Some(ticket);
+                self.purchase.ticket = Some(*ticket);
                 self.purchase.reason = None;
                 self.count_again();
             }

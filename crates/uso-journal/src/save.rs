@@ -39,7 +39,7 @@ pub(crate) async fn save(
     saved: &mut Vec<SavedPicture>,
     listener: &Listener,
 ) -> Result<(), Unsaved> {
-    saved.retain(|picture| is_there(picture));
+    saved.retain(is_there);
     let mut failure = None;
     for (number, picture) in (1_u32..).zip(output.images()) {
         if saved.iter().any(|saved| saved.number == number) {

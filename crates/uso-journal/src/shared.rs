@@ -1,6 +1,6 @@
 //! What all work on one open journal shares.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,14 +22,16 @@ pub(crate) struct Shared {
     pub(crate) worker: Arc<Worker>,
     pub(crate) active: Active,
     pub(crate) path: PathBuf,
-    /// Realms whose uploads the client was told of, and URLs that are recorded.
-    uploads: Arc<Mutex<Uploads>>,
+    /// What was read or written before, so that it is not done again.
+    known: Arc<Mutex<Known>>,
     /// Removes a temporary journal.
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
 
 #[derive(Debug, Default)]
-struct Uploads {
+struct Known {
+    /// Realms that were looked up.
+    realms: HashMap<(String, String), i64>,
     told: HashSet<i64>,
     recorded: HashSet<String>,
 }
@@ -46,7 +48,7 @@ impl Shared {
             worker: Arc::new(worker),
             active: Active::default(),
             path,
-            uploads: Arc::default(),
+            known: Arc::default(),
             _temporary: temporary.map(Arc::new),
         }
     }
@@ -54,11 +56,15 @@ impl Shared {
     /// The realm of a client: its service and its account.
     pub(crate) async fn realm(&self, client: &Client) -> Result<i64, Error> {
         let config = client.config();
-        let realm = Realm {
-            origin: config.base_urls().queue().to_string(),
-            account: config.account(),
-        };
-        self.store.realm(realm).await
+        let (origin, account) = (config.base_urls().queue().to_string(), config.account());
+        let name = (origin.clone(), account.clone());
+        let known = self.known().realms.get(&name).copied();
+        if let Some(realm) = known {
+            return Ok(realm);
+        }
+        let realm = self.store.realm(Realm { origin, account }).await?;
+        self.known().realms.insert(name, realm);
+        Ok(realm)
     }
 
     /// Pictures of purchases that name no folder go beside the journal.
@@ -102,7 +108,7 @@ impl Shared {
 
     /// Tells the client, once, which pictures the service has already.
     pub(crate) async fn share_uploads(&self, client: &Client, realm: i64) -> Result<(), Error> {
-        if self.uploads().told.contains(&realm) {
+        if self.known().told.contains(&realm) {
             return Ok(());
         }
         let known = self.store.uploads(realm).await?;
@@ -110,7 +116,7 @@ impl Shared {
             .iter()
             .filter_map(|json| serde_json::from_str(json).ok())
             .collect();
-        let mut uploads = self.uploads();
+        let mut uploads = self.known();
         uploads
             .recorded
             .extend(known.iter().map(|known| known.url().to_owned()));
@@ -133,7 +139,7 @@ impl Shared {
         }
         let mut new = Vec::new();
         {
-            let mut uploads = self.uploads();
+            let mut uploads = self.known();
             for known in client.known_uploads() {
                 if uploads.recorded.insert(known.url().to_owned())
                     && let Ok(json) = serde_json::to_string(&known)
@@ -145,8 +151,8 @@ impl Shared {
         self.store.put_uploads(realm, new).await
     }
 
-    fn uploads(&self) -> std::sync::MutexGuard<'_, Uploads> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The row of a key.

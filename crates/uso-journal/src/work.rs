@@ -162,13 +162,13 @@ impl Work {
 
     async fn bought(&mut self, ticket: Ticket) -> Result<(), Error> {
         debug!(id = %self.row.purchase.id, request_id = ticket.request_id(), "bought");
-        if let Err(source) = self.record(Step::Accept(ticket.clone())).await {
+        if let Err(source) = self.record(Step::Accept(Box::new(ticket.clone()))).await {
             return Err(Error::NotRecorded {
                 ticket: Box::new(ticket),
                 source: Box::new(source),
             });
         }
-        self.listener.tell(&Progress::Submitted(ticket));
+        self.listener.tell(&Progress::Submitted(Box::new(ticket)));
         Ok(())
     }
 
