@@ -44,12 +44,15 @@ fn main() {
             );
         }
         ["serve"] => runtime().block_on(serve()),
-        ["facade", origin, certificate, at_once] => report_with(|| {
-            runtime().block_on(facade(origin, certificate, at_once.parse().unwrap()))
-        }),
-        ["bare", origin, certificate, at_once] => {
-            report_with(|| runtime().block_on(bare(origin, certificate, at_once.parse().unwrap())))
+        ["facade", origin, certificate, at_once] => {
+            let at_once = at_once.parse().unwrap();
+            report_with(|| runtime().block_on(facade(origin, certificate, at_once)));
         }
+        ["bare", origin, certificate, at_once] => {
+            let at_once = at_once.parse().unwrap();
+            report_with(|| runtime().block_on(bare(origin, certificate, at_once)));
+        }
+
         other => panic!("unknown arguments {other:?}"),
     }
 }

@@ -62,7 +62,7 @@ fn pixels(width: u32, height: u32) -> Vec<u8> {
         for x in 0..width {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let noise = state >> 29;
-            let coarse = (x / 17 ^ y / 23) & 63;
+            let coarse = ((x / 17) ^ (y / 23)) & 63;
             let slope = x * 90 / width + y * 90 / height;
             pixels.extend(
                 [slope + coarse + noise, slope + noise, 180 - slope + noise]

@@ -68,7 +68,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 fn request() -> Request {
     let request = Request::styled_scene(content(), style(), PROMPT);
-    Request::from(request.negative_prompt(NEGATIVE_PROMPT))
+    request.negative_prompt(NEGATIVE_PROMPT)
 }
 
 /// One whole job, with everything that can be shown of it written down.

@@ -27,8 +27,11 @@ use uso_transport::Transport;
 
 use service::{KEY, Service};
 
-/// A property, by the name of its fuzz target.
-pub const ALL: [(&str, fn(&[u8])); 10] = [
+/// A property: holds for any bytes, or panics.
+pub type Property = fn(&[u8]);
+
+/// The properties, by the names of their fuzz targets.
+pub const ALL: [(&str, Property); 10] = [
     ("status", status),
     ("result", result),
     ("error_body", error_body),

@@ -184,9 +184,8 @@ fn steps(message: &str) -> Option<(u64, u64)> {
         let (done, all) = word.split_once('/')?;
         Some((done.parse().ok()?, all.parse().ok()?))
     });
-    let plausible =
-        fractions.filter(|(done, all): &(u64, u64)| done <= all && (1..=1_000).contains(all));
-    plausible.last()
+    let plausible = |(done, all): &(u64, u64)| done <= all && (1..=1_000).contains(all);
+    fractions.filter(plausible).fold(None, |_, last| Some(last))
 }
 
 /// An event in a few words.

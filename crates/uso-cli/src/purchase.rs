@@ -144,9 +144,8 @@ async fn placed(client: &Client, order: &Order, progress: &Progress<'_>) -> Resu
         Ok(job) => return Ok(job),
         Err(error) => error,
     };
-    let intent = match (error.kind(), error.intent()) {
-        (ErrorKind::OutcomeUnknown, Some(intent)) => intent,
-        _ => return Err(error.into()),
+    let (ErrorKind::OutcomeUnknown, Some(intent)) = (error.kind(), error.intent()) else {
+        return Err(error.into());
     };
     match recovery::look_for(client, intent, progress).await {
         Ok(job) => Ok(job),

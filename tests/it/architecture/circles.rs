@@ -121,10 +121,10 @@ fn arrows(krate: &Crate) -> Arrows {
 fn aliases(krate: &Crate, here: &[String], paths: &[Vec<String>]) -> BTreeMap<String, Vec<String>> {
     let mut aliases = BTreeMap::new();
     for path in paths.iter().filter(|path| path.len() > 1) {
-        if let Some(found) = target(krate, here, &BTreeMap::new(), path) {
-            if found.last() == path.last() {
-                aliases.insert(path.last().unwrap().clone(), found);
-            }
+        if let Some(found) = target(krate, here, &BTreeMap::new(), path)
+            && found.last() == path.last()
+        {
+            aliases.insert(path.last().unwrap().clone(), found);
         }
     }
     aliases

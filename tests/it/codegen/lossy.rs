@@ -232,8 +232,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("url|width|seed|a", inner, 0..4)
-                .prop_map(|entries| Value::from_iter(entries)),
+            prop::collection::btree_map("url|width|seed|a", inner, 0..4).prop_map(Value::from_iter),
         ]
     })
 }
@@ -257,10 +256,9 @@ proptest! {
 
     #[test]
     fn what_strict_decoding_takes_lossy_decoding_takes_whole(body in any_json()) {
-        if let Ok(strict) = serde_json::from_value::<UsoOutput>(body.clone()) {
-            if body.is_object() {
+        if let Ok(strict) = serde_json::from_value::<UsoOutput>(body.clone())
+            && body.is_object() {
                 prop_assert_eq!(UsoOutput::from_value_lossy(body), Ok((strict, Vec::new())));
             }
-        }
     }
 }

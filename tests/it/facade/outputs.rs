@@ -67,7 +67,7 @@ async fn each_kind_of_wrong_field_is_left_out_on_its_own() {
             let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
             let output = rig.client.generate(request()).await;
             let output = output.unwrap_or_else(|error| panic!("{body}: {error:?}"));
-            let urls: Vec<&str> = output.images().iter().map(|image| image.url()).collect();
+            let urls: Vec<&str> = output.images().iter().map(uso::Picture::url).collect();
             assert_eq!(urls, [url.as_str()], "{body}");
             assert!(!output.warnings().is_empty(), "{body}");
         }

@@ -28,7 +28,7 @@ async fn one_key_is_two_purchases_for_two_accounts_and_neither_sees_the_other() 
     assert_eq!(desk.bought(), 2);
 
     let listed = desk.journal.jobs(&one).read().await.unwrap();
-    assert_eq!(listed, [first.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&first));
     for text in [
         second.id.to_string(),
         second.request_id().unwrap().to_owned(),

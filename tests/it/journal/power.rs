@@ -165,7 +165,7 @@ async fn forgotten(desk: &Desk, files: &BTreeMap<String, Vec<u8>>) -> Result<usi
 fn prompts(emulator: &Emulator) -> Vec<String> {
     let ledger = emulator.ledger();
     let purchases = ledger.purchases().iter();
-    purchases.map(|purchase| prompt_of(purchase)).collect()
+    purchases.map(prompt_of).collect()
 }
 
 fn prompt_of(purchase: &uso_emulator::Purchase) -> String {

@@ -31,9 +31,7 @@ pub(crate) fn run(args: &CompletionsArgs, printer: &Printer) -> Result<ExitCode,
         )));
     }
     let script = String::from_utf8_lossy(&script).trim_end().to_owned();
-    printer.data(
-        &json!({ "shell": name, "script": script }),
-        &[script.clone()],
-    )?;
+    let data = json!({ "shell": name, "script": script });
+    printer.data(&data, &[script])?;
     Ok(ExitCode::SUCCESS)
 }
