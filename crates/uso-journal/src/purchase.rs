@@ -229,7 +229,7 @@ pub struct Purchase {
     /// Why it is in its state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// Digest of what is asked for; see [`uso::Recipe`].
+    /// Digest of what is asked for; see [`uso::purchase::Recipe`].
     pub fingerprint: String,
     /// What is asked for; `None` once the purchase is pruned.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -146,19 +146,19 @@ pub mod status {
     pub use uso_transport::{Cancellation, Completion, LogLine, State, Status};
 }
 
-/// The details of an [`Error`](crate::Error).
+/// The details of an [`Error`].
 ///
-/// There is one [`Error`](crate::Error) for the whole client. Its [`ErrorKind`](crate::ErrorKind)
+/// There is one [`Error`] for the whole client. Its [`ErrorKind`]
 /// names the cause, and [`Error::next_step`](crate::Error::next_step) says what a program does
 /// about the error:
 ///
 /// | next step | what to do |
 /// | --- | --- |
-/// | [`NextStep::Repeat`] | make the same call again, later: nothing was bought |
-/// | [`NextStep::Resume`] | the job is bought: collect it with [`Client::job`](crate::Client::job) |
-/// | [`NextStep::LookFor`] | the job may be bought: ask [`Client::recover`](crate::Client::recover) before buying again |
-/// | [`NextStep::Change`] | change the fields of the request that the problems name |
-/// | [`NextStep::Stop`] | a person has to read the error |
+/// | [`NextStep::Repeat`](uso_transport::NextStep::Repeat) | make the same call again, later: nothing was bought |
+/// | [`NextStep::Resume`](uso_transport::NextStep::Resume) | the job is bought: collect it with [`Client::job`](crate::Client::job) |
+/// | [`NextStep::LookFor`](uso_transport::NextStep::LookFor) | the job may be bought: ask [`Client::recover`](crate::Client::recover) before buying again |
+/// | [`NextStep::Change`](uso_transport::NextStep::Change) | change the fields of the request that the problems name |
+/// | [`NextStep::Stop`](uso_transport::NextStep::Stop) | a person has to read the error |
 ///
 /// ```no_run
 /// # async fn example(client: uso::Client) -> uso::Result<()> {
@@ -181,7 +181,7 @@ pub mod status {
 /// # }
 /// ```
 ///
-/// [`faults`](crate::faults) has the outcome of every fault of the network and of the service.
+/// [`faults`] has the outcome of every fault of the network and of the service.
 pub mod error {
     pub use uso_transport::{
         Billed, Delivery, InvalidAmount, InvalidKey, InvalidRequestId, NextStep, Operation,
@@ -261,7 +261,7 @@ pub mod upload {
     pub use uso_transport::{Access, Lifecycle, Sent, Source, Upload, Uploaded};
 }
 
-/// Details of a [`Config`](crate::Config).
+/// Details of a [`Config`].
 pub mod config {
     pub use uso_transport::{HttpOptions, RetryPolicy};
 }
