@@ -14,8 +14,8 @@ use uso_tests::rig::{Rig, content, style};
 use crate::proxy::{ALICE, BOB, KEY, Served};
 use crate::webhook::Hook;
 
-const PROMPT: &str = "a-prompt-that-nobody-may-read";
-const NEGATIVE_PROMPT: &str = "a-wish-that-nobody-may-read";
+const PROMPT: &str = "a-prompt-that-stays-private";
+const NEGATIVE_PROMPT: &str = "a-negative-prompt-that-stays-private";
 /// The secret of the rig's key, and what every data URI has in it.
 const SECRETS: [&str; 4] = ["test-secret", PROMPT, NEGATIVE_PROMPT, "base64,"];
 
@@ -241,7 +241,7 @@ async fn the_proxy_shows_neither_the_key_nor_a_token_nor_an_input() {
 /// An address of an upload is a credential, and so is the CDN's token.
 #[tokio::test]
 async fn no_upload_shows_its_address_or_its_token() {
-    const TOKEN: &str = "a-token-that-nobody-may-use";
+    const TOKEN: &str = "a-token-that-stays-private";
     const ADDRESS: &str = "http://example.org/uploads/a-way-in-for-everybody";
     let log = Log::default();
     let guard = tracing::subscriber::set_default(subscriber_of(&log));

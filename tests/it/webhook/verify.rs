@@ -175,7 +175,7 @@ fn every_reason_is_told_apart_and_has_its_status() {
     assert_eq!(refused, Rejection::BodyTooLarge { limit: 207 });
     assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
 
-    let other = verifier().for_user("somebody-else");
+    let other = verifier().for_user("another-user");
     let refused = other.verify(&keys(), &headers(), vector::BODY);
     let refused = refused.unwrap_err();
     assert_eq!(refused, Rejection::OtherUser);
