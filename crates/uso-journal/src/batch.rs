@@ -17,7 +17,7 @@ use crate::money::UnitPrice;
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::purchase::Purchase;
-use crate::row::Target;
+use crate::target::Target;
 use crate::shared::Shared;
 use crate::state::State;
 

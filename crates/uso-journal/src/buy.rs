@@ -14,11 +14,12 @@ use crate::error::Error;
 use crate::money::{Quote, UnitPrice};
 use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, LocalId, Purchase};
-use crate::row::{Row, Target};
+use crate::row::{Row, Step};
+use crate::target::Target;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::store::{Claim, Claimed};
-use crate::work::Work;
+use crate::work::{Until, Work};
 
 /// Pauses between two looks at a purchase that another caller makes.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -106,13 +107,46 @@ impl Buy {
         self
     }
 
-    async fn make(self) -> Result<Purchase, Error> {
+    /// Begins the purchase and returns as soon as the row is durable, without waiting for the
+    /// submit: the work goes on in a task of its own, as long as the runtime lives.
+    /// [`Journal::watch`](crate::Journal::watch) follows the row. A purchase that has ended, or on
+    /// which another caller works, is returned as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`], [`Error::Conflict`] and [`Error::Budget`]; nothing was sent then.
+    pub async fn begin(self) -> Result<Purchase, Error> {
+        let claim = self.claim().await?;
+        loop {
+            let Some(turn) = self.shared.active.enter(claim.realm, &self.key) else {
+                match self.shared.by_key(claim.realm, &self.key).await? {
+                    Some(row) => return Ok(row.purchase),
+                    // Another task of this process is about to claim the key.
+                    None => sleep(FIRST_PAUSE).await,
+                }
+                continue;
+            };
+            match self.take(&claim).await? {
+                Claimed::Mine(row) => {
+                    let purchase = row.purchase.clone();
+                    tokio::spawn(self.work(claim, *row, turn));
+                    return Ok(purchase);
+                }
+                Claimed::Ended(row) => return Ok(row.purchase),
+                Claimed::Conflict(row) => return Err(conflict(&row, &claim)),
+                Claimed::Busy(row) if self.shared.release_if_dead(&row).await? => {}
+                Claimed::Busy(row) => return Ok(row.purchase),
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Claim, Error> {
         let realm = self.shared.realm(&self.client).await?;
         let recipe = self.request.recipe().await.map_err(Error::Request)?;
         let estimate = self.request.estimate().await.map_err(Error::Request)?;
         let target = self.target.clone();
         let target = target.unwrap_or_else(|| Target::folder(self.shared.pictures_folder()));
-        let claim = Claim {
+        Ok(Claim {
             realm,
             key: self.key.clone(),
             batch: self.batch.clone(),
@@ -121,9 +155,18 @@ impl Buy {
             endpoint: uso::purchase::EndpointId::uso().to_string(),
             recipe,
             quote: Quote::new(&estimate, self.price),
-            target: absolute(target),
+            target: target.absolute(),
             worker: self.shared.worker.id().to_owned(),
-        };
+        })
+    }
+
+    async fn take(&self, claim: &Claim) -> Result<Claimed, Error> {
+        self.shared.store.claim(claim.clone()).await
+    }
+
+    async fn make(self) -> Result<Purchase, Error> {
+        let claim = self.claim().await?;
+        let realm = claim.realm;
         let mut waited: Option<Watched> = None;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -138,17 +181,10 @@ impl Buy {
                 return outcome;
             }
             let busy = match turn {
-                Some(turn) => match self.shared.store.claim(claim.clone()).await? {
-                    Claimed::Mine(row) => return self.work(*row, turn).await,
+                Some(turn) => match self.take(&claim).await? {
+                    Claimed::Mine(row) => return self.work(claim, *row, turn).await,
                     Claimed::Ended(row) => return Ok(row.purchase),
-                    Claimed::Conflict(row) => {
-                        let purchase = &row.purchase;
-                        let difference = difference(purchase.input.as_ref(), claim.recipe.json());
-                        return Err(Error::Conflict {
-                            id: purchase.id,
-                            difference,
-                        });
-                    }
+                    Claimed::Conflict(row) => return Err(conflict(&row, &claim)),
                     Claimed::Busy(row) if self.shared.release_if_dead(&row).await? => continue,
                     Claimed::Busy(row) => Some(*row),
                 },
@@ -162,17 +198,40 @@ impl Buy {
         }
     }
 
-    async fn work(self, row: Row, turn: Turn) -> Result<Purchase, Error> {
-        let work = Work {
-            shared: self.shared,
-            client: self.client,
-            row,
-            request: Some(self.request),
-            listener: self.listener,
-            detach: self.detach,
-            turn,
+    /// Works on a row that was claimed. An attempt that was proved free and failed for want of an
+    /// earlier upload is made again, once.
+    async fn work(self, claim: Claim, row: Row, turn: Turn) -> Result<Purchase, Error> {
+        let (id, key) = (row.purchase.id, row.purchase.key.clone());
+        let worked = self.work_on(row, turn).run().await;
+        if !worked.again {
+            return worked.outcome;
+        }
+        let Some(turn) = self.shared.active.enter(claim.realm, &key) else {
+            return worked.outcome;
         };
-        work.run().await
+        self.shared.store.apply(id, None, Step::Retry).await?;
+        match self.take(&claim).await? {
+            Claimed::Mine(row) => self.work_on(*row, turn).run().await.outcome,
+            Claimed::Ended(row) | Claimed::Busy(row) | Claimed::Conflict(row) => Ok(row.purchase),
+        }
+    }
+
+    fn work_on(&self, row: Row, turn: Turn) -> Work {
+        let mut work = Work::new(self.shared.clone(), self.client.clone(), row, turn);
+        work.request = Some(self.request.clone());
+        work.listener = self.listener.clone();
+        work.until = match self.detach {
+            true => Until::Bought,
+            false => Until::Saved,
+        };
+        work
+    }
+}
+
+fn conflict(row: &Row, claim: &Claim) -> Error {
+    Error::Conflict {
+        id: row.purchase.id,
+        difference: difference(row.purchase.input.as_ref(), claim.recipe.json()),
     }
 }
 
@@ -216,20 +275,6 @@ impl Watched {
             }
             _ => None,
         }
-    }
-}
-
-fn absolute(target: Target) -> Target {
-    let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-    match target {
-        Target::Folder { folder, name } => Target::Folder {
-            folder: whole(folder),
-            name,
-        },
-        Target::File { path, replace } => Target::File {
-            path: whole(path),
-            replace,
-        },
     }
 }
 

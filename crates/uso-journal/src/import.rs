@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use uso::{Intent, Ticket};
+use uso::{Client, Intent, Ticket};
 
 use crate::error::Error;
-use crate::purchase::{Cost, LocalId, Purchase, Reason};
-use crate::row::{Row, Target};
+use crate::money::UnitPrice;
+use crate::purchase::{Cost, LocalId, Purchase};
+use crate::row::Row;
+use crate::target::Target;
 use crate::state::State;
 use crate::store::Realm;
 
@@ -34,6 +36,16 @@ struct Record {
 enum OldTarget {
     File(PathBuf),
     Folder(PathBuf),
+    Files {
+        #[serde(with = "crate::path_text::list")]
+        paths: Vec<PathBuf>,
+        replace: bool,
+    },
+    Named {
+        #[serde(with = "crate::path_text")]
+        folder: PathBuf,
+        name: String,
+    },
 }
 
 /// What an import found.
@@ -101,51 +113,81 @@ fn row(path: &Path, record: Record, account: &str) -> (Realm, Row) {
         origin: record.origin,
         account: record.account.unwrap_or_else(|| account.to_owned()),
     };
-    let bought = record.ticket.is_some();
-    let at = record.intent.made_at().min(SystemTime::now());
-    let purchase = Purchase {
-        id: LocalId(0),
-        key: format!("first-release:{stem}"),
-        batch: None,
-        origin: realm.origin.clone(),
-        account: realm.account.clone(),
-        endpoint: record.intent.endpoint().to_string(),
-        state: match bought {
-            true => State::Submitted,
-            false => State::Unknown,
-        },
-        attempt: 1,
-        reason: None::<Reason>,
-        fingerprint: record.intent.fingerprint().as_str().to_owned(),
-        input: None,
-        intent: Some(record.intent),
-        ticket: record.ticket,
-        pictures: Vec::new(),
-        seed: None,
-        cost: Cost::default(),
-        created_at: at,
-        changed_at: at,
-        in_work: false,
-        pruned: false,
-    };
     let target = match record.target {
-        OldTarget::File(path) => Target::File {
-            path,
-            replace: false,
-        },
+        OldTarget::File(path) => Target::files([path]),
         OldTarget::Folder(folder) => Target::Folder {
             folder,
-            name: "{id}-{n}.{ext}".to_owned(),
+            name: "uso-{id}.{ext}".to_owned(),
         },
+        OldTarget::Files { paths, replace } => Target::Files { paths, replace },
+        OldTarget::Named { folder, name } => Target::Folder { folder, name },
     };
-    let row = Row {
-        purchase,
+    let mut row = new_row(
+        &realm,
+        format!("first-release:{stem}"),
+        record.intent.endpoint().to_string(),
+        target,
+    );
+    let purchase = &mut row.purchase;
+    purchase.created_at = record.intent.made_at().min(SystemTime::now());
+    purchase.changed_at = purchase.created_at;
+    purchase.fingerprint = record.intent.fingerprint().as_str().to_owned();
+    purchase.intent = Some(record.intent);
+    if record.ticket.is_some() {
+        purchase.state = State::Submitted;
+        purchase.ticket = record.ticket;
+    }
+    (realm, row)
+}
+
+/// The row of a job of this client's account that another program bought.
+pub(crate) fn bought_elsewhere(client: &Client, ticket: &Ticket, target: Target) -> (Realm, Row) {
+    let config = client.config();
+    let realm = Realm {
+        origin: config.base_urls().queue().to_string(),
+        account: config.account(),
+    };
+    let key = format!("request:{}", ticket.request_id());
+    let mut row = new_row(&realm, key, ticket.endpoint().to_string(), target);
+    row.purchase.state = State::Submitted;
+    row.purchase.ticket = Some(ticket.clone());
+    (realm, row)
+}
+
+fn new_row(realm: &Realm, key: String, endpoint: String, target: Target) -> Row {
+    let now = SystemTime::now();
+    Row {
+        purchase: Purchase {
+            id: LocalId(0),
+            key,
+            batch: None,
+            origin: realm.origin.clone(),
+            account: realm.account.clone(),
+            endpoint,
+            state: State::Unknown,
+            attempt: 1,
+            reason: None,
+            fingerprint: String::new(),
+            input: None,
+            intent: None,
+            ticket: None,
+            target: Some(target),
+            pictures: Vec::new(),
+            seed: None,
+            // The bill is booked once the service tells the megapixels.
+            cost: Cost {
+                unit_price: Some(UnitPrice::published()),
+                ..Cost::default()
+            },
+            created_at: now,
+            changed_at: now,
+            in_work: false,
+            pruned: false,
+        },
         realm: 0,
         worker: None,
         fence: 0,
-        target: Some(target),
         reserved_at: 0,
         cancel_asked: false,
-    };
-    (realm, row)
+    }
 }

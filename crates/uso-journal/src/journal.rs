@@ -4,22 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use uso::webhook::Notification;
 use uso::{Client, MicroDollars, Request};
 
 use crate::batch::Batch;
 use crate::buy::Buy;
 use crate::error::Error;
 use crate::import::{self, Imported};
+use crate::jobs::Jobs;
 use crate::place;
-use crate::progress::{Listener, Progress};
-use crate::purchase::{LocalId, Purchase, to_ms};
-use crate::row::{Row, Step};
+use crate::purchase::{Purchase, to_ms};
+use crate::row::Row;
 use crate::shared::Shared;
 use crate::sqlite::Sqlite;
-use crate::state::State;
-use crate::store::{Caps, Filter};
-use crate::work::Work;
+use crate::store::Caps;
 use crate::worker::Worker;
 
 /// A journal of purchases. Clones share one open file; the file is closed with the last of them and
@@ -140,14 +137,7 @@ impl Journal {
 
     /// The purchases of this client's service and account.
     pub fn jobs(&self, client: &Client) -> Jobs {
-        Jobs {
-            shared: self.shared.clone(),
-            client: client.clone(),
-            filter: Filter {
-                limit: 1000,
-                ..Filter::default()
-            },
-        }
+        Jobs::new(self.shared.clone(), client.clone())
     }
 
     /// The purchase with this short id, request id or key, of this client's service and account.
@@ -159,6 +149,17 @@ impl Journal {
         Ok(self.named(client, text).await?.purchase)
     }
 
+    /// Tells the client which pictures the service has already, so that a preview names them.
+    /// [`Journal::purchase`] does this too.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn share_uploads(&self, client: &Client) -> Result<(), Error> {
+        let realm = self.shared.realm(client).await?;
+        self.shared.share_uploads(client, realm).await
+    }
+
     async fn named(&self, client: &Client, text: &str) -> Result<Row, Error> {
         let realm = self.shared.realm(client).await?;
         let found = self.shared.store.named(realm, text.to_owned()).await?;
@@ -167,197 +168,6 @@ impl Journal {
             .into_iter()
             .next()
             .ok_or_else(|| Error::NotFound(text.to_owned()))
-    }
-
-    /// Goes on with a purchase to its end: looks an unknown one up, waits for a bought one and saves
-    /// its pictures. A closed one is returned as it is; reopen it to collect it again.
-    ///
-    /// # Errors
-    ///
-    /// As [`Journal::purchase`], and [`Error::Busy`] while another process works on it.
-    pub async fn resume(
-        &self,
-        client: &Client,
-        id: LocalId,
-        tell: impl Fn(&Progress) + Send + Sync + 'static,
-    ) -> Result<Purchase, Error> {
-        let realm = self.shared.realm(client).await?;
-        let row = self.own(realm, id).await?;
-        let turn = self.shared.active.enter(realm, &row.purchase.key);
-        let turn = turn.ok_or(Error::Busy(id))?;
-        if !self.shared.release_if_dead(&row).await? {
-            return Err(Error::Busy(id));
-        }
-        let worker = self.shared.worker.id().to_owned();
-        let Some(row) = self.shared.store.take(id, worker).await? else {
-            return Ok(self.shared.row(id).await?.purchase);
-        };
-        let work = Work {
-            shared: self.shared.clone(),
-            client: client.clone(),
-            row,
-            request: None,
-            listener: Listener::new(tell),
-            detach: false,
-            turn,
-        };
-        work.run().await
-    }
-
-    /// Looks an unknown purchase up in the account's listing, without waiting for a job that is
-    /// found: it is then [`State::Submitted`]. Other purchases are returned as they are.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Lookup`] when the listing cannot be read, and [`Error::Busy`].
-    pub async fn reconcile(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        let realm = self.shared.realm(client).await?;
-        let row = self.own(realm, id).await?;
-        let turn = self.shared.active.enter(realm, &row.purchase.key);
-        let turn = turn.ok_or(Error::Busy(id))?;
-        if !self.shared.release_if_dead(&row).await? {
-            return Err(Error::Busy(id));
-        }
-        if self.shared.row(id).await?.purchase.state != State::Unknown {
-            return Ok(self.shared.row(id).await?.purchase);
-        }
-        let worker = self.shared.worker.id().to_owned();
-        let Some(row) = self.shared.store.take(id, worker).await? else {
-            return Ok(self.shared.row(id).await?.purchase);
-        };
-        let work = Work {
-            shared: self.shared.clone(),
-            client: client.clone(),
-            row,
-            request: None,
-            listener: Listener::none(),
-            detach: true,
-            turn,
-        };
-        work.run().await
-    }
-
-    /// Asks for a new attempt at a purchase that failed or was cancelled: the next call of
-    /// [`Journal::purchase`] with its key buys again.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAllowed`] when its state is another. An unknown purchase is written off first.
-    pub async fn retry(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        self.step(client, id, Step::Retry).await
-    }
-
-    /// Gives up a purchase whose outcome is unknown, or that cannot be collected. What is reserved
-    /// for it is free again.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAllowed`] when its state is another.
-    pub async fn write_off(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        self.step(client, id, Step::WriteOff).await
-    }
-
-    /// Reopens a closed purchase, so that [`Journal::resume`] collects it again or looks it up again.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAllowed`] when nothing was ever sent, or the purchase was pruned.
-    pub async fn reopen(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        self.step(client, id, Step::Reopen).await
-    }
-
-    /// Cancels a purchase. One that was not sent is withdrawn; for one that is bought the service is
-    /// asked, and the purchase is closed once the service says twice that it was cancelled. It may
-    /// complete all the same, and is then billed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAllowed`] when its outcome is unknown or it is closed; [`Error::Lookup`] when the
-    /// service cannot be asked.
-    pub async fn cancel(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        let realm = self.shared.realm(client).await?;
-        let row = self.own(realm, id).await?;
-        if matches!(row.purchase.state, State::Pending | State::Reserved) {
-            return self.step(client, id, Step::Withdraw).await;
-        }
-        let row = self.shared.store.apply(id, None, Step::AskCancel).await?;
-        if let Some(ticket) = row.purchase.ticket.clone() {
-            let asked = client.job(ticket).cancel().await;
-            asked.map_err(|error| Error::Lookup {
-                id,
-                source: Box::new(error),
-            })?;
-        }
-        Ok(row.purchase)
-    }
-
-    async fn step(&self, client: &Client, id: LocalId, step: Step) -> Result<Purchase, Error> {
-        let realm = self.shared.realm(client).await?;
-        let row = self.own(realm, id).await?;
-        let turn = self.shared.active.enter(realm, &row.purchase.key);
-        let _turn = turn.ok_or(Error::Busy(id))?;
-        if !self.shared.release_if_dead(&row).await? {
-            return Err(Error::Busy(id));
-        }
-        Ok(self.shared.store.apply(id, None, step).await?.purchase)
-    }
-
-    /// The row, if it is one of this realm.
-    async fn own(&self, realm: i64, id: LocalId) -> Result<Row, Error> {
-        let row = self.shared.row(id).await?;
-        match row.realm == realm {
-            true => Ok(row),
-            false => Err(Error::NotFound(id.to_string())),
-        }
-    }
-
-    /// Takes a verified notification of the service: records the request id of a purchase whose
-    /// response was lost. `None` when no purchase of this client's account is meant. Nothing is
-    /// sent.
-    ///
-    /// # Errors
-    ///
-    /// When the journal cannot be used: answer the notification with an error, so that it comes
-    /// again.
-    pub async fn deliver(
-        &self,
-        client: &Client,
-        notification: &Notification,
-    ) -> Result<Option<Purchase>, Error> {
-        let realm = self.shared.realm(client).await?;
-        let id = notification.request_id().to_owned();
-        let known = self.shared.store.named(realm, id.clone()).await?;
-        let is_its = |row: &&Row| row.purchase.request_id() == Some(id.as_str());
-        if let Some(row) = known.iter().find(is_its) {
-            return Ok(Some(row.purchase.clone()));
-        }
-        for state in [State::Sending, State::Unknown, State::Failed] {
-            let mut before = None;
-            loop {
-                let filter = Filter {
-                    states: vec![state],
-                    before,
-                    limit: 500,
-                    ..Filter::default()
-                };
-                let page = self.shared.store.list(realm, filter).await?;
-                let Some(last) = page.last() else { break };
-                before = Some(last.id.0);
-                for purchase in page {
-                    let Some(intent) = purchase.intent.as_ref() else {
-                        continue;
-                    };
-                    if purchase.ticket.is_none()
-                        && let Ok(job) = client.adopt(intent, notification)
-                    {
-                        let accept = Step::Accept(Box::new(job.ticket().clone()));
-                        let row = self.shared.store.apply(purchase.id, None, accept).await?;
-                        return Ok(Some(row.purchase));
-                    }
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Erases input, URLs and paths of closed purchases that have not changed for this long. Key,
@@ -466,75 +276,5 @@ impl From<Caps> for Budget {
             total_cap: caps.total,
             total_committed: caps.total_committed,
         }
-    }
-}
-
-/// Purchases to be read, newest first. See [`Journal::jobs`].
-#[derive(Clone, Debug)]
-pub struct Jobs {
-    shared: Shared,
-    client: Client,
-    filter: Filter,
-}
-
-impl Jobs {
-    /// Only purchases in these states.
-    #[must_use]
-    pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
-        self.filter.states = states.into_iter().collect();
-        self
-    }
-
-    /// Only purchases of this batch.
-    #[must_use]
-    pub fn batch(mut self, batch: impl Into<String>) -> Self {
-        self.filter.batch = Some(batch.into());
-        self
-    }
-
-    /// Only purchases that changed in this time.
-    #[must_use]
-    pub fn within(mut self, time: Duration) -> Self {
-        self.filter.since = SystemTime::now().checked_sub(time).map(to_ms);
-        self
-    }
-
-    /// Only purchases that are older than this one: the next page.
-    #[must_use]
-    pub fn before(mut self, id: LocalId) -> Self {
-        self.filter.before = Some(id.0);
-        self
-    }
-
-    /// At most this many; 1000 unless it is said.
-    #[must_use]
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.filter.limit = limit;
-        self
-    }
-
-    /// Reads them.
-    ///
-    /// # Errors
-    ///
-    /// When the journal cannot be used.
-    pub async fn read(&self) -> Result<Vec<Purchase>, Error> {
-        self.shared.bury_the_dead().await?;
-        let realm = self.shared.realm(&self.client).await?;
-        self.shared.store.list(realm, self.filter.clone()).await
-    }
-
-    /// How many there are in each state, whatever the limit.
-    ///
-    /// # Errors
-    ///
-    /// When the journal cannot be used.
-    pub async fn count(&self) -> Result<Vec<(State, u64)>, Error> {
-        self.shared.bury_the_dead().await?;
-        let realm = self.shared.realm(&self.client).await?;
-        self.shared
-            .store
-            .counts(realm, self.filter.batch.clone())
-            .await
     }
 }

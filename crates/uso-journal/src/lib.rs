@@ -126,7 +126,7 @@
 //! Other programs may read the view `jobs`, whose columns are stable:
 //!
 //! ```sql
-//! SELECT id, key, batch, origin, account, endpoint, state, attempt, cause, message, request_id,
+//! SELECT id, key, batch, origin, account, endpoint, state, attempt, cause, kind, message, request_id,
 //!        fingerprint, input, pictures, seed, estimate_micro_dollars, reserved_micro_dollars,
 //!        billed_micro_dollars, created_at, changed_at
 //! FROM jobs WHERE state = 'unknown';
@@ -138,12 +138,16 @@
 mod active;
 mod batch;
 mod buy;
+mod cancel;
 mod difference;
 mod error;
 mod import;
+mod jobs;
 mod journal;
 mod money;
+mod notified;
 mod pace;
+mod path_text;
 mod place;
 mod progress;
 mod purchase;
@@ -153,16 +157,24 @@ mod shared;
 mod sqlite;
 mod state;
 mod store;
+mod target;
+mod verbs;
+mod watch;
 mod work;
 mod worker;
 
 pub use crate::batch::{Batch, BatchEvent, Run, Stop, Stopped, Summary};
 pub use crate::buy::Buy;
+pub use crate::cancel::{CancelOutcome, Cancelled};
 pub use crate::error::{BudgetStop, Error, Scope};
 pub use crate::import::Imported;
-pub use crate::journal::{Budget, Jobs, Journal};
-pub use crate::money::UnitPrice;
+pub use crate::jobs::Jobs;
+pub use crate::journal::{Budget, Journal};
+pub use crate::money::{Quote, UnitPrice};
+pub use crate::notified::Notified;
 pub use crate::progress::Progress;
 pub use crate::purchase::{Cause, Cost, LocalId, NoLocalId, Purchase, Reason, SavedPicture};
-pub use crate::row::{NotAllowed, Target};
+pub use crate::row::NotAllowed;
 pub use crate::state::State;
+pub use crate::target::Target;
+pub use crate::watch::{Watch, WatchEvent};

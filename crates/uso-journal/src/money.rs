@@ -69,20 +69,22 @@ impl UnitPrice {
     }
 }
 
-/// Price of a request before it is bought.
+/// Price of a request before it is bought. Every cap is compared with [`Quote::bound`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quote {
-    pub(crate) unit: Option<UnitPrice>,
-    /// What it should cost.
-    pub(crate) estimate: Option<MicroDollars>,
-    /// What it costs at the most; `None` where no price is known.
-    pub(crate) bound: Option<MicroDollars>,
+#[non_exhaustive]
+pub struct Quote {
+    /// The price of a megapixel that the quote uses.
+    pub unit: Option<UnitPrice>,
+    /// Expected price; `None` where only the service knows the size.
+    pub estimate: Option<MicroDollars>,
+    /// Upper bound of the price; `None` where no price is known.
+    pub bound: Option<MicroDollars>,
 }
 
 impl Quote {
     /// The quote of an estimate. The bound counts at least one megapixel a picture: how the service
     /// rounds is not published, and a tiny picture may be billed as one.
-    pub(crate) fn new(estimate: &Estimate, unit: Option<UnitPrice>) -> Self {
+    pub fn new(estimate: &Estimate, unit: Option<UnitPrice>) -> Self {
         let images = u64::from(estimate.images);
         let each = estimate
             .size

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uso::{Intent, MicroDollars, Ticket};
+use uso::{Error as ClientError, ErrorKind, Intent, MicroDollars, Ticket};
 
 use crate::money::UnitPrice;
 use crate::state::State;
+use crate::target::Target;
 
 /// Short id of a purchase in one journal, such as `j17`. A purchase has it from the beginning, also
 /// where it has no request id.
@@ -137,6 +138,10 @@ impl Cause {
 pub struct Reason {
     /// The kind of cause.
     pub cause: Cause,
+    /// The kind of error that the client gave, where an error decided: it tells a refused input
+    /// from a failed job, and a locked account from a rejected key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ErrorKind>,
     /// One fragment without a full stop; empty once the purchase is pruned.
     pub message: String,
 }
@@ -145,7 +150,15 @@ impl Reason {
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self {
             cause,
+            kind: None,
             message: message.into(),
+        }
+    }
+
+    pub(crate) fn of(cause: Cause, error: &ClientError) -> Self {
+        Self {
+            kind: Some(error.kind()),
+            ..Self::new(cause, error.to_string())
         }
     }
 }
@@ -157,6 +170,7 @@ pub struct SavedPicture {
     /// Its number in the result, from 1 on.
     pub number: u32,
     /// Its absolute path.
+    #[serde(with = "crate::path_text")]
     pub path: PathBuf,
     /// Its length.
     pub bytes: u64,
@@ -164,6 +178,18 @@ pub struct SavedPicture {
     pub sha256: String,
     /// Whether the safety checker flagged it.
     pub flagged: bool,
+    /// Width in pixels, where the service says so.
+    #[serde(default)]
+    pub width: Option<u64>,
+    /// Height in pixels, where the service says so.
+    #[serde(default)]
+    pub height: Option<u64>,
+    /// MIME type, where the service says so.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// Where the service keeps the picture for a while.
+    #[serde(default)]
+    pub url: Option<String>,
 }
 
 /// Money of a purchase.
@@ -240,6 +266,9 @@ pub struct Purchase {
     /// What collects the current attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket>,
+    /// Where the pictures go; `None` once the purchase is pruned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     /// Pictures that are whole on disk.
     pub pictures: Vec<SavedPicture>,
     /// Seed that the service used, where it said so.

@@ -1,51 +1,12 @@
 //! A purchase with what only the journal needs, and the steps that change it. Nothing here does
 //! input or output: a store loads a row, applies a step and writes the row in one transaction.
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 use uso::{Intent, MicroDollars, Ticket};
 
 use crate::money::Quote;
 use crate::purchase::{Cause, Purchase, Reason, SavedPicture, from_ms, to_ms};
 use crate::state::{Move, State};
-
-/// Where the pictures of a purchase go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Target {
-    /// A folder, which is made if it is not there. A name that is taken is numbered.
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Template of the files' names; see [`Target::named`].
-        name: String,
-    },
-    /// A file; the second picture and all others are numbered.
-    File {
-        /// The file of the first picture.
-        path: PathBuf,
-        /// Whether a file of that name is replaced.
-        replace: bool,
-    },
-}
-
-impl Target {
-    /// Files in a folder, named by the short id.
-    pub fn folder(folder: impl Into<PathBuf>) -> Self {
-        Self::named(folder, "{local}-{n}.{ext}")
-    }
-
-    /// Files in a folder, named by a template. Its places are `{key}`, `{local}` (the short id),
-    /// `{n}` (the picture's number), `{id}` (the request id), `{seed}` and `{ext}`.
-    pub fn named(folder: impl Into<PathBuf>, template: impl Into<String>) -> Self {
-        Self::Folder {
-            folder: folder.into(),
-            name: template.into(),
-        }
-    }
-}
+use crate::target::Target;
 
 /// A row of the journal.
 #[derive(Clone, Debug)]
@@ -57,7 +18,6 @@ pub(crate) struct Row {
     pub(crate) worker: Option<String>,
     /// Counts the claims: a write of an earlier claim is refused.
     pub(crate) fence: i64,
-    pub(crate) target: Option<Target>,
     /// When the current reservation was made; it counts for 24 hours from then on.
     pub(crate) reserved_at: i64,
     pub(crate) cancel_asked: bool,
@@ -109,6 +69,8 @@ pub(crate) enum Step {
     Bury,
     /// The owner wants the job cancelled.
     AskCancel,
+    /// The pictures go somewhere else.
+    Retarget(Target),
 }
 
 /// What a step changes beside the row.
@@ -250,6 +212,13 @@ impl Row {
                     return Err(self.not_allowed("cancelled"));
                 }
                 self.cancel_asked = true;
+            }
+            Step::Retarget(target) => {
+                if self.purchase.state.is_closed() {
+                    return Err(self.not_allowed("directed to another place"));
+                }
+                self.purchase.target = Some(target);
+                self.purchase.pictures.clear();
             }
         }
         self.purchase.in_work = self.worker.is_some();

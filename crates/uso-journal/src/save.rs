@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::place::{make_folder_shared, sync_folder_of};
 use crate::progress::{Listener, Progress};
 use crate::purchase::SavedPicture;
-use crate::row::{Row, Target};
+use crate::row::Row;
+use crate::target::Target;
 use crate::store::Store;
 
 /// Names that are tried for a picture.
@@ -67,7 +68,16 @@ fn is_there(picture: &SavedPicture) -> bool {
 /// The name that a picture should have.
 struct Name {
     path: PathBuf,
-    replace: bool,
+    taken: Taken,
+}
+
+/// What happens to a file that has the name already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Keep,
+    /// An empty file was made to reserve the name.
+    KeepUnlessEmpty,
+    Replace,
 }
 
 fn name(
@@ -79,13 +89,23 @@ fn name(
     several: bool,
 ) -> Name {
     match target {
-        Target::File { path, replace } => Name {
-            path: match number {
-                1 => path.clone(),
-                _ => numbered(path, number),
-            },
-            replace: *replace,
-        },
+        Target::Files { paths, replace } => {
+            let taken = match replace {
+                true => Taken::Replace,
+                false => Taken::KeepUnlessEmpty,
+            };
+            let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
+            match (paths.get(index), paths.last()) {
+                (Some(path), _) => Name {
+                    path: path.clone(),
+                    taken,
+                },
+                (None, last) => Name {
+                    path: numbered(last.map_or(Path::new("picture"), PathBuf::as_path), number),
+                    taken: if paths.len() == 1 { taken } else { Taken::Keep },
+                },
+            }
+        }
         Target::Folder { folder, name } => {
             let purchase = &row.purchase;
             let seed = output
@@ -94,41 +114,52 @@ fn name(
             let filled = fill(name, |place| match place {
                 "local" => Some(purchase.id.to_string()),
                 "key" => Some(plain(&purchase.key)),
-                "n" => Some(number.to_string()),
+                "n" | "number" => Some(number.to_string()),
                 "id" => Some(plain(purchase.request_id().unwrap_or("unknown"))),
                 "seed" => Some(seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())),
                 "ext" => Some(picture.extension().to_owned()),
                 _ => None,
             });
             let path = folder.join(plain_name(&filled));
-            let has_number = name.contains("{n}");
+            let has_number = name.contains("{n}") || name.contains("{number}");
             Name {
                 path: match several && !has_number && number > 1 {
                     true => numbered(&path, number),
                     false => path,
                 },
-                replace: false,
+                taken: Taken::Keep,
             }
         }
     }
 }
 
-/// Fills the places of a template. A value is never read as a template.
+/// Fills the places of a template; `{{` and `}}` stand for braces. A value is never read as a
+/// template.
 fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::new();
     let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
+    while let Some((before, found)) = rest.find(['{', '}']).and_then(|at| rest.split_at_checked(at))
+    {
         filled.push_str(before);
-        match after.split_once('}') {
-            Some((place, after)) => {
-                match value(place) {
-                    Some(value) => filled.push_str(&value),
-                    None => filled.extend(["{", place, "}"]),
-                }
+        let doubled = found.strip_prefix("{{").map(|after| ("{", after));
+        if let Some((brace, after)) =
+            doubled.or_else(|| found.strip_prefix("}}").map(|after| ("}", after)))
+        {
+            filled.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let place = found
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'));
+        match place.and_then(|(place, after)| Some((value(place)?, after))) {
+            Some((value, after)) => {
+                filled.push_str(&value);
                 rest = after;
             }
             None => {
-                filled.push('{');
+                let (brace, after) = found.split_at_checked(1).unwrap_or((found, ""));
+                filled.push_str(brace);
                 rest = after;
             }
         }
@@ -187,7 +218,11 @@ async fn save_one(
     if let Some(folder) = first.parent() {
         make_folder_shared(folder)?;
     }
-    if name.replace {
+    let is_reserved = || {
+        let found = first.symlink_metadata();
+        found.is_ok_and(|found| found.is_file() && found.len() == 0)
+    };
+    if name.taken == Taken::Replace || name.taken == Taken::KeepUnlessEmpty && is_reserved() {
         picture.save_over(&first).await.map_err(Unsaved::Service)?;
         return record(&first, picture, number).await;
     }
@@ -242,6 +277,12 @@ async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPict
         bytes,
         sha256,
         flagged: picture.is_flagged(),
+        width: picture.width(),
+        height: picture.height(),
+        content_type: picture.content_type().map(str::to_owned),
+        url: Some(picture.url())
+            .filter(|url| !url.starts_with("data:"))
+            .map(str::to_owned),
     })
 }
 
@@ -273,6 +314,7 @@ mod tests {
     fn a_value_with_braces_is_no_template() {
         let value = |place: &str| (place == "key").then(|| "{n}".to_owned());
         assert_eq!(fill("{key}-{other}.{", value), "{n}-{other}.{");
+        assert_eq!(fill("{{key}}-{{{key}}}}", value), "{key}-{{n}}}");
     }
 
     #[test]

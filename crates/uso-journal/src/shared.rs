@@ -151,6 +151,14 @@ impl Shared {
         self.store.put_uploads(realm, new).await
     }
 
+    /// Forgets the uploads that the client has forgotten.
+    pub(crate) async fn forget_uploads(&self, client: &Client, realm: i64) -> Result<(), Error> {
+        let known = client.known_uploads().into_iter();
+        let urls: Vec<String> = known.map(|known| known.url().to_owned()).collect();
+        self.known().recorded.retain(|url| urls.contains(url));
+        self.store.keep_uploads(realm, urls).await
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

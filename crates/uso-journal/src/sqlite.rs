@@ -266,6 +266,18 @@ impl Store for Sqlite {
         })
     }
 
+    fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>> {
+        self.read(move |connection| {
+            let sql = format!(
+                "{} WHERE request_id = ?1 OR attempt_digest = ?2",
+                rows::SELECT
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let found = select.query_map((request_id, attempt_digest), rows::read)?;
+            found.collect()
+        })
+    }
+
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>> {
         self.read(move |connection| {
             let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
@@ -371,6 +383,15 @@ impl Store for Sqlite {
         })
     }
 
+    fn keep_uploads(&self, realm: i64, urls: Vec<String>) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            let sql = "DELETE FROM upload WHERE realm = ?1 \
+                       AND url NOT IN (SELECT value FROM json_each(?2))";
+            connection.execute(sql, (realm, serde_json::json!(urls).to_string()))?;
+            Ok(Ok(()))
+        })
+    }
+
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
         self.write(move |connection| {
             const CLOSED: &str = "(SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 \
@@ -383,8 +404,8 @@ impl Store for Sqlite {
             );
             connection.execute(&past, when)?;
             let jobs = format!(
-                "UPDATE job SET input = NULL, target = NULL, intent = NULL, ticket = NULL, \
-                 request_id = NULL, pictures = '[]', seed = NULL, message = '', pruned = 1 \
+                "UPDATE job SET input = NULL, target = NULL, intent = NULL, attempt_digest = NULL, \
+                 ticket = NULL, request_id = NULL, pictures = '[]', seed = NULL, message = '', pruned = 1 \
                  WHERE id IN {CLOSED}"
             );
             let pruned = connection.execute(&jobs, when)?;

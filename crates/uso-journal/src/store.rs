@@ -10,7 +10,8 @@ use uso::purchase::Recipe;
 use crate::error::Error;
 use crate::money::Quote;
 use crate::purchase::{LocalId, Purchase};
-use crate::row::{Row, Step, Target};
+use crate::row::{Row, Step};
+use crate::target::Target;
 use crate::state::State;
 
 pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -99,6 +100,10 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The rows of a realm that this text names: short id, request id or key.
     fn named(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>>;
 
+    /// The rows of all realms that a notification may be about: those with its request id, and the
+    /// one with this digest of its attempt id.
+    fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>>;
+
     /// Rows, newest first.
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>>;
 
@@ -127,6 +132,9 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// Records uploads: URL and JSON.
     fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()>;
+
+    /// Forgets every known upload but these, by URL.
+    fn keep_uploads(&self, realm: i64, urls: Vec<String>) -> Reply<'_, ()>;
 
     /// Erases input, URLs and paths of closed rows that changed before this time; says of how many.
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64>;

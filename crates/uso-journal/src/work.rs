@@ -3,12 +3,13 @@
 //! It runs in a task of its own, so that a caller who no longer waits loses nothing. Each step is
 //! recorded before the next one begins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 use tracing::{debug, warn};
 use uso::error::{Billed, Verdict};
-use uso::purchase::Recovery;
+use uso::purchase::{Prepared, Recovery};
 use uso::status::Cancellation;
 use uso::{Client, Error as ClientError, ErrorKind, MicroDollars, Output, Request, Ticket};
 
@@ -17,7 +18,8 @@ use crate::error::Error;
 use crate::money::bill;
 use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, Purchase, Reason};
-use crate::row::{Row, Step, Target};
+use crate::row::{Row, Step};
+use crate::target::Target;
 use crate::save::{Unsaved, save};
 use crate::shared::Shared;
 use crate::state::State;
@@ -38,14 +40,51 @@ pub(crate) struct Work {
     /// The request, where this caller has it.
     pub(crate) request: Option<Request>,
     pub(crate) listener: Listener,
-    /// Whether the work ends once the job is bought.
-    pub(crate) detach: bool,
+    pub(crate) until: Until,
     pub(crate) turn: Turn,
+    /// What was sent by this work.
+    prepared: Option<Prepared>,
+    /// Whether the attempt was proved free and failed for want of an upload that is forgotten now.
+    lost_upload: bool,
+}
+
+/// How far the work goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until the pictures are on disk.
+    #[default]
+    Saved,
+    /// Until the job is bought.
+    Bought,
+    /// Until the pictures of a job that has ended are on disk; a job that goes on is left alone.
+    SavedIfEnded,
+}
+
+/// The outcome of the work.
+pub(crate) struct Worked {
+    pub(crate) outcome: Result<Purchase, Error>,
+    /// Whether a second attempt is due: the first one was proved free, and the service had lost a
+    /// picture that was uploaded earlier.
+    pub(crate) again: bool,
 }
 
 impl Work {
+    pub(crate) fn new(shared: Shared, client: Client, row: Row, turn: Turn) -> Self {
+        Self {
+            shared,
+            client,
+            row,
+            request: None,
+            listener: Listener::none(),
+            until: Until::Saved,
+            turn,
+            prepared: None,
+            lost_upload: false,
+        }
+    }
+
     /// Does the work to its end in a task of its own.
-    pub(crate) async fn run(self) -> Result<Purchase, Error> {
+    pub(crate) async fn run(self) -> Worked {
         let id = self.row.purchase.id;
         let task = tokio::spawn(async move {
             let mut work = self;
@@ -54,9 +93,15 @@ impl Work {
                 work.let_go(error).await;
             }
             drop(work.turn);
-            outcome
+            Worked {
+                outcome,
+                again: work.lost_upload,
+            }
         });
-        task.await.unwrap_or(Err(Error::Interrupted(id)))
+        task.await.unwrap_or(Worked {
+            outcome: Err(Error::Interrupted(id)),
+            again: false,
+        })
     }
 
     async fn steps(&mut self) -> Result<Purchase, Error> {
@@ -66,13 +111,7 @@ impl Work {
             _ => {}
         }
         match self.row.purchase.state {
-            State::Submitted if self.detach => {
-                let pause = Step::Pause {
-                    reason: None,
-                    pictures: Vec::new(),
-                };
-                self.record(pause).await?;
-            }
+            State::Submitted if self.until == Until::Bought => self.pause(None).await?,
             State::Submitted => self.collect().await?,
             _ => {}
         }
@@ -85,6 +124,13 @@ impl Work {
             return;
         }
         let reason = match error {
+            Error::NotCollected {
+                source: Some(error),
+                ..
+            } => match error.kind() {
+                ErrorKind::NotReady => None,
+                _ => Some(Reason::of(Cause::NotCollected, error)),
+            },
             Error::NotCollected { message, .. } => {
                 Some(Reason::new(Cause::NotCollected, message.clone()))
             }
@@ -132,10 +178,12 @@ impl Work {
             .record_uploads(&self.client, self.row.realm, pictures)
             .await?;
         self.listener.tell(&Progress::Prepared(pictures.to_vec()));
-        let order = prepared.order();
-        self.record(Step::Send(order.intent().clone())).await?;
+        self.record(Step::Send(prepared.order().intent().clone()))
+            .await?;
         self.listener.tell(&Progress::Sending);
-        let error = match self.client.place(order).await {
+        let placed = self.client.place(prepared.order()).await;
+        self.prepared = Some(prepared);
+        let error = match placed {
             Ok(job) => return self.bought(job.ticket().clone()).await,
             Err(error) => error,
         };
@@ -145,7 +193,8 @@ impl Work {
         if error.verdict() == Verdict::NotBought {
             return Err(self.not_bought(error).await?);
         }
-        let lost = Step::Lose(Reason::new(Cause::ResponseLost, error.to_string()));
+        let lost = Step::Lose(Reason::of(Cause::ResponseLost, &error));
+        self.listener.tell(&Progress::Failed(Arc::new(error)));
         match self.record(lost).await {
             // A notification told meanwhile that it was bought.
             Err(Error::NotAllowed { id, source }) => {
@@ -174,7 +223,7 @@ impl Work {
 
     async fn not_bought(&mut self, error: ClientError) -> Result<Error, Error> {
         let message = error.to_string();
-        let reason = Reason::new(Cause::NotBought, message.clone());
+        let reason = Reason::of(Cause::NotBought, &error);
         self.record(Step::Refuse(reason)).await?;
         Ok(Error::NotBought {
             id: self.row.purchase.id,
@@ -237,7 +286,11 @@ impl Work {
         }
         let listener = self.listener.clone();
         let tell = move |event: &uso::Event| listener.tell(&Progress::Job(event.clone()));
-        let first = match job.wait_with(tell).await {
+        let waited = match self.until {
+            Until::SavedIfEnded => job.collect().await,
+            _ => job.wait_with(tell).await,
+        };
+        let first = match waited {
             Ok(output) => return self.save(&output).await,
             Err(error) => error,
         };
@@ -261,12 +314,41 @@ impl Work {
                 self.record(Step::Cancel { reason, billed }).await
             }
             Some(Ending::Failed(cause)) => {
-                let reason = Reason::new(cause, second.to_string());
+                let reason = Reason::of(cause, &second);
                 let billed = billed(&first, &second);
+                self.lost_upload = self.has_lost_upload(billed, [&first, &second]).await;
+                if !self.lost_upload {
+                    self.listener.tell(&Progress::Failed(Arc::new(second)));
+                }
                 self.record(Step::Fail { reason, billed }).await
             }
             None => Err(self.not_collected(second)),
         }
+    }
+
+    /// Whether the job failed for want of a picture that was uploaded earlier, and cost nothing. The
+    /// upload is then forgotten.
+    async fn has_lost_upload(
+        &self,
+        billed: Option<MicroDollars>,
+        errors: [&ClientError; 2],
+    ) -> bool {
+        let Some(prepared) = &self.prepared else {
+            return false;
+        };
+        if billed != Some(MicroDollars::new(0)) {
+            return false;
+        }
+        for error in errors {
+            if self.client.forget_gone(prepared, error).await {
+                let forgotten = self.shared.forget_uploads(&self.client, self.row.realm);
+                if let Err(error) = forgotten.await {
+                    warn!(%error, "a lost upload could not be forgotten");
+                }
+                return true;
+            }
+        }
+        false
     }
 
     fn not_collected(&self, error: ClientError) -> Error {
@@ -278,7 +360,7 @@ impl Work {
     }
 
     async fn save(&mut self, output: &Output) -> Result<(), Error> {
-        let target = match &self.row.target {
+        let target = match &self.row.purchase.target {
             Some(target) => target.clone(),
             None => Target::folder(self.shared.pictures_folder()),
         };

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use uso::webhook::{FalKeys, Receiver};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::State;
+use uso_journal::{Notified, State};
 use uso_tests::rig::{Rig, config_for};
 
 use super::{Desk, request};
@@ -32,15 +32,18 @@ async fn a_notification_finds_the_purchase_whose_response_was_lost() {
     let called = hook.next().await;
     let verified = receiver.receive(called.map(|body| body.to_vec())).await;
     let notification = verified.unwrap();
-    let adopted = desk.journal.deliver(client, &notification).await.unwrap();
-    let adopted = adopted.expect("the purchase is recognised");
+    let adopted = desk.journal.deliver(&notification).await.unwrap();
+    let Notified::Adopted(adopted) = adopted else {
+        panic!("the purchase is recognised: {adopted:?}");
+    };
     assert_eq!(adopted.state, State::Submitted);
     assert_eq!(adopted.request_id(), Some(notification.request_id()));
     // The same again, and one of a purchase of another owner.
-    let again = desk.journal.deliver(client, &notification).await.unwrap();
-    assert_eq!(again.unwrap().id, adopted.id);
+    let again = desk.journal.deliver(&notification).await.unwrap();
+    assert_eq!(again, Notified::Known(adopted));
     let other = uso_journal::Journal::temporary().unwrap();
-    assert_eq!(other.deliver(client, &notification).await.unwrap(), None);
+    let foreign = other.deliver(&notification).await.unwrap();
+    assert_eq!(foreign, Notified::Foreign);
 
     let request = request("a cat");
     let done = desk.journal.purchase(client, "key", request).await.unwrap();

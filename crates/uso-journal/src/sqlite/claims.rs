@@ -72,7 +72,7 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Done<Claimed> {
     // What was not bought yet belongs to the caller who buys it.
     row.purchase.batch.clone_from(&claim.batch);
     row.purchase.input = Some(claim.recipe.json().clone());
-    row.target = Some(claim.target.clone());
+    row.purchase.target = Some(claim.target.clone());
     if let Err(error) = change(&mut row, Step::Reserve(claim.quote), now) {
         return Ok(Err(error));
     }
@@ -97,6 +97,7 @@ fn new_row(claim: &Claim, now: i64) -> Row {
             input: None,
             intent: None,
             ticket: None,
+            target: None,
             pictures: Vec::new(),
             seed: None,
             cost: Cost::default(),
@@ -108,7 +109,6 @@ fn new_row(claim: &Claim, now: i64) -> Row {
         realm: claim.realm,
         worker: None,
         fence: 0,
-        target: None,
         reserved_at: 0,
         cancel_asked: false,
     }

@@ -14,7 +14,7 @@ use crate::state::State;
 pub(super) const SELECT: &str = "SELECT job.id, job.realm, key, batch, origin, account, endpoint, \
     state, attempt, cause, message, fingerprint, input, target, intent, ticket, pictures, seed, \
     unit_price, estimate, reserved, billed, reserved_at, created_at, changed_at, worker, fence, \
-    cancel_asked, pruned FROM job JOIN realm ON realm.id = job.realm";
+    cancel_asked, pruned, kind FROM job JOIN realm ON realm.id = job.realm";
 
 type Result<T> = rusqlite::Result<T>;
 
@@ -60,7 +60,11 @@ fn reason(row: &SqlRow<'_>, column: usize) -> Result<Option<Reason>> {
     };
     let cause = Cause::from_name(&word).ok_or_else(|| unreadable(column, UnknownWord(word)))?;
     let message: Option<String> = row.get(column + 1)?;
-    Ok(Some(Reason::new(cause, message.unwrap_or_default())))
+    let kind: Option<String> = row.get(29)?;
+    Ok(Some(Reason {
+        kind: kind.and_then(|kind| serde_json::from_value(kind.into()).ok()),
+        ..Reason::new(cause, message.unwrap_or_default())
+    }))
 }
 
 /// A row of [`SELECT`].
@@ -83,6 +87,7 @@ pub(super) fn read(row: &SqlRow<'_>) -> Result<Row> {
             input: json(row, 12)?,
             intent: json(row, 14)?,
             ticket: json(row, 15)?,
+            target: json(row, 13)?,
             pictures: json(row, 16)?.unwrap_or_default(),
             seed: seed.transpose()?,
             cost: Cost {
@@ -99,7 +104,6 @@ pub(super) fn read(row: &SqlRow<'_>) -> Result<Row> {
         realm: row.get(1)?,
         worker,
         fence: row.get(26)?,
-        target: json(row, 13)?,
         reserved_at: row.get(22)?,
         cancel_asked: row.get(27)?,
     })
@@ -144,7 +148,7 @@ pub(super) fn save(connection: &Connection, row: &Row, before: u64, effect: &Eff
     let cost = &purchase.cost;
     let mut update = connection.prepare_cached(
         "UPDATE job SET batch = :batch, state = :state, attempt = :attempt, cause = :cause, \
-         message = :message, input = :input, target = :target, intent = :intent, ticket = :ticket, \
+         kind = :kind, attempt_digest = :attempt_digest, message = :message, input = :input, target = :target, intent = :intent, ticket = :ticket, \
          request_id = :request_id, pictures = :pictures, seed = :seed, unit_price = :unit_price, \
          estimate = :estimate, reserved = :reserved, billed = :billed, reserved_at = :reserved_at, \
          changed_at = :changed_at, worker = :worker, fence = :fence, cancel_asked = :cancel_asked, \
@@ -156,9 +160,11 @@ pub(super) fn save(connection: &Connection, row: &Row, before: u64, effect: &Eff
         ":state": purchase.state.as_str(),
         ":attempt": purchase.attempt,
         ":cause": purchase.reason.as_ref().map(|reason| reason.cause.as_str()),
+        ":kind": purchase.reason.as_ref().and_then(|reason| reason.kind).map(uso::ErrorKind::as_str),
+        ":attempt_digest": purchase.intent.as_ref().and_then(uso::Intent::attempt_digest),
         ":message": purchase.reason.as_ref().map(|reason| reason.message.as_str()),
         ":input": purchase.input.as_ref().map(text).transpose()?,
-        ":target": row.target.as_ref().map(text).transpose()?,
+        ":target": purchase.target.as_ref().map(text).transpose()?,
         ":intent": purchase.intent.as_ref().map(text).transpose()?,
         ":ticket": purchase.ticket.as_ref().map(text).transpose()?,
         ":request_id": purchase.request_id(),

@@ -33,11 +33,13 @@ CREATE TABLE job (
     state TEXT NOT NULL,
     attempt INTEGER NOT NULL,
     cause TEXT,
+    kind TEXT,
     message TEXT,
     fingerprint TEXT NOT NULL,
     input TEXT,
     target TEXT,
     intent TEXT,
+    attempt_digest TEXT,
     ticket TEXT,
     request_id TEXT,
     pictures TEXT NOT NULL,
@@ -58,7 +60,8 @@ CREATE TABLE job (
 CREATE INDEX job_state ON job (realm, state);
 CREATE INDEX job_batch ON job (realm, batch, state) WHERE batch IS NOT NULL;
 CREATE INDEX job_worker ON job (worker) WHERE worker IS NOT NULL;
-CREATE INDEX job_request ON job (realm, request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX job_request ON job (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX job_attempt ON job (attempt_digest) WHERE attempt_digest IS NOT NULL;
 
 CREATE TABLE past_attempt (
     job INTEGER NOT NULL REFERENCES job,
@@ -113,6 +116,7 @@ SELECT
     job.state AS state,
     job.attempt AS attempt,
     job.cause AS cause,
+    job.kind AS kind,
     job.message AS message,
     job.request_id AS request_id,
     job.fingerprint AS fingerprint,

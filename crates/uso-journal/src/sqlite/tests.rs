@@ -9,7 +9,8 @@ use super::Sqlite;
 use crate::error::Error;
 use crate::money::{Quote, UnitPrice};
 use crate::purchase::Purchase;
-use crate::row::{Step, Target};
+use crate::row::Step;
+use crate::target::Target;
 use crate::state::State;
 use crate::store::{Claim, Claimed, Realm, Store};
 

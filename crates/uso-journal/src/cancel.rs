@@ -1,0 +1,93 @@
+//! Cancelling a purchase.
+
+use serde::Serialize;
+use uso::status::Cancellation;
+use uso::{Client, ErrorKind, MicroDollars};
+
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::purchase::{Cause, LocalId, Purchase, Reason};
+use crate::row::Step;
+use crate::state::State;
+
+/// A purchase whose cancellation was asked for.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Cancelled {
+    /// The purchase afterwards.
+    pub purchase: Purchase,
+    /// The response to the cancellation.
+    pub outcome: CancelOutcome,
+}
+
+/// Response to a cancellation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CancelOutcome {
+    /// Nothing had been sent; the purchase is closed and nothing was bought.
+    Withdrawn,
+    /// The job was still queued and is removed; it is not billed.
+    Removed,
+    /// The runner was told. The job may still complete, and is then billed.
+    Requested,
+    /// The job had ended. Its pictures can be collected.
+    AlreadyCompleted,
+    /// The service does not know the job, or no longer.
+    NotFound,
+}
+
+impl Journal {
+    /// Cancels a purchase. One that was not sent is withdrawn; for one that is bought the service is
+    /// asked, and the purchase is closed once the service says twice that it was cancelled. It may
+    /// complete all the same, and is then billed: [`Journal::resume`] finds out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAllowed`] when its outcome is unknown or it is closed; [`Error::Lookup`] when the
+    /// service cannot be asked.
+    pub async fn cancel(&self, client: &Client, id: LocalId) -> Result<Cancelled, Error> {
+        let realm = self.shared.realm(client).await?;
+        let row = self.own(realm, id).await?;
+        if matches!(row.purchase.state, State::Pending | State::Reserved) {
+            let purchase = self.step(client, id, Step::Withdraw).await?;
+            let outcome = CancelOutcome::Withdrawn;
+            return Ok(Cancelled { purchase, outcome });
+        }
+        let row = self.shared.store.apply(id, None, Step::AskCancel).await?;
+        let mut purchase = row.purchase;
+        let Some(ticket) = purchase.ticket.clone() else {
+            return Err(Error::NotFound(id.to_string()));
+        };
+        let job = client.job(ticket);
+        let outcome = match job.cancel().await {
+            Ok(Cancellation::Removed) => CancelOutcome::Removed,
+            Ok(Cancellation::AlreadyCompleted) => CancelOutcome::AlreadyCompleted,
+            Ok(_) => CancelOutcome::Requested,
+            Err(error) if error.kind() == ErrorKind::Gone => CancelOutcome::NotFound,
+            Err(error) => {
+                return Err(Error::Lookup {
+                    id,
+                    source: Box::new(error),
+                });
+            }
+        };
+        // The removal is the first word of the service, and a look at the result the second.
+        if outcome == CancelOutcome::Removed
+            && let Err(error) = job.collect().await
+            && (error.kind() == ErrorKind::Gone || error.status() == Some(499))
+        {
+            let step = Step::Cancel {
+                reason: Reason::new(Cause::Cancelled, "removed from the queue"),
+                billed: Some(MicroDollars::new(0)),
+            };
+            match self.step(client, id, step).await {
+                Ok(closed) => purchase = closed,
+                // The caller that watches the job closes the purchase.
+                Err(Error::Busy(_) | Error::NotAllowed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Cancelled { purchase, outcome })
+    }
+}

@@ -1,0 +1,92 @@
+//! Lists of purchases.
+
+use std::time::{Duration, SystemTime};
+
+use uso::Client;
+
+use crate::error::Error;
+use crate::purchase::{LocalId, Purchase, to_ms};
+use crate::shared::Shared;
+use crate::state::State;
+use crate::store::Filter;
+
+/// Purchases to be read, newest first. See [`Journal::jobs`](crate::Journal::jobs).
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    shared: Shared,
+    client: Client,
+    filter: Filter,
+}
+
+impl Jobs {
+    pub(crate) fn new(shared: Shared, client: Client) -> Self {
+        Self {
+            shared,
+            client,
+            filter: Filter {
+                limit: 1000,
+                ..Filter::default()
+            },
+        }
+    }
+
+    /// Only purchases in these states.
+    #[must_use]
+    pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
+        self.filter.states = states.into_iter().collect();
+        self
+    }
+
+    /// Only purchases of this batch.
+    #[must_use]
+    pub fn batch(mut self, batch: impl Into<String>) -> Self {
+        self.filter.batch = Some(batch.into());
+        self
+    }
+
+    /// Only purchases that changed in this time.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.filter.since = SystemTime::now().checked_sub(time).map(to_ms);
+        self
+    }
+
+    /// Only purchases that are older than this one: the next page.
+    #[must_use]
+    pub fn before(mut self, id: LocalId) -> Self {
+        self.filter.before = Some(id.0);
+        self
+    }
+
+    /// At most this many; 1000 unless it is said.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.filter.limit = limit;
+        self
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn read(&self) -> Result<Vec<Purchase>, Error> {
+        self.shared.bury_the_dead().await?;
+        let realm = self.shared.realm(&self.client).await?;
+        self.shared.store.list(realm, self.filter.clone()).await
+    }
+
+    /// How many there are in each state, whatever the limit.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn count(&self) -> Result<Vec<(State, u64)>, Error> {
+        self.shared.bury_the_dead().await?;
+        let realm = self.shared.realm(&self.client).await?;
+        self.shared
+            .store
+            .counts(realm, self.filter.batch.clone())
+            .await
+    }
+}

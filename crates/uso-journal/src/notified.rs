@@ -1,0 +1,76 @@
+//! Notifications as proofs of purchases.
+
+use uso::webhook::Notification;
+
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::purchase::Purchase;
+use crate::row::Step;
+
+/// What the journal knows of a notification.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notified {
+    /// No purchase of this journal is meant.
+    Foreign,
+    /// The purchase is recorded with this request id already.
+    Known(Box<Purchase>),
+    /// The response to the submit was lost; the request id is recorded now.
+    Adopted(Box<Purchase>),
+    /// The notification proves this purchase under another request id than the recorded one: two
+    /// requests were accepted for one purchase.
+    Contradicts(Box<Purchase>),
+}
+
+impl Notified {
+    /// The purchase that is meant.
+    pub fn purchase(&self) -> Option<&Purchase> {
+        match self {
+            Self::Foreign => None,
+            Self::Known(purchase) | Self::Adopted(purchase) | Self::Contradicts(purchase) => {
+                Some(purchase)
+            }
+        }
+    }
+}
+
+impl Journal {
+    /// Takes a verified notification of the service: records the request id of a purchase whose
+    /// response was lost. The purchase is found by the attempt id in the path of the notification,
+    /// which only this purchase knows, so that no key and no client is needed. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used: answer the notification with an error, so that it comes
+    /// again.
+    pub async fn deliver(&self, notification: &Notification) -> Result<Notified, Error> {
+        let id = notification.request_id();
+        let digest = notification.attempt_digest();
+        let found = self.shared.store.notified(id.to_owned(), digest.clone());
+        let found = found.await?;
+        let is_proved = |purchase: &Purchase| {
+            let own = purchase.intent.as_ref().and_then(uso::Intent::attempt_digest);
+            digest.is_some() && own == digest.as_deref()
+        };
+        let mut known = None;
+        for row in found {
+            let purchase = row.purchase;
+            match (purchase.request_id(), &purchase.intent) {
+                (Some(own), _) if own == id => known = Some(Notified::Known(Box::new(purchase))),
+                (Some(_), _) if is_proved(&purchase) => {
+                    return Ok(Notified::Contradicts(Box::new(purchase)));
+                }
+                (None, Some(intent)) if is_proved(&purchase) => {
+                    let Ok(ticket) = intent.ticket(id) else {
+                        continue;
+                    };
+                    let accept = Step::Accept(Box::new(ticket));
+                    let row = self.shared.store.apply(purchase.id, None, accept).await?;
+                    return Ok(Notified::Adopted(Box::new(row.purchase)));
+                }
+                _ => {}
+            }
+        }
+        Ok(known.unwrap_or(Notified::Foreign))
+    }
+}
