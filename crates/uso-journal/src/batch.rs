@@ -17,9 +17,9 @@ use crate::money::UnitPrice;
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::purchase::Purchase;
-use crate::target::Target;
 use crate::shared::Shared;
 use crate::state::State;
+use crate::target::Target;
 
 /// Events that wait for a slow reader; the work waits with them.
 const EVENTS: usize = 1024;

@@ -15,10 +15,10 @@ use crate::money::{Quote, UnitPrice};
 use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, LocalId, Purchase};
 use crate::row::{Row, Step};
-use crate::target::Target;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::store::{Claim, Claimed};
+use crate::target::Target;
 use crate::work::{Until, Work};
 
 /// Pauses between two looks at a purchase that another caller makes.

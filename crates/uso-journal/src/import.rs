@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::money::UnitPrice;
 use crate::purchase::{Cost, LocalId, Purchase};
 use crate::row::Row;
-use crate::target::Target;
 use crate::state::State;
 use crate::store::Realm;
+use crate::target::Target;
 
 /// The longest state file that is read. Real ones have about a kilobyte.
 const LONGEST: u64 = 64 << 10;

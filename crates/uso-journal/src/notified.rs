@@ -49,7 +49,10 @@ impl Journal {
         let found = self.shared.store.notified(id.to_owned(), digest.clone());
         let found = found.await?;
         let is_proved = |purchase: &Purchase| {
-            let own = purchase.intent.as_ref().and_then(uso::Intent::attempt_digest);
+            let own = purchase
+                .intent
+                .as_ref()
+                .and_then(uso::Intent::attempt_digest);
             digest.is_some() && own == digest.as_deref()
         };
         let mut known = None;

@@ -48,7 +48,9 @@ pub(crate) mod list {
         serializer.collect_seq(paths.iter().map(|path| Stored::of(path)))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
         let stored = Vec::<Stored>::deserialize(from)?;
         Ok(stored.into_iter().map(Stored::path).collect())
     }

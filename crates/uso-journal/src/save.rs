@@ -12,8 +12,8 @@ use crate::place::{make_folder_shared, sync_folder_of};
 use crate::progress::{Listener, Progress};
 use crate::purchase::SavedPicture;
 use crate::row::Row;
-use crate::target::Target;
 use crate::store::Store;
+use crate::target::Target;
 
 /// Names that are tried for a picture.
 const NAMES: u32 = 10_000;
@@ -138,7 +138,9 @@ fn name(
 fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::new();
     let mut rest = template;
-    while let Some((before, found)) = rest.find(['{', '}']).and_then(|at| rest.split_at_checked(at))
+    while let Some((before, found)) = rest
+        .find(['{', '}'])
+        .and_then(|at| rest.split_at_checked(at))
     {
         filled.push_str(before);
         let doubled = found.strip_prefix("{{").map(|after| ("{", after));

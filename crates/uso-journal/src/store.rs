@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::money::Quote;
 use crate::purchase::{LocalId, Purchase};
 use crate::row::{Row, Step};
-use crate::target::Target;
 use crate::state::State;
+use crate::target::Target;
 
 pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 

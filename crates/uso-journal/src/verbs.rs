@@ -157,7 +157,11 @@ impl Journal {
     ) -> Result<Purchase, Error> {
         let realm = self.shared.realm(client).await?;
         let job = client.job_by_id(request_id).map_err(Error::Request)?;
-        let known = self.shared.store.named(realm, request_id.to_owned()).await?;
+        let known = self
+            .shared
+            .store
+            .named(realm, request_id.to_owned())
+            .await?;
         let is_its = |row: &&Row| row.purchase.request_id() == Some(request_id);
         if let Some(row) = known.iter().find(is_its) {
             return Ok(row.purchase.clone());

@@ -19,10 +19,10 @@ use crate::money::bill;
 use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, Purchase, Reason};
 use crate::row::{Row, Step};
-use crate::target::Target;
 use crate::save::{Unsaved, save};
 use crate::shared::Shared;
 use crate::state::State;
+use crate::target::Target;
 
 /// Pause before the service is asked a second time whether a job really failed.
 const SECOND_LOOK: Duration = Duration::from_secs(2);

@@ -10,9 +10,9 @@ use crate::error::Error;
 use crate::money::{Quote, UnitPrice};
 use crate::purchase::Purchase;
 use crate::row::Step;
-use crate::target::Target;
 use crate::state::State;
 use crate::store::{Claim, Claimed, Realm, Store};
+use crate::target::Target;
 
 /// A folder in memory where there is one: these tests commit some thousand times.
 fn folder() -> tempfile::TempDir {
