@@ -6,6 +6,7 @@ mod messages;
 mod outputs;
 #[cfg(unix)]
 pub(crate) mod proxy;
+mod readme;
 mod settings;
 #[cfg(unix)]
 mod signals;
@@ -40,33 +41,6 @@ fn files(cli: &Cli) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-#[test]
-fn the_first_command_of_the_readme_makes_a_picture() {
-    let cli = uso();
-    let (content, style) = (path(content()), path(style()));
-    let make = |seed: &str, out: &str| {
-        let run = cli.run(&[
-            "restyle",
-            &content,
-            &style,
-            "--emulator",
-            "--seed",
-            seed,
-            "-o",
-            out,
-        ]);
-        assert_eq!(run.code, 0, "{run:?}");
-        assert_eq!(run.stdout, format!("{out}\n"));
-        assert!(run.stderr.contains("emulated"), "{run:?}");
-        std::fs::read(cli.folder().join(out)).unwrap()
-    };
-    let first = make("5", "a.png");
-    let picture = image::load_from_memory(&first).unwrap();
-    assert_eq!((picture.width(), picture.height()), (1024, 1024));
-    assert_eq!(make("5", "b.png"), first);
-    assert_ne!(make("6", "c.png"), first);
 }
 
 #[test]
