@@ -11,6 +11,7 @@
 
 mod answers;
 mod architecture;
+mod batch;
 mod cli;
 mod codegen;
 mod corpus;

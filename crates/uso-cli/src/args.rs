@@ -1,5 +1,6 @@
 //! The command line: its commands and options.
 
+mod batch;
 pub(crate) mod global;
 mod help;
 mod jobs;
@@ -11,6 +12,10 @@ mod webhook;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+pub(crate) use self::batch::{
+    BatchArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs, BatchResumeArgs,
+    BatchRetryArgs, BatchRunArgs, PaceOptions,
+};
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
     CancelArgs, CollectOptions, JobArgs, ResultArgs, ResumeArgs, WatchArgs,
@@ -69,6 +74,8 @@ pub(crate) enum Command {
     /// Finishes everything that was bought and not saved: after a crash, a Ctrl-C or --detach.
     #[command(after_help = help::RESUME)]
     Resume(ResumeArgs),
+    /// Many pictures: a manifest or a folder, bought and collected row by row.
+    Batch(BatchArgs),
     /// Uploads files and prints their URLs.
     #[command(after_help = help::UPLOAD)]
     Upload(UploadArgs),

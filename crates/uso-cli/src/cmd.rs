@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod doctor;

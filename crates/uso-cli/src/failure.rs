@@ -1,7 +1,7 @@
 //! The error of a command: a message, the way out, and an exit code.
 
 mod next_step;
-mod option_names;
+pub(crate) mod option_names;
 
 use std::error::Error as _;
 use std::process::ExitCode;

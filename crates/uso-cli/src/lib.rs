@@ -5,6 +5,7 @@
 //! protocol. Its library face is [`main`] alone, so that the binary is one call.
 
 mod args;
+mod batch;
 mod cancellation;
 mod cmd;
 mod configuration;
@@ -143,6 +144,7 @@ async fn run(
         Command::Result(args) => until_signal(cmd::result::run(global, args, printer)).await,
         Command::Cancel(args) => until_signal(cmd::cancel::run(global, args, printer)).await,
         Command::Resume(args) => cmd::resume::run(global, args, printer).await,
+        Command::Batch(args) => cmd::batch::run(global, args, printer).await,
         Command::Upload(args) => until_signal(cmd::upload::run(global, args, printer)).await,
         Command::Webhook(args) => cmd::webhook::run(global, args, printer).await,
         Command::Proxy(args) => cmd::proxy::run(global, args, printer).await,

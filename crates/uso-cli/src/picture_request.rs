@@ -321,7 +321,7 @@ fn format(args: &PictureArgs) -> Result<Option<Format>, Failure> {
 
 /// The name of a picture that goes in, without folder and extension, for the name of one that
 /// comes out.
-fn name(given: &OsStr) -> String {
+pub(crate) fn name(given: &OsStr) -> String {
     let text = given.to_string_lossy();
     let lower = text.to_ascii_lowercase();
     let is_url = lower.starts_with("http://") || lower.starts_with("https://");

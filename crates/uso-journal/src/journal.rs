@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use uso::{Client, MicroDollars, Request};
 
 use crate::batch::Batch;
+use crate::batch_row::BatchRow;
 use crate::buy::Buy;
 use crate::error::Error;
 use crate::import::{self, Imported};
@@ -128,10 +129,10 @@ impl Journal {
     /// ```
     pub fn run<I>(&self, client: &Client, rows: I) -> Batch
     where
-        I: IntoIterator<Item = (String, Request)>,
+        I: IntoIterator<Item: Into<BatchRow> + 'static>,
         I::IntoIter: Send + 'static,
     {
-        let rows = Box::new(rows.into_iter().fuse());
+        let rows = Box::new(rows.into_iter().map(Into::into).fuse());
         Batch::new(self.shared.clone(), client.clone(), rows)
     }
 

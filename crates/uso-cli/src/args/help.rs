@@ -87,6 +87,52 @@ Examples:
   uso resume
   uso resume 764cabcf -o out.png --timeout 5m";
 
+pub(super) const BATCH_NEW: &str = "\
+Examples:
+  uso batch new photos --style ink.webp -o photos.csv
+  uso batch new photos -p \"a watercolour\" > photos.csv";
+
+pub(super) const BATCH_RUN: &str = "\
+A row is bought once, however often the command runs: after a crash or a Ctrl-C the next run goes on with what is left. The exit code is 0 only if every row is done.
+
+Examples:
+  uso batch run photos --style ink.webp --dry-run
+  uso batch run photos.csv --budget 5
+  uso batch run photos.csv --vary seed=1..4 --name {id}";
+
+pub(super) const BATCH_STATUS: &str = "\
+Examples:
+  uso batch status
+  uso batch status photos --json";
+
+pub(super) const BATCH_RESUME: &str = "\
+The rows are those that were last accepted, whatever became of the manifest meanwhile.
+
+Examples:
+  uso batch resume
+  uso batch resume photos --concurrency 8";
+
+pub(super) const BATCH_RETRY: &str = "\
+Each row is a new purchase. Rows that were refused before they were bought, and rows that the budget stopped, need no retry: uso batch resume buys them.
+
+Examples:
+  uso batch retry
+  uso batch retry photos --only service_failed";
+
+pub(super) const BATCH_RECONCILE: &str = "\
+A row is unknown when its purchase left and the response was lost. Its price stays reserved until the row is found, written off or bought again.
+
+Examples:
+  uso batch reconcile
+  uso batch reconcile photos --buy-again cat dog";
+
+pub(super) const BATCH_CANCEL: &str = "\
+Pictures that are on disk stay there. A job that is running may complete all the same, and is then billed.
+
+Examples:
+  uso batch cancel
+  uso batch cancel photos";
+
 pub(super) const UPLOAD: &str = "\
 Examples:
   uso upload photo.jpg ink.webp

@@ -27,17 +27,48 @@ fn option(path: &str) -> &str {
     }
 }
 
+/// The column of a manifest that sets a field.
+pub(crate) fn column(path: &str) -> Option<&'static str> {
+    match option(path) {
+        "CONTENT" => Some("content"),
+        "STYLE" => Some("style"),
+        option => COLUMNS.into_iter().find(|column| {
+            let name = option.strip_prefix("--");
+            name == Some(column)
+        }),
+    }
+}
+
+const COLUMNS: [&str; 11] = [
+    "images",
+    "steps",
+    "guidance",
+    "size",
+    "prompt",
+    "negative-prompt",
+    "seed",
+    "format",
+    "keep-size",
+    "no-safety-checker",
+    "webhook",
+];
+
+/// The message of a problem, with the side of a size that it is about.
+pub(crate) fn message(problem: &Problem) -> String {
+    let side = match problem.path.rsplit('.').next() {
+        Some("width") => "the width ",
+        Some("height") => "the height ",
+        _ => "",
+    };
+    format!("{side}{}", problem.message)
+}
+
 /// Problems as one sentence such as `--images: 9 is not between 1 and 4`.
 pub(super) fn sentence(problems: &[Problem]) -> String {
     let told = problems.iter().map(|problem| {
         let mut named = problem.clone();
-        let side = match problem.path.rsplit('.').next() {
-            Some("width") => "the width ",
-            Some("height") => "the height ",
-            _ => "",
-        };
         named.path = option(&problem.path).to_owned();
-        named.message = format!("{side}{}", problem.message);
+        named.message = message(problem);
         named.to_string()
     });
     told.collect::<Vec<_>>().join("; ")

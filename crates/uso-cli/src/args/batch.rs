@@ -1,0 +1,181 @@
+//! The arguments of `uso batch` and `uso rerun`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueHint};
+use uso::MicroDollars;
+
+use super::{help, values};
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchArgs {
+    #[command(subcommand)]
+    pub(crate) command: BatchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BatchCommand {
+    /// Writes a manifest: a CSV row for each picture of a folder.
+    #[command(after_help = help::BATCH_NEW)]
+    New(BatchNewArgs),
+    /// Buys every row of a manifest or every picture of a folder; run again, it goes on.
+    #[command(after_help = help::BATCH_RUN)]
+    Run(Box<BatchRunArgs>),
+    /// Counts the rows of a batch by state and cause, with the money.
+    #[command(after_help = help::BATCH_STATUS)]
+    Status(BatchNameArgs),
+    /// Goes on with a batch: collects what is bought and buys what is not begun.
+    #[command(after_help = help::BATCH_RESUME)]
+    Resume(BatchResumeArgs),
+    /// Buys failed and cancelled rows again.
+    #[command(after_help = help::BATCH_RETRY)]
+    Retry(BatchRetryArgs),
+    /// Looks for rows whose response was lost, and collects those that the service has.
+    #[command(after_help = help::BATCH_RECONCILE)]
+    Reconcile(BatchReconcileArgs),
+    /// Cancels every row that is bought and not done.
+    #[command(after_help = help::BATCH_CANCEL)]
+    Cancel(BatchNameArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchNewArgs {
+    /// Folder with the content pictures.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// Style picture of every row; given twice, two are mixed.
+    #[arg(long, value_name = "REF", value_hint = ValueHint::FilePath)]
+    pub(crate) style: Vec<OsString>,
+    /// Prompt of every row.
+    #[arg(short, long, value_name = "TEXT|@FILE")]
+    pub(crate) prompt: Option<String>,
+    /// File of the manifest [default: standard output].
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchRunArgs {
+    /// Manifest in CSV or JSON Lines, or a folder of content pictures. The columns are id, command
+    /// and name, and the options of uso restyle: content, style, prompt, size, seed and so on.
+    /// Paths are relative to the manifest.
+    #[arg(value_name = "MANIFEST|DIR", value_hint = ValueHint::AnyPath)]
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) rows: RowOptions,
+    #[command(flatten)]
+    pub(crate) money: BatchMoney,
+    #[command(flatten)]
+    pub(crate) output: BatchOutput,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rows")]
+pub(crate) struct RowOptions {
+    /// Style picture of rows that name none; given twice, two are mixed.
+    #[arg(long, value_name = "REF", value_hint = ValueHint::FilePath)]
+    pub(crate) style: Vec<OsString>,
+    /// Prompt of rows that have none.
+    #[arg(short, long, value_name = "TEXT|@FILE")]
+    pub(crate) prompt: Option<String>,
+    /// Value of a column in rows that leave it empty, such as steps=20; can be given several times.
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Buys each row several times, with another value in one column: seed=1..4 or guidance=3,4,5.
+    #[arg(long, value_name = "COLUMN=VALUES")]
+    pub(crate) vary: Vec<String>,
+    /// Buys rows that were added or changed since the last run; without it such a manifest is
+    /// refused, and the changes are listed with their price.
+    #[arg(long)]
+    pub(crate) accept_changes: bool,
+    /// Name of the batch, by which the other commands find it [default: the manifest's name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Money")]
+pub(crate) struct BatchMoney {
+    /// Checks every row, prints rows, uploads and price, and sends nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The most that the batch may spend over all of its runs; the run stops before the purchase
+    /// that would exceed it.
+    #[arg(long, value_name = "USD", value_parser = values::dollars)]
+    pub(crate) budget: Option<MicroDollars>,
+    /// Refuses rows whose estimated price is higher.
+    #[arg(long, value_name = "USD", env = "USO_MAX_COST", hide_env_values = true,
+        value_parser = values::dollars)]
+    pub(crate) max_cost: Option<MicroDollars>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct BatchOutput {
+    /// Folder of the pictures [default: a folder beside the manifest, with -pictures added to its
+    /// name].
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+    /// File name, with {id}, {content_stem}, {style_stem}, {seed}, {index}, {n}, {request_id},
+    /// {ext} and {date} filled in [default: {content_stem}.{ext}].
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct PaceOptions {
+    /// Purchases in flight at a time [default: 2 at first, then as many as the service starts in
+    /// good time].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) concurrency: Option<u16>,
+    /// Stops waiting for a job after this time; the next run collects it [default: 1h].
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchNameArgs {
+    /// Name of the batch [default: the one that ran last].
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchResumeArgs {
+    #[command(flatten)]
+    pub(crate) batch: BatchNameArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchRetryArgs {
+    #[command(flatten)]
+    pub(crate) batch: BatchNameArgs,
+    /// Only rows of this cause, as uso batch status names the causes, such as service_failed,
+    /// not_started or written_off.
+    #[arg(long, value_name = "CAUSE")]
+    pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchReconcileArgs {
+    #[command(flatten)]
+    pub(crate) batch: BatchNameArgs,
+    /// Gives up rows whose outcome stays unknown, by id; what is reserved for them is free again.
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "buy_again")]
+    pub(crate) write_off: Vec<String>,
+    /// Gives up rows whose outcome stays unknown and buys them again, by id; a row may be paid
+    /// twice then.
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub(crate) buy_again: Vec<String>,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+}

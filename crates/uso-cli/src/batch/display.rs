@@ -1,0 +1,107 @@
+//! Progress of a batch: one live block on a terminal, few plain lines elsewhere.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use uso::MicroDollars;
+
+use super::tally::Tally;
+use crate::price::rounded;
+use crate::printer::Printer;
+use crate::progress_line;
+
+/// Pause between two plain lines, unless a twentieth of the rows ended meanwhile.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Progress of a batch.
+pub(crate) struct Display {
+    printer: Printer,
+    block: Option<ProgressBar>,
+    began: Instant,
+    told: Instant,
+    /// Rows that had ended when the last plain line was printed.
+    ended: usize,
+}
+
+impl Display {
+    pub(crate) fn start(printer: &Printer) -> Self {
+        let is_live = printer.terminal && !printer.quiet && !printer.json;
+        let block = is_live.then(|| {
+            let block = ProgressBar::with_draw_target(None, progress_line::target());
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                block.set_style(style);
+            }
+            block
+        });
+        let now = Instant::now();
+        Self {
+            printer: *printer,
+            block,
+            began: now,
+            told: now,
+            ended: 0,
+        }
+    }
+
+    /// Prints a line above the block.
+    pub(crate) fn line(&self, line: &str) {
+        match &self.block {
+            Some(block) => block.suspend(|| self.printer.say(line)),
+            None => self.printer.say(line),
+        }
+    }
+
+    /// Prints a warning above the block.
+    pub(crate) fn warn(&self, line: &str) {
+        match &self.block {
+            Some(block) => block.suspend(|| self.printer.warn(line)),
+            None => self.printer.warn(line),
+        }
+    }
+
+    /// Shows the counts: on a terminal at once, elsewhere every 30 seconds or 5 % of the rows.
+    pub(crate) fn update(&mut self, tally: &Tally, flying: usize, committed: MicroDollars) {
+        let rows = tally.total.saturating_sub(tally.done_before).max(1);
+        if let Some(block) = &self.block {
+            block.set_message(format!(
+                "{}, {flying} in flight\n{}",
+                tally.line(),
+                self.pace(tally, committed)
+            ));
+            return;
+        }
+        let is_step = (tally.ended() - self.ended.min(tally.ended())) * 20 >= rows;
+        let has_news = tally.ended() > self.ended && is_step && tally.left() > 0;
+        if has_news || self.told.elapsed() >= PAUSE {
+            self.told = Instant::now();
+            self.ended = tally.ended();
+            let line = format!("{}, {flying} in flight; {}", tally.line(), self.pace(tally, committed));
+            self.printer.say(&line);
+        }
+    }
+
+    fn pace(&self, tally: &Tally, committed: MicroDollars) -> String {
+        let elapsed = self.began.elapsed().as_secs_f64();
+        let rate = tally.ended() as f64 / elapsed.max(0.001);
+        let reserved = committed.get().saturating_sub(tally.billed);
+        let mut line = format!(
+            "{rate:.1} rows/s, {}, {} reserved",
+            tally.billed_line(),
+            rounded(MicroDollars::new(reserved))
+        );
+        let left = tally.left();
+        if tally.ended() > 0 && left > 0 {
+            let seconds = (left as f64 / rate).min(1e8) as u64;
+            let time = humantime::format_duration(Duration::from_secs(seconds));
+            line.push_str(&format!(", about {time} left"));
+        }
+        line
+    }
+
+    /// Removes the block.
+    pub(crate) fn end(self) {
+        if let Some(block) = self.block {
+            block.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The part that every batch command which buys or collects ends with: the run, its last line, and
+//! its exit code.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use uso_journal::{State, Stopped};
+
+use super::plan::PlannedRow;
+use super::purchases::{Purchases, key};
+use super::record::BatchRecord;
+use super::running;
+use super::session::{Session, journal_failure};
+use super::tally::Tally;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// Buys and collects rows, and reports what came of it. `bought` has the purchases of earlier runs.
+pub(crate) async fn run(
+    session: &Session,
+    record: &BatchRecord,
+    bought: &Purchases,
+    rows: Vec<PlannedRow>,
+    tally: Tally,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    fetch_missing_again(session, record, bought, &rows, printer).await?;
+    if rows.is_empty() {
+        printer.say(&format!(
+            "batch {} is already complete: {}; nothing to buy",
+            record.name,
+            tally.line()
+        ));
+        printer.data(&document(record, &tally), &[])?;
+        return Ok(ExitCode::from(tally.code()));
+    }
+    let ended = running::run(session, record, rows, tally, printer).await?;
+    let tally = ended.tally;
+    printer.say(&format!(
+        "batch {}: {}; {}",
+        record.name,
+        tally.line(),
+        tally.billed_line()
+    ));
+    let hints = hints(record, &tally);
+    if let Some(signal) = ended.signal {
+        return Err(Failure::interrupted(signal, "interrupted; what is bought stays recorded")
+            .with_hint(format!("go on with: uso batch resume {}", record.name))
+            .with_partial(document(record, &tally)));
+    }
+    for hint in &hints {
+        printer.hint(hint);
+    }
+    printer.data(&document(record, &tally), &[])?;
+    if session.connection.is_emulated() {
+        printer.say("emulated: nothing was bought, and the pictures say so");
+    }
+    Ok(ExitCode::from(tally.code()))
+}
+
+/// Reopens rows that are done and whose files are gone, so that the run fetches them again.
+async fn fetch_missing_again(
+    session: &Session,
+    record: &BatchRecord,
+    bought: &Purchases,
+    rows: &[PlannedRow],
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let of_row = |row: &PlannedRow| bought.get(&key(&record.name, &row.id, &row.fingerprint));
+    let known = rows.iter().filter_map(of_row);
+    let missing: Vec<_> = known
+        .filter(|known| known.state == State::Done && !known.is_whole())
+        .collect();
+    if !missing.is_empty() {
+        printer.say(&format!(
+            "{} done and without a file: fetched again, for as long as the service keeps the pictures",
+            match missing.len() {
+                1 => "1 row is".to_owned(),
+                several => format!("{several} rows are"),
+            }
+        ));
+    }
+    for known in missing {
+        let client = &session.connection.client;
+        let reopened = session.journal.reopen(client, known.id).await;
+        reopened.map_err(journal_failure)?;
+    }
+    Ok(())
+}
+
+fn document(record: &BatchRecord, tally: &Tally) -> serde_json::Value {
+    let mut document = tally.to_json();
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("batch".to_owned(), json!(record.name));
+        fields.insert("output".to_owned(), json!(record.output));
+    }
+    document
+}
+
+/// The next steps, one line each.
+fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
+    let name = &record.name;
+    let mut hints = Vec::new();
+    if tally.unknown > 0 {
+        hints.push(format!(
+            "{} may have been bought, as the response was lost: uso batch reconcile {name} asks the service",
+            super::plan_text::counted(tally.unknown, "row")
+        ));
+    }
+    match &tally.stopped {
+        Some(Stopped::Budget(_)) => hints.push(format!(
+            "raise the budget and go on with: uso batch run {} --budget USD",
+            record.source.display()
+        )),
+        Some(Stopped::Locked(_)) => hints.push(format!(
+            "top up the account at fal.ai/dashboard/billing, then go on with: uso batch resume {name}"
+        )),
+        Some(Stopped::Key(_)) => hints.push(format!(
+            "check the key in FAL_KEY, then go on with: uso batch resume {name}"
+        )),
+        _ => {}
+    }
+    if tally.failed > 0 {
+        hints.push(format!(
+            "{} failed: uso batch retry {name} buys them again",
+            super::plan_text::counted(tally.failed, "row")
+        ));
+    }
+    if tally.unfinished > 0 {
+        hints.push(format!(
+            "{} are bought and not collected: uso batch resume {name} collects them",
+            super::plan_text::counted(tally.unfinished, "row")
+        ));
+    }
+    hints
+}

@@ -1,0 +1,103 @@
+//! Manifest of a batch: a CSV file, a JSON Lines file, or a folder of pictures.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::problem::Problem;
+use super::row::Row;
+use super::{csv_rows, folder_rows, json_rows};
+use crate::failure::Failure;
+
+/// Longest manifest that is read, in bytes.
+const LONGEST: u64 = 256 << 20;
+
+/// The rows of a manifest, and everything that is wrong with its form.
+#[derive(Debug, Default)]
+pub(crate) struct Manifest {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Reads the manifest at this path, or the pictures of this folder. Paths in its rows become
+/// absolute.
+pub(crate) fn read(source: &Path) -> Result<Manifest, Failure> {
+    if source.is_dir() {
+        return folder_rows::read(source);
+    }
+    let text = text(source)?;
+    let mut manifest = match is_json(source, &text) {
+        true => json_rows::read(&text),
+        false => csv_rows::read(&text),
+    };
+    let folder = folder_of(source);
+    for row in &mut manifest.rows {
+        row.resolve(&folder);
+    }
+    Ok(manifest)
+}
+
+/// The folder that paths in a manifest are relative to.
+pub(crate) fn folder_of(source: &Path) -> PathBuf {
+    let whole = std::path::absolute(source).unwrap_or_else(|_| source.to_owned());
+    whole.parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn is_json(source: &Path, text: &str) -> bool {
+    let extension = source.extension().unwrap_or_default().to_string_lossy();
+    match extension.to_ascii_lowercase().as_str() {
+        "jsonl" | "ndjson" | "json" => true,
+        "csv" | "tsv" => false,
+        _ => text.trim_start().starts_with('{'),
+    }
+}
+
+fn text(source: &Path) -> Result<String, Failure> {
+    let shown = source.display();
+    let unreadable = |error: std::io::Error| {
+        Failure::input(format!("the manifest {shown} cannot be read: {error}"))
+            .with_hint("give a CSV file, a JSON Lines file or a folder; uso batch new DIR writes a manifest")
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(source).map_err(unreadable)?;
+    let read = file.take(LONGEST + 1).read_to_end(&mut bytes);
+    read.map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Failure::input(format!(
+            "the manifest {shown} is longer than {} MiB",
+            LONGEST >> 20
+        ))
+        .with_hint("split it into several batches"));
+    }
+    decode(&bytes).map_err(|why| Failure::input(format!("the manifest {shown} {why}")).with_hint(
+        "save it as UTF-8: in Excel as \"CSV UTF-8\", elsewhere with iconv -f UTF-16 -t UTF-8 or iconv -f LATIN1 -t UTF-8",
+    ))
+}
+
+/// UTF-8 with or without a byte order mark; `Err` continues the phrase "the manifest …".
+fn decode(bytes: &[u8]) -> Result<String, String> {
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe])
+        || bytes.starts_with(&[0xfe, 0xff])
+        || bytes.iter().take(64).any(|byte| *byte == 0);
+    if is_utf16 {
+        return Err("is UTF-16 and not UTF-8".to_owned());
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            Err(format!("is not UTF-8: line {line} has another encoding"))
+        }
+    }
+}
+
+/// The name of a column as the options spell it.
+pub(crate) fn column_name(given: &str) -> String {
+    let name = given.trim().trim_start_matches("--").to_ascii_lowercase();
+    match name.replace('_', "-").as_str() {
+        "count" => "images".to_owned(),
+        name => name.to_owned(),
+    }
+}

@@ -1,0 +1,110 @@
+//! A plan in the words of a person, and as JSON.
+
+use serde_json::{Value, json};
+
+use super::plan::{Plan, PlannedRow};
+use super::problem::Problem;
+use crate::failure::Failure;
+use crate::price;
+use crate::printer::Printer;
+
+/// Problems and rows that are shown to a person; JSON has all.
+const SHOWN: usize = 100;
+
+/// The failure of a manifest that has problems.
+pub(crate) fn refuse(problems: &[Problem], printer: &Printer) -> Failure {
+    if !printer.json {
+        for problem in problems.iter().take(SHOWN) {
+            printer.warn(&problem.to_string());
+        }
+        if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            printer.warn(&format!("{more} more; --json lists all of them"));
+        }
+    }
+    let count = match problems.len() {
+        1 => "a problem".to_owned(),
+        several => format!("{several} problems"),
+    };
+    Failure::input(format!("the manifest has {count}; nothing was sent"))
+        .with_hint("correct the rows that are named, and run the command again")
+        .with_partial(json!({ "problems": problems }))
+}
+
+/// What a run would do: how many rows and pictures, what it uploads, and its price.
+pub(crate) fn summary(plan: &Plan, todo: &[&PlannedRow]) -> Vec<String> {
+    let pictures: u64 = todo.iter().map(|row| u64::from(row.images)).sum();
+    let (sum, unpriced) = Plan::price(todo.iter().copied());
+    let bytes: u64 = plan.inputs.values().map(|input| input.bytes).sum();
+    let mut lines = vec![format!(
+        "{} of {} to buy, {}, about {}",
+        todo.len(),
+        counted(plan.rows.len(), "row"),
+        counted(usize::try_from(pictures).unwrap_or(usize::MAX), "picture"),
+        price::rounded(sum),
+    )];
+    if unpriced > 0 {
+        lines.push(format!(
+            "{} in the size of a content picture that only the service sees, and are not in the price",
+            match unpriced {
+                1 => "1 row is".to_owned(),
+                several => format!("{several} rows are"),
+            }
+        ));
+    }
+    lines.push(format!(
+        "{} of {:.1} MB to upload, each once; the service knows those that it got in the last days",
+        counted(plan.inputs.len(), "file"),
+        bytes as f64 / 1e6
+    ));
+    lines
+}
+
+/// The rows of a plan, with their files and prices.
+pub(crate) fn rows(rows: &[&PlannedRow]) -> Vec<String> {
+    let shown = rows.iter().take(SHOWN);
+    let mut lines: Vec<String> = shown
+        .map(|row| {
+            let price = row.price.map_or_else(|| "no price".to_owned(), price::rounded);
+            format!("{}\t{}\t{price}", row.id, row.files.join(" "))
+        })
+        .collect();
+    if let Some(more) = rows.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+pub(crate) fn to_json(plan: &Plan, todo: &[&PlannedRow]) -> Value {
+    let (sum, unpriced) = Plan::price(todo.iter().copied());
+    let rows: Vec<Value> = todo
+        .iter()
+        .map(|row| {
+            json!({
+                "row": row.row.number,
+                "id": row.id,
+                "files": row.files,
+                "images": row.images,
+                "micro_dollars": row.price.map(uso::MicroDollars::get),
+            })
+        })
+        .collect();
+    json!({
+        "dry_run": true,
+        "rows_in_manifest": plan.rows.len(),
+        "rows": rows,
+        "rows_without_price": unpriced,
+        "micro_dollars": sum.get(),
+        "uploads": {
+            "files": plan.inputs.len(),
+            "bytes": plan.inputs.values().map(|input| input.bytes).sum::<u64>(),
+        },
+    })
+}
+
+/// A number with its noun.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        several => format!("{several} {noun}s"),
+    }
+}

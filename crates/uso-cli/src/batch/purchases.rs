@@ -1,0 +1,94 @@
+//! Purchases of a batch in the journal, by the key of their row.
+
+use std::collections::HashMap;
+
+use uso::Client;
+use uso_journal::{Cause, Cost, Journal, LocalId, Purchase, SavedPicture, State};
+
+use super::session::journal_failure;
+use crate::failure::Failure;
+
+/// Purchases that are read at a time.
+const PAGE: u32 = 500;
+
+/// Digits of the fingerprint that a key has.
+const DIGITS: usize = 16;
+
+/// What is known of a purchase.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) id: LocalId,
+    pub(crate) state: State,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) cost: Cost,
+    pub(crate) pictures: Vec<SavedPicture>,
+    pub(crate) in_work: bool,
+}
+
+/// Purchases by key.
+pub(crate) type Purchases = HashMap<String, Known>;
+
+/// The key of a row: a row that asks for something else has another key.
+pub(crate) fn key(batch: &str, id: &str, fingerprint: &str) -> String {
+    let digits = fingerprint.get(..DIGITS).unwrap_or(fingerprint);
+    format!("{batch}/{id}/{digits}")
+}
+
+/// The id of the row that has this key.
+pub(crate) fn id_of<'a>(batch: &str, key: &'a str) -> Option<&'a str> {
+    let rest = key.strip_prefix(batch)?.strip_prefix('/')?;
+    rest.rsplit_once('/').map(|(id, _)| id)
+}
+
+impl Known {
+    fn of(purchase: Purchase) -> Self {
+        Self {
+            id: purchase.id,
+            state: purchase.state,
+            cause: purchase.reason.map(|reason| reason.cause),
+            cost: purchase.cost,
+            pictures: purchase.pictures,
+            in_work: purchase.in_work,
+        }
+    }
+
+    /// Whether every picture is on disk.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.state == State::Done && self.pictures.iter().all(is_there)
+    }
+
+    /// Whether nothing was bought, so that a change of the row costs nothing.
+    pub(crate) fn is_free(&self) -> bool {
+        let is_refused = matches!(self.cause, Some(Cause::NotBought | Cause::NeverSent));
+        match self.state {
+            State::Pending | State::Reserved => true,
+            State::Failed => is_refused,
+            _ => false,
+        }
+    }
+}
+
+fn is_there(picture: &SavedPicture) -> bool {
+    let found = std::fs::metadata(&picture.path);
+    found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes)
+}
+
+/// Reads the purchases of a batch, page by page.
+pub(crate) async fn read(
+    journal: &Journal,
+    client: &Client,
+    batch: &str,
+) -> Result<Purchases, Failure> {
+    let mut all = Purchases::new();
+    let mut jobs = journal.jobs(client).batch(batch).limit(PAGE);
+    loop {
+        let page = jobs.read().await.map_err(journal_failure)?;
+        let Some(last) = page.last() else {
+            return Ok(all);
+        };
+        jobs = jobs.before(last.id);
+        for purchase in page {
+            all.insert(purchase.key.clone(), Known::of(purchase));
+        }
+    }
+}

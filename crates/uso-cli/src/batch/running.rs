@@ -1,0 +1,182 @@
+//! Run of a batch: buys and collects rows through the journal, and tells their outcomes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use uso::MicroDollars;
+use uso_journal::{BatchEvent, BatchRow, Error, Purchase, Run, State, Stop, Stopped, Target};
+
+use super::display::Display;
+use super::plan::PlannedRow;
+use super::purchases::key;
+use super::record::BatchRecord;
+use super::row::Row;
+use super::session::Session;
+use super::sidecar;
+use super::tally::Tally;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::signals::{Signal, Signals};
+
+/// How often the progress is looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Pause between two looks whether submits are still on their way.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// How a run ended.
+pub(crate) struct Ended {
+    pub(crate) tally: Tally,
+    /// The signal that ended it.
+    pub(crate) signal: Option<Signal>,
+}
+
+/// Buys and collects these rows. `tally` has the counts before the run.
+pub(crate) async fn run(
+    session: &Session,
+    record: &BatchRecord,
+    rows: Vec<PlannedRow>,
+    mut tally: Tally,
+    printer: &Printer,
+) -> Result<Ended, Failure> {
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut by_key: HashMap<String, Row> = HashMap::with_capacity(rows.len());
+    let mut wanted = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = key(&record.name, &row.id, &row.fingerprint);
+        let target = Target::named(&record.output, row.name);
+        wanted.push(BatchRow::new(key.clone(), row.request).target(target));
+        by_key.insert(key, row.row);
+    }
+    let client = &session.connection.client;
+    let stop = Stop::new();
+    let mut run = session
+        .journal
+        .run(client, wanted)
+        .name(&record.name)
+        .budget(record.budget.map(MicroDollars::new))
+        .concurrency(record.concurrency.map(usize::from))
+        .stop(&stop)
+        .start();
+    let mut display = Display::start(printer);
+    let mut ticks = tokio::time::interval(TICK);
+    let mut flying = 0_usize;
+    let mut first_signal = None;
+    loop {
+        tokio::select! {
+            event = run.next() => match event {
+                Some(event) => {
+                    match &event {
+                        BatchEvent::Started { .. } => flying += 1,
+                        BatchEvent::Ended { .. } => flying = flying.saturating_sub(1),
+                        _ => {}
+                    }
+                    tell(event, &by_key, &mut tally, &display, printer);
+                }
+                None => break,
+            },
+            _ = ticks.tick() => {
+                let committed = session.journal.batch_committed(client, &record.name).await;
+                let committed = committed.unwrap_or(MicroDollars::new(0));
+                display.update(&tally, flying, committed);
+            }
+            signal = signals.next() => match first_signal {
+                None => {
+                    first_signal = Some(signal);
+                    stop.stop();
+                    display.line(&format!(
+                        "no further row begins; {flying} in flight go on to their end; Ctrl-C again leaves them to the next run"
+                    ));
+                }
+                Some(_) => {
+                    let_submits_end(&run).await;
+                    break;
+                }
+            },
+        }
+    }
+    display.end();
+    Ok(Ended {
+        tally,
+        signal: first_signal,
+    })
+}
+
+/// Waits until no submit is on its way, so that the outcome of each is recorded.
+async fn let_submits_end(run: &Run) {
+    while run.sending() > 0 {
+        tokio::time::sleep(MOMENT).await;
+    }
+}
+
+fn tell(
+    event: BatchEvent,
+    rows: &HashMap<String, Row>,
+    tally: &mut Tally,
+    display: &Display,
+    printer: &Printer,
+) {
+    match event {
+        BatchEvent::Ended { key, outcome } => {
+            tally.count(&outcome);
+            if let Some(row) = rows.get(&key) {
+                told_outcome(row, &outcome, display, printer);
+            }
+        }
+        BatchEvent::Paused { message, again_in, .. } => display.warn(&format!(
+            "paused: {message}; tried again in {} s, and then less often",
+            again_in.as_secs()
+        )),
+        BatchEvent::Continued => display.line("the service takes requests again; going on"),
+        BatchEvent::Stopped(stopped) => {
+            match &stopped {
+                Stopped::Budget(stop) => display.warn(&format!("stopped: {stop}")),
+                Stopped::Key(message) => display.warn(&format!("stopped: {message}")),
+                Stopped::Locked(message) => display.warn(&format!("stopped: {message}")),
+                _ => {}
+            }
+            tally.stopped = Some(stopped);
+        }
+        _ => {}
+    }
+}
+
+fn told_outcome(
+    row: &Row,
+    outcome: &Result<Purchase, Error>,
+    display: &Display,
+    printer: &Printer,
+) {
+    let place = format!("row {} ({})", row.number, row.id());
+    let reason = |purchase: &Purchase| match &purchase.reason {
+        Some(reason) => reason.message.clone(),
+        None => "the service does not say why".to_owned(),
+    };
+    match outcome {
+        Ok(purchase) if purchase.state == State::Done => {
+            if let Err(error) = sidecar::write(row, purchase) {
+                display.warn(&format!("{place}: the sidecar cannot be written: {error}"));
+            }
+            let paths = purchase.pictures.iter().map(|picture| picture.path.clone());
+            let paths: Vec<_> = paths.collect();
+            // A terminal has the live block; a pipe gets the paths as data.
+            if !printer.json && !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+                let _ = printer.paths(&serde_json::Value::Null, &paths);
+            }
+        }
+        Ok(purchase) if purchase.state == State::Unknown => display.warn(&format!(
+            "{place}: it may have been bought: {}",
+            reason(purchase)
+        )),
+        Ok(purchase) => display.warn(&format!(
+            "{place}: {}: {}",
+            purchase.state,
+            reason(purchase)
+        )),
+        Err(error) => display.warn(&format!(
+            "{place}: {}",
+            super::session::message_of(error)
+        )),
+    }
+}

@@ -1,0 +1,66 @@
+//! Session of a batch command: the client, the journal, and the records of batches.
+
+use std::time::Duration;
+
+use uso_journal::{Error, Journal};
+
+use super::record::Records;
+use crate::args::Global;
+use crate::connection::Connection;
+use crate::failure::Failure;
+
+/// What the batch commands work with.
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) journal: Journal,
+    pub(crate) records: Records,
+}
+
+impl Session {
+    pub(crate) async fn open(global: &Global, timeout: Option<Duration>) -> Result<Self, Failure> {
+        let connection = Connection::configured(global, |config| match timeout {
+            Some(limit) => config.finish_within(limit),
+            None => config,
+        })
+        .await?;
+        let journal = match connection.is_emulated() {
+            // The emulator of this process forgets everything, and so does its journal.
+            true => Journal::temporary(),
+            false => match std::env::var_os("USO_STATE_DIR") {
+                Some(folder) if std::env::var_os("USO_JOURNAL").is_none() => Journal::open(folder),
+                _ => Journal::open_default(),
+            },
+        };
+        let journal = journal.map_err(journal_failure)?;
+        let records = Records::beside(journal.path());
+        Ok(Self {
+            connection,
+            journal,
+            records,
+        })
+    }
+}
+
+/// An error of the journal as the failure of a command.
+pub(crate) fn journal_failure(error: Error) -> Failure {
+    match error {
+        Error::Request(error) => Failure::from(error),
+        Error::Budget(stop) => Failure::budget(stop.to_string()),
+        error => Failure::other(message_of(&error)),
+    }
+}
+
+/// An error of the journal with its root cause.
+pub(crate) fn message_of(error: &Error) -> String {
+    let message = error.to_string();
+    let mut root = None;
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        root = Some(error.to_string());
+        cause = error.source();
+    }
+    match root.filter(|root| !message.contains(root.as_str())) {
+        Some(root) => format!("{message}: {root}"),
+        None => message,
+    }
+}

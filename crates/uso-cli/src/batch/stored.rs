@@ -1,0 +1,100 @@
+//! A batch that ran before: its record, its rows checked again, and its purchases.
+
+use super::changes::Changes;
+use super::plan::{Plan, PlannedRow, Wishes};
+use super::plan_text;
+use super::purchases::{self, Known, Purchases, id_of, key};
+use super::record::{BatchRecord, now};
+use super::session::Session;
+use super::tally::Tally;
+use crate::args::PaceOptions;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// A batch that ran before.
+pub(crate) struct Stored {
+    pub(crate) record: BatchRecord,
+    pub(crate) rows: Vec<PlannedRow>,
+    pub(crate) bought: Purchases,
+}
+
+impl Stored {
+    /// Reads the batch of this name, or the one that ran last, and checks its rows again.
+    pub(crate) async fn read(
+        session: &Session,
+        name: Option<&str>,
+        pace: &PaceOptions,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
+        let mut record = session.records.find(name)?;
+        record.concurrency = pace.concurrency.or(record.concurrency);
+        record.ran_at = now();
+        let rows = session.records.rows(&record.name)?;
+        let wishes = Wishes {
+            name: record.template.clone(),
+            max_cost: None,
+        };
+        let plan = Plan::of(rows, Vec::new(), &wishes).await;
+        if !plan.problems.is_empty() {
+            return Err(plan_text::refuse(&plan.problems, printer)
+                .with_hint("restore the files, or run a manifest without these rows; uso resume collects what is bought already"));
+        }
+        let client = &session.connection.client;
+        let bought = purchases::read(&session.journal, client, &record.name).await?;
+        let changes = Changes::of(&record.name, &plan.rows, None, &bought);
+        if changes.is_paid() {
+            for line in changes.lines() {
+                printer.say(&line);
+            }
+            return Err(Failure::input(
+                "pictures of rows that were bought have changed since; nothing was sent",
+            )
+            .with_hint(format!(
+                "see what that costs, and accept it, with: uso batch run {} --accept-changes",
+                record.source.display()
+            )));
+        }
+        session.records.write(&record, None)?;
+        Ok(Self {
+            record,
+            rows: plan.rows,
+            bought,
+        })
+    }
+
+    pub(crate) fn known(&self, row: &PlannedRow) -> Option<&Known> {
+        self.bought
+            .get(&key(&self.record.name, &row.id, &row.fingerprint))
+    }
+
+    /// The purchase of the row with this id, or with this short id.
+    pub(crate) fn named(&self, text: &str) -> Option<(&str, &Known)> {
+        let by_short_id = |known: &Known| known.id.to_string() == text;
+        let found = self.rows.iter().find_map(|row| {
+            let known = self.known(row)?;
+            (row.id == text || by_short_id(known)).then_some((row.id.as_str(), known))
+        });
+        found.or_else(|| {
+            let mut old = self.bought.iter().filter(|(_, known)| by_short_id(known));
+            let (key, known) = old.next()?;
+            Some((id_of(&self.record.name, key)?, known))
+        })
+    }
+
+    /// Rows for which this holds, and counts of a run that is about them.
+    pub(crate) fn select(
+        &self,
+        wanted: impl Fn(&PlannedRow, Option<&Known>) -> bool,
+    ) -> (Vec<PlannedRow>, Tally) {
+        let is_wanted = |row: &&PlannedRow| wanted(row, self.known(row));
+        let selected: Vec<PlannedRow> = self.rows.iter().filter(is_wanted).cloned().collect();
+        let is_done = |row: &&PlannedRow| self.known(row).is_some_and(Known::is_whole);
+        let tally = Tally {
+            total: self.rows.len(),
+            done_before: self.rows.iter().filter(is_done).count(),
+            selected: Some(selected.len()),
+            ..Tally::default()
+        };
+        (selected, tally)
+    }
+}

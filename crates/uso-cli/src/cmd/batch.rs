@@ -1,0 +1,37 @@
+//! `uso batch`: many pictures, planned, bought and collected.
+
+mod cancel;
+mod new;
+mod reconcile;
+mod resume;
+mod retry;
+mod run;
+mod status;
+
+use std::process::ExitCode;
+
+use crate::args::{BatchArgs, BatchCommand, Global};
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &BatchArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    if global.emulator && !matches!(args.command, BatchCommand::New(_) | BatchCommand::Run(_)) {
+        return Err(Failure::usage(
+            "--emulator starts a new emulator, which has no batches",
+        )
+        .with_hint("use an emulator that still runs with --base-url"));
+    }
+    match &args.command {
+        BatchCommand::New(args) => new::run(args, printer),
+        BatchCommand::Run(args) => run::run(global, args, printer).await,
+        BatchCommand::Status(args) => status::run(global, args, printer).await,
+        BatchCommand::Resume(args) => resume::run(global, args, printer).await,
+        BatchCommand::Retry(args) => retry::run(global, args, printer).await,
+        BatchCommand::Reconcile(args) => reconcile::run(global, args, printer).await,
+        BatchCommand::Cancel(args) => cancel::run(global, args, printer).await,
+    }
+}

@@ -1,0 +1,66 @@
+//! `uso batch reconcile`: rows whose response was lost, looked for at the service.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use uso_journal::{LocalId, State};
+
+use crate::args::{BatchReconcileArgs, Global};
+use crate::batch::going_on;
+use crate::batch::purchases::Known;
+use crate::batch::session::{Session, journal_failure};
+use crate::batch::stored::Stored;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &BatchReconcileArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let session = Session::open(global, args.pace.timeout).await?;
+    let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
+    let given_up = match args.buy_again.is_empty() {
+        true => &args.write_off,
+        false => &args.buy_again,
+    };
+    // All names first, so that a wrong one changes nothing.
+    let given_up = given_up.iter().map(|name| unknown(&stored, name));
+    let given_up = given_up.collect::<Result<Vec<LocalId>, Failure>>()?;
+    let client = &session.connection.client;
+    for id in &given_up {
+        let written_off = session.journal.write_off(client, *id).await;
+        written_off.map_err(journal_failure)?;
+        if !args.buy_again.is_empty() {
+            let retried = session.journal.retry(client, *id).await;
+            retried.map_err(journal_failure)?;
+        }
+    }
+    let is_bought_again = |known: &Known| !args.buy_again.is_empty() && given_up.contains(&known.id);
+    let written_off: HashSet<&LocalId> = given_up.iter().collect();
+    let is_meant = |known: &Known| {
+        let is_lost = matches!(known.state, State::Unknown | State::Sending);
+        is_bought_again(known) || (is_lost && !written_off.contains(&known.id))
+    };
+    let (rows, tally) = stored.select(|_, known| known.is_some_and(is_meant));
+    if rows.is_empty() {
+        printer.say("no row has an unknown outcome");
+    }
+    going_on::run(&session, &stored.record, &stored.bought, rows, tally, printer).await
+}
+
+/// The short id of an unknown row.
+fn unknown(stored: &Stored, name: &str) -> Result<LocalId, Failure> {
+    match stored.named(name) {
+        Some((_, known)) if known.state == State::Unknown => Ok(known.id),
+        Some((id, known)) => Err(Failure::usage(format!(
+            "row {id} is {}, and only a row whose outcome is unknown is given up; nothing was changed",
+            known.state
+        ))),
+        None => Err(Failure::usage(format!(
+            "batch {} has no row {name:?} that was bought; nothing was changed",
+            stored.record.name
+        ))
+        .with_hint("uso batch status lists the unknown rows")),
+    }
+}

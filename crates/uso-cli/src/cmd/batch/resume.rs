@@ -1,0 +1,22 @@
+//! `uso batch resume`: goes on with a batch.
+
+use std::process::ExitCode;
+
+use crate::args::{BatchResumeArgs, Global};
+use crate::batch::going_on;
+use crate::batch::purchases::Known;
+use crate::batch::session::Session;
+use crate::batch::stored::Stored;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &BatchResumeArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let session = Session::open(global, args.pace.timeout).await?;
+    let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
+    let (rows, tally) = stored.select(|_, known| !known.is_some_and(Known::is_whole));
+    going_on::run(&session, &stored.record, &stored.bought, rows, tally, printer).await
+}

@@ -1,0 +1,290 @@
+//! `uso batch run`: plans a manifest, and buys what is not done yet.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+use uso::MicroDollars;
+use uso_journal::State;
+
+use super::new::text;
+use crate::args::{BatchRunArgs, Global};
+use crate::batch::changes::Changes;
+use crate::batch::plan::{Plan, PlannedRow, Wishes};
+use crate::batch::purchases::{self, Purchases, key};
+use crate::batch::record::{BatchRecord, check_name, now};
+use crate::batch::row::Row;
+use crate::batch::session::Session;
+use crate::batch::tally::Tally;
+use crate::batch::vary::Variation;
+use crate::batch::{going_on, manifest, plan_text};
+use crate::failure::Failure;
+use crate::price::rounded;
+use crate::printer::Printer;
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &BatchRunArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    if let Some(name) = &args.rows.batch {
+        check_name(name)?;
+    }
+    let (rows, problems) = rows(args)?;
+    let wishes = Wishes {
+        name: args.output.name.clone(),
+        max_cost: args.money.max_cost,
+    };
+    let plan = Plan::of(rows, problems, &wishes).await;
+    if !plan.problems.is_empty() {
+        return Err(plan_text::refuse(&plan.problems, printer));
+    }
+    // Without a key there is no account, and still a plan to show.
+    let session = match args.money.dry_run && global.emulator {
+        true => Err(Failure::usage("a dry run needs no emulator")),
+        false => Session::open(global, args.pace.timeout).await,
+    };
+    let session = match session {
+        Err(_) if args.money.dry_run => return dry_run(&plan, &plan.rows.iter().collect::<Vec<_>>(), printer),
+        session => session?,
+    };
+    let source = std::path::absolute(&args.source).unwrap_or_else(|_| args.source.clone());
+    let before = match &args.rows.batch {
+        Some(name) => session.records.find(Some(name)).ok(),
+        None => session.records.of_source(&source),
+    };
+    let record = record(args, &session, &source, before.as_ref());
+    let client = &session.connection.client;
+    let bought = purchases::read(&session.journal, client, &record.name).await?;
+    let old_rows = match &before {
+        Some(before) => Some(session.records.rows(&before.name)?),
+        None => None,
+    };
+    let changes = Changes::of(&record.name, &plan.rows, old_rows.as_deref(), &bought);
+    refuse_changes(&changes, args, printer)?;
+    let todo: Vec<&PlannedRow> = plan
+        .rows
+        .iter()
+        .filter(|row| !known(&record, &bought, row).is_some_and(purchases::Known::is_whole))
+        .collect();
+    let problems = taken_files(&record, &bought, &todo);
+    if !problems.is_empty() {
+        return Err(plan_text::refuse(&problems, printer));
+    }
+    check_budget(&session, &record, &bought, &todo, printer).await?;
+    if args.money.dry_run {
+        return dry_run(&plan, &todo, printer);
+    }
+    for line in plan_text::summary(&plan, &todo) {
+        printer.say(&line);
+    }
+    let frozen: Vec<Row> = plan.rows.iter().map(|row| row.row.clone()).collect();
+    session.records.write(&record, Some(&frozen))?;
+    make_folder(&record.output)?;
+    let tally = Tally {
+        total: plan.rows.len(),
+        done_before: plan.rows.len() - todo.len(),
+        ..Tally::default()
+    };
+    let todo = todo.into_iter().cloned().collect();
+    going_on::run(&session, &record, &bought, todo, tally, printer).await
+}
+
+/// The rows of the manifest with the defaults and variations of the command line.
+fn rows(args: &BatchRunArgs) -> Result<(Vec<Row>, Vec<crate::batch::problem::Problem>), Failure> {
+    let manifest = manifest::read(&args.source)?;
+    let options = &args.rows;
+    let mut defaults = Vec::new();
+    for style in &options.style {
+        defaults.push(("style".to_owned(), text(style)?));
+    }
+    let prompt = options.prompt.iter().cloned();
+    defaults.extend(prompt.map(|prompt| ("prompt".to_owned(), prompt)));
+    for pair in &options.set {
+        let (column, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("--set: {pair:?} has no = between column and value"))
+        })?;
+        defaults.push((manifest::column_name(column), value.trim().to_owned()));
+    }
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let mut rows = manifest.rows;
+    for row in &mut rows {
+        row.complete(&defaults);
+    }
+    for vary in &options.vary {
+        rows = Variation::parse(vary)?.apply(rows);
+    }
+    for row in &mut rows {
+        row.resolve(&here);
+    }
+    if rows.is_empty() && manifest.problems.is_empty() {
+        return Err(Failure::input("the manifest has no rows; nothing was sent")
+            .with_hint("the first row of a CSV file names the columns, such as content,style; uso batch new DIR writes one"));
+    }
+    Ok((rows, manifest.problems))
+}
+
+/// The record of this run: what the command line says, and otherwise what held before.
+fn record(
+    args: &BatchRunArgs,
+    session: &Session,
+    source: &Path,
+    before: Option<&BatchRecord>,
+) -> BatchRecord {
+    let name = match (before, &args.rows.batch) {
+        (Some(before), _) => before.name.clone(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => session.records.free_name(source),
+    };
+    let usual = || {
+        let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+        source.with_file_name(format!("{stem}-pictures"))
+    };
+    let output = args.output.output.as_ref();
+    let output = output.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    BatchRecord {
+        name,
+        source: source.to_owned(),
+        output: output
+            .or_else(|| before.map(|before| before.output.clone()))
+            .unwrap_or_else(usual),
+        template: args.output.name.clone(),
+        budget: args
+            .money
+            .budget
+            .map(MicroDollars::get)
+            .or(before.and_then(|before| before.budget)),
+        concurrency: args
+            .pace
+            .concurrency
+            .or(before.and_then(|before| before.concurrency)),
+        ran_at: now(),
+    }
+}
+
+fn known<'a>(
+    record: &BatchRecord,
+    bought: &'a Purchases,
+    row: &PlannedRow,
+) -> Option<&'a purchases::Known> {
+    bought.get(&key(&record.name, &row.id, &row.fingerprint))
+}
+
+fn refuse_changes(
+    changes: &Changes<'_>,
+    args: &BatchRunArgs,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    for line in changes.lines() {
+        printer.say(&line);
+    }
+    if !changes.is_paid() || args.rows.accept_changes || args.money.dry_run {
+        return Ok(());
+    }
+    let price = rounded(changes.price());
+    let ids = |rows: &[&PlannedRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+    Err(Failure::input(format!(
+        "{} added and {} changed since the last run, which would cost about {price}; nothing was sent",
+        plan_text::counted(changes.added.len(), "row"),
+        plan_text::counted(changes.changed.len(), "row"),
+    ))
+    .with_hint("buy them with --accept-changes, or go on with the rows as they were: uso batch resume")
+    .with_partial(json!({ "changes": {
+        "added": ids(&changes.added),
+        "changed": ids(&changes.changed),
+        "removed": changes.removed,
+        "micro_dollars": changes.price().get(),
+    }})))
+}
+
+/// Rows that were never begun, and whose file is there already.
+fn taken_files(
+    record: &BatchRecord,
+    bought: &Purchases,
+    todo: &[&PlannedRow],
+) -> Vec<crate::batch::problem::Problem> {
+    let mut problems = Vec::new();
+    let new = todo.iter().filter(|row| {
+        let is_new = |known: &purchases::Known| known.is_free();
+        !row.is_open && known(record, bought, row).is_none_or(is_new)
+    });
+    let mine: std::collections::HashSet<PathBuf> = bought
+        .values()
+        .flat_map(|known| known.pictures.iter().map(|picture| picture.path.clone()))
+        .collect();
+    for row in new {
+        for file in &row.files {
+            let path = record.output.join(file);
+            if path.symlink_metadata().is_ok() && !mine.contains(&path) {
+                problems.push(crate::batch::problem::Problem::of_row(
+                    row.row.number,
+                    format!(
+                        "{} is there already, and is no picture of this batch; remove it, or choose another folder or --name",
+                        path.display()
+                    ),
+                ));
+            }
+        }
+    }
+    problems
+}
+
+/// A budget without room for a single row is refused; one without room for all is told.
+async fn check_budget(
+    session: &Session,
+    record: &BatchRecord,
+    bought: &Purchases,
+    todo: &[&PlannedRow],
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let Some(budget) = record.budget else {
+        return Ok(());
+    };
+    let is_new = |row: &&&PlannedRow| {
+        known(record, bought, row).is_none_or(|known| known.state == State::Pending || known.is_free())
+    };
+    let new: Vec<&PlannedRow> = todo.iter().filter(is_new).copied().collect();
+    let client = &session.connection.client;
+    let committed = session.journal.batch_committed(client, &record.name).await;
+    let committed = committed.map_err(crate::batch::session::journal_failure)?;
+    let left = budget.saturating_sub(committed.get());
+    let cheapest = new.iter().filter_map(|row| row.price).map(MicroDollars::get).min();
+    let (sum, _) = Plan::price(new.iter().copied());
+    let shown = MicroDollars::new(budget);
+    if cheapest.is_some_and(|cheapest| cheapest > left) {
+        return Err(Failure::budget(format!(
+            "the budget of {shown} has {} left, and the cheapest row costs about {}; nothing was sent",
+            MicroDollars::new(left),
+            rounded(MicroDollars::new(cheapest.unwrap_or_default()))
+        ))
+        .with_hint("raise --budget"));
+    }
+    if sum.get() > left {
+        printer.warn(&format!(
+            "the budget of {shown} does not suffice: {} are left, and the rows cost about {}; the run stops before the purchase that would exceed it",
+            MicroDollars::new(left),
+            rounded(sum)
+        ));
+    }
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let probe = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    probe.map(|_| ()).map_err(|error| {
+        Failure::io(format!(
+            "the folder {} cannot be written to: {error}",
+            folder.display()
+        ))
+        .with_hint("nothing was bought; name another folder with -o")
+    })
+}
+
+fn dry_run(plan: &Plan, todo: &[&PlannedRow], printer: &Printer) -> Result<ExitCode, Failure> {
+    for line in plan_text::summary(plan, todo) {
+        printer.say(&line);
+    }
+    printer.say("nothing is sent; these would be bought:");
+    printer.data(&plan_text::to_json(plan, todo), &plan_text::rows(todo))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,135 @@
+//! `uso batch status`: counts of a batch, from the journal alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use uso::MicroDollars;
+use uso_journal::State;
+
+use crate::args::{BatchNameArgs, Global};
+use crate::batch::purchases::{self, Known, id_of};
+use crate::batch::session::Session;
+use crate::exit_code::{FAILED, OUTCOME_UNKNOWN};
+use crate::failure::Failure;
+use crate::price::rounded;
+use crate::printer::Printer;
+
+/// Ids of unknown rows that are listed.
+const SHOWN: usize = 20;
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &BatchNameArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let session = Session::open(global, None).await?;
+    let record = session.records.find(args.name.as_deref())?;
+    let rows = session.records.rows(&record.name)?;
+    let client = &session.connection.client;
+    let bought = purchases::read(&session.journal, client, &record.name).await?;
+    let newest = newest(&record.name, &bought);
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut causes: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut unknown = Vec::new();
+    for row in &rows {
+        let id = row.id();
+        let known = newest.get(id.as_str());
+        let state = match known {
+            None => "not_begun",
+            Some(known) if known.state == State::Done && !known.is_whole() => "file_missing",
+            Some(known) => known.state.as_str(),
+        };
+        *counts.entry(state).or_default() += 1;
+        if let Some(cause) = known.and_then(|known| known.cause) {
+            *causes.entry(cause.as_str()).or_default() += 1;
+        }
+        if state == State::Unknown.as_str() {
+            unknown.push(id);
+        }
+    }
+    let done = counts.get("done").copied().unwrap_or_default();
+    let sum = |amount: fn(&Known) -> Option<MicroDollars>| {
+        let amounts = bought.values().filter_map(amount);
+        MicroDollars::new(amounts.map(MicroDollars::get).sum())
+    };
+    let billed = sum(|known| known.cost.billed);
+    let reserved = sum(|known| match known.cost.billed {
+        None => known.cost.reserved,
+        Some(_) => None,
+    });
+    let code = match (unknown.is_empty(), done == rows.len()) {
+        (false, _) => OUTCOME_UNKNOWN,
+        (true, true) => 0,
+        (true, false) => FAILED,
+    };
+    let document = json!({
+        "batch": record.name,
+        "source": record.source,
+        "output": record.output,
+        "rows": rows.len(),
+        "states": counts,
+        "causes": causes,
+        "unknown": unknown,
+        "in_work": bought.values().filter(|known| known.in_work).count(),
+        "billed_micro_dollars": billed.get(),
+        "reserved_micro_dollars": reserved.get(),
+        "budget_micro_dollars": record.budget,
+        "exit_code": code,
+    });
+    printer.data(&document, &lines(&record.name, rows.len(), &document, &unknown, billed, reserved))?;
+    Ok(ExitCode::from(code))
+}
+
+/// The newest purchase of each row.
+fn newest<'a>(batch: &str, bought: &'a purchases::Purchases) -> HashMap<&'a str, &'a Known> {
+    let mut newest: HashMap<&str, &Known> = HashMap::new();
+    for (key, known) in bought {
+        let Some(id) = id_of(batch, key) else { continue };
+        let entry = newest.entry(id).or_insert(known);
+        if known.id > entry.id {
+            *entry = known;
+        }
+    }
+    newest
+}
+
+fn lines(
+    name: &str,
+    rows: usize,
+    document: &Value,
+    unknown: &[String],
+    billed: MicroDollars,
+    reserved: MicroDollars,
+) -> Vec<String> {
+    let counts = |field: &str| {
+        let counts = document.get(field).and_then(Value::as_object);
+        let counts = counts.into_iter().flatten();
+        let texts: Vec<String> = counts
+            .map(|(word, count)| format!("{count} {}", word.replace('_', " ")))
+            .collect();
+        texts.join(", ")
+    };
+    let mut lines = vec![format!("batch {name}: {rows} rows: {}", counts("states"))];
+    let causes = counts("causes");
+    if !causes.is_empty() {
+        lines.push(format!("causes: {causes}"));
+    }
+    lines.push(format!(
+        "{} billed, {} reserved",
+        rounded(billed),
+        rounded(reserved)
+    ));
+    if !unknown.is_empty() {
+        let shown: Vec<&str> = unknown.iter().take(SHOWN).map(String::as_str).collect();
+        lines.push(format!(
+            "unknown: {}{}; uso batch reconcile {name} asks the service",
+            shown.join(" "),
+            match unknown.len() > SHOWN {
+                true => " and more",
+                false => "",
+            }
+        ));
+    }
+    lines
+}

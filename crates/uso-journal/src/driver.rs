@@ -1,0 +1,336 @@
+//! Driver of a batch: begins purchases as the pace allows, pauses while the service takes none, and
+//! tells what becomes of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use uso::{Client, ErrorKind, MicroDollars};
+
+use crate::batch_event::{BatchEvent, Stopped};
+use crate::batch_row::BatchRow;
+use crate::buy::Buy;
+use crate::error::Error;
+use crate::money::UnitPrice;
+use crate::pace::Pace;
+use crate::purchase::{Cause, Purchase};
+use crate::row::Step;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::stop::Stop;
+use crate::submits::Submits;
+use crate::target::Target;
+
+/// Pauses while the account is locked or the service takes nothing.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often a row is bought again whose job did not start in time.
+const NEW_STARTS: u32 = 3;
+
+/// What all purchases of a batch have in common.
+pub(crate) struct Terms {
+    pub(crate) shared: Shared,
+    pub(crate) client: Client,
+    pub(crate) name: Option<String>,
+    pub(crate) cap: Option<MicroDollars>,
+    pub(crate) price: Option<UnitPrice>,
+    pub(crate) target: Option<Target>,
+    pub(crate) stop: Stop,
+    pub(crate) longest_lock: Option<Duration>,
+}
+
+/// A batch that is driven.
+pub(crate) struct Driver {
+    pub(crate) terms: Terms,
+    pub(crate) rows: Box<dyn Iterator<Item = BatchRow> + Send>,
+    pub(crate) pace: Pace,
+    pub(crate) submits: Submits,
+    pub(crate) tell: mpsc::Sender<BatchEvent>,
+    /// Whether every row has begun.
+    exhausted: bool,
+    /// Rows that are begun again.
+    again: VecDeque<BatchRow>,
+    /// Times that the job of a key did not start in time.
+    late: HashMap<String, u32>,
+    flying: JoinSet<Flight>,
+    pause: Option<Pause>,
+    stopped: Option<Stopped>,
+}
+
+/// A purchase that has an outcome.
+struct Flight {
+    row: BatchRow,
+    began: Instant,
+    outcome: Result<Purchase, Error>,
+}
+
+/// No purchase begins until then.
+#[derive(Clone, Copy)]
+struct Pause {
+    began: Instant,
+    /// When the last refusal came.
+    refused: Instant,
+    length: Duration,
+    /// Whether a purchase tries whether the service takes any again.
+    is_tried: bool,
+}
+
+impl Pause {
+    fn until(self) -> Instant {
+        self.refused + self.length
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(
+        terms: Terms,
+        rows: Box<dyn Iterator<Item = BatchRow> + Send>,
+        pace: Pace,
+        submits: Submits,
+        tell: mpsc::Sender<BatchEvent>,
+    ) -> Self {
+        Self {
+            terms,
+            rows,
+            pace,
+            submits,
+            tell,
+            exhausted: false,
+            again: VecDeque::new(),
+            late: HashMap::new(),
+            flying: JoinSet::new(),
+            pause: None,
+            stopped: None,
+        }
+    }
+
+    pub(crate) async fn drive(mut self) {
+        loop {
+            // A reader that has gone wants no more; what flies goes on in tasks of its own.
+            if self.tell.is_closed() {
+                return;
+            }
+            if self.stopped.is_none() && self.terms.stop.is_stopped() {
+                self.stopped = Some(Stopped::Asked);
+            }
+            self.end_pause().await;
+            if self.may_begin()
+                && let Some(row) = self.next_row()
+            {
+                self.begin(row).await;
+                continue;
+            }
+            let is_last = self.exhausted && self.again.is_empty();
+            if self.flying.is_empty() && (is_last || self.stopped.is_some()) {
+                break;
+            }
+            if let Some(flight) = self.wait().await {
+                self.landed(flight).await;
+            }
+        }
+        if let Some(stopped) = self.stopped.take() {
+            let _ = self.tell.send(BatchEvent::Stopped(stopped)).await;
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        let until = self.pause.map(Pause::until);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether a purchase may begin. After a pause, one tries whether the service takes any.
+    fn may_begin(&self) -> bool {
+        let has_room = match self.pause {
+            Some(pause) => !self.is_paused() && !pause.is_tried,
+            None => self.flying.len() < self.pace.limit(),
+        };
+        has_room && self.stopped.is_none()
+    }
+
+    fn next_row(&mut self) -> Option<BatchRow> {
+        if let Some(row) = self.again.pop_front() {
+            return Some(row);
+        }
+        let next = self.rows.next();
+        self.exhausted = next.is_none();
+        next
+    }
+
+    /// The next purchase that has an outcome; `None` when something else happens first.
+    async fn wait(&mut self) -> Option<Flight> {
+        let until = self.pause.map(Pause::until);
+        let is_paused = self.is_paused();
+        let pause_ends = async {
+            match until.filter(|_| is_paused) {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            flight = self.flying.join_next(), if !self.flying.is_empty() => flight?.ok(),
+            () = pause_ends => None,
+            () = self.pace.changed() => None,
+            () = self.submits.accepted_another() => None,
+            () = self.terms.stop.stopped(), if self.stopped.is_none() => None,
+        }
+    }
+
+    async fn begin(&mut self, row: BatchRow) {
+        let key = row.key.clone();
+        let _ = self.tell.send(BatchEvent::Started { key }).await;
+        let buy = self.buy(&row);
+        if let Some(pause) = &mut self.pause {
+            pause.is_tried = true;
+        }
+        let began = Instant::now();
+        self.flying.spawn(async move {
+            let outcome = buy.await;
+            Flight {
+                row,
+                began,
+                outcome,
+            }
+        });
+    }
+
+    async fn landed(&mut self, flight: Flight) {
+        let Flight {
+            row,
+            began,
+            outcome,
+        } = flight;
+        if let Some(pause) = &mut self.pause
+            && began > pause.refused
+        {
+            pause.is_tried = false;
+        }
+        match &outcome {
+            Err(Error::NotBought {
+                source: Some(error),
+                ..
+            }) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Throttled) => {
+                let (kind, message) = (error.kind(), error.to_string());
+                self.again.push_back(row);
+                return self.refused(kind, message, began).await;
+            }
+            Err(Error::Budget(stop)) => {
+                self.stopped.get_or_insert(Stopped::Budget(stop.clone()));
+                return;
+            }
+            Err(Error::NotBought {
+                source: Some(error),
+                ..
+            }) if error.kind() == ErrorKind::Auth => {
+                self.stopped.get_or_insert(Stopped::Key(error.to_string()));
+            }
+            Ok(purchase) if self.stopped.is_none() => {
+                if let Some(message) = self.may_start_later(purchase).await {
+                    let key = row.key.clone();
+                    self.again.push_back(row);
+                    let _ = self.tell.send(BatchEvent::Again { key, message }).await;
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let (key, outcome) = (row.key, Box::new(outcome));
+        let _ = self.tell.send(BatchEvent::Ended { key, outcome }).await;
+    }
+
+    /// The service took a submit of none of the purchases for now.
+    async fn refused(&mut self, kind: ErrorKind, message: String, began: Instant) {
+        let now = Instant::now();
+        let Some(pause) = self.pause else {
+            self.pause = Some(Pause {
+                began: now,
+                refused: now,
+                length: FIRST_PAUSE,
+                is_tried: false,
+            });
+            let pause = BatchEvent::Paused {
+                kind,
+                message,
+                again_in: FIRST_PAUSE,
+            };
+            let _ = self.tell.send(pause).await;
+            return;
+        };
+        // Purchases that began before the pause say nothing new.
+        if began < pause.refused {
+            return;
+        }
+        let is_too_long = |longest: Duration| now.duration_since(pause.began) >= longest;
+        if kind == ErrorKind::Locked && self.terms.longest_lock.is_some_and(is_too_long) {
+            self.stopped.get_or_insert(Stopped::Locked(message));
+            return;
+        }
+        self.pause = Some(Pause {
+            refused: now,
+            length: (pause.length * 2).min(LONGEST_PAUSE),
+            is_tried: false,
+            ..pause
+        });
+    }
+
+    /// Ends the pause once a submit that left after the last refusal was accepted.
+    async fn end_pause(&mut self) {
+        if self
+            .pause
+            .is_some_and(|pause| self.submits.is_accepted_since(pause.until()))
+        {
+            self.pause = None;
+            let _ = self.tell.send(BatchEvent::Continued).await;
+        }
+    }
+
+    /// Asks for a new attempt at a job that did not start in time, which is free. Says why it did
+    /// not.
+    async fn may_start_later(&mut self, purchase: &Purchase) -> Option<String> {
+        let reason = purchase.reason.as_ref()?;
+        if purchase.state != State::Failed || reason.cause != Cause::NotStarted {
+            return None;
+        }
+        let late = self.late.entry(purchase.key.clone()).or_default();
+        *late += 1;
+        if *late > NEW_STARTS {
+            return None;
+        }
+        let store = &self.terms.shared.store;
+        let retried = store.apply(purchase.id, None, Step::Retry).await;
+        retried.ok().map(|_| reason.message.clone())
+    }
+
+    fn buy(
+        &self,
+        row: &BatchRow,
+    ) -> impl Future<Output = Result<Purchase, Error>> + Send + 'static {
+        let terms = &self.terms;
+        let mut buy = Buy::new(
+            terms.shared.clone(),
+            terms.client.clone(),
+            row.key.clone(),
+            row.request.clone(),
+        );
+        buy.batch.clone_from(&terms.name);
+        buy.batch_cap = terms.cap;
+        buy.price = terms.price;
+        buy.target = row.target.clone().or_else(|| terms.target.clone());
+        let (tell, key) = (self.tell.clone(), row.key.clone());
+        let watched = self.pace.watch();
+        let submit = self.submits.follow();
+        let buy = buy.on_progress(move |progress| {
+            watched.tell(progress);
+            submit.tell(progress);
+            // A reader that is slow misses steps of the way, and never an outcome.
+            let _ = tell.try_send(BatchEvent::Progress {
+                key: key.clone(),
+                progress: progress.clone(),
+            });
+        });
+        async move { buy.await }
+    }
+}

@@ -1,0 +1,35 @@
+//! Stop token of batches.
+
+use tokio::sync::watch;
+
+/// Stops a batch: no further purchase begins, and those in flight go on to their end.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stop {
+    /// A token that is not pulled yet. Clones are the same token.
+    pub fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// Stops every batch that has this token.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    pub(crate) async fn stopped(&self) {
+        // The sender is this token itself, so that the channel is open.
+        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+    }
+}

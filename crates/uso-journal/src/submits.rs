@@ -1,0 +1,92 @@
+//! Submits of a run: how many are on their way, and when the service last accepted one.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::progress::Progress;
+
+/// The submits of a run. Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Submits(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    sending: AtomicUsize,
+    accepted: Mutex<Option<Instant>>,
+    news: Notify,
+}
+
+impl Submits {
+    /// Submits whose outcome is not recorded yet.
+    pub(crate) fn sending(&self) -> usize {
+        self.0.sending.load(Ordering::Acquire)
+    }
+
+    /// Whether the service accepted a submit after this time.
+    pub(crate) fn is_accepted_since(&self, time: Instant) -> bool {
+        self.accepted().is_some_and(|accepted| accepted > time)
+    }
+
+    /// Returns when the service has accepted another submit.
+    pub(crate) async fn accepted_another(&self) {
+        self.0.news.notified().await;
+    }
+
+    fn accepted(&self) -> Option<Instant> {
+        *self.0.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows one purchase.
+    pub(crate) fn follow(&self) -> Submit {
+        Submit {
+            submits: self.clone(),
+            is_sending: Mutex::new(false),
+        }
+    }
+}
+
+/// One purchase, which counts while its submit is on its way.
+#[derive(Debug)]
+pub(crate) struct Submit {
+    submits: Submits,
+    is_sending: Mutex<bool>,
+}
+
+impl Submit {
+    pub(crate) fn tell(&self, progress: &Progress) {
+        match progress {
+            Progress::Sending => self.set(true),
+            Progress::Submitted(_) => {
+                let inner = &self.submits.0;
+                *inner.accepted.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Instant::now());
+                self.set(false);
+                inner.news.notify_one();
+            }
+            _ => {}
+        }
+    }
+
+    fn set(&self, sending: bool) {
+        let mut is_sending = self
+            .is_sending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = &self.submits.0.sending;
+        match (*is_sending, sending) {
+            (false, true) => count.fetch_add(1, Ordering::AcqRel),
+            (true, false) => count.fetch_sub(1, Ordering::AcqRel),
+            _ => 0,
+        };
+        *is_sending = sending;
+    }
+}
+
+impl Drop for Submit {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
