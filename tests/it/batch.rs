@@ -1,5 +1,7 @@
 //! `uso batch`: planned as a whole, bought once a row, collected after every kind of end.
 
+#[cfg(unix)]
+mod kills;
 mod manifests;
 mod runs;
 

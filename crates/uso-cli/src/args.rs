@@ -14,7 +14,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::batch::{
     BatchArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs, BatchResumeArgs,
-    BatchRetryArgs, BatchRunArgs, PaceOptions,
+    BatchRetryArgs, BatchRunArgs, PaceOptions, RerunArgs,
 };
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
@@ -75,7 +75,11 @@ pub(crate) enum Command {
     #[command(after_help = help::RESUME)]
     Resume(ResumeArgs),
     /// Many pictures: a manifest or a folder, bought and collected row by row.
+    #[command(after_help = help::BATCH)]
     Batch(BatchArgs),
+    /// Buys the picture of a sidecar again, with its seed; a new purchase.
+    #[command(after_help = help::RERUN)]
+    Rerun(RerunArgs),
     /// Uploads files and prints their URLs.
     #[command(after_help = help::UPLOAD)]
     Upload(UploadArgs),

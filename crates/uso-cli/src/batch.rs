@@ -7,6 +7,7 @@ pub(crate) mod folder_rows;
 pub(crate) mod going_on;
 pub(crate) mod json_rows;
 pub(crate) mod manifest;
+pub(crate) mod manifest_rows;
 pub(crate) mod names;
 pub(crate) mod new_manifest;
 pub(crate) mod plan;

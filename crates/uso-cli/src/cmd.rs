@@ -11,6 +11,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod proxy;
+pub(crate) mod rerun;
 pub(crate) mod result;
 pub(crate) mod resume;
 pub(crate) mod status;

@@ -145,6 +145,7 @@ async fn run(
         Command::Cancel(args) => until_signal(cmd::cancel::run(global, args, printer)).await,
         Command::Resume(args) => cmd::resume::run(global, args, printer).await,
         Command::Batch(args) => cmd::batch::run(global, args, printer).await,
+        Command::Rerun(args) => cmd::rerun::run(global, args, printer).await,
         Command::Upload(args) => until_signal(cmd::upload::run(global, args, printer)).await,
         Command::Webhook(args) => cmd::webhook::run(global, args, printer).await,
         Command::Proxy(args) => cmd::proxy::run(global, args, printer).await,

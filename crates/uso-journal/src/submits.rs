@@ -36,7 +36,11 @@ impl Submits {
     }
 
     fn accepted(&self) -> Option<Instant> {
-        *self.0.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .0
+            .accepted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows one purchase.
@@ -61,8 +65,10 @@ impl Submit {
             Progress::Sending => self.set(true),
             Progress::Submitted(_) => {
                 let inner = &self.submits.0;
-                *inner.accepted.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(Instant::now());
+                *inner
+                    .accepted
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 self.set(false);
                 inner.news.notify_one();
             }

@@ -68,7 +68,10 @@ async fn the_unreadable_file_in_the_last_of_many_rows_is_named_before_anything_i
     studio.write("m.csv", rows);
     let told = problems(&studio.run(&["batch", "run", "m.csv", "--json"]).await);
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("302 content:") && told[0].contains("gone.jpg"), "{told:?}");
+    assert!(
+        told[0].starts_with("302 content:") && told[0].contains("gone.jpg"),
+        "{told:?}"
+    );
     assert_eq!(studio.bought(), 0);
 }
 
@@ -85,17 +88,32 @@ async fn every_spelling_of_a_manifest_is_read() {
                 {\"id\": \"b\", \"content\": \"photos/p0002.jpg\", \"seed\": 8, \"keep-size\": null}\n";
     for (name, text) in [
         ("comma.csv", comma.to_owned()),
-        ("semicolon.csv", comma.replace(',', ";").replace("dark; and;", "dark; and,")),
+        (
+            "semicolon.csv",
+            comma.replace(',', ";").replace("dark; and;", "dark; and,"),
+        ),
         ("tab.tsv", comma.replace(',', "\t").replace("and\t", "and,")),
         ("lines.jsonl", json.to_owned()),
     ] {
         studio.write(name, text);
         let run = studio
-            .run(&["batch", "run", name, "-p", "@prompt.txt", "--dry-run", "--json"])
+            .run(&[
+                "batch",
+                "run",
+                name,
+                "-p",
+                "@prompt.txt",
+                "--dry-run",
+                "--json",
+            ])
             .await;
         assert_eq!(run.code, 0, "{name}: {run:?}");
         let document = run.json();
-        assert_eq!(document["rows"].as_array().unwrap().len(), 2, "{name}: {document}");
+        assert_eq!(
+            document["rows"].as_array().unwrap().len(),
+            2,
+            "{name}: {document}"
+        );
         assert_eq!(document["rows"][0]["id"], "a");
         assert_eq!(document["rows"][0]["files"][0], "p0001.png");
         assert_eq!(document["uploads"]["files"], 3, "{name}: {document}");
@@ -107,10 +125,16 @@ async fn every_spelling_of_a_manifest_is_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_manifest_is_refused_with_advice() {
     let studio = Studio::plain().await;
-    let utf16: Vec<u8> = "\u{feff}content\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = "\u{feff}content\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     studio.write("utf16.csv", utf16);
     studio.write("latin.csv", b"content\nphotos/caf\xe9.jpg\n");
-    studio.write("quote.csv", "content,prompt\na.jpg,\"never closed\nb.jpg,x\n");
+    studio.write(
+        "quote.csv",
+        "content,prompt\na.jpg,\"never closed\nb.jpg,x\n",
+    );
     studio.write("array.json", "[{\"content\": \"a.jpg\"}]");
     studio.write("twice.csv", "content,steps,steps\na.jpg,1,2\n");
     studio.write("empty.csv", "content,style\n");
@@ -139,10 +163,22 @@ async fn a_manifest_is_written_from_a_folder_and_runs() {
     let studio = Studio::plain().await;
     studio.photos(3);
     std::fs::create_dir(studio.path("sub")).unwrap();
-    let new = ["batch", "new", "photos", "--style", "ink.jpg", "-o", "sub/m.csv"];
+    let new = [
+        "batch",
+        "new",
+        "photos",
+        "--style",
+        "ink.jpg",
+        "-o",
+        "sub/m.csv",
+    ];
     let run = studio.run(&new).await;
     assert_eq!(run.code, 0, "{run:?}");
-    assert_eq!(studio.run(&new).await.code, 1, "an existing manifest is not replaced");
+    assert_eq!(
+        studio.run(&new).await.code,
+        1,
+        "an existing manifest is not replaced"
+    );
     let run = studio.run(&["batch", "run", "sub/m.csv", "--json"]).await;
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(run.json()["done"], 3);
@@ -157,21 +193,51 @@ async fn each_row_is_varied_and_named_by_its_value() {
     studio.photos(1);
     let run = studio
         .run(&[
-            "batch", "run", "photos", "--style", "ink.jpg", "--vary", "seed=1..3", "--name",
-            "{id}-{style_stem}-{index}", "-o", "out", "--json",
+            "batch",
+            "run",
+            "photos",
+            "--style",
+            "ink.jpg",
+            "--vary",
+            "seed=1..3",
+            "--name",
+            "{id}-{style_stem}-{index}",
+            "-o",
+            "out",
+            "--json",
         ])
         .await;
     assert_eq!(run.code, 0, "{run:?}");
-    let pictures: Vec<String> = studio.files("out").into_iter().filter(|name| name.ends_with(".png")).collect();
+    let pictures: Vec<String> = studio
+        .files("out")
+        .into_iter()
+        .filter(|name| name.ends_with(".png"))
+        .collect();
     assert_eq!(
         pictures,
-        ["p0001-seed1-ink-1.png", "p0001-seed2-ink-2.png", "p0001-seed3-ink-3.png"]
+        [
+            "p0001-seed1-ink-1.png",
+            "p0001-seed2-ink-2.png",
+            "p0001-seed3-ink-3.png"
+        ]
     );
     let sidecar = std::fs::read(studio.path("out/p0001-seed2-ink-2.png.json")).unwrap();
     let sidecar: Value = serde_json::from_slice(&sidecar).unwrap();
     assert_eq!(sidecar["seed"], 2);
     assert!(sidecar["request_id"].is_string(), "{sidecar}");
-    assert_eq!(sidecar["input"]["pictures"][0]["sha256"].as_str().unwrap().len(), 64);
-    assert!(sidecar["billed_micro_dollars"].as_u64().unwrap() > 0, "{sidecar}");
-    assert!(sidecar["estimated_micro_dollars"].as_u64().unwrap() > 0, "{sidecar}");
+    assert_eq!(
+        sidecar["input"]["pictures"][0]["sha256"]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
+    assert!(
+        sidecar["billed_micro_dollars"].as_u64().unwrap() > 0,
+        "{sidecar}"
+    );
+    assert!(
+        sidecar["estimated_micro_dollars"].as_u64().unwrap() > 0,
+        "{sidecar}"
+    );
 }

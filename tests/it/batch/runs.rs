@@ -15,10 +15,18 @@ async fn a_second_run_buys_nothing_and_says_so() {
     let first = studio.run(&arguments).await;
     assert_eq!(first.code, 0, "{first:?}");
     assert_eq!(first.stdout.lines().count(), 5, "a path for each picture");
-    assert!(first.stderr.contains("5 of 5 rows done"), "{}", first.stderr);
+    assert!(
+        first.stderr.contains("5 of 5 rows done"),
+        "{}",
+        first.stderr
+    );
     let again = studio.run(&arguments).await;
     assert_eq!(again.code, 0);
-    assert!(again.stderr.contains("already complete"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("already complete"),
+        "{}",
+        again.stderr
+    );
     let resumed = studio.run(&["batch", "resume"]).await;
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert_eq!(studio.bought(), 5);
@@ -35,7 +43,10 @@ async fn a_picture_that_was_deleted_is_fetched_again_and_not_bought() {
     assert_eq!(studio.run(&arguments).await.code, 0);
     fs::remove_file(studio.path("out/p0002.png")).unwrap();
     let status = studio.run(&["batch", "status", "--json"]).await;
-    assert_eq!((status.code, &status.json()["states"]["file_missing"]), (8, &1.into()));
+    assert_eq!(
+        (status.code, &status.json()["states"]["file_missing"]),
+        (8, &1.into())
+    );
     let again = studio.run(&["batch", "resume"]).await;
     assert_eq!(again.code, 0, "{again:?}");
     assert!(studio.path("out/p0002.png").is_file());
@@ -54,19 +65,37 @@ async fn changed_rows_are_shown_with_their_price_and_need_consent() {
     studio.write("m.csv", manifest("y", "photos/p0003.jpg,x\n"));
     let refused = studio.run(&["batch", "run", "m.csv"]).await;
     assert_eq!(refused.code, 3, "{refused:?}");
-    for expected in ["changed: p0001, about $0.", "added: p0003", "would cost about $0.", "--accept-changes"] {
-        assert!(refused.stderr.contains(expected), "{expected}: {}", refused.stderr);
+    for expected in [
+        "changed: p0001, about $0.",
+        "added: p0003",
+        "would cost about $0.",
+        "--accept-changes",
+    ] {
+        assert!(
+            refused.stderr.contains(expected),
+            "{expected}: {}",
+            refused.stderr
+        );
     }
     assert_eq!(studio.bought(), 2);
-    let accepted = studio.run(&["batch", "run", "m.csv", "--accept-changes"]).await;
+    let accepted = studio
+        .run(&["batch", "run", "m.csv", "--accept-changes"])
+        .await;
     assert_eq!(accepted.code, 0, "{accepted:?}");
     assert_eq!(studio.bought(), 4);
-    assert!(studio.path("m-pictures/p0001-2.png").is_file(), "the old picture stays");
+    assert!(
+        studio.path("m-pictures/p0001-2.png").is_file(),
+        "the old picture stays"
+    );
     // A picture that changes under its name is a changed row as well.
     fs::copy(studio.path("ink.jpg"), studio.path("photos/p0002.jpg")).unwrap();
     let resumed = studio.run(&["batch", "resume"]).await;
     assert_eq!(resumed.code, 3, "{resumed:?}");
-    assert!(resumed.stderr.contains("changed: p0002"), "{}", resumed.stderr);
+    assert!(
+        resumed.stderr.contains("changed: p0002"),
+        "{}",
+        resumed.stderr
+    );
     assert_eq!(studio.bought(), 4);
 }
 
@@ -76,8 +105,17 @@ async fn a_budget_stops_before_the_purchase_that_would_exceed_it() {
     studio.photos(6);
     let run = |budget: &'static str| {
         let arguments = [
-            "batch", "run", "photos", "--style", "ink.jpg", "-o", "out", "--set", "size=1024x1024",
-            "--budget", budget,
+            "batch",
+            "run",
+            "photos",
+            "--style",
+            "ink.jpg",
+            "-o",
+            "out",
+            "--set",
+            "size=1024x1024",
+            "--budget",
+            budget,
         ];
         let studio = &studio;
         async move { studio.run(&arguments).await }
@@ -86,8 +124,16 @@ async fn a_budget_stops_before_the_purchase_that_would_exceed_it() {
     assert_eq!((refused.code, studio.bought()), (9, 0), "{refused:?}");
     let stopped = run("0.35").await;
     assert_eq!((stopped.code, studio.bought()), (9, 3), "{stopped:?}");
-    assert!(stopped.stderr.contains("does not suffice"), "{}", stopped.stderr);
-    assert!(stopped.stderr.contains("raise the budget and go on with"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("does not suffice"),
+        "{}",
+        stopped.stderr
+    );
+    assert!(
+        stopped.stderr.contains("raise the budget and go on with"),
+        "{}",
+        stopped.stderr
+    );
     assert_eq!(run("5").await.code, 0);
     assert_eq!(studio.bought(), 6);
 }
@@ -101,15 +147,27 @@ async fn failed_rows_are_bought_again_only_by_retry() {
     let scenario = Scenario::new().on(Operation::Submit, failure).times(1);
     let studio = Studio::of(Rig::plain_builder().scenario(scenario)).await;
     studio.photos(3);
-    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "--concurrency", "1"];
+    let arguments = [
+        "batch",
+        "run",
+        "photos",
+        "--style",
+        "ink.jpg",
+        "--concurrency",
+        "1",
+    ];
     let first = studio.run(&arguments).await;
     assert_eq!(first.code, 8, "{first:?}");
     let again = studio.run(&["batch", "resume"]).await;
     assert_eq!((again.code, studio.bought()), (8, 3), "{again:?}");
-    let wrong = studio.run(&["batch", "retry", "--only", "not_started"]).await;
+    let wrong = studio
+        .run(&["batch", "retry", "--only", "not_started"])
+        .await;
     assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stderr.contains("service_failed"), "{}", wrong.stderr);
-    let retried = studio.run(&["batch", "retry", "--only", "service_failed"]).await;
+    let retried = studio
+        .run(&["batch", "retry", "--only", "service_failed"])
+        .await;
     assert_eq!((retried.code, studio.bought()), (0, 4), "{retried:?}");
 }
 
@@ -120,7 +178,9 @@ async fn a_file_that_is_there_already_is_named_before_anything_is_bought() {
     fs::create_dir(studio.path("out")).unwrap();
     studio.write("out/p0002.png", "mine");
     let run = studio
-        .run(&["batch", "run", "photos", "--style", "ink.jpg", "-o", "out", "--json"])
+        .run(&[
+            "batch", "run", "photos", "--style", "ink.jpg", "-o", "out", "--json",
+        ])
         .await;
     assert_eq!(run.code, 3, "{run:?}");
     assert_eq!(run.json()["problems"][0]["row"], 2);

@@ -4,7 +4,7 @@ use uso_tests::rig::Cli;
 
 use super::uso;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["generate"],
     &["restyle"],
@@ -15,6 +15,15 @@ const COMMANDS: [&[&str]; 22] = [
     &["result"],
     &["cancel"],
     &["resume"],
+    &["batch"],
+    &["batch", "new"],
+    &["batch", "run"],
+    &["batch", "status"],
+    &["batch", "resume"],
+    &["batch", "retry"],
+    &["batch", "reconcile"],
+    &["batch", "cancel"],
+    &["rerun"],
     &["upload"],
     &["webhook"],
     &["webhook", "verify"],

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use uso::MicroDollars;
 
+use super::picture::{MoneyOptions, OutputOptions};
 use super::{help, values};
 
 #[derive(Debug, Args)]
@@ -178,4 +179,18 @@ pub(crate) struct BatchReconcileArgs {
     pub(crate) buy_again: Vec<String>,
     #[command(flatten)]
     pub(crate) pace: PaceOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// Sidecar of the picture: the JSON file beside it.
+    #[arg(value_name = "SIDECAR", value_hint = ValueHint::FilePath)]
+    pub(crate) sidecar: PathBuf,
+    /// Seed, in place of the one of the picture.
+    #[arg(long, value_name = "N", help_heading = "Picture")]
+    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) money: MoneyOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
 }

@@ -87,6 +87,11 @@ Examples:
   uso resume
   uso resume 764cabcf -o out.png --timeout 5m";
 
+pub(super) const BATCH: &str = "\
+Examples:
+  uso batch run photos --style ink.webp --dry-run
+  uso batch resume";
+
 pub(super) const BATCH_NEW: &str = "\
 Examples:
   uso batch new photos --style ink.webp -o photos.csv
@@ -132,6 +137,11 @@ Pictures that are on disk stay there. A job that is running may complete all the
 Examples:
   uso batch cancel
   uso batch cancel photos";
+
+pub(super) const RERUN: &str = "\
+Examples:
+  uso rerun photos-pictures/cat.png.json -o again.png
+  uso rerun photos-pictures/cat.png.json --seed 7";
 
 pub(super) const UPLOAD: &str = "\
 Examples:

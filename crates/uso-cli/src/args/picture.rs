@@ -83,7 +83,7 @@ pub(crate) struct PictureOptions {
     pub(crate) no_fit: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Money")]
 pub(crate) struct MoneyOptions {
     /// Checks everything, prints what would be sent and its price, and sends nothing.
@@ -103,7 +103,7 @@ pub(crate) struct MoneyOptions {
     pub(crate) yes: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputOptions {
     /// Where the pictures go: a file, a folder, or - for standard output. Several pictures get

@@ -30,8 +30,7 @@ impl<'a> Changes<'a> {
     ) -> Self {
         let paid = bought.iter().filter(|(_, known)| !known.is_free());
         let paid: HashSet<&str> = paid.filter_map(|(key, _)| id_of(batch, key)).collect();
-        let before: Option<HashSet<String>> =
-            before.map(|rows| rows.iter().map(Row::id).collect());
+        let before: Option<HashSet<String>> = before.map(|rows| rows.iter().map(Row::id).collect());
         let mut changes = Self::default();
         for row in rows {
             if bought.contains_key(&key(batch, &row.id, &row.fingerprint)) {

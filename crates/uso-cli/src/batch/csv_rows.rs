@@ -2,7 +2,7 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::manifest::{Manifest, column_name};
+use super::manifest_rows::{Manifest, column_name};
 use super::problem::Problem;
 use super::row::Row;
 
@@ -22,7 +22,9 @@ pub(crate) fn read(text: &str) -> Manifest {
     let columns: Vec<String> = match reader.headers() {
         Ok(header) => header.iter().map(column_name).collect(),
         Err(error) => {
-            manifest.problems.push(Problem::of_row(1, error.to_string()));
+            manifest
+                .problems
+                .push(Problem::of_row(1, error.to_string()));
             return manifest;
         }
     };

@@ -75,7 +75,11 @@ impl Display {
         if has_news || self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             self.ended = tally.ended();
-            let line = format!("{}, {flying} in flight; {}", tally.line(), self.pace(tally, committed));
+            let line = format!(
+                "{}, {flying} in flight; {}",
+                tally.line(),
+                self.pace(tally, committed)
+            );
             self.printer.say(&line);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::manifest::Manifest;
+use super::manifest_rows::Manifest;
 use super::problem::Problem;
 use super::row::Row;
 use crate::failure::Failure;
@@ -13,8 +13,9 @@ const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "gif"];
 /// The pictures of the folder by name; folders in it are not read.
 pub(crate) fn read(folder: &Path) -> Result<Manifest, Failure> {
     let shown = folder.display();
-    let unreadable =
-        |error: std::io::Error| Failure::input(format!("the folder {shown} cannot be read: {error}"));
+    let unreadable = |error: std::io::Error| {
+        Failure::input(format!("the folder {shown} cannot be read: {error}"))
+    };
     let whole = std::path::absolute(folder).map_err(unreadable)?;
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&whole).map_err(unreadable)? {

@@ -11,6 +11,7 @@ use super::purchases::{Purchases, key};
 use super::record::BatchRecord;
 use super::running;
 use super::session::{Session, journal_failure};
+use super::sidecar;
 use super::tally::Tally;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -44,9 +45,11 @@ pub(crate) async fn run(
     ));
     let hints = hints(record, &tally);
     if let Some(signal) = ended.signal {
-        return Err(Failure::interrupted(signal, "interrupted; what is bought stays recorded")
-            .with_hint(format!("go on with: uso batch resume {}", record.name))
-            .with_partial(document(record, &tally)));
+        return Err(
+            Failure::interrupted(signal, "interrupted; what is bought stays recorded")
+                .with_hint(format!("go on with: uso batch resume {}", record.name))
+                .with_partial(document(record, &tally)),
+        );
     }
     for hint in &hints {
         printer.hint(hint);
@@ -56,6 +59,35 @@ pub(crate) async fn run(
         printer.say("emulated: nothing was bought, and the pictures say so");
     }
     Ok(ExitCode::from(tally.code()))
+}
+
+/// Writes the sidecars of rows that are done, where a process ended between picture and sidecar.
+pub(crate) async fn write_missing_sidecars(
+    session: &Session,
+    record: &BatchRecord,
+    bought: &Purchases,
+    rows: &[PlannedRow],
+    printer: &Printer,
+) -> Result<(), Failure> {
+    for row in rows {
+        let known = bought.get(&key(&record.name, &row.id, &row.fingerprint));
+        let Some(known) = known.filter(|known| known.is_whole()) else {
+            continue;
+        };
+        if !sidecar::is_missing(&known.pictures) {
+            continue;
+        }
+        let client = &session.connection.client;
+        let purchase = session.journal.get(client, known.id).await;
+        let purchase = purchase.map_err(journal_failure)?;
+        if let Err(error) = sidecar::write(&row.row, &purchase) {
+            printer.warn(&format!(
+                "{}: the sidecar cannot be written: {error}",
+                row.id
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Reopens rows that are done and whose files are gone, so that the run fetches them again.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::manifest::{Manifest, column_name};
+use super::manifest_rows::{Manifest, column_name};
 use super::problem::Problem;
 use super::row::Row;
 
@@ -50,7 +50,11 @@ fn values(
             value => plain(value, &mut texts),
         };
         if is_repeated {
-            problems.push(Problem::in_column(number, &column, "it is there more than once"));
+            problems.push(Problem::in_column(
+                number,
+                &column,
+                "it is there more than once",
+            ));
         } else if is_read {
             values.extend(texts.into_iter().map(|text| (column.clone(), text)));
         } else {

@@ -4,20 +4,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::problem::Problem;
-use super::row::Row;
+use super::manifest_rows::Manifest;
 use super::{csv_rows, folder_rows, json_rows};
 use crate::failure::Failure;
 
 /// Longest manifest that is read, in bytes.
 const LONGEST: u64 = 256 << 20;
-
-/// The rows of a manifest, and everything that is wrong with its form.
-#[derive(Debug, Default)]
-pub(crate) struct Manifest {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) problems: Vec<Problem>,
-}
 
 /// Reads the manifest at this path, or the pictures of this folder. Paths in its rows become
 /// absolute.
@@ -55,8 +47,9 @@ fn is_json(source: &Path, text: &str) -> bool {
 fn text(source: &Path) -> Result<String, Failure> {
     let shown = source.display();
     let unreadable = |error: std::io::Error| {
-        Failure::input(format!("the manifest {shown} cannot be read: {error}"))
-            .with_hint("give a CSV file, a JSON Lines file or a folder; uso batch new DIR writes a manifest")
+        Failure::input(format!("the manifest {shown} cannot be read: {error}")).with_hint(
+            "give a CSV file, a JSON Lines file or a folder; uso batch new DIR writes a manifest",
+        )
     };
     let mut bytes = Vec::new();
     let file = File::open(source).map_err(unreadable)?;
@@ -90,14 +83,5 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
             let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
             Err(format!("is not UTF-8: line {line} has another encoding"))
         }
-    }
-}
-
-/// The name of a column as the options spell it.
-pub(crate) fn column_name(given: &str) -> String {
-    let name = given.trim().trim_start_matches("--").to_ascii_lowercase();
-    match name.replace('_', "-").as_str() {
-        "count" => "images".to_owned(),
-        name => name.to_owned(),
     }
 }

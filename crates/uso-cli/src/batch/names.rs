@@ -124,14 +124,16 @@ impl NameTemplate {
                 }
                 '}' => {
                     return Err(
-                        "has a } without its {; a brace of the name itself is doubled".to_owned()
+                        "has a } without its {; a brace of the name itself is doubled".to_owned(),
                     );
                 }
                 _ => text.push(letter),
             }
         }
         let has_extension = parts.last() == Some(&Part::Field(Field::Extension)) && text.is_empty()
-            || [".png", ".jpg", ".jpeg"].iter().any(|end| text.ends_with(end));
+            || [".png", ".jpg", ".jpeg"]
+                .iter()
+                .any(|end| text.ends_with(end));
         parts.push(Part::Text(text));
         if !has_extension {
             parts.push(Part::Text(".".to_owned()));
@@ -247,7 +249,10 @@ mod tests {
             ..known()
         };
         assert!(!template.is_open(&seeded));
-        assert_eq!(template.planned(&seeded, 2), ["a_b{n}-ink-3-7.png", "a_b{n}-ink-3-7-2.png"]);
+        assert_eq!(
+            template.planned(&seeded, 2),
+            ["a_b{n}-ink-3-7.png", "a_b{n}-ink-3-7-2.png"]
+        );
     }
 
     #[test]

@@ -9,7 +9,11 @@ use super::row::Row;
 /// Writes the rows as CSV. Paths below the manifest's folder become relative to it, and each row
 /// gets an id of its own.
 pub(crate) fn write(rows: &[Row], folder: &Path, to: impl io::Write) -> io::Result<()> {
-    let styles = rows.iter().map(|row| count(row, "style")).max().unwrap_or(0);
+    let styles = rows
+        .iter()
+        .map(|row| count(row, "style"))
+        .max()
+        .unwrap_or(0);
     let has_prompt = rows.iter().any(|row| row.get("prompt").is_some());
     let mut writer = csv::Writer::from_writer(to);
     let mut header = vec!["id", "content"];

@@ -87,7 +87,8 @@ impl Plan {
                 Err(problems) => plan.problems.extend(problems),
             }
         }
-        let mut checked = futures_util::stream::iter(drafts.into_iter().map(check)).buffered(AT_ONCE);
+        let mut checked =
+            futures_util::stream::iter(drafts.into_iter().map(check)).buffered(AT_ONCE);
         while let Some(checked) = checked.next().await {
             match checked {
                 Ok((row, pictures)) => {
@@ -212,7 +213,11 @@ impl Plan {
 
 impl PlannedRow {
     fn rename(&mut self, template: &NameTemplate) {
-        let extension = match self.files.first().is_some_and(|file| file.ends_with(".jpg")) {
+        let extension = match self
+            .files
+            .first()
+            .is_some_and(|file| file.ends_with(".jpg"))
+        {
             true => "jpg",
             false => "png",
         };
@@ -244,7 +249,11 @@ fn draft(
     }
     let own = row.get("name").map(NameTemplate::parse).transpose();
     let own = own.unwrap_or_else(|why| {
-        problems.push(Problem::in_column(number, "name", format!("the template {why}")));
+        problems.push(Problem::in_column(
+            number,
+            "name",
+            format!("the template {why}"),
+        ));
         None
     });
     let parsed = match parser.parse(&row) {
@@ -284,7 +293,13 @@ fn draft(
     })
 }
 
-fn known_names(row: &Row, id: &str, index: usize, date: &str, extension: &'static str) -> KnownNames {
+fn known_names(
+    row: &Row,
+    id: &str,
+    index: usize,
+    date: &str,
+    extension: &'static str,
+) -> KnownNames {
     KnownNames {
         id: id.to_owned(),
         content: stem(row.get("content").unwrap_or_default()),
@@ -320,7 +335,9 @@ async fn check(draft: Draft) -> Result<(PlannedRow, Value), Vec<Problem>> {
         }
         (_, Err(error)) => {
             let more = problems_of(&planned.row, &error);
-            let new = more.into_iter().filter(|problem| !problems.contains(problem));
+            let new = more
+                .into_iter()
+                .filter(|problem| !problems.contains(problem));
             let new: Vec<_> = new.collect();
             problems.extend(new);
             Err(problems)

@@ -64,7 +64,9 @@ pub(crate) fn rows(rows: &[&PlannedRow]) -> Vec<String> {
     let shown = rows.iter().take(SHOWN);
     let mut lines: Vec<String> = shown
         .map(|row| {
-            let price = row.price.map_or_else(|| "no price".to_owned(), price::rounded);
+            let price = row
+                .price
+                .map_or_else(|| "no price".to_owned(), price::rounded);
             format!("{}\t{}\t{price}", row.id, row.files.join(" "))
         })
         .collect();

@@ -80,13 +80,18 @@ impl Records {
 
     /// The record of the batch that this source belongs to, if it ran before.
     pub(crate) fn of_source(&self, source: &Path) -> Option<BatchRecord> {
-        self.all().into_iter().find(|record| record.source == source)
+        self.all()
+            .into_iter()
+            .find(|record| record.source == source)
     }
 
     /// A name for a batch that no other has, made of the source's name.
     pub(crate) fn free_name(&self, source: &Path) -> String {
         let stem = super::row::stem(&source.to_string_lossy());
-        let stem: String = stem.chars().map(|letter| if is_plain(letter) { letter } else { '-' }).collect();
+        let stem: String = stem
+            .chars()
+            .map(|letter| if is_plain(letter) { letter } else { '-' })
+            .collect();
         let taken = self.all();
         let is_free = |name: &String| taken.iter().all(|record| record.name != *name);
         let numbered = (2..).map(|number| format!("{stem}-{number}"));

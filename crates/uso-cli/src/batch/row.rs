@@ -75,7 +75,7 @@ pub(crate) fn local(reference: &str) -> Option<PathBuf> {
         head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
     };
     let schemes = ["http://", "https://", "data:", "file:"];
-    let is_path = reference != "-" && !schemes.iter().any(|scheme| is_url(scheme));
+    let is_path = reference != "-" && !schemes.iter().any(is_url);
     is_path.then(|| PathBuf::from(reference))
 }
 

@@ -82,7 +82,11 @@ impl RowParser {
             }
         }
         if row.get("content").is_none() {
-            problems.push(Problem::in_column(row.number, "content", "the content picture is missing"));
+            problems.push(Problem::in_column(
+                row.number,
+                "content",
+                "the content picture is missing",
+            ));
         }
         if styles > 2 {
             let why = format!("{styles} styles are given; the endpoint takes one or two");
@@ -159,7 +163,10 @@ fn unknown(column: &str) -> String {
         Some(name) => format!("there is no such option; did you mean {name}?"),
         None => {
             let names: Vec<&str> = known.copied().collect();
-            format!("there is no such option; the columns are {}", names.join(", "))
+            format!(
+                "there is no such option; the columns are {}",
+                names.join(", ")
+            )
         }
     }
 }

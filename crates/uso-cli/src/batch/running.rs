@@ -124,7 +124,9 @@ fn tell(
                 told_outcome(row, &outcome, display, printer);
             }
         }
-        BatchEvent::Paused { message, again_in, .. } => display.warn(&format!(
+        BatchEvent::Paused {
+            message, again_in, ..
+        } => display.warn(&format!(
             "paused: {message}; tried again in {} s, and then less often",
             again_in.as_secs()
         )),
@@ -174,9 +176,6 @@ fn told_outcome(
             purchase.state,
             reason(purchase)
         )),
-        Err(error) => display.warn(&format!(
-            "{place}: {}",
-            super::session::message_of(error)
-        )),
+        Err(error) => display.warn(&format!("{place}: {}", super::session::message_of(error))),
     }
 }

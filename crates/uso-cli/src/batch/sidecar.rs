@@ -78,6 +78,13 @@ pub(crate) fn write(row: &Row, purchase: &Purchase) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a picture of the purchase has no sidecar.
+pub(crate) fn is_missing(pictures: &[SavedPicture]) -> bool {
+    pictures
+        .iter()
+        .any(|picture| !path_of(&picture.path).exists())
+}
+
 /// Sidecars are as readable as the pictures beside them.
 fn share(file: &NamedTempFile) -> io::Result<()> {
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! A batch that ran before: its record, its rows checked again, and its purchases.
 
 use super::changes::Changes;
+use super::going_on;
 use super::plan::{Plan, PlannedRow, Wishes};
 use super::plan_text;
 use super::purchases::{self, Known, Purchases, id_of, key};
@@ -55,6 +56,7 @@ impl Stored {
             )));
         }
         session.records.write(&record, None)?;
+        going_on::write_missing_sidecars(session, &record, &bought, &plan.rows, printer).await?;
         Ok(Self {
             record,
             rows: plan.rows,

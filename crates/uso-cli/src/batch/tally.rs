@@ -54,9 +54,7 @@ impl Tally {
     /// Rows that no run has begun.
     pub(crate) fn left(&self) -> usize {
         let rows = self.total.saturating_sub(self.done_before);
-        self.selected
-            .unwrap_or(rows)
-            .saturating_sub(self.ended())
+        self.selected.unwrap_or(rows).saturating_sub(self.ended())
     }
 
     /// The exit code: 0 only if every row is done.
@@ -67,7 +65,11 @@ impl Tally {
             Some(Stopped::Locked(_)) => exit_code::LOCKED,
             _ => 0,
         };
-        let unknown = if self.unknown > 0 { exit_code::OUTCOME_UNKNOWN } else { 0 };
+        let unknown = if self.unknown > 0 {
+            exit_code::OUTCOME_UNKNOWN
+        } else {
+            0
+        };
         let is_whole = self.done_before + self.done >= self.total;
         let is_incomplete = self.failed + self.unfinished > 0 || (!is_whole && stopped == 0);
         let failed = if is_incomplete { exit_code::FAILED } else { 0 };

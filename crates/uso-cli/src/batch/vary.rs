@@ -23,7 +23,7 @@ impl Variation {
         let (column, values) = text
             .split_once('=')
             .ok_or_else(|| refuse("has no = between column and values"))?;
-        let column = super::manifest::column_name(column);
+        let column = super::manifest_rows::column_name(column);
         let values: Vec<String> = match values.split_once("..") {
             Some((first, last)) => {
                 let number = |text: &str| text.trim().parse::<u64>();
@@ -39,7 +39,10 @@ impl Variation {
                 }
                 (first..=last).map(|value| value.to_string()).collect()
             }
-            None => values.split(',').map(|value| value.trim().to_owned()).collect(),
+            None => values
+                .split(',')
+                .map(|value| value.trim().to_owned())
+                .collect(),
         };
         if column.is_empty() || values.iter().any(String::is_empty) {
             return Err(refuse("has an empty part"));

@@ -20,10 +20,10 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     if global.emulator && !matches!(args.command, BatchCommand::New(_) | BatchCommand::Run(_)) {
-        return Err(Failure::usage(
-            "--emulator starts a new emulator, which has no batches",
-        )
-        .with_hint("use an emulator that still runs with --base-url"));
+        return Err(
+            Failure::usage("--emulator starts a new emulator, which has no batches")
+                .with_hint("use an emulator that still runs with --base-url"),
+        );
     }
     match &args.command {
         BatchCommand::New(args) => new::run(args, printer),

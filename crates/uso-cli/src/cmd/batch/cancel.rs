@@ -24,7 +24,10 @@ pub(crate) async fn run(
     let bought = purchases::read(&session.journal, client, &record.name).await?;
     let (mut asked, mut failed) = (0_usize, 0_usize);
     for (key, known) in &bought {
-        if !matches!(known.state, State::Submitted | State::Pending | State::Reserved) {
+        if !matches!(
+            known.state,
+            State::Submitted | State::Pending | State::Reserved
+        ) {
             continue;
         }
         match session.journal.cancel(client, known.id).await {

@@ -46,7 +46,10 @@ pub(crate) fn run(args: &BatchNewArgs, printer: &Printer) -> Result<ExitCode, Fa
             let folder = manifest::folder_of(path);
             new_manifest::write(rows, &folder, file).map_err(unwritable)?;
             let shown = path.display().to_string();
-            printer.data(&json!({ "rows": rows.len(), "manifest": shown }), &[shown.clone()])?;
+            printer.data(
+                &json!({ "rows": rows.len(), "manifest": shown }),
+                std::slice::from_ref(&shown),
+            )?;
             printer.say(&format!(
                 "{} rows; check and price them with: uso batch run {shown} --dry-run",
                 rows.len()

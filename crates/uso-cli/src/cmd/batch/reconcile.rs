@@ -36,7 +36,8 @@ pub(crate) async fn run(
             retried.map_err(journal_failure)?;
         }
     }
-    let is_bought_again = |known: &Known| !args.buy_again.is_empty() && given_up.contains(&known.id);
+    let is_bought_again =
+        |known: &Known| !args.buy_again.is_empty() && given_up.contains(&known.id);
     let written_off: HashSet<&LocalId> = given_up.iter().collect();
     let is_meant = |known: &Known| {
         let is_lost = matches!(known.state, State::Unknown | State::Sending);
@@ -46,7 +47,15 @@ pub(crate) async fn run(
     if rows.is_empty() {
         printer.say("no row has an unknown outcome");
     }
-    going_on::run(&session, &stored.record, &stored.bought, rows, tally, printer).await
+    going_on::run(
+        &session,
+        &stored.record,
+        &stored.bought,
+        rows,
+        tally,
+        printer,
+    )
+    .await
 }
 
 /// The short id of an unknown row.

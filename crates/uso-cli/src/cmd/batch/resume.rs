@@ -18,5 +18,13 @@ pub(crate) async fn run(
     let session = Session::open(global, args.pace.timeout).await?;
     let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
     let (rows, tally) = stored.select(|_, known| !known.is_some_and(Known::is_whole));
-    going_on::run(&session, &stored.record, &stored.bought, rows, tally, printer).await
+    going_on::run(
+        &session,
+        &stored.record,
+        &stored.bought,
+        rows,
+        tally,
+        printer,
+    )
+    .await
 }

@@ -23,16 +23,22 @@ pub(crate) async fn run(
     let only = args.only.as_deref().map(|only| only.replace('-', "_"));
     let is_ended = |known: &Known| matches!(known.state, State::Failed | State::Cancelled);
     let ended = stored.bought.values().filter(|known| is_ended(known));
-    let causes: BTreeSet<&str> = ended.filter_map(|known| known.cause).map(Cause::as_str).collect();
+    let causes: BTreeSet<&str> = ended
+        .filter_map(|known| known.cause)
+        .map(Cause::as_str)
+        .collect();
     if let Some(only) = &only
         && !causes.contains(only.as_str())
     {
         let causes: Vec<&str> = causes.into_iter().collect();
-        return Err(Failure::usage(format!("--only: no row failed with the cause {only:?}"))
-            .with_hint(match causes.is_empty() {
-                true => "no row has failed".to_owned(),
-                false => format!("the causes are: {}", causes.join(", ")),
-            }));
+        return Err(
+            Failure::usage(format!("--only: no row failed with the cause {only:?}")).with_hint(
+                match causes.is_empty() {
+                    true => "no row has failed".to_owned(),
+                    false => format!("the causes are: {}", causes.join(", ")),
+                },
+            ),
+        );
     }
     let is_meant = |known: &Known| {
         let cause = known.cause.map(Cause::as_str);
@@ -53,5 +59,13 @@ pub(crate) async fn run(
     if rows.is_empty() {
         printer.say("no row has failed");
     }
-    going_on::run(&session, &stored.record, &stored.bought, rows, tally, printer).await
+    going_on::run(
+        &session,
+        &stored.record,
+        &stored.bought,
+        rows,
+        tally,
+        printer,
+    )
+    .await
 }

@@ -10,6 +10,7 @@ use uso_journal::State;
 use super::new::text;
 use crate::args::{BatchRunArgs, Global};
 use crate::batch::changes::Changes;
+use crate::batch::manifest_rows::column_name;
 use crate::batch::plan::{Plan, PlannedRow, Wishes};
 use crate::batch::purchases::{self, Purchases, key};
 use crate::batch::record::{BatchRecord, check_name, now};
@@ -45,7 +46,9 @@ pub(crate) async fn run(
         false => Session::open(global, args.pace.timeout).await,
     };
     let session = match session {
-        Err(_) if args.money.dry_run => return dry_run(&plan, &plan.rows.iter().collect::<Vec<_>>(), printer),
+        Err(_) if args.money.dry_run => {
+            return dry_run(&plan, &plan.rows.iter().collect::<Vec<_>>(), printer);
+        }
         session => session?,
     };
     let source = std::path::absolute(&args.source).unwrap_or_else(|_| args.source.clone());
@@ -81,6 +84,7 @@ pub(crate) async fn run(
     let frozen: Vec<Row> = plan.rows.iter().map(|row| row.row.clone()).collect();
     session.records.write(&record, Some(&frozen))?;
     make_folder(&record.output)?;
+    going_on::write_missing_sidecars(&session, &record, &bought, &plan.rows, printer).await?;
     let tally = Tally {
         total: plan.rows.len(),
         done_before: plan.rows.len() - todo.len(),
@@ -104,7 +108,7 @@ fn rows(args: &BatchRunArgs) -> Result<(Vec<Row>, Vec<crate::batch::problem::Pro
         let (column, value) = pair.split_once('=').ok_or_else(|| {
             Failure::usage(format!("--set: {pair:?} has no = between column and value"))
         })?;
-        defaults.push((manifest::column_name(column), value.trim().to_owned()));
+        defaults.push((column_name(column), value.trim().to_owned()));
     }
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let mut rows = manifest.rows;
@@ -241,14 +245,19 @@ async fn check_budget(
         return Ok(());
     };
     let is_new = |row: &&&PlannedRow| {
-        known(record, bought, row).is_none_or(|known| known.state == State::Pending || known.is_free())
+        known(record, bought, row)
+            .is_none_or(|known| known.state == State::Pending || known.is_free())
     };
     let new: Vec<&PlannedRow> = todo.iter().filter(is_new).copied().collect();
     let client = &session.connection.client;
     let committed = session.journal.batch_committed(client, &record.name).await;
     let committed = committed.map_err(crate::batch::session::journal_failure)?;
     let left = budget.saturating_sub(committed.get());
-    let cheapest = new.iter().filter_map(|row| row.price).map(MicroDollars::get).min();
+    let cheapest = new
+        .iter()
+        .filter_map(|row| row.price)
+        .map(MicroDollars::get)
+        .min();
     let (sum, _) = Plan::price(new.iter().copied());
     let shown = MicroDollars::new(budget);
     if cheapest.is_some_and(|cheapest| cheapest > left) {

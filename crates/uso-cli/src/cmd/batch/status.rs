@@ -77,7 +77,17 @@ pub(crate) async fn run(
         "budget_micro_dollars": record.budget,
         "exit_code": code,
     });
-    printer.data(&document, &lines(&record.name, rows.len(), &document, &unknown, billed, reserved))?;
+    printer.data(
+        &document,
+        &lines(
+            &record.name,
+            rows.len(),
+            &document,
+            &unknown,
+            billed,
+            reserved,
+        ),
+    )?;
     Ok(ExitCode::from(code))
 }
 
@@ -85,7 +95,9 @@ pub(crate) async fn run(
 fn newest<'a>(batch: &str, bought: &'a purchases::Purchases) -> HashMap<&'a str, &'a Known> {
     let mut newest: HashMap<&str, &Known> = HashMap::new();
     for (key, known) in bought {
-        let Some(id) = id_of(batch, key) else { continue };
+        let Some(id) = id_of(batch, key) else {
+            continue;
+        };
         let entry = newest.entry(id).or_insert(known);
         if known.id > entry.id {
             *entry = known;
