@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
@@ -51,17 +51,15 @@ impl Pixels {
         if self.size == size {
             return Ok(());
         }
+        match self.channels {
+            2 => self.weigh::<U8x2>(true)?,
+            4 => self.weigh::<U8x4>(true)?,
+            _ => {}
+        }
         let resized = match self.channels {
             1 => self.resized::<U8>(size),
-            2 => {
-                self.weigh::<U8x2>(true)?;
-                self.resized::<U8x2>(size)
-            }
             3 => self.resized::<U8x3>(size),
-            _ => {
-                self.weigh::<U8x4>(true)?;
-                self.resized::<U8x4>(size)
-            }
+            _ => self.resized_by_channel(size),
         };
         *self = Self::new(size, self.channels, resized?);
         match self.channels {
@@ -83,13 +81,36 @@ impl Pixels {
         .map_err(failed)
     }
 
-    fn resized<P: PixelTrait>(&self, (width, height): (u32, u32)) -> Result<Vec<u8>, String> {
+    /// Resizes one channel after the other. The resizer is compiled anew for each type of pixel,
+    /// which takes half a minute, and transparent pictures need no speed.
+    fn resized_by_channel(&self, size: (u32, u32)) -> Result<Vec<u8>, String> {
+        let mut bytes = vec![0; index(size.0) * index(size.1) * self.channels];
+        for channel in 0..self.channels {
+            let channel_of = |bytes: &[u8]| {
+                let values = bytes.iter().skip(channel).step_by(self.channels);
+                values.copied().collect()
+            };
+            let mut plane = Self {
+                channels: 1,
+                bytes: channel_of(&self.bytes),
+                ..*self
+            };
+            let values = bytes.iter_mut().skip(channel).step_by(self.channels);
+            for (value, resized) in values.zip(plane.resized::<U8>(size)?) {
+                *value = resized;
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn resized<P: PixelTrait>(&mut self, (width, height): (u32, u32)) -> Result<Vec<u8>, String> {
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
             .crop(0.0, 0.0, self.extent.0, self.extent.1)
             .use_alpha(false);
         let mut bytes = vec![0; index(width) * index(height) * self.channels];
-        let source = TypedImageRef::<P>::from_buffer(self.size.0, self.size.1, &self.bytes);
+        // Of the same type as the resizer's own image between its two steps.
+        let source = TypedImage::<P>::from_buffer(self.size.0, self.size.1, &mut self.bytes);
         let mut resized = TypedImage::from_buffer(width, height, &mut bytes).map_err(failed)?;
         Resizer::new()
             .resize_typed(&source.map_err(failed)?, &mut resized, &options)
