@@ -366,6 +366,29 @@ async fn two_matches_are_not_a_match() {
 }
 
 #[tokio::test]
+async fn a_purchase_that_the_listing_shows_altered_at_first_is_looked_for_until_it_is_found() {
+    let scenario = || Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop);
+    let request = || Request::subject("https://example.org/a.png", "x").seed(7);
+    let altered = scenario().on(Operation::Listing, Fault::UnknownFields);
+    let rig = Rig::of(Rig::plain_builder().scenario(altered)).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let purchases = rig.emulator.ledger();
+    assert_eq!(purchases.purchases().len(), 1);
+    assert_eq!(job.request_id(), purchases.purchases()[0].request_id);
+
+    // A listing that stays altered names the candidate when the search ends.
+    let altered = scenario()
+        .on(Operation::Listing, Fault::UnknownFields)
+        .always();
+    let rig = Rig::configured(Rig::plain_builder().scenario(altered), quick).await;
+    let error = rig.client.submit(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    let ledger = rig.emulator.ledger();
+    let id: &str = &ledger.purchases()[0].request_id;
+    assert!(error.to_string().contains(id), "{error}");
+}
+
+#[tokio::test]
 async fn looking_is_off_with_one_call() {
     let builder =
         Rig::plain_builder().scenario(Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop));

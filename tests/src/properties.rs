@@ -14,12 +14,16 @@ mod service;
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use ring::digest::{SHA256, digest};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use uso::webhook::{KeySet, Verifier};
+use uso::webhook::{KeySet, Rejection, Verifier};
 use uso::{ErrorKind, Reference, Request};
 use uso_emulator::Scenario;
 use uso_proxy::{Caller, PROXY_PATH, Proxy, Settings, SharedTokens};
@@ -31,13 +35,14 @@ use service::{KEY, Service};
 pub type Property = fn(&[u8]);
 
 /// The properties, by the names of their fuzz targets.
-pub const ALL: [(&str, Property); 10] = [
+pub const ALL: [(&str, Property); 11] = [
     ("status", status),
     ("result", result),
     ("error_body", error_body),
     ("event_stream", event_stream),
     ("listing", listing),
     ("webhook", webhook),
+    ("notification", notification),
     ("key_set", key_set),
     ("scenario", scenario),
     ("proxy", proxy),
@@ -137,6 +142,46 @@ pub fn webhook(bytes: &[u8]) {
     let outcome = Verifier::new().verify(&keys, &headers, body.to_vec());
     let rejection = outcome.expect_err("a forged notification is refused");
     plain(&rejection.to_string());
+}
+
+/// The body of a notification with a valid signature: whatever becomes of the body, its words are
+/// plain.
+pub fn notification(body: &[u8]) {
+    const ID: &str = "3f1c9a52-7d0e-4c86-9a57-0f6b2f0c1d11";
+    let signer = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed of 32 bytes");
+    let public = BASE64_URL_SAFE_NO_PAD.encode(signer.public_key());
+    let keys = KeySet::from_jwks(format!(r#"{{"keys":[{{"x":"{public}"}}]}}"#).as_bytes());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("a time after 1970").as_secs().to_string();
+    let digest = hex(digest(&SHA256, body).as_ref());
+    let message = [ID, "github|1", &now, &digest].join("\n");
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("request-id", ID),
+        ("user-id", "github|1"),
+        ("timestamp", &now),
+        ("signature", &hex(signer.sign(message.as_bytes()).as_ref())),
+    ] {
+        let name = HeaderName::try_from(format!("x-fal-webhook-{name}")).expect("a header name");
+        headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
+    }
+    let keys = keys.expect("a key set");
+    match Verifier::new().verify(&keys, &headers, body.to_vec()) {
+        Ok(notification) => {
+            assert_eq!(notification.request_id(), ID);
+            assert_eq!(notification.raw_body(), body);
+            plain(&format!("{notification:?}"));
+            if let Err(error) = notification.output() {
+                plain(&error.to_string());
+            }
+        }
+        Err(Rejection::NoKeyFits) => panic!("the signature is genuine"),
+        Err(rejection) => plain(&rejection.to_string()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A key set of the service.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tracing::{Instrument as _, Span, debug, field, info_span, warn};
+use tracing::{Span, debug, info_span, warn};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -39,34 +39,20 @@ pub(crate) fn span(ticket: &Ticket) -> Span {
 }
 
 impl Queue<'_> {
+    /// Buys an order, and looks for the purchase when its response is lost.
     pub(crate) async fn submit(&self, order: &Order) -> Result<Ticket> {
-        let (exchange, order_sent) = (self.0.clone(), order.clone());
-        let seed = order.intent().seed();
-        let span = info_span!("uso.job", request_id = field::Empty, seed);
-        // A task of its own, so that a caller who drops the future does not cut the request off
-        // after it has left.
-        let sending = async move { Queue(&exchange).send_order(&order_sent).await };
-        let sent = tokio::spawn(sending.instrument(span.clone())).await;
-        let error = match sent {
-            Ok(Err(error)) if error.kind() == ErrorKind::OutcomeUnknown => error,
-            Ok(outcome) => return outcome,
-            Err(error) => {
-                let message = "the runtime ended while the submit was under way";
-                Error::new(Operation::Submit, ErrorKind::OutcomeUnknown, message)
-                    .with_delivery(Delivery::Unknown)
-                    .with_source(error)
-            }
+        let error = match self.send_order(order).await {
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => error,
+            outcome => return outcome,
         };
         let error = error.with_intent(order.intent());
-        warn!(parent: &span, %error, "the outcome is unknown");
+        warn!(%error, "the outcome is unknown");
         let Some(within) = self.0.config().reconcile_within else {
             return Err(error);
         };
         let intent = error.intent().unwrap_or(order.intent());
-        let reconciled = Reconcile(self.0)
-            .within(intent, within)
-            .instrument(span)
-            .await;
+        // Boxed, so that a submit whose response arrives needs no room for the search.
+        let reconciled = Box::pin(Reconcile(self.0).within(intent, within)).await;
         reconciled.map_err(|why| error.with_postscript(&why))
     }
 

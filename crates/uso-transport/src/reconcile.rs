@@ -36,27 +36,58 @@ const INDEX_DELAY: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What one look at the listing found.
+struct Look {
+    recovery: Recovery,
+    /// A later look will not say anything else.
+    is_last: bool,
+}
+
+impl Look {
+    fn last(recovery: Recovery) -> Self {
+        Self {
+            recovery,
+            is_last: true,
+        }
+    }
+}
+
 /// The search for a purchase.
 pub(crate) struct Reconcile<'a>(pub(crate) &'a Exchange);
 
 impl Reconcile<'_> {
     /// Looks once for the purchase.
     pub(crate) async fn recover(&self, intent: &Intent) -> Result<Recovery> {
+        Ok(self.look(intent).await?.recovery)
+    }
+
+    async fn look(&self, intent: &Intent) -> Result<Look> {
         if let Some(ticket) = self.candidate(intent).await {
-            return Ok(Recovery::Found(ticket));
+            return Ok(Look::last(Recovery::Found(ticket)));
         }
         let (found, now) = self.read_listing(intent).await?;
         if let Some(recovery) = found.decided(intent) {
-            return Ok(recovery);
+            let is_last = found.has_same();
+            return Ok(Look { recovery, is_last });
         }
         // The listing shows nothing of it.
         let latest = intent.start_within().saturating_add(INDEX_DELAY);
         let until = intent.made_at().checked_add(latest);
         let until = until.unwrap_or(SystemTime::UNIX_EPOCH);
         if now < until {
-            return Ok(Recovery::NotYet { until });
+            let recovery = Recovery::NotYet { until };
+            return Ok(Look {
+                recovery,
+                is_last: false,
+            });
         }
-        Ok(found.undecided().unwrap_or(Recovery::NotBought))
+        Ok(match found.undecided() {
+            Some(recovery) => Look {
+                recovery,
+                is_last: false,
+            },
+            None => Look::last(Recovery::NotBought),
+        })
     }
 
     /// The ticket of the id that the response to the submit named, if the service knows the id.
@@ -127,29 +158,42 @@ impl Reconcile<'_> {
     pub(crate) async fn within(&self, intent: &Intent, within: Duration) -> Result<Ticket, String> {
         let deadline = from_now(within);
         let mut pause = FIRST_PAUSE;
+        let mut undecided = None;
         loop {
-            let looked = tokio::time::timeout_at(deadline, self.recover(intent)).await;
-            match looked {
-                Ok(Ok(Recovery::Found(ticket))) => {
-                    debug!(request_id = ticket.request_id(), "adopted");
-                    return Ok(ticket);
-                }
-                Ok(Ok(Recovery::NotBought)) => {
-                    return Err("its start deadline has passed and the account's listing does not show it, so it was most likely never accepted".to_owned());
-                }
-                Ok(Ok(Recovery::Undecidable { candidates, why })) if !candidates.is_empty() => {
-                    let candidates = candidates.join(", ");
-                    return Err(format!("{why}; it may be one of: {candidates}"));
-                }
+            match tokio::time::timeout_at(deadline, self.look(intent)).await {
+                Ok(Ok(Look { recovery, is_last })) => match recovery {
+                    Recovery::Found(ticket) => {
+                        debug!(request_id = ticket.request_id(), "adopted");
+                        return Ok(ticket);
+                    }
+                    Recovery::NotBought => {
+                        return Err("its start deadline has passed and the account's listing does not show it, so it was most likely never accepted".to_owned());
+                    }
+                    Recovery::Undecidable { candidates, why } => {
+                        let why = match candidates.is_empty() {
+                            true => why,
+                            false => format!("{why}; it may be one of: {}", candidates.join(", ")),
+                        };
+                        if is_last {
+                            return Err(why);
+                        }
+                        undecided = Some(why);
+                    }
+                    Recovery::NotYet { .. } => {}
+                },
                 Ok(Err(error)) if error.kind() == ErrorKind::Auth => {
                     return Err(
                         "the key may not read the listing of requests, where it could be looked up"
                             .to_owned(),
                     );
                 }
-                _ => {}
+                // The next look may be answered.
+                Ok(Err(_)) | Err(_) => {}
             }
             if Instant::now() + pause >= deadline {
+                if let Some(why) = undecided {
+                    return Err(why);
+                }
                 let latest = intent.start_within().saturating_add(INDEX_DELAY);
                 let age = intent.made_at().elapsed().unwrap_or_default();
                 let left = latest.saturating_sub(age).as_secs();

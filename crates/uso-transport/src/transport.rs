@@ -21,6 +21,7 @@ use crate::recovery::Recovery;
 use crate::response::Response;
 use crate::status::{Cancellation, Status};
 use crate::storage::{Storage, Upload, Uploaded};
+use crate::submission::Submission;
 use crate::ticket::Ticket;
 use crate::watch::Watch;
 
@@ -87,17 +88,22 @@ impl Transport {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once the request has left, dropping the future does not stop the purchase,
-    /// and the ticket is lost with it. The request is sent by a task of its own, which reads the
-    /// response to its end, so that the service sees no broken connection. Keep the order's
-    /// [`intent`](Order::intent), which [`Transport::recover`] finds the purchase by.
+    /// Not cancel safe: the purchase continues in a task of its own when the future is dropped, and
+    /// its ticket is lost. Keep a [`Transport::start_submit`], or the order's
+    /// [`intent`](Order::intent), by which [`Transport::recover`] finds the purchase.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown), with the intent, when the
     /// job may have been bought; [`Error::verdict`](crate::Error::verdict) tells it from all else.
     pub async fn submit(&self, order: &Order) -> Result<Ticket> {
-        Queue(&self.exchange).submit(order).await
+        self.start_submit(order).await
+    }
+
+    /// As [`Transport::submit`], and returns at once: the order is sent by a task of its own,
+    /// which also ends when nothing waits for it. Has to be called inside a Tokio runtime.
+    pub fn start_submit(&self, order: &Order) -> Submission {
+        Submission::start(&self.exchange, order)
     }
 
     /// Runs an order synchronously. There is no ticket: when the connection breaks, what was

@@ -75,8 +75,10 @@ impl NoOutput {
 
 impl fmt::Display for NoOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One line of a log, whatever fal writes.
+        let shown = |c: char| if c.is_control() { ' ' } else { c };
         let because = |why: &Option<String>| match why {
-            Some(why) => format!(": {why}"),
+            Some(why) => format!(": {}", why.chars().map(shown).collect::<String>()),
             None => String::new(),
         };
         match self {

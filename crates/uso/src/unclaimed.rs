@@ -1,10 +1,12 @@
 //! Purchases whose call was dropped before it returned.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 
-use tokio::task::JoinHandle;
-use tracing::{Instrument as _, Span, warn};
-use uso_transport::{Error, Intent, Order, Result, Ticket, Transport};
+use tracing::warn;
+use uso_transport::{Intent, Order, Result, Submission, Ticket, Transport};
 
 /// A purchase whose call was dropped before it returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,33 +31,25 @@ pub(crate) struct Unclaims {
 
 #[expect(clippy::large_enum_variant, reason = "few values, each short-lived")]
 enum Held {
-    Placing(Intent, JoinHandle<Result<Ticket>>),
+    Placing(Submission),
     Settled(Option<Unclaimed>),
 }
 
 impl Unclaims {
-    /// Sends an order in a task of its own, which ends also when this future is dropped.
+    /// Buys an order; the purchase continues when this future is dropped.
     pub(crate) async fn place(&self, transport: &Transport, order: &Order) -> Result<Ticket> {
-        let intent = order.intent().clone();
-        let (transport, order) = (transport.clone(), order.clone());
-        let submit = async move { transport.submit(&order).await };
-        let task = tokio::spawn(submit.instrument(Span::current()));
         let mut claim = Claim {
             of: self,
-            held: Some(Held::Placing(intent, task)),
+            held: Some(Held::Placing(transport.start_submit(order))),
         };
-        let placed = match &mut claim.held {
-            Some(Held::Placing(_, task)) => task.await,
-            _ => return Err(ended()),
-        };
-        match placed {
-            Ok(placed) => {
-                claim.held = None;
-                placed
-            }
-            // The claim stays, so that the purchase is not forgotten.
-            Err(_) => Err(ended()),
-        }
+        let placed = poll_fn(|context| match &mut claim.held {
+            Some(Held::Placing(submission)) => Pin::new(submission).poll(context),
+            // Not reached: the submission stays in the claim until the claim ends below.
+            _ => Poll::Pending,
+        })
+        .await;
+        claim.release();
+        placed
     }
 
     /// Keeps a ticket until the claim is released, and for good when the claim is dropped.
@@ -77,18 +71,17 @@ impl Unclaims {
         settling.extend(self.arrived());
         for held in settling.iter_mut() {
             // Each outcome is kept in its place, so that dropping this future loses none.
-            if let Held::Placing(intent, task) = held {
-                let unclaimed = match task.await {
-                    Ok(Ok(ticket)) => Some(Unclaimed::Bought(ticket)),
-                    Ok(Err(error)) => error.intent().cloned().map(Unclaimed::Unknown),
-                    Err(_) => Some(Unclaimed::Unknown(intent.clone())),
+            if let Held::Placing(submission) = held {
+                let unclaimed = match submission.await {
+                    Ok(ticket) => Some(Unclaimed::Bought(ticket)),
+                    Err(error) => error.intent().cloned().map(Unclaimed::Unknown),
                 };
                 *held = Held::Settled(unclaimed);
             }
         }
         let settled = settling.drain(..).filter_map(|held| match held {
             Held::Settled(unclaimed) => unclaimed,
-            Held::Placing(intent, _) => Some(Unclaimed::Unknown(intent)),
+            Held::Placing(_) => None,
         });
         settled.collect()
     }
@@ -128,11 +121,4 @@ impl Drop for Claim<'_> {
             .unwrap_or_else(PoisonError::into_inner);
         arrived.push(held);
     }
-}
-
-fn ended() -> Error {
-    use uso_transport::{Delivery, ErrorKind, Operation};
-    let message = "the Tokio runtime ended while the purchase was on its way";
-    Error::new(Operation::Submit, ErrorKind::OutcomeUnknown, message)
-        .with_delivery(Delivery::Unknown)
 }

@@ -182,6 +182,11 @@ impl<'a> Listing<'a> {
 }
 
 impl Found {
+    /// Whether a request has exactly the purchase's input.
+    pub(super) fn has_same(&self) -> bool {
+        !self.same.is_empty()
+    }
+
     /// What the listing says for certain, whatever it may show later.
     pub(super) fn decided(&self, intent: &Intent) -> Option<Recovery> {
         let why = match (self.same.as_slice(), self.same_seed.as_slice()) {
