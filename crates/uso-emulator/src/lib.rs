@@ -94,3 +94,8 @@ pub use requests::LoggedRequest;
 pub use scenario::{Fault, OddListing, OddResult, Operation, Scenario, ScenarioError};
 pub use webhook::attempts::{AttemptOutcome, WebhookAttempt};
 pub use webhook::policy::WebhookPolicy;
+
+// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use check::Problem;
 
 /// The document that the workspace pins, byte for byte.
-pub(crate) const DOCUMENT: &str = include_str!("../../../schema/fal-ai-uso.openapi.json");
+pub(crate) const DOCUMENT: &str = include_str!("../fal-ai-uso.openapi.json");
 
 pub(crate) struct Schema {
     document: Value,

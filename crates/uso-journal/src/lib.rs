@@ -186,3 +186,8 @@ pub use crate::state::State;
 pub use crate::stop::Stop;
 pub use crate::target::Target;
 pub use crate::watch::{Watch, WatchEvent};
+
+// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -24,3 +24,8 @@ pub use generated::{
     UsoOutput,
 };
 pub use support::{UnknownValue, Unreadable, Violation, Violations, from_value_lossy};
+
+// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -72,3 +72,8 @@ pub use crate::rejection::Rejection;
 pub use crate::status::{NoOutput, NotificationStatus};
 pub use crate::store::{Claim, Lease, NotificationStore};
 pub use crate::verifier::Verifier;
+
+// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

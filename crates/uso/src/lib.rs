@@ -281,3 +281,8 @@ pub mod types {
 ///
 #[doc = include_str!("../docs/faults.md")]
 pub mod faults {}
+
+// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
