@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod kills;
 mod manifests;
+mod report;
 mod runs;
 
 use std::fs;

@@ -2,7 +2,7 @@
 
 mod crowd;
 mod hostile;
-mod official;
+pub(crate) mod official;
 mod page;
 mod price;
 mod purchases;

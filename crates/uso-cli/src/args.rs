@@ -13,8 +13,8 @@ mod webhook;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::batch::{
-    BatchArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs, BatchResumeArgs,
-    BatchRetryArgs, BatchRunArgs, PaceOptions, RerunArgs,
+    BatchArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs, BatchReportArgs,
+    BatchResumeArgs, BatchRetryArgs, BatchRunArgs, PaceOptions, RerunArgs,
 };
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{

@@ -21,6 +21,7 @@ use crate::row::Step;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::stop::Stop;
+use crate::store::Traffic;
 use crate::submits::Submits;
 use crate::target::Target;
 
@@ -30,6 +31,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often a row is bought again whose job did not start in time.
 const NEW_STARTS: u32 = 3;
+
+/// How often the driver looks at what other workers of the account do.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a batch pauses that learns of a lock from another worker.
+const LOCKED_ELSEWHERE: &str = "another run of this journal found the account locked";
 
 /// What all purchases of a batch have in common.
 pub(crate) struct Terms {
@@ -57,6 +64,9 @@ pub(crate) struct Driver {
     /// Times that the job of a key did not start in time.
     late: HashMap<String, u32>,
     flying: JoinSet<Flight>,
+    /// Purchases that other runs of the account have in flight.
+    elsewhere: usize,
+    looked: Instant,
     pause: Option<Pause>,
     stopped: Option<Stopped>,
 }
@@ -71,6 +81,7 @@ struct Flight {
 /// No purchase begins until then.
 #[derive(Clone, Copy)]
 struct Pause {
+    kind: ErrorKind,
     began: Instant,
     /// When the last refusal came.
     refused: Instant,
@@ -103,12 +114,17 @@ impl Driver {
             again: VecDeque::new(),
             late: HashMap::new(),
             flying: JoinSet::new(),
+            elsewhere: 0,
+            looked: Instant::now(),
             pause: None,
             stopped: None,
         }
     }
 
     pub(crate) async fn drive(mut self) {
+        // What dead workers had in flight counts no longer.
+        let _ = self.terms.shared.bury_the_dead().await;
+        self.look_around().await;
         loop {
             // A reader that has gone wants no more; what flies goes on in tasks of its own.
             if self.tell.is_closed() {
@@ -116,6 +132,9 @@ impl Driver {
             }
             if self.stopped.is_none() && self.terms.stop.is_stopped() {
                 self.stopped = Some(Stopped::Asked);
+            }
+            if self.looked.elapsed() >= LOOK {
+                self.look_around().await;
             }
             self.end_pause().await;
             if self.may_begin()
@@ -137,6 +156,41 @@ impl Driver {
         }
     }
 
+    /// Learns what other runs of the account do: all share one limit and one lock.
+    async fn look_around(&mut self) {
+        self.looked = Instant::now();
+        let Some(traffic) = self.traffic().await else {
+            return;
+        };
+        self.elsewhere = traffic.in_flight.saturating_sub(self.flying.len());
+        match self.pause {
+            None if traffic.is_locked => {
+                // One purchase tries at once: the account may be topped up by now.
+                let message = LOCKED_ELSEWHERE.to_owned();
+                self.pause_for(ErrorKind::Locked, message, Duration::ZERO)
+                    .await;
+            }
+            Some(pause) if pause.kind == ErrorKind::Locked && !traffic.is_locked => {
+                self.go_on().await;
+            }
+            _ => {}
+        }
+    }
+
+    async fn traffic(&mut self) -> Option<Traffic> {
+        let shared = &self.terms.shared;
+        let realm = shared.realm(&self.terms.client).await.ok()?;
+        shared.store.traffic(realm).await.ok()
+    }
+
+    /// Tells the other runs whether the account is locked.
+    async fn share_lock(&mut self, is_locked: bool) {
+        let shared = &self.terms.shared;
+        if let Ok(realm) = shared.realm(&self.terms.client).await {
+            let _ = shared.store.set_locked(realm, is_locked).await;
+        }
+    }
+
     fn is_paused(&self) -> bool {
         let until = self.pause.map(Pause::until);
         until.is_some_and(|until| Instant::now() < until)
@@ -146,7 +200,11 @@ impl Driver {
     fn may_begin(&self) -> bool {
         let has_room = match self.pause {
             Some(pause) => !self.is_paused() && !pause.is_tried,
-            None => self.flying.len() < self.pace.limit(),
+            // However much the others do, each run has room for one.
+            None => {
+                let limit = self.pace.limit().saturating_sub(self.elsewhere);
+                self.flying.len() < limit.max(1)
+            }
         };
         has_room && self.stopped.is_none()
     }
@@ -173,6 +231,7 @@ impl Driver {
         tokio::select! {
             flight = self.flying.join_next(), if !self.flying.is_empty() => flight?.ok(),
             () = pause_ends => None,
+            () = tokio::time::sleep_until(self.looked + LOOK) => None,
             () = self.pace.changed() => None,
             () = self.submits.accepted_another() => None,
             () = self.terms.stop.stopped(), if self.stopped.is_none() => None,
@@ -245,19 +304,10 @@ impl Driver {
     async fn refused(&mut self, kind: ErrorKind, message: String, began: Instant) {
         let now = Instant::now();
         let Some(pause) = self.pause else {
-            self.pause = Some(Pause {
-                began: now,
-                refused: now,
-                length: FIRST_PAUSE,
-                is_tried: false,
-            });
-            let pause = BatchEvent::Paused {
-                kind,
-                message,
-                again_in: FIRST_PAUSE,
-            };
-            let _ = self.tell.send(pause).await;
-            return;
+            if kind == ErrorKind::Locked {
+                self.share_lock(true).await;
+            }
+            return self.pause_for(kind, message, FIRST_PAUSE).await;
         };
         // Purchases that began before the pause say nothing new.
         if began < pause.refused {
@@ -270,20 +320,42 @@ impl Driver {
         }
         self.pause = Some(Pause {
             refused: now,
-            length: (pause.length * 2).min(LONGEST_PAUSE),
+            length: (pause.length * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
             is_tried: false,
             ..pause
         });
     }
 
+    async fn pause_for(&mut self, kind: ErrorKind, message: String, length: Duration) {
+        let now = Instant::now();
+        self.pause = Some(Pause {
+            kind,
+            began: now,
+            refused: now,
+            length,
+            is_tried: false,
+        });
+        let pause = BatchEvent::Paused {
+            kind,
+            message,
+            again_in: length,
+        };
+        let _ = self.tell.send(pause).await;
+    }
+
+    async fn go_on(&mut self) {
+        self.pause = None;
+        let _ = self.tell.send(BatchEvent::Continued).await;
+    }
+
     /// Ends the pause once a submit that left after the last refusal was accepted.
     async fn end_pause(&mut self) {
-        if self
-            .pause
-            .is_some_and(|pause| self.submits.is_accepted_since(pause.until()))
-        {
-            self.pause = None;
-            let _ = self.tell.send(BatchEvent::Continued).await;
+        let is_over = |pause: &Pause| self.submits.is_accepted_since(pause.until());
+        if let Some(pause) = self.pause.filter(is_over) {
+            if pause.kind == ErrorKind::Locked {
+                self.share_lock(false).await;
+            }
+            self.go_on().await;
         }
     }
 

@@ -133,20 +133,18 @@ impl Shared {
         realm: i64,
         pictures: &[PreparedPicture],
     ) -> Result<(), Error> {
-        let is_new = |picture: &PreparedPicture| picture.sending == Sending::Upload;
-        if !pictures.iter().any(is_new) {
-            return Ok(());
-        }
         let mut new = Vec::new();
-        {
-            let mut uploads = self.known();
-            for known in client.known_uploads() {
-                if uploads.recorded.insert(known.url().to_owned())
-                    && let Ok(json) = serde_json::to_string(&known)
-                {
-                    new.push((known.url().to_owned(), json));
-                }
+        for picture in pictures {
+            if picture.sending == Sending::Upload
+                && let Some(known) = client.known_upload(picture)
+                && let Ok(json) = serde_json::to_string(&known)
+                && self.known().recorded.insert(known.url().to_owned())
+            {
+                new.push((known.url().to_owned(), json));
             }
+        }
+        if new.is_empty() {
+            return Ok(());
         }
         self.store.put_uploads(realm, new).await
     }

@@ -20,7 +20,7 @@ use crate::place;
 use crate::purchase::{LocalId, Purchase, to_ms};
 use crate::row::{Effect, Row, Step};
 use crate::state::State;
-use crate::store::{Caps, Claim, Claimed, Filter, Realm, Reply, Store};
+use crate::store::{Caps, Claim, Claimed, Filter, Realm, Reply, Store, Traffic};
 
 use self::schema::Unfit;
 use self::writer::{Failure, GROUP, Writer};
@@ -360,6 +360,30 @@ impl Store for Sqlite {
 
     fn batch_committed(&self, realm: i64, batch: String) -> Reply<'_, MicroDollars> {
         self.read(move |connection| budget::batch_committed(connection, realm, &batch))
+    }
+
+    fn traffic(&self, realm: i64) -> Reply<'_, Traffic> {
+        self.read(move |connection| {
+            let sql = "SELECT is_locked, (SELECT count(*) FROM job WHERE worker IS NOT NULL \
+                       AND realm = ?1 AND state IN ('reserved', 'sending', 'submitted')) \
+                       FROM realm WHERE id = ?1";
+            let mut select = connection.prepare_cached(sql)?;
+            select.query_row([realm], |row| {
+                let in_flight: i64 = row.get(1)?;
+                Ok(Traffic {
+                    is_locked: row.get(0)?,
+                    in_flight: usize::try_from(in_flight).unwrap_or_default(),
+                })
+            })
+        })
+    }
+
+    fn set_locked(&self, realm: i64, is_locked: bool) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            let update = "UPDATE realm SET is_locked = ?2 WHERE id = ?1";
+            connection.execute(update, (realm, is_locked))?;
+            Ok(Ok(()))
+        })
     }
 
     fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>> {

@@ -73,6 +73,15 @@ pub(crate) struct Caps {
     pub(crate) total_committed: MicroDollars,
 }
 
+/// What all workers of an account share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Purchases that some worker has in flight.
+    pub(crate) in_flight: usize,
+    /// Whether the service said that the account is locked, and has accepted no submit since.
+    pub(crate) is_locked: bool,
+}
+
 /// A database.
 pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The number of a realm, which is made if it is new.
@@ -126,6 +135,12 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// What counts against the cap of a batch.
     fn batch_committed(&self, realm: i64, batch: String) -> Reply<'_, MicroDollars>;
+
+    /// What all workers of a realm share.
+    fn traffic(&self, realm: i64) -> Reply<'_, Traffic>;
+
+    /// Records that the account is locked, or that it no longer is.
+    fn set_locked(&self, realm: i64, is_locked: bool) -> Reply<'_, ()>;
 
     /// Uploads that are known, as JSON.
     fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>>;

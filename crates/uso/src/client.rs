@@ -12,7 +12,7 @@ use uso_webhook::Notification;
 use crate::content_type::content_type;
 use crate::job::Job;
 use crate::output::Output;
-use crate::prepared::{self, Prepared, Preview};
+use crate::prepared::{self, Prepared, PreparedPicture, Preview};
 use crate::recovery::Recovery;
 use crate::request::Request;
 use crate::runtime;
@@ -294,6 +294,12 @@ impl Client {
     /// The pictures that were uploaded for requests and may be used again, for another process.
     pub fn known_uploads(&self) -> Vec<KnownUpload> {
         self.uploads.known()
+    }
+
+    /// The upload that a picture was sent with, for another process; `None` where the picture was
+    /// not uploaded.
+    pub fn known_upload(&self, picture: &PreparedPicture) -> Option<KnownUpload> {
+        self.uploads.one(picture.upload_key()?)
     }
 
     /// Uses the pictures that another client has uploaded to the same account.

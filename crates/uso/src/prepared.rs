@@ -178,6 +178,11 @@ impl PreparedPicture {
         }
     }
 
+    /// The key among the uploads.
+    pub(crate) fn upload_key(&self) -> Option<&str> {
+        self.upload.as_ref().map(|(key, _)| key.as_str())
+    }
+
     /// The key among the uploads and the URL of a picture that was uploaded earlier.
     pub(crate) fn reused(&self) -> Option<(&str, &str)> {
         let (key, url) = self.upload.as_ref()?;

@@ -208,6 +208,13 @@ impl Uploads {
         known.collect()
     }
 
+    /// The upload of one picture.
+    pub(crate) fn one(&self, key: &str) -> Option<KnownUpload> {
+        let pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = pictures.get(key)?.known.try_lock().ok()?.clone()?;
+        known.is_trusted().then_some(known)
+    }
+
     /// Takes over uploads of other clients; those known here stay.
     pub(crate) fn remember(&self, uploads: Vec<KnownUpload>) {
         for known in uploads.into_iter().filter(KnownUpload::is_trusted) {

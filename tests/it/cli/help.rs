@@ -4,7 +4,7 @@ use uso_tests::rig::Cli;
 
 use super::uso;
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 32] = [
     &[],
     &["generate"],
     &["restyle"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 31] = [
     &["batch", "resume"],
     &["batch", "retry"],
     &["batch", "reconcile"],
+    &["batch", "report"],
     &["batch", "cancel"],
     &["rerun"],
     &["upload"],

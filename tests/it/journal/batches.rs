@@ -171,3 +171,137 @@ async fn more_are_in_flight_while_jobs_start_at_once() {
     let counts = desk.journal.jobs(client).count().await.unwrap();
     assert_eq!(counts, [(State::Done, 60)]);
 }
+
+#[tokio::test]
+async fn a_job_that_does_not_start_in_time_is_free_and_bought_again() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::NeverStarts)
+        .times(1);
+    let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
+    let client = &desk.rig.client;
+    let row = |key: &str| {
+        (
+            key.to_owned(),
+            request(key).start_within(Duration::from_secs(30)),
+        )
+    };
+    let wanted: Vec<_> = ["a", "b"].map(row).into();
+    let mut run = desk.journal.run(client, wanted).name("late").start();
+    let mut again = 0;
+    let (mut submitted, emulator) = (0, &desk.rig.emulator);
+    while let Some(event) = run.next().await {
+        match event {
+            BatchEvent::Progress {
+                progress: uso_journal::Progress::Submitted(_),
+                ..
+            } => {
+                submitted += 1;
+                if submitted == 2 {
+                    emulator.advance(Duration::from_secs(60));
+                }
+            }
+            BatchEvent::Again { message, .. } => {
+                assert!(!message.is_empty());
+                again += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((run.summary().done, again), (2, 1));
+    assert_eq!(desk.bought(), 3);
+    let billed = desk.rig.emulator.ledger().billed().count();
+    assert_eq!(billed, 2, "the job that did not start is free");
+    let committed = desk.journal.batch_committed(client, "late").await.unwrap();
+    let done = desk.journal.jobs(client).read().await.unwrap();
+    let bills: u64 = done.iter().map(|job| job.cost.billed.unwrap().get()).sum();
+    assert_eq!(committed.get(), bills, "nothing stays reserved for it");
+}
+
+#[tokio::test]
+async fn all_runs_of_an_account_share_one_limit() {
+    let builder = Rig::plain_builder()
+        .concurrency(100)
+        .inference_time(Duration::from_secs(3600));
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let mut first = desk.journal.run(client, rows(4)).concurrency(4).start();
+    let mut submitted = 0;
+    while submitted < 4 {
+        let event = first.next().await.unwrap();
+        submitted += usize::from(matches!(
+            event,
+            BatchEvent::Progress {
+                progress: uso_journal::Progress::Submitted(_),
+                ..
+            }
+        ));
+    }
+    // Another process has the journal open a second time.
+    let second = uso_journal::Journal::open(desk.journal.path()).unwrap();
+    let more = (10..20).map(|key| (format!("k{key}"), request(&format!("k{key}"))));
+    let mut second = second.run(client, more).concurrency(4).start();
+    let mut begun = 0;
+    loop {
+        let event = second.next().await.unwrap();
+        begun += usize::from(matches!(event, BatchEvent::Started { .. }));
+        if matches!(
+            event,
+            BatchEvent::Progress {
+                progress: uso_journal::Progress::Submitted(_),
+                ..
+            }
+        ) {
+            break;
+        }
+    }
+    assert_eq!(
+        begun, 1,
+        "the account's four are in flight; a run has room for one at least"
+    );
+}
+
+#[tokio::test]
+async fn one_lock_pauses_every_run_of_the_account() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let locked = Scenario::new()
+        .on(Operation::Submit, Fault::Locked)
+        .always();
+    desk.rig.emulator.set_scenario(locked);
+    let mut first = desk.journal.run(client, rows(1)).start();
+    while !matches!(first.next().await.unwrap(), BatchEvent::Paused { .. }) {}
+    let refused = desk
+        .rig
+        .operations()
+        .iter()
+        .filter(|word| *word == "submit")
+        .count();
+    assert_eq!(refused, 1);
+    let second = uso_journal::Journal::open(desk.journal.path()).unwrap();
+    let more = (10..20).map(|key| (format!("k{key}"), request(&format!("k{key}"))));
+    let mut second = second
+        .run(client, more)
+        .wait_while_locked(Duration::ZERO)
+        .start();
+    let mut paused = 0;
+    while let Some(event) = second.next().await {
+        paused += usize::from(matches!(event, BatchEvent::Paused { .. }));
+    }
+    assert!(
+        matches!(second.summary().stopped, Some(Stopped::Locked(_))),
+        "{:?}",
+        second.summary()
+    );
+    let tried = desk
+        .rig
+        .operations()
+        .iter()
+        .filter(|word| *word == "submit")
+        .count();
+    assert_eq!(
+        (paused, tried),
+        (1, 2),
+        "one row tries, the others wait for it"
+    );
+    assert_eq!(desk.bought(), 0);
+}

@@ -159,7 +159,7 @@ async fn the_python_client_buys_once_through_the_proxy_and_ends_with_the_reason(
 }
 
 /// The browser, where it is installed.
-fn chromium() -> Option<&'static str> {
+pub(crate) fn chromium() -> Option<&'static str> {
     let version = |program: &&str| {
         let mut command = std::process::Command::new(program);
         let output = command.arg("--version").stderr(Stdio::null()).output();
@@ -379,7 +379,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
 }
 
 /// The browser's driver wants a whole path.
-fn which(program: &str) -> std::path::PathBuf {
+pub(crate) fn which(program: &str) -> std::path::PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

@@ -36,6 +36,9 @@ pub(crate) enum BatchCommand {
     /// Looks for rows whose response was lost, and collects those that the service has.
     #[command(after_help = help::BATCH_RECONCILE)]
     Reconcile(BatchReconcileArgs),
+    /// Writes a page with content, style and result of every row, the failures and the money.
+    #[command(after_help = help::BATCH_REPORT)]
+    Report(BatchReportArgs),
     /// Cancels every row that is bought and not done.
     #[command(after_help = help::BATCH_CANCEL)]
     Cancel(BatchNameArgs),
@@ -104,6 +107,10 @@ pub(crate) struct BatchMoney {
     /// Checks every row, prints rows, uploads and price, and sends nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Writes a contact sheet: a page with content and style of every row, side by side. With
+    /// --dry-run nothing is sent.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) sheet: Option<PathBuf>,
     /// The most that the batch may spend over all of its runs; the run stops before the purchase
     /// that would exceed it.
     #[arg(long, value_name = "USD", value_parser = values::dollars)]
@@ -134,6 +141,10 @@ pub(crate) struct PaceOptions {
     /// good time].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) concurrency: Option<u16>,
+    /// Stops the run when the account stays locked for this long; until then it waits for the
+    /// top-up [default: 1h].
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) locked_for: Option<Duration>,
     /// Stops waiting for a job after this time; the next run collects it [default: 1h].
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
@@ -179,6 +190,15 @@ pub(crate) struct BatchReconcileArgs {
     pub(crate) buy_again: Vec<String>,
     #[command(flatten)]
     pub(crate) pace: PaceOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchReportArgs {
+    #[command(flatten)]
+    pub(crate) batch: BatchNameArgs,
+    /// File of the page [default: report.html in the folder of the pictures].
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

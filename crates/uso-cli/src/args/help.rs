@@ -131,6 +131,13 @@ Examples:
   uso batch reconcile
   uso batch reconcile photos --buy-again cat dog";
 
+pub(super) const BATCH_REPORT: &str = "\
+The page opens from the disk, without a network. Thumbnails lie in a folder beside it.
+
+Examples:
+  uso batch report
+  uso batch report photos -o photos.html";
+
 pub(super) const BATCH_CANCEL: &str = "\
 Pictures that are on disk stay there. A job that is running may complete all the same, and is then billed.
 

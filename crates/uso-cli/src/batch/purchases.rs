@@ -20,6 +20,9 @@ pub(crate) struct Known {
     pub(crate) id: LocalId,
     pub(crate) state: State,
     pub(crate) cause: Option<Cause>,
+    pub(crate) message: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) seed: Option<u64>,
     pub(crate) cost: Cost,
     pub(crate) pictures: Vec<SavedPicture>,
     pub(crate) in_work: bool,
@@ -45,7 +48,10 @@ impl Known {
         Self {
             id: purchase.id,
             state: purchase.state,
-            cause: purchase.reason.map(|reason| reason.cause),
+            cause: purchase.reason.as_ref().map(|reason| reason.cause),
+            request_id: purchase.request_id().map(str::to_owned),
+            seed: purchase.seed,
+            message: purchase.reason.map(|reason| reason.message),
             cost: purchase.cost,
             pictures: purchase.pictures,
             in_work: purchase.in_work,
@@ -91,4 +97,19 @@ pub(crate) async fn read(
             all.insert(purchase.key.clone(), Known::of(purchase));
         }
     }
+}
+
+/// The newest purchase of each row.
+pub(crate) fn newest<'a>(batch: &str, bought: &'a Purchases) -> HashMap<&'a str, &'a Known> {
+    let mut newest: HashMap<&str, &Known> = HashMap::new();
+    for (key, known) in bought {
+        let Some(id) = id_of(batch, key) else {
+            continue;
+        };
+        let entry = newest.entry(id).or_insert(known);
+        if known.id > entry.id {
+            *entry = known;
+        }
+    }
+    newest
 }

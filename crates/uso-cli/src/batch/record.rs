@@ -31,6 +31,9 @@ pub(crate) struct BatchRecord {
     /// The most that the batch may spend, in micro-dollars.
     pub(crate) budget: Option<u64>,
     pub(crate) concurrency: Option<u16>,
+    /// How long the batch waits for a top-up, in seconds.
+    #[serde(default)]
+    pub(crate) locked_for: Option<u64>,
     /// When the batch last ran, in milliseconds since 1970.
     pub(crate) ran_at: u64,
 }

@@ -18,6 +18,9 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::signals::{Signal, Signals};
 
+/// How long a run waits for a top-up, unless it is told otherwise.
+const LOCKED_FOR: Duration = Duration::from_secs(3600);
+
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -57,6 +60,7 @@ pub(crate) async fn run(
         .name(&record.name)
         .budget(record.budget.map(MicroDollars::new))
         .concurrency(record.concurrency.map(usize::from))
+        .wait_while_locked(record.locked_for.map_or(LOCKED_FOR, Duration::from_secs))
         .stop(&stop)
         .start();
     let mut display = Display::start(printer);

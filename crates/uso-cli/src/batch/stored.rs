@@ -29,6 +29,8 @@ impl Stored {
     ) -> Result<Self, Failure> {
         let mut record = session.records.find(name)?;
         record.concurrency = pace.concurrency.or(record.concurrency);
+        let locked_for = pace.locked_for.map(|time| time.as_secs());
+        record.locked_for = locked_for.or(record.locked_for);
         record.ran_at = now();
         let rows = session.records.rows(&record.name)?;
         let wishes = Wishes {

@@ -3,6 +3,7 @@
 mod cancel;
 mod new;
 mod reconcile;
+mod report;
 mod resume;
 mod retry;
 mod run;
@@ -32,6 +33,7 @@ pub(crate) async fn run(
         BatchCommand::Resume(args) => resume::run(global, args, printer).await,
         BatchCommand::Retry(args) => retry::run(global, args, printer).await,
         BatchCommand::Reconcile(args) => reconcile::run(global, args, printer).await,
+        BatchCommand::Report(args) => report::run(global, args, printer).await,
         BatchCommand::Cancel(args) => cancel::run(global, args, printer).await,
     }
 }

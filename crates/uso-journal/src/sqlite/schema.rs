@@ -21,6 +21,7 @@ CREATE TABLE realm (
     day_cap INTEGER,
     total_cap INTEGER,
     committed INTEGER NOT NULL DEFAULT 0,
+    is_locked INTEGER NOT NULL DEFAULT 0,
     UNIQUE (origin, account)
 ) STRICT;
 

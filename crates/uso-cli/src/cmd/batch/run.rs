@@ -18,7 +18,7 @@ use crate::batch::row::Row;
 use crate::batch::session::Session;
 use crate::batch::tally::Tally;
 use crate::batch::vary::Variation;
-use crate::batch::{going_on, manifest, plan_text};
+use crate::batch::{going_on, manifest, plan_text, report};
 use crate::failure::Failure;
 use crate::price::rounded;
 use crate::printer::Printer;
@@ -39,6 +39,15 @@ pub(crate) async fn run(
     let plan = Plan::of(rows, problems, &wishes).await;
     if !plan.problems.is_empty() {
         return Err(plan_text::refuse(&plan.problems, printer));
+    }
+    if let Some(file) = &args.money.sheet {
+        let rows = plan.rows.iter().map(|row| (&row.row, row.price));
+        report::write_sheet(
+            &format!("Contact sheet of {}", args.source.display()),
+            rows,
+            file,
+        )?;
+        printer.say(&format!("the contact sheet is {}", file.display()));
     }
     // Without a key there is no account, and still a plan to show.
     let session = match args.money.dry_run && global.emulator {
@@ -162,6 +171,11 @@ fn record(
             .pace
             .concurrency
             .or(before.and_then(|before| before.concurrency)),
+        locked_for: args
+            .pace
+            .locked_for
+            .map(|time| time.as_secs())
+            .or(before.and_then(|before| before.locked_for)),
         ran_at: now(),
     }
 }

@@ -1,6 +1,6 @@
 //! `uso batch status`: counts of a batch, from the journal alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use uso::MicroDollars;
 use uso_journal::State;
 
 use crate::args::{BatchNameArgs, Global};
-use crate::batch::purchases::{self, Known, id_of};
+use crate::batch::purchases::{self, Known, newest};
 use crate::batch::session::Session;
 use crate::exit_code::{FAILED, OUTCOME_UNKNOWN};
 use crate::failure::Failure;
@@ -89,21 +89,6 @@ pub(crate) async fn run(
         ),
     )?;
     Ok(ExitCode::from(code))
-}
-
-/// The newest purchase of each row.
-fn newest<'a>(batch: &str, bought: &'a purchases::Purchases) -> HashMap<&'a str, &'a Known> {
-    let mut newest: HashMap<&str, &Known> = HashMap::new();
-    for (key, known) in bought {
-        let Some(id) = id_of(batch, key) else {
-            continue;
-        };
-        let entry = newest.entry(id).or_insert(known);
-        if known.id > entry.id {
-            *entry = known;
-        }
-    }
-    newest
 }
 
 fn lines(

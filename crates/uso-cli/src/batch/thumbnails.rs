@@ -1,0 +1,92 @@
+//! Small pictures for a report, made once for each content.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use image::ImageReader;
+use image::codecs::jpeg::JpegEncoder;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+/// Long side of a small picture.
+const SIDE: u32 = 320;
+
+/// Quality of its JPEG.
+const QUALITY: u8 = 80;
+
+/// Most pixels of a picture that is made small.
+const LARGEST: u32 = 16_384;
+
+/// Small pictures of a folder.
+pub(crate) struct Thumbnails {
+    /// File names by path; `None` for what is no picture.
+    made: HashMap<PathBuf, Option<String>>,
+}
+
+impl Thumbnails {
+    /// Makes the small pictures of these files that are not there yet, on all processors. The folder
+    /// is made if it is not there.
+    pub(crate) fn in_folder(folder: &Path, paths: Vec<PathBuf>) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = paths.len().div_ceil(workers).max(1);
+        let one = |path: &PathBuf| (path.clone(), make(folder, path).ok());
+        let made = std::thread::scope(|scope| {
+            let shares: Vec<_> = paths
+                .chunks(share)
+                .map(|paths| scope.spawn(move || paths.iter().map(one).collect::<Vec<_>>()))
+                .collect();
+            let ended = shares.into_iter().filter_map(|share| share.join().ok());
+            ended.flatten().collect()
+        });
+        Ok(Self { made })
+    }
+
+    /// The file name of the small picture of this file.
+    pub(crate) fn of(&self, path: &Path) -> Option<&str> {
+        self.made.get(path)?.as_deref()
+    }
+}
+
+/// Makes a small picture, unless it is there. Its name tells the file, its length and its time, so
+/// that a file which changes has another one.
+fn make(folder: &Path, path: &Path) -> io::Result<String> {
+    let found = std::fs::metadata(path)?;
+    let changed = found.modified().ok();
+    let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let mut digest = Sha256::new();
+    digest.update(path.as_os_str().as_encoded_bytes());
+    digest.update(found.len().to_le_bytes());
+    digest.update(changed.unwrap_or_default().as_nanos().to_le_bytes());
+    let digest = digest.finalize();
+    let digits: String = digest
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!("{digits}.jpg");
+    let target = folder.join(&name);
+    if target.is_file() {
+        return Ok(name);
+    }
+    let mut reader = ImageReader::open(path)?.with_guessed_format()?;
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(LARGEST);
+    limits.max_image_height = Some(LARGEST);
+    reader.limits(limits);
+    let decoded = reader.decode().map_err(io::Error::other)?;
+    let small = match decoded.width().max(decoded.height()) > SIDE {
+        true => decoded.thumbnail(SIDE, SIDE),
+        false => decoded,
+    };
+    let file = NamedTempFile::new_in(folder)?;
+    let encoder = JpegEncoder::new_with_quality(file.as_file(), QUALITY);
+    small
+        .to_rgb8()
+        .write_with_encoder(encoder)
+        .map_err(io::Error::other)?;
+    file.persist(&target)?;
+    Ok(name)
+}

@@ -1,0 +1,194 @@
+//! The report of a batch in a real browser, from the disk, with a hostile row in it.
+
+use std::path::Path;
+
+use serde_json::Value;
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Rig, file, skipped};
+
+use super::Studio;
+use crate::official::javascript;
+use crate::proxy::official::{chromium, which};
+
+const HOSTILE: &str =
+    "</script><script>window.hacked = true</script><img src=x onerror=window.hacked=true>";
+
+/// What the browser saw of a page; screenshots go to the folder that `USO_SHOTS` names.
+async fn seen(test: &str, page: &Path) -> Option<Value> {
+    let client = javascript(test)?;
+    let Some(chromium) = chromium() else {
+        skipped(&format!("batch::report::{test}"), "chromium");
+        return None;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let mut node = tokio::process::Command::new("node");
+    node.arg(file("official/report.mjs"))
+        .arg(client)
+        .arg(which(chromium))
+        .arg(page)
+        .args(std::env::var_os("USO_SHOTS"))
+        .env("HOME", home.path());
+    let output = node.output().await.unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{talk}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_opens_from_the_disk_and_runs_nothing_of_its_rows() {
+    const TEST: &str = "a_report_opens_from_the_disk_and_runs_nothing_of_its_rows";
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    let scenario = Scenario::new()
+        .on(Operation::Submit, failure)
+        .after(3)
+        .times(1);
+    let studio = Studio::of(Rig::pictures_builder().scenario(scenario)).await;
+    studio.photos(10);
+    let mut rows = "id\tcontent\tstyle\tprompt\n".to_owned();
+    for row in 1..=10 {
+        let (id, prompt) = match row {
+            2 => (HOSTILE, HOSTILE),
+            _ => (&*format!("row {row}"), "a watercolour"),
+        };
+        rows.push_str(&format!("{id}\tphotos/p{row:04}.jpg\tink.jpg\t{prompt}\n"));
+    }
+    studio.write("m.tsv", rows);
+    let run = studio
+        .run(&[
+            "batch",
+            "run",
+            "m.tsv",
+            "--set",
+            "size=512x512",
+            "--concurrency",
+            "1",
+        ])
+        .await;
+    assert_eq!(run.code, 8, "{run:?}");
+    let written = studio.run(&["batch", "report", "--json"]).await;
+    assert_eq!(written.code, 0, "{written:?}");
+    let page = written.json()["report"].as_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(
+        !text.contains("<script>window.hacked"),
+        "the data cannot end its element"
+    );
+    let Some(seen) = seen(TEST, Path::new(&page)).await else {
+        return;
+    };
+    for request in seen["requests"].as_array().unwrap() {
+        assert!(request.as_str().unwrap().starts_with("file:"), "{request}");
+    }
+    assert_eq!(seen["violations"], serde_json::json!([]), "{seen:#}");
+    assert_eq!(seen["dialogs"], 0);
+    for width in ["1280", "360"] {
+        let seen = &seen["widths"][width];
+        assert_eq!(seen["hacked"], false, "{seen:#}");
+        assert_eq!(seen["overflow"], false, "{width} pixels suffice");
+        assert_eq!(
+            (&seen["cards"], &seen["compares"]),
+            (&10.into(), &9.into()),
+            "{seen:#}"
+        );
+        assert_eq!(
+            (&seen["foreign"], &seen["broken"]),
+            (&0.into(), &0.into()),
+            "{seen:#}"
+        );
+        assert_eq!(seen["cut"], "0%", "the slider moves by the keyboard");
+        assert_eq!(seen["opened"][2], false, "escape closes the large picture");
+        assert_ne!(
+            seen["opened"][0], seen["opened"][1],
+            "an arrow leads to the next row"
+        );
+        assert_eq!(seen["found"], 0);
+        let shown = seen["texts"].to_string();
+        assert!(
+            shown.contains("onerror=window.hacked"),
+            "the text is shown as text"
+        );
+        assert!(
+            seen["groups"][0]
+                .as_str()
+                .unwrap()
+                .contains("uso batch retry m --only service_failed"),
+            "{seen:#}"
+        );
+        let chips = seen["chips"].to_string();
+        assert!(
+            chips.contains("all 10") && chips.contains("done 9") && chips.contains("failed 1"),
+            "{chips}"
+        );
+        // Far above what it takes, so that a slow machine does not matter.
+        assert!(seen["interactive"].as_f64().unwrap() < 20_000.0, "{seen:#}");
+    }
+    let background = |width: &str| seen["widths"][width]["background"].clone();
+    assert_ne!(background("1280"), background("360"), "light and dark");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_sheet_is_free() {
+    let studio = Studio::plain().await;
+    studio.photos(2);
+    let run = studio
+        .run(&[
+            "batch",
+            "run",
+            "photos",
+            "--style",
+            "ink.jpg",
+            "--dry-run",
+            "--sheet",
+            "sheet.html",
+        ])
+        .await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let page = std::fs::read_to_string(studio.path("sheet.html")).unwrap();
+    assert!(
+        page.contains("\"state\":\"planned\"") && page.contains("p0002.jpg"),
+        "{page}"
+    );
+    assert_eq!(
+        studio.files("sheet-thumbnails").len(),
+        3,
+        "two contents and one style"
+    );
+    assert_eq!(studio.rig.operations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_is_run_again_as_a_new_purchase() {
+    let studio = Studio::plain().await;
+    studio.photos(1);
+    let run = studio
+        .run(&["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"])
+        .await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let again = ["rerun", "out/p0001.png.json", "-o", "again.png"];
+    let run = studio.run(&again).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let (first, second) = (studio.path("out/p0001.png"), studio.path("again.png"));
+    assert_eq!(
+        std::fs::read(first).unwrap(),
+        std::fs::read(second).unwrap(),
+        "the same seed"
+    );
+    assert_eq!(studio.bought(), 2);
+    studio.write(
+        "photos/p0001.jpg",
+        std::fs::read(studio.path("ink.jpg")).unwrap(),
+    );
+    let changed = studio
+        .run(&["rerun", "out/p0001.png.json", "-o", "third.png"])
+        .await;
+    assert_eq!(changed.code, 3, "{changed:?}");
+    assert!(
+        changed.stderr.contains("its content has changed"),
+        "{}",
+        changed.stderr
+    );
+    assert_eq!(studio.bought(), 2);
+}
