@@ -5,6 +5,8 @@ mod kills;
 mod manifests;
 mod report;
 mod runs;
+#[cfg(unix)]
+mod signals;
 
 use std::fs;
 use std::path::PathBuf;

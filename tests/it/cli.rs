@@ -9,7 +9,7 @@ pub(crate) mod proxy;
 mod readme;
 mod settings;
 #[cfg(unix)]
-mod signals;
+pub(crate) mod signals;
 #[cfg(unix)]
 mod terminal;
 mod uploads;

@@ -35,7 +35,8 @@ async fn everything_wrong_is_told_at_once_by_row_and_column_and_nothing_is_sent(
          e,,ink.jpg,,,,{prompt}\n\
          f,photos/p0001.jpg,ink.jpg,,,,same\n\
          g,photos/p0002.jpg,ink.jpg,,,,SAME\n\
-         g,photos/p0002.jpg,ink.jpg,,,,other,too,many\n",
+         h,photos/p0002.jpg,ink.jpg,,,,other,too,many\n\
+         g,photos/p0002.jpg,ink.jpg,,,,third\n",
     );
     let told = problems(&studio.run(&["batch", "run", "m.csv", "--json"]).await);
     let text = told.join("\n");
@@ -49,7 +50,7 @@ async fn everything_wrong_is_told_at_once_by_row_and_column_and_nothing_is_sent(
         "7 content: the content picture is missing",
         "9 -: it would write SAME.png, as row 8 does",
         "10 -: value 8 (\"too\") has no column",
-        "10 id: row 9 has the id \"g\" as well",
+        "11 id: row 9 has the id \"g\" as well",
     ] {
         assert!(text.contains(expected), "{expected}\n--\n{text}");
     }

@@ -47,17 +47,19 @@ fn row(number: u64, columns: &[String], record: &StringRecord, manifest: &mut Ma
         if value.is_empty() {
             continue;
         }
-        match columns.get(index).filter(|column| !column.is_empty()) {
-            Some(column) => values.push((column.clone(), value.to_owned())),
-            None => manifest.problems.push(Problem::of_row(
+        let Some(column) = columns.get(index).filter(|column| !column.is_empty()) else {
+            // The values before it are most likely those of other columns.
+            manifest.problems.push(Problem::of_row(
                 number,
                 format!(
-                    "value {} ({value:?}) has no column: the first row names {}",
+                    "value {} ({value:?}) has no column: the first row names {}; a value with the separator in it is written in quotation marks",
                     index + 1,
                     columns.len()
                 ),
-            )),
-        }
+            ));
+            return;
+        };
+        values.push((column.clone(), value.to_owned()));
     }
     // A spreadsheet may end with rows of empty cells.
     if !values.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::json;
 use uso_journal::{State, Stopped};
 
 use super::plan::PlannedRow;
-use super::purchases::{Purchases, key};
+use super::purchases::{Known, Purchases, key};
 use super::record::BatchRecord;
 use super::running;
 use super::session::{Session, journal_failure};
@@ -21,10 +21,11 @@ pub(crate) async fn run(
     session: &Session,
     record: &BatchRecord,
     bought: &Purchases,
-    rows: Vec<PlannedRow>,
+    mut rows: Vec<PlannedRow>,
     tally: Tally,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
+    rows.sort_by_key(|row| rank(bought.get(&key(&record.name, &row.id, &row.fingerprint))));
     fetch_missing_again(session, record, bought, &rows, printer).await?;
     if rows.is_empty() {
         printer.say(&format!(
@@ -59,6 +60,16 @@ pub(crate) async fn run(
         printer.say("emulated: nothing was bought, and the pictures say so");
     }
     Ok(ExitCode::from(tally.code()))
+}
+
+/// The order of rows: what is bought is collected first, as the service keeps it for a limited time,
+/// and what is unknown is looked up last, as that can take minutes and rarely has news.
+fn rank(known: Option<&Known>) -> u8 {
+    match known.map(|known| known.state) {
+        Some(State::Submitted | State::Done) => 0,
+        Some(State::Unknown | State::Sending) => 2,
+        _ => 1,
+    }
 }
 
 /// Writes the sidecars of rows that are done, where a process ended between picture and sidecar.

@@ -27,7 +27,9 @@ impl Session {
             // The emulator of this process forgets everything, and so does its journal.
             true => Journal::temporary(),
             false => match std::env::var_os("USO_STATE_DIR") {
-                Some(folder) if std::env::var_os("USO_JOURNAL").is_none() => Journal::open(folder),
+                Some(folder) if std::env::var_os("USO_JOURNAL").is_none() => {
+                    Journal::open(std::path::PathBuf::from(folder).join("journal.db"))
+                }
                 _ => Journal::open_default(),
             },
         };

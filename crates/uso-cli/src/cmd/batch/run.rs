@@ -32,8 +32,22 @@ pub(crate) async fn run(
         check_name(name)?;
     }
     let (rows, problems) = rows(args)?;
+    // Without a key there is no account, and still a plan to show.
+    let session = match args.money.dry_run && global.emulator {
+        true => Err(Failure::usage("a dry run needs no emulator")),
+        false => Session::open(global, args.pace.timeout).await,
+    };
+    let source = std::path::absolute(&args.source).unwrap_or_else(|_| args.source.clone());
+    let before = session
+        .as_ref()
+        .ok()
+        .and_then(|session| match &args.rows.batch {
+            Some(name) => session.records.find(Some(name)).ok(),
+            None => session.records.of_source(&source),
+        });
+    let template = before.as_ref().and_then(|before| before.template.clone());
     let wishes = Wishes {
-        name: args.output.name.clone(),
+        name: args.output.name.clone().or(template),
         max_cost: args.money.max_cost,
     };
     let plan = Plan::of(rows, problems, &wishes).await;
@@ -42,28 +56,16 @@ pub(crate) async fn run(
     }
     if let Some(file) = &args.money.sheet {
         let rows = plan.rows.iter().map(|row| (&row.row, row.price));
-        report::write_sheet(
-            &format!("Contact sheet of {}", args.source.display()),
-            rows,
-            file,
-        )?;
+        let title = format!("Contact sheet of {}", args.source.display());
+        report::write_sheet(&title, rows, file)?;
         printer.say(&format!("the contact sheet is {}", file.display()));
     }
-    // Without a key there is no account, and still a plan to show.
-    let session = match args.money.dry_run && global.emulator {
-        true => Err(Failure::usage("a dry run needs no emulator")),
-        false => Session::open(global, args.pace.timeout).await,
-    };
     let session = match session {
         Err(_) if args.money.dry_run => {
-            return dry_run(&plan, &plan.rows.iter().collect::<Vec<_>>(), printer);
+            let todo: Vec<&PlannedRow> = plan.rows.iter().collect();
+            return dry_run(&plan, &todo, printer);
         }
         session => session?,
-    };
-    let source = std::path::absolute(&args.source).unwrap_or_else(|_| args.source.clone());
-    let before = match &args.rows.batch {
-        Some(name) => session.records.find(Some(name)).ok(),
-        None => session.records.of_source(&source),
     };
     let record = record(args, &session, &source, before.as_ref());
     let client = &session.connection.client;
@@ -161,7 +163,11 @@ fn record(
         output: output
             .or_else(|| before.map(|before| before.output.clone()))
             .unwrap_or_else(usual),
-        template: args.output.name.clone(),
+        template: args
+            .output
+            .name
+            .clone()
+            .or(before.and_then(|before| before.template.clone())),
         budget: args
             .money
             .budget

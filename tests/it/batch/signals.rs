@@ -1,0 +1,75 @@
+//! Ctrl-C during a batch: first nothing more begins, then what is bought is left to the next run.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use uso_emulator::Operation;
+use uso_tests::rig::Rig;
+
+use super::Studio;
+use crate::cli::signals::send;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_begins_nothing_more_and_a_second_one_leaves_what_is_bought() {
+    let hour = Duration::from_secs(3600);
+    let builder = Rig::plain_builder().inference_time(hour).concurrency(50);
+    let studio = Studio::of(builder).await;
+    studio.photos(12);
+    let mut command = studio.cli.command(&[
+        "batch",
+        "run",
+        "photos",
+        "--style",
+        "ink.jpg",
+        "-o",
+        "out",
+        "--concurrency",
+        "4",
+    ]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut talk = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    // A job is followed once its id is recorded.
+    let followed = || {
+        let requests = studio.rig.emulator.requests();
+        let is_followed = |operation| matches!(operation, Operation::Status | Operation::Stream);
+        requests
+            .iter()
+            .filter(|request| is_followed(request.operation))
+            .count()
+    };
+    while followed() < 4 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    send("-INT", &child);
+    assert!(talk.any(|line| line.contains("no further row begins; 4 in flight")));
+    send("-INT", &child);
+    let rest: Vec<String> = talk.collect();
+    assert_eq!(child.wait().unwrap().signal(), Some(2), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("uso batch resume photos")),
+        "{rest:?}"
+    );
+    let status = studio.run(&["batch", "status", "--json"]).await.json();
+    assert_eq!(
+        (
+            &status["states"]["submitted"],
+            &status["states"]["not_begun"]
+        ),
+        (&4.into(), &8.into())
+    );
+    assert_eq!(studio.bought(), 4);
+
+    let cancelled = studio.run(&["batch", "cancel", "--json"]).await;
+    assert_eq!(cancelled.code, 0, "{cancelled:?}");
+    assert_eq!(cancelled.json()["cancelled"], 4);
+    assert_eq!(studio.bought(), 4);
+}
