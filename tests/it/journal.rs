@@ -8,9 +8,11 @@ mod closed;
 mod files;
 mod news;
 mod once;
+mod places;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;
+mod watched;
 
 use std::path::Path;
 use std::sync::Arc;

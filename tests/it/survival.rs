@@ -1,5 +1,6 @@
 //! A killed process loses nothing and buys nothing twice: `uso resume` finishes what it left.
 
+mod kills;
 mod records;
 
 use std::fs;
@@ -7,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use uso_emulator::{Billing, Fault, Operation, Scenario};
+use uso_journal::{Journal, Purchase, State};
 use uso_tests::rig::{Cli, Rig, Run, content, style};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
@@ -20,10 +21,10 @@ const RUNNING: Duration = Duration::from_secs(30);
 /// What the killer waits for.
 #[derive(Clone, Copy, Debug)]
 enum Point {
-    /// The purchase is noted.
-    Noted,
-    /// Its ticket is noted.
-    Ticketed,
+    /// The submit is recorded and leaves.
+    Sending,
+    /// The request id is recorded.
+    Submitted,
     /// The service accepted it.
     Bought,
     /// This many requests of the kind arrived.
@@ -125,14 +126,19 @@ impl Scene {
             .collect()
     }
 
-    fn records(&self) -> Vec<PathBuf> {
-        let is_record = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
-        self.files("state").into_iter().filter(is_record).collect()
+    /// What the journal of the command holds.
+    async fn jobs(&self) -> Vec<Purchase> {
+        let path = self.cli.folder().join("state/journal.db");
+        if !path.exists() {
+            return Vec::new();
+        }
+        let journal = Journal::open(path).unwrap();
+        journal.jobs(&self.rig.client).read().await.unwrap()
     }
 
-    fn record(&self) -> Value {
-        let path = &self.records()[0];
-        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    async fn states(&self) -> Vec<State> {
+        let jobs = self.jobs().await;
+        jobs.into_iter().map(|job| job.state).collect()
     }
 
     fn count(&self, operation: Operation) -> usize {
@@ -152,18 +158,18 @@ impl Scene {
             .count()
     }
 
-    fn is_at(&self, point: Point) -> bool {
+    async fn is_at(&self, point: Point) -> bool {
         // Files of a download that is not whole yet are hidden.
         let is_part = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().starts_with('.')
         };
         match point {
-            Point::Noted => !self.records().is_empty(),
-            Point::Ticketed => self.records().iter().any(|path| {
-                let text = fs::read_to_string(path).unwrap_or_default();
-                text.contains("\"ticket\"")
-            }),
+            Point::Sending => {
+                let states = self.states().await;
+                states.iter().any(|state| state.may_be_bought())
+            }
+            Point::Submitted => self.states().await == [State::Submitted],
             Point::Bought => !self.rig.emulator.ledger().purchases().is_empty(),
             Point::Request(operation, count) => self.count(operation) >= count,
             Point::Said(text) => fs::read_to_string(self.cli.folder().join("talk"))
@@ -186,7 +192,7 @@ impl Scene {
     /// Returns when the point is reached, or the process has ended before it.
     async fn reach(&self, point: Point, child: &mut Child) -> bool {
         let started = Instant::now();
-        while !self.is_at(point) {
+        while !self.is_at(point).await {
             if child.try_wait().unwrap().is_some() {
                 return false;
             }
@@ -210,7 +216,7 @@ impl Scene {
         child.wait().unwrap();
         self.rig.emulator.advance(RUNNING + Duration::from_secs(1));
         let mut run = self.run(&["resume"]).await;
-        if run.code == 6 && self.is_at(Point::Bought) {
+        if run.code == 6 && self.is_at(Point::Bought).await {
             // What the killed process left in the socket was accepted after the first look.
             run = self.run(&["resume"]).await;
         }
@@ -226,7 +232,8 @@ impl Scene {
         };
         let Some(purchase) = ledger.purchases().first() else {
             // Nothing was accepted, which only the passing of the start deadline can prove.
-            assert_eq!((run.code, self.records().len()), (6, 1), "{}", told());
+            assert_eq!(run.code, 6, "{}", told());
+            assert_eq!(self.states().await, [State::Unknown], "{}", told());
             assert!(files.is_empty(), "{}", told());
             return;
         };
@@ -237,7 +244,7 @@ impl Scene {
             let picture = image::load_from_memory(&fs::read(file).unwrap());
             assert!(picture.is_ok(), "{file:?} {}", told());
         }
-        assert!(self.files("state").is_empty(), "{}", told());
+        assert_eq!(self.states().await, [State::Done], "{}", told());
     }
 }
 
@@ -264,7 +271,7 @@ const LONG: Duration = Duration::from_secs(10_000);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_before_the_purchase_buys_nothing_twice() {
     use Operation::{Listing, Submit};
-    let mut cases = survive(Point::Noted, Scenario::new).await;
+    let mut cases = survive(Point::Sending, Scenario::new).await;
     cases += survive(Point::Struck(Submit, 1), || {
         Scenario::new().on(Submit, Fault::Hang)
     })
@@ -308,7 +315,7 @@ async fn a_kill_while_waiting_loses_nothing() {
     use Operation::{Status, Stream};
     let mut cases = 0;
     let slow = |point| survive_as(&Shape::ALL, point, RUNNING, Scenario::new);
-    cases += slow(Point::Ticketed).await;
+    cases += slow(Point::Submitted).await;
     cases += slow(Point::Said("submitted as")).await;
     cases += slow(Point::Request(Stream, 1)).await;
     cases += slow(Point::Said("running")).await;

@@ -135,7 +135,6 @@ pub struct Cli {
     program: PathBuf,
     folder: tempfile::TempDir,
     state: tempfile::TempDir,
-    cache: tempfile::TempDir,
     config: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
@@ -164,7 +163,6 @@ impl Cli {
             program: program.into(),
             folder: folder(),
             state: folder(),
-            cache: folder(),
             config: folder(),
             variables: Vec::new(),
         }
@@ -207,7 +205,6 @@ impl Cli {
             .env_clear()
             .envs(kept)
             .env("USO_STATE_DIR", self.state.path())
-            .env("USO_CACHE_DIR", self.cache.path())
             .env("XDG_CONFIG_HOME", self.config.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());

@@ -18,11 +18,13 @@ pub(crate) use self::batch::{
 };
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
-    CancelArgs, CollectOptions, JobArgs, ResultArgs, ResumeArgs, WatchArgs,
+    BudgetArgs, CancelArgs, CollectOptions, JobArgs, ListArgs, PruneArgs, ResultArgs, ResumeArgs,
+    WatchArgs,
 };
 pub(crate) use self::picture::{Format, MoneyOptions, PictureArgs, Preview};
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::tools::{CompletionsArgs, EmulatorArgs, ManArgs, Shell, UploadArgs};
+pub(crate) use self::values::Cap;
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
 
 /// Columns of the help at most.
@@ -56,9 +58,9 @@ pub(crate) enum Command {
     /// Prints the size and the price of a purchase; nothing is sent.
     #[command(after_help = help::ESTIMATE)]
     Estimate(PictureArgs),
-    /// Lists the jobs that are bought and not saved yet, with their age and their place.
+    /// Lists the recorded jobs with their state, age, cost and place.
     #[command(after_help = help::LIST, visible_aliases = ["ls", "jobs"], alias = "history")]
-    List,
+    List(ListArgs),
     /// Asks once for the state of a job.
     #[command(after_help = help::STATUS)]
     Status(JobArgs),
@@ -80,6 +82,12 @@ pub(crate) enum Command {
     /// Buys the picture of a sidecar again, with its seed; a new purchase.
     #[command(after_help = help::RERUN)]
     Rerun(RerunArgs),
+    /// Shows what was spent, and caps what may be spent.
+    #[command(after_help = help::BUDGET)]
+    Budget(BudgetArgs),
+    /// Erases prompts, inputs, URLs and paths of closed jobs from the journal.
+    #[command(after_help = help::PRUNE)]
+    Prune(PruneArgs),
     /// Uploads files and prints their URLs.
     #[command(after_help = help::UPLOAD)]
     Upload(UploadArgs),
@@ -132,11 +140,11 @@ pub(crate) fn command() -> clap::Command {
                 "verbose",
             ],
             "generate" => &["rest"],
-            "list" | "login" | "logout" | "completions" | "man" | "help" => {
+            "login" | "logout" | "completions" | "man" | "help" => {
                 &["emulator", "base_url", "verbose", "quiet"]
             }
-            "status" | "watch" | "result" | "cancel" | "resume" | "upload" | "webhook"
-            | "doctor" => &["emulator"],
+            "list" | "budget" | "prune" | "status" | "watch" | "result" | "cancel" | "resume"
+            | "upload" | "webhook" | "doctor" => &["emulator"],
             "emulator" => &["emulator", "base_url", "verbose"],
             _ => &[],
         };

@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub(crate) mod batch;
+pub(crate) mod budget;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod doctor;
@@ -11,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod proxy;
+pub(crate) mod prune;
 pub(crate) mod rerun;
 pub(crate) mod result;
 pub(crate) mod resume;

@@ -2,6 +2,7 @@
 
 mod next_step;
 pub(crate) mod option_names;
+mod outcome;
 
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -14,6 +15,9 @@ use crate::exit_code::{
     AUTH, BUDGET, DEADLINE, FAILED, INPUT, LOCKED, OTHER, OUTCOME_UNKNOWN, USAGE,
 };
 use crate::signals::Signal;
+
+/// Word for a job that another process works on.
+const BUSY: &str = "busy";
 
 /// Why a command ends without what was asked for.
 #[derive(Debug)]
@@ -107,9 +111,11 @@ impl Failure {
         self
     }
 
-    /// The same failure with another message.
-    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
-        self.message = message.into();
+    /// Adds why, where that is known.
+    pub(crate) fn because(mut self, why: Option<String>) -> Self {
+        if let Some(why) = why {
+            self.message = format!("{}; {why}", self.message);
+        }
         self
     }
 
@@ -137,9 +143,9 @@ impl Failure {
         error.raw_body().filter(|body| is_kept && !body.is_empty())
     }
 
-    /// The error of the client path behind it, if there is one.
-    pub(crate) fn error(&self) -> Option<&Error> {
-        self.error.as_deref()
+    /// Whether another process works on the job.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.kind == BUSY
     }
 
     pub(crate) fn request_id(&self) -> Option<&str> {
@@ -150,7 +156,12 @@ impl Failure {
     pub(crate) fn chain(&self) -> String {
         match self.causes().pop() {
             // A cause that only repeats its effect is of no use to a person.
-            Some(root) if !self.message.ends_with(&root) => format!("{}: {root}", self.message),
+            Some(root) if !self.message.ends_with(&root) => {
+                let repeated = root.rsplit(": ").next().unwrap_or_default();
+                let message = self.message.strip_suffix(repeated);
+                let message = message.and_then(|message| message.strip_suffix(": "));
+                format!("{}: {root}", message.unwrap_or(&self.message))
+            }
             _ => self.message.clone(),
         }
     }
@@ -208,15 +219,9 @@ impl From<Error> for Failure {
         let is_before_sending =
             error.operation() == Operation::Prepare && error.delivery() == Delivery::NotSent;
         let code = match error.kind() {
-            ErrorKind::Input => INPUT,
             // A file that goes in, such as the one to upload.
             ErrorKind::Io if is_before_sending || error.operation() == Operation::Upload => INPUT,
-            ErrorKind::Auth => AUTH,
-            ErrorKind::Locked => LOCKED,
-            ErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
-            ErrorKind::Deadline => DEADLINE,
-            ErrorKind::Failed | ErrorKind::Cancelled => FAILED,
-            _ => OTHER,
+            kind => code_of(kind),
         };
         let mut message = error.to_string();
         if error.kind() == ErrorKind::Input && !error.problems().is_empty() {
@@ -228,5 +233,18 @@ impl From<Error> for Failure {
         let mut failure = Self::new(code, error.kind().as_str(), message);
         failure.error = Some(Box::new(error));
         failure
+    }
+}
+
+/// The exit code of a kind of error.
+fn code_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Input => INPUT,
+        ErrorKind::Auth => AUTH,
+        ErrorKind::Locked => LOCKED,
+        ErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
+        ErrorKind::Deadline => DEADLINE,
+        ErrorKind::Failed | ErrorKind::Cancelled => FAILED,
+        _ => OTHER,
     }
 }

@@ -15,24 +15,21 @@ mod destination;
 mod escape;
 mod exit_code;
 mod failure;
+mod journal;
 mod output_names;
 mod picture_request;
-mod place;
 mod price;
 mod printer;
 mod progress;
 mod progress_line;
 mod purchase;
-mod recorded_jobs;
-mod records;
 mod recovery;
+mod report;
 mod reservation;
 mod same_file;
-mod saving;
 pub mod serve;
 mod signals;
 mod spending;
-mod upload_cache;
 mod usage_error;
 mod viewing;
 
@@ -41,7 +38,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 use clap::error::ErrorKind as Usage;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Global};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::picture_request::Kind;
@@ -50,7 +47,7 @@ use crate::signals::Signals;
 
 /// Runs the command line of this process to its exit code.
 pub fn main() -> ExitCode {
-    clap_complete::CompleteEnv::with_factory(args::command)
+    clap_complete::CompleteEnv::with_factory(cmd::completions::command)
         .var(cmd::completions::VARIABLE)
         .complete();
     // Help and the errors of the command line do not depend on the file.
@@ -87,7 +84,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             printer.failure(&failure);
-            keep_response(&failure, &printer);
+            keep_response(&cli.global, &failure, &printer);
             if let Some(signal) = failure.signal() {
                 signals::end_by(signal);
             }
@@ -97,14 +94,16 @@ pub fn main() -> ExitCode {
 }
 
 /// A response that was paid for and could not be understood is kept; as JSON it is in the error.
-fn keep_response(failure: &Failure, printer: &Printer) {
+fn keep_response(global: &Global, failure: &Failure, printer: &Printer) {
     let Some(body) = failure.unreadable_response().filter(|_| !printer.json) else {
         return;
     };
-    printer.hint(&match records::keep_response(failure.request_id(), body) {
-        Ok(path) => format!("the response is kept as it came in {}", path.display()),
-        Err(error) => format!("the response could not be kept: {error}"),
-    });
+    printer.hint(
+        &match journal::keep_response(global, failure.request_id(), body) {
+            Ok(path) => format!("the response is kept as it came in {}", path.display()),
+            Err(error) => format!("the response could not be kept: {error}"),
+        },
+    );
 }
 
 /// Prints the requests of the client on stderr, and with `-vv` what the libraries below it tell.
@@ -138,7 +137,9 @@ async fn run(
         Command::Generate(args) => cmd::generate::run(global, Kind::Generate, args, printer).await,
         Command::Restyle(args) => cmd::generate::run(global, Kind::Restyle, args, printer).await,
         Command::Estimate(args) => until_signal(cmd::estimate::run(args, printer)).await,
-        Command::List => cmd::list::run(printer),
+        Command::List(args) => until_signal(cmd::list::run(global, args, printer)).await,
+        Command::Budget(args) => until_signal(cmd::budget::run(global, args, printer)).await,
+        Command::Prune(args) => until_signal(cmd::prune::run(global, args, printer)).await,
         Command::Status(args) => until_signal(cmd::status::run(global, args, printer)).await,
         Command::Watch(args) => until_signal(cmd::watch::run(global, args, printer)).await,
         Command::Result(args) => until_signal(cmd::result::run(global, args, printer)).await,

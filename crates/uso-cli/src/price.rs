@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use uso::{Estimate, MicroDollars};
+use uso_journal::{Cost, Quote, UnitPrice};
 
 /// The published price; fal does not publish how it rounds megapixels.
 pub(crate) const PUBLISHED: &str = "$0.10 a megapixel of output";
@@ -15,27 +16,38 @@ pub(crate) fn rounded(amount: MicroDollars) -> String {
 
 /// What a request makes and costs, in one line.
 pub(crate) fn line(estimate: &Estimate) -> String {
+    let bound = quote(estimate).bound.map(rounded).unwrap_or_default();
     let count = match estimate.images {
         1 => "1 picture".to_owned(),
         several => format!("{several} pictures"),
     };
     match (estimate.size, estimate.price()) {
         (Some((width, height)), Some(price)) => {
-            format!("{count} of {width}x{height}, about {}", rounded(price))
+            let price = rounded(price);
+            match price == bound {
+                true => format!("{count} of {width}x{height}, about {price}"),
+                false => format!("{count} of {width}x{height}, about {price}, at most {bound}"),
+            }
         }
         _ => format!(
-            "{count} in the size of the content picture, which only the service sees; the price is {PUBLISHED}"
+            "{count} in the size of the content picture, which only the service sees; the price is {PUBLISHED}, at most {bound}"
         ),
     }
 }
 
 /// What the service billed, in one line; nothing where the service did not say.
-pub(crate) fn bill_line(units: Option<&str>) -> Option<String> {
-    let (megapixels, price) = read(units?)?;
-    Some(format!(
-        "billed {megapixels:.2} MP, about {}",
-        rounded(price)
-    ))
+pub(crate) fn bill_line(cost: &Cost) -> Option<String> {
+    let billed = cost.billed?;
+    let price = rounded(billed);
+    Some(match megapixels(cost) {
+        Some(megapixels) => format!("billed {megapixels:.2} MP, about {price}"),
+        None => format!("billed about {price}"),
+    })
+}
+
+/// The expected price and its upper bound, which every limit is compared with.
+pub(crate) fn quote(estimate: &Estimate) -> Quote {
+    Quote::new(estimate, Some(UnitPrice::published()))
 }
 
 pub(crate) fn to_json(estimate: &Estimate) -> Value {
@@ -46,15 +58,16 @@ pub(crate) fn to_json(estimate: &Estimate) -> Value {
         "pixels": estimate.pixels(),
         "micro_dollars": estimate.price().map(MicroDollars::get),
         "dollars": estimate.price().map(dollars),
+        "at_most_micro_dollars": quote(estimate).bound.map(MicroDollars::get),
     })
 }
 
-pub(crate) fn bill_to_json(units: Option<&str>) -> Value {
-    match units.and_then(read) {
-        Some((megapixels, price)) => json!({
-            "megapixels": megapixels,
-            "micro_dollars": price.get(),
-            "dollars": dollars(price),
+pub(crate) fn bill_to_json(cost: &Cost) -> Value {
+    match cost.billed {
+        Some(billed) => json!({
+            "megapixels": megapixels(cost),
+            "micro_dollars": billed.get(),
+            "dollars": dollars(billed),
         }),
         None => Value::Null,
     }
@@ -65,14 +78,11 @@ pub(crate) fn dollars(amount: MicroDollars) -> f64 {
     amount.get() as f64 / 1e6
 }
 
-/// Megapixels, and their price.
-fn read(units: &str) -> Option<(f64, MicroDollars)> {
-    let megapixels: f64 = units.trim().parse().ok()?;
-    let is_plausible = (0.0..1e6).contains(&megapixels);
-    is_plausible.then(|| {
-        let pixels = (megapixels * 1e6).round() as u64;
-        (megapixels, MicroDollars::for_pixels(pixels))
-    })
+/// The megapixels of a bill, as far as its price tells them.
+fn megapixels(cost: &Cost) -> Option<f64> {
+    let unit = cost.unit_price?.megapixel();
+    let billed = cost.billed?;
+    (unit.get() > 0).then(|| dollars(billed) / dollars(unit))
 }
 
 #[cfg(test)]
@@ -89,23 +99,5 @@ mod tests {
         assert_eq!(shown(104_858), "$0.10");
         assert_eq!(shown(314_573), "$0.31");
         assert_eq!(shown(1_258_292), "$1.26");
-    }
-
-    #[test]
-    fn a_bill_is_told_where_the_service_gives_one() {
-        assert_eq!(
-            bill_line(Some("3.145728")).unwrap(),
-            "billed 3.15 MP, about $0.31"
-        );
-        for unusable in [
-            None,
-            Some(""),
-            Some("abc"),
-            Some("-1"),
-            Some("inf"),
-            Some("nan"),
-        ] {
-            assert_eq!(bill_line(unusable), None, "{unusable:?}");
-        }
     }
 }

@@ -13,8 +13,8 @@ use crate::progress_line;
 const SPINNER: &str = "{spinner} {msg} ({elapsed})";
 const STEPS: &str = "{spinner} {msg} [{bar:20}] step {pos}/{len} ({elapsed}, about {eta} left)";
 
-pub(crate) struct Progress<'a> {
-    printer: &'a Printer,
+pub(crate) struct Progress {
+    printer: Printer,
     started: Instant,
     bar: Option<ProgressBar>,
     /// Interruptions in a row: each costs a line where lines cannot be updated.
@@ -23,8 +23,8 @@ pub(crate) struct Progress<'a> {
     host: String,
 }
 
-impl<'a> Progress<'a> {
-    pub(crate) fn start(printer: &'a Printer, state: &str) -> Self {
+impl Progress {
+    pub(crate) fn start(printer: &Printer, state: &str) -> Self {
         let bar = (printer.terminal && !printer.quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, progress_line::target());
             style(&bar, SPINNER);
@@ -37,7 +37,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Progress over this many bytes, with a bar on a terminal.
-    pub(crate) fn bytes(printer: &'a Printer, total: u64) -> Self {
+    pub(crate) fn bytes(printer: &Printer, total: u64) -> Self {
         let bar = (printer.terminal && !printer.quiet).then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), progress_line::target());
             style(
@@ -49,9 +49,9 @@ impl<'a> Progress<'a> {
         Self::of(printer, bar)
     }
 
-    fn of(printer: &'a Printer, bar: Option<ProgressBar>) -> Self {
+    fn of(printer: &Printer, bar: Option<ProgressBar>) -> Self {
         Self {
-            printer,
+            printer: *printer,
             started: Instant::now(),
             bar,
             interruptions: AtomicU32::new(0),
@@ -157,7 +157,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for Progress {
     fn drop(&mut self) {
         self.end();
     }

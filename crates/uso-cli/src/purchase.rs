@@ -1,159 +1,319 @@
-//! A purchase of one command: recorded before it is sent, and never cut off by a signal.
+//! A purchase of one command: made through the journal, followed to its end, and never cut off by a
+//! signal while it is not known whether something was bought.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use uso::purchase::Order;
-use uso::status::Cancellation;
-use uso::{Client, ErrorKind, Job};
+use tokio::sync::mpsc;
+use uso::pictures::{PreparedPicture, Sending};
+use uso::{Client, Event, Ticket};
+use uso_journal::{
+    Buy, CancelOutcome, Cancelled, Error, Journal, Progress as Step, Purchase, State, Stop,
+};
 
-use crate::cancellation::{describe, is_final};
+use crate::cancellation::describe;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::records::{Entry, forget, is_over};
 use crate::recovery;
 use crate::signals::{Signal, Signals};
 
 /// How long a second Ctrl-C cancels, after the first has detached.
 const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
 
-/// A purchase on its way, with its record where it has one.
-pub(crate) struct Purchase<'a> {
-    /// None for the emulator in this process, which ends with it.
-    pub(crate) entry: Option<Entry>,
-    pub(crate) signals: &'a mut Signals,
+/// How long the purchase may take to be closed after it was withdrawn or cancelled.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// What a purchase of one command needs.
+pub(crate) struct Buyer<'a> {
+    pub(crate) journal: &'a Journal,
+    pub(crate) client: &'a Client,
+    /// Whether the service is an emulator in this process, which ends with it.
+    pub(crate) is_emulated: bool,
+    pub(crate) detach: bool,
     pub(crate) printer: &'a Printer,
 }
 
-impl Purchase<'_> {
-    /// Sends the order. The second of the pair is the signal of a person who wants to leave.
-    pub(crate) async fn place(
-        &mut self,
-        client: &Client,
-        order: &Order,
-        progress: &Progress<'_>,
-    ) -> Result<(Job, Option<Signal>), Failure> {
-        let placing = placed(client, order, progress);
-        let mut placing = std::pin::pin!(placing);
-        let mut leaving = None;
-        let placed = loop {
+/// A purchase that has an outcome.
+pub(crate) struct Bought {
+    pub(crate) purchase: Purchase,
+    /// The pictures that went in.
+    pub(crate) pictures: Vec<PreparedPicture>,
+    /// The failure that it ended with.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// How far the purchase is, which decides what a signal does.
+enum Phase {
+    /// Nothing was sent.
+    Preparing,
+    /// It is not known whether something is bought.
+    Sending,
+    /// The job is bought and goes on without this process.
+    Bought(Ticket),
+    /// The job has ended.
+    Ended(Ticket),
+}
+
+/// What the work tells.
+enum Told {
+    Step(Step),
+    Looking(String),
+}
+
+/// What is known of a purchase while it is made.
+struct Known {
+    phase: Phase,
+    pictures: Vec<PreparedPicture>,
+    error: Option<Arc<uso::Error>>,
+    /// The signal of a person who wants to leave.
+    leaving: Option<Signal>,
+}
+
+/// The purchase, and why it is still unknown where it is.
+type Outcome = Result<(Purchase, Option<String>), Error>;
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+impl Buyer<'_> {
+    /// Buys, follows the job and saves its pictures. `Err` where the command is left by a signal.
+    pub(crate) async fn buy(
+        &self,
+        buy: Buy,
+        signals: &mut Signals,
+        progress: &Progress,
+    ) -> Result<Bought, Failure> {
+        let stop = Stop::new();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut work = self.work(buy.stop(&stop), tell);
+        let mut known = Known {
+            phase: Phase::Preparing,
+            pictures: Vec::new(),
+            error: None,
+            leaving: None,
+        };
+        let outcome = loop {
             tokio::select! {
-                placed = &mut placing => break placed,
-                signal = self.signals.next() => {
+                biased;
+                Some(told) = told.recv() => {
+                    self.take(told, &mut known, progress);
+                    if let (Phase::Bought(ticket), Some(signal)) = (&known.phase, known.leaving) {
+                        let ticket = ticket.clone();
+                        progress.end();
+                        return Err(self.detach_or_cancel(&ticket, signal, signals, work).await);
+                    }
+                }
+                outcome = &mut work => break outcome,
+                signal = signals.next() => {
                     progress.end();
-                    if self.entry.is_none() {
-                        return Err(Failure::interrupted(
-                            signal,
-                            "interrupted; nothing was bought: the service was emulated",
-                        ));
+                    match &known.phase {
+                        Phase::Preparing => {
+                            stop.stop();
+                            // It is withdrawn at once, unless a picture is still being read.
+                            let _ = tokio::time::timeout(CLOSING, &mut work).await;
+                            return Err(Failure::interrupted(signal, "interrupted; nothing was bought"));
+                        }
+                        Phase::Sending => self.wait_for_id(&mut known, signal)?,
+                        Phase::Bought(ticket) => {
+                            let ticket = ticket.clone();
+                            return Err(self.detach_or_cancel(&ticket, signal, signals, work).await);
+                        }
+                        Phase::Ended(_) if self.is_emulated => return Err(emulated(signal)),
+                        Phase::Ended(ticket) => {
+                            return Err(detached(ticket, signal, "interrupted: the job has ended"));
+                        }
                     }
-                    if leaving.is_some() {
-                        return Err(Failure::unknown(
-                            "left while the purchase was on its way; it may have been accepted and billed",
-                        )
-                        .with_hint("it is recorded: look for it with uso resume before running the command again")
-                        .ended_by(signal));
-                    }
-                    leaving = Some(signal);
-                    self.printer.warn(
-                        "the purchase is on its way: waiting for its id; press Ctrl-C again to leave at once",
-                    );
                 }
             }
         };
-        match placed {
-            Ok(job) => {
-                if let Some(entry) = &mut self.entry
-                    && let Err(error) = entry.bought(job.ticket())
-                {
-                    self.printer.warn(&format!(
-                        "bought as {}, which could not be recorded: {error}",
-                        job.ticket().request_id()
-                    ));
-                }
-                Ok((job, leaving))
-            }
-            Err(failure) => {
-                if failure.error().is_some_and(is_over) {
-                    self.finish();
-                }
-                Err(match leaving {
-                    Some(signal) => failure.ended_by(signal),
-                    None => failure,
-                })
-            }
+        while let Ok(told) = told.try_recv() {
+            self.take(told, &mut known, progress);
+        }
+        let bought = ended(outcome, &mut known);
+        match (known.leaving, bought) {
+            (None, bought) => bought,
+            (Some(signal), Ok(bought)) => Err(bought
+                .failure
+                .unwrap_or_else(|| Failure::interrupted(signal, "interrupted"))
+                .ended_by(signal)),
+            (Some(signal), Err(failure)) => Err(failure.ended_by(signal)),
         }
     }
 
-    /// Forgets the purchase: there is nothing left to collect.
-    pub(crate) fn finish(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            entry.record.target.give_back();
-            forget(entry, self.printer);
+    /// The purchase to its end; an unknown one is looked for.
+    fn work(&self, buy: Buy, tell: mpsc::UnboundedSender<Told>) -> Work {
+        let (journal, client) = (self.journal.clone(), self.client.clone());
+        let detach = self.detach;
+        Box::pin(async move {
+            let steps = tell.clone();
+            let buy = buy.detach(detach).on_progress(move |step| {
+                let _ = steps.send(Told::Step(step.clone()));
+            });
+            let purchase = buy.await?;
+            if purchase.state != State::Unknown {
+                return Ok((purchase, None));
+            }
+            let looking = |line| {
+                let _ = tell.send(Told::Looking(line));
+            };
+            let (found, why) = recovery::look_for(&journal, &client, purchase, looking).await;
+            if let Some(ticket) = &found.ticket {
+                let ticket = Box::new(ticket.clone());
+                let _ = tell.send(Told::Step(Step::Submitted(ticket)));
+            }
+            if found.state != State::Submitted || detach {
+                return Ok((found, why));
+            }
+            let resumed = journal.resume(&client, found.id, move |step| {
+                let _ = tell.send(Told::Step(step.clone()));
+            });
+            Ok((resumed.await?, None))
+        })
+    }
+
+    fn take(&self, told: Told, known: &mut Known, progress: &Progress) {
+        let step = match told {
+            Told::Looking(line) => return progress.update(&line),
+            Told::Step(step) => step,
+        };
+        match step {
+            Step::Prepared(pictures) => {
+                for picture in &pictures {
+                    if !picture.changes.is_empty() || picture.sending == Sending::Upload {
+                        progress.line(&picture.to_string());
+                    }
+                }
+                known.pictures = pictures;
+            }
+            Step::Sending => {
+                known.phase = Phase::Sending;
+                progress.state("submitting");
+            }
+            Step::Submitted(ticket) => {
+                if !self.detach {
+                    progress.line(&format!("submitted as {}", ticket.request_id()));
+                }
+                known.error = None;
+                known.phase = Phase::Bought(*ticket);
+            }
+            Step::Job(event) => {
+                progress.event(&event);
+                if let (Event::Completed(_), Phase::Bought(ticket)) = (&event, &known.phase) {
+                    known.phase = Phase::Ended(ticket.clone());
+                    progress.state("downloading");
+                }
+            }
+            Step::UploadLost => {
+                progress.line("an uploaded picture is gone at the service; uploading it again");
+                known.phase = Phase::Preparing;
+            }
+            Step::Failed(error) => known.error = Some(error),
+            _ => {}
         }
+    }
+
+    /// The first signal waits for the outcome of the submit, a second one leaves at once.
+    fn wait_for_id(&self, known: &mut Known, signal: Signal) -> Result<(), Failure> {
+        if self.is_emulated {
+            return Err(Failure::interrupted(
+                signal,
+                "interrupted; nothing was bought: the service was emulated",
+            ));
+        }
+        if known.leaving.is_some() {
+            return Err(Failure::unknown(
+                "left while the purchase was on its way; it may have been accepted and billed",
+            )
+            .with_hint(
+                "it is recorded: look for it with uso resume before running the command again",
+            )
+            .ended_by(signal));
+        }
+        known.leaving = Some(signal);
+        self.printer.warn(
+            "the purchase is on its way: waiting for its id; press Ctrl-C again to leave at once",
+        );
+        Ok(())
     }
 
     /// The first Ctrl-C detaches, a second one soon after cancels, a third leaves at once; the
     /// process ends by the signal in each case.
-    pub(crate) async fn detach_or_cancel(mut self, job: &Job, signal: Signal) -> Failure {
-        let id = job.ticket().request_id();
-        let printer = self.printer;
-        if self.entry.is_none() {
+    async fn detach_or_cancel(
+        &self,
+        ticket: &Ticket,
+        signal: Signal,
+        signals: &mut Signals,
+        mut work: Work,
+    ) -> Failure {
+        if self.is_emulated {
             return emulated(signal);
         }
-        printer.say("press Ctrl-C again now to cancel the job");
-        let second = tokio::time::timeout(SECOND_THOUGHTS, self.signals.next()).await;
+        let id = ticket.request_id();
+        self.printer.say("press Ctrl-C again now to cancel the job");
+        let second = tokio::time::timeout(SECOND_THOUGHTS, signals.next()).await;
         if second.is_err() {
-            return detached(job, signal, "detached: the job goes on");
+            return detached(ticket, signal, "detached: the job goes on");
         }
-        let cancellation = tokio::select! {
-            cancellation = job.cancel() => cancellation,
-            signal = self.signals.next() => {
-                return detached(job, signal, "left before the cancellation was answered; the job may go on");
+        let cancelling = async {
+            let purchase = self.journal.find(self.client, id).await?;
+            self.journal.cancel(self.client, purchase.id).await
+        };
+        let cancelled = tokio::select! {
+            cancelled = cancelling => cancelled,
+            signal = signals.next() => {
+                return detached(ticket, signal, "left before the cancellation was answered; the job may go on");
             }
         };
-        let cancellation = match cancellation {
-            Ok(cancellation) => cancellation,
+        let outcome = match cancelled {
+            Ok(Cancelled { outcome, .. }) => outcome,
             Err(error) => return Failure::from(error).ended_by(signal),
         };
-        let (word, text) = describe(cancellation);
-        if is_final(cancellation) {
-            self.finish();
-        }
+        let (word, text) = describe(outcome);
         let failure = Failure::interrupted(signal, text)
             .with_partial(json!({ "request_id": id, "cancellation": word }));
-        match cancellation {
-            Cancellation::Removed => failure,
-            _ => failure.with_hint(format!("if it completes, collect it with: uso result {id}")),
+        if outcome == CancelOutcome::Removed {
+            // The work sees the end of the job, and closes the purchase.
+            tokio::select! {
+                _ = tokio::time::timeout(CLOSING, &mut work) => {}
+                _ = signals.next() => {}
+            }
+            return failure;
         }
-    }
-
-    /// Leaves a job that has ended, with its record.
-    pub(crate) fn leave(self, job: &Job, signal: Signal) -> Failure {
-        match self.entry {
-            None => emulated(signal),
-            Some(_) => detached(job, signal, "interrupted: the job has ended"),
-        }
+        failure.with_hint(format!("if it completes, collect it with: uso result {id}"))
     }
 }
 
-/// The job of an order, also when the response to its submit was lost.
-async fn placed(client: &Client, order: &Order, progress: &Progress<'_>) -> Result<Job, Failure> {
-    let error = match client.place(order).await {
-        Ok(job) => return Ok(job),
-        Err(error) => error,
-    };
-    let (ErrorKind::OutcomeUnknown, Some(intent)) = (error.kind(), error.intent()) else {
-        return Err(error.into());
-    };
-    match recovery::look_for(client, intent, progress).await {
-        Ok(job) => Ok(job),
-        Err(why) => {
-            let message = error.to_string();
-            Err(Failure::from(error).saying(format!("{message}; {why}")))
+/// The outcome of the work, with what was known of the purchase.
+fn ended(outcome: Outcome, known: &mut Known) -> Result<Bought, Failure> {
+    let pictures = std::mem::take(&mut known.pictures);
+    let error = known.error.take();
+    let (purchase, failure) = match outcome {
+        Ok((purchase, why)) => {
+            let failure = Failure::of_purchase(&purchase, error);
+            (purchase, failure.map(|failure| failure.because(why)))
         }
-    }
+        Err(Error::NotCollected {
+            purchase,
+            message,
+            source,
+        }) => {
+            let whole = (*purchase).clone();
+            let error = Error::NotCollected {
+                purchase,
+                message,
+                source,
+            };
+            let failure = Failure::uncollected(&whole, error);
+            (whole, Some(failure))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Bought {
+        purchase,
+        pictures,
+        failure,
+    })
 }
 
 fn emulated(signal: Signal) -> Failure {
@@ -163,11 +323,11 @@ fn emulated(signal: Signal) -> Failure {
     )
 }
 
-fn detached(job: &Job, signal: Signal, message: &str) -> Failure {
-    let id = job.ticket().request_id();
+fn detached(ticket: &Ticket, signal: Signal, message: &str) -> Failure {
+    let id = ticket.request_id();
     Failure::interrupted(signal, message)
         .with_hint(format!(
             "collect it with: uso result --wait {id}, or everything with uso resume"
         ))
-        .with_partial(json!({ "request_id": id, "detached": true, "ticket": job.ticket() }))
+        .with_partial(json!({ "request_id": id, "detached": true, "ticket": ticket }))
 }

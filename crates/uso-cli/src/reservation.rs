@@ -5,15 +5,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use uso_journal::Target;
+
 use crate::destination::{Destination, exists};
 use crate::failure::Failure;
 use crate::output_names::{Names, folder_of, numbered};
-use crate::place::Place;
 
 /// Files that are taken. They are given back when this is dropped, unless they are kept.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    place: Option<Place>,
+    target: Option<Target>,
     made: Vec<PathBuf>,
     /// Held while an existing file waits for its replacement.
     _locks: Vec<File>,
@@ -28,7 +29,7 @@ impl Reservation {
         bytes: u64,
     ) -> Result<Self, Failure> {
         let mut taken = Self {
-            place: None,
+            target: None,
             made: Vec::new(),
             _locks: Vec::new(),
         };
@@ -38,7 +39,7 @@ impl Reservation {
                 for path in paths {
                     taken.take_file(path, *replace)?;
                 }
-                taken.place = Some(Place::Files {
+                taken.target = Some(Target::Files {
                     paths: absolute(paths)?,
                     replace: *replace,
                 });
@@ -48,11 +49,7 @@ impl Reservation {
                 if template.is_open(names) {
                     tempfile::tempfile_in(folder).map_err(|error| unwritable(folder, &error))?;
                     let name = template.narrowed(names);
-                    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-                    taken.place = Some(Place::Named {
-                        folder: folder.into(),
-                        name,
-                    });
+                    taken.target = Some(Target::named(folder, name));
                 } else {
                     let number = |number| match template.is_numbered() || count == 1 {
                         true => folder.join(template.fill(names, number)),
@@ -60,7 +57,7 @@ impl Reservation {
                     };
                     let wanted: Vec<PathBuf> = (1..=count).map(number).collect();
                     let paths = taken.take_free(&wanted)?;
-                    taken.place = Some(Place::Files {
+                    taken.target = Some(Target::Files {
                         paths: absolute(&paths)?,
                         replace: false,
                     });
@@ -72,8 +69,8 @@ impl Reservation {
     }
 
     /// The place, as it is recorded; nothing for standard output.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
     }
 
     /// Keeps the files: from now on they wait for the pictures of a purchase.
@@ -167,13 +164,25 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        for path in &self.made {
-            let is_empty = path.metadata().is_ok_and(|there| there.len() == 0);
-            if is_empty {
-                // An empty file that stays harms nothing.
-                let _ = std::fs::remove_file(path);
-            }
+        give_back(&self.made);
+    }
+}
+
+/// Removes the empty files that were made for pictures which will never come.
+fn give_back(paths: &[PathBuf]) {
+    for path in paths {
+        let found = path.symlink_metadata();
+        if found.is_ok_and(|there| there.is_file() && there.len() == 0) {
+            // An empty file that stays harms nothing.
+            let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Gives the names of a purchase back that is closed without pictures.
+pub(crate) fn release(target: Option<&Target>) {
+    if let Some(Target::Files { paths, .. }) = target {
+        give_back(paths);
     }
 }
 
@@ -186,7 +195,7 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 /// The folder with its missing parents.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+fn make_folder(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| {
         Failure::usage(format!(
             "-o: the folder {} cannot be made: {error}; nothing was sent",
@@ -196,11 +205,10 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-fn absolute<S: From<PathBuf>>(paths: &[PathBuf]) -> Result<Vec<S>, Failure> {
-    let paths = paths.iter().map(|path| {
-        let path = std::path::absolute(path).map_err(|error| unwritable(path, &error))?;
-        Ok(S::from(path))
-    });
+fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let paths = paths
+        .iter()
+        .map(|path| std::path::absolute(path).map_err(|error| unwritable(path, &error)));
     paths.collect()
 }
 

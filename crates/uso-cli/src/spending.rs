@@ -10,22 +10,22 @@ use crate::failure::Failure;
 use crate::price;
 use crate::printer::Printer;
 
-/// Refuses a purchase above `--max-cost`.
+/// Refuses a purchase that may cost more than `--max-cost`.
 pub(crate) fn check_limit(estimate: &Estimate, limit: Option<MicroDollars>) -> Result<(), Failure> {
-    let Some(limit) = limit else {
+    let (Some(limit), Some(bound)) = (limit, price::quote(estimate).bound) else {
         return Ok(());
     };
-    match estimate.price() {
-        Some(price) if price <= limit => Ok(()),
-        Some(price) => Err(Failure::budget(format!(
-            "the estimated price is {price}, and --max-cost is {limit}; nothing was sent"
-        ))
-        .with_hint("make fewer or smaller pictures, or raise --max-cost or USO_MAX_COST")),
-        None => Err(Failure::budget(
-            "the price cannot be estimated, since only the service sees the content picture; nothing was sent",
-        )
-        .with_hint("give the size with --size, or give the picture as a file")),
+    if bound <= limit {
+        return Ok(());
     }
+    let why = match estimate.size {
+        Some(_) => "",
+        None => ", since only the service sees the content picture",
+    };
+    Err(Failure::budget(format!(
+        "the price is at most {bound}{why}, and --max-cost is {limit}; nothing was sent"
+    ))
+    .with_hint("make fewer or smaller pictures, or raise --max-cost or USO_MAX_COST"))
 }
 
 /// Asks a person before a purchase above `--ask-above`.
@@ -37,10 +37,11 @@ pub(crate) fn ask(
     let Some(limit) = money.ask_above.filter(|_| !money.yes) else {
         return Ok(());
     };
-    let price = match estimate.price() {
-        Some(price) if price <= limit => return Ok(()),
-        Some(price) => format!("about {}", price::rounded(price)),
-        None => "an unknown amount".to_owned(),
+    let price = match (price::quote(estimate).bound, estimate.price()) {
+        (Some(bound), _) if bound <= limit => return Ok(()),
+        (_, Some(price)) if price > limit => format!("about {}", price::rounded(price)),
+        (Some(bound), _) => format!("up to {}", price::rounded(bound)),
+        (None, _) => "an unknown amount".to_owned(),
     };
     let message = format!("this costs {price}, more than --ask-above {limit}; nothing was sent");
     let stdin = std::io::stdin();

@@ -17,6 +17,7 @@ use crate::purchase::{Cause, LocalId, Purchase};
 use crate::row::{Row, Step};
 use crate::shared::Shared;
 use crate::state::State;
+use crate::stop::Stop;
 use crate::store::{Claim, Claimed};
 use crate::target::Target;
 use crate::work::{Until, Work};
@@ -39,6 +40,7 @@ pub struct Buy {
     pub(crate) batch_cap: Option<MicroDollars>,
     pub(crate) price: Option<UnitPrice>,
     pub(crate) detach: bool,
+    pub(crate) stop: Option<Stop>,
     pub(crate) listener: Listener,
 }
 
@@ -65,6 +67,7 @@ impl Buy {
             batch_cap: None,
             price: Some(UnitPrice::published()),
             detach: false,
+            stop: None,
             listener: Listener::none(),
         }
     }
@@ -98,6 +101,13 @@ impl Buy {
     /// next call with the key, or by [`Journal::resume`](crate::Journal::resume).
     pub fn detach(mut self, detach: bool) -> Self {
         self.detach = detach;
+        self
+    }
+
+    /// Withdraws the purchase when the token is stopped before the submit leaves: the purchase is then
+    /// [`State::Cancelled`], and nothing was bought.
+    pub fn stop(mut self, stop: &Stop) -> Self {
+        self.stop = Some(stop.clone());
         self
     }
 
@@ -219,6 +229,7 @@ impl Buy {
     fn work_on(&self, row: Row, turn: Turn) -> Work {
         let mut work = Work::new(self.shared.clone(), self.client.clone(), row, turn);
         work.request = Some(self.request.clone());
+        work.stop.clone_from(&self.stop);
         work.listener = self.listener.clone();
         work.until = match self.detach {
             true => Until::Bought,

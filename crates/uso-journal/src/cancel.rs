@@ -37,6 +37,16 @@ pub enum CancelOutcome {
     NotFound,
 }
 
+impl From<Cancellation> for CancelOutcome {
+    fn from(cancellation: Cancellation) -> Self {
+        match cancellation {
+            Cancellation::Removed => Self::Removed,
+            Cancellation::AlreadyCompleted => Self::AlreadyCompleted,
+            _ => Self::Requested,
+        }
+    }
+}
+
 impl Journal {
     /// Cancels a purchase. One that was not sent is withdrawn; for one that is bought the service is
     /// asked, and the purchase is closed once the service says twice that it was cancelled. It may
@@ -61,9 +71,7 @@ impl Journal {
         };
         let job = client.job(ticket);
         let outcome = match job.cancel().await {
-            Ok(Cancellation::Removed) => CancelOutcome::Removed,
-            Ok(Cancellation::AlreadyCompleted) => CancelOutcome::AlreadyCompleted,
-            Ok(_) => CancelOutcome::Requested,
+            Ok(cancellation) => cancellation.into(),
             Err(error) if error.kind() == ErrorKind::Gone => CancelOutcome::NotFound,
             Err(error) => {
                 return Err(Error::Lookup {
@@ -75,7 +83,8 @@ impl Journal {
         // The removal is the first word of the service, and a look at the result the second.
         if outcome == CancelOutcome::Removed
             && let Err(error) = job.collect().await
-            && (error.kind() == ErrorKind::Gone || error.status() == Some(499))
+            && (matches!(error.kind(), ErrorKind::Gone | ErrorKind::Cancelled)
+                || error.status() == Some(499))
         {
             let step = Step::Cancel {
                 reason: Reason::new(Cause::Cancelled, "removed from the queue"),

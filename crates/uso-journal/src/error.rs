@@ -84,6 +84,15 @@ pub enum Error {
     #[error("no purchase has the id, request id or key {0:?}")]
     NotFound(String),
 
+    /// The text is the start of several request ids.
+    #[error("{text:?} is the start of several request ids, such as {} and {}", ids.0, ids.1)]
+    Ambiguous {
+        /// The text.
+        text: String,
+        /// Two of the request ids.
+        ids: (String, String),
+    },
+
     /// The service could not be asked about a purchase.
     #[error("the service could not be asked about {id}")]
     Lookup {

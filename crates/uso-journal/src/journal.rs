@@ -20,6 +20,9 @@ use crate::sqlite::Sqlite;
 use crate::store::Caps;
 use crate::worker::Worker;
 
+/// Shorter starts of request ids are typing errors more often than ids.
+const SHORTEST_START: usize = 4;
+
 /// A journal of purchases. Clones share one open file; the file is closed with the last of them and
 /// the work that they began.
 #[derive(Clone, Debug)]
@@ -48,6 +51,15 @@ impl Journal {
     /// As [`Journal::open`], and [`Error::NoPlace`].
     pub fn open_default() -> Result<Self, Error> {
         Self::open(place::default_path()?)
+    }
+
+    /// The path that [`Journal::open_default`] opens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPlace`].
+    pub fn default_path() -> Result<PathBuf, Error> {
+        place::default_path()
     }
 
     /// Opens a journal that is removed when it is closed: for a single run against an emulator.
@@ -141,11 +153,12 @@ impl Journal {
         Jobs::new(self.shared.clone(), client.clone())
     }
 
-    /// The purchase with this short id, request id or key, of this client's service and account.
+    /// The purchase with this short id, request id or key, of this client's service and account. The
+    /// start of a request id is enough, from four characters on.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`], also when the text names several.
+    /// [`Error::NotFound`], and [`Error::Ambiguous`] for the start of several request ids.
     pub async fn find(&self, client: &Client, text: &str) -> Result<Purchase, Error> {
         Ok(self.named(client, text).await?.purchase)
     }
@@ -163,12 +176,28 @@ impl Journal {
 
     async fn named(&self, client: &Client, text: &str) -> Result<Row, Error> {
         let realm = self.shared.realm(client).await?;
-        let found = self.shared.store.named(realm, text.to_owned()).await?;
+        let store = &self.shared.store;
         // A short id wins over a key that looks like one.
-        found
+        if let Some(row) = store
+            .named(realm, text.to_owned())
+            .await?
             .into_iter()
             .next()
-            .ok_or_else(|| Error::NotFound(text.to_owned()))
+        {
+            return Ok(row);
+        }
+        let mut found = match text.len() < SHORTEST_START {
+            true => Vec::new(),
+            false => store.starting(realm, text.to_owned()).await?,
+        };
+        let id = |row: &Row| row.purchase.request_id().unwrap_or_default().to_owned();
+        if let [one, other, ..] = found.as_slice() {
+            return Err(Error::Ambiguous {
+                text: text.to_owned(),
+                ids: (id(one), id(other)),
+            });
+        }
+        found.pop().ok_or_else(|| Error::NotFound(text.to_owned()))
     }
 
     /// Erases input, URLs and paths of closed purchases that have not changed for this long. Key,

@@ -21,6 +21,9 @@ pub enum Progress {
     Job(uso::Event),
     /// A picture is whole on disk.
     Saved(SavedPicture),
+    /// The service no longer has a picture that was uploaded earlier, and billed nothing: the picture
+    /// is uploaded again and the job is bought anew.
+    UploadLost,
     /// The error that decides the outcome: the response to the submit was lost, or the job failed.
     /// The journal keeps its kind and message; the rest is told here alone.
     Failed(Arc<uso::Error>),

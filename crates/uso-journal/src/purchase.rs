@@ -192,6 +192,14 @@ pub struct SavedPicture {
     pub url: Option<String>,
 }
 
+impl SavedPicture {
+    /// Whether the file is still there, with its length.
+    pub fn is_on_disk(&self) -> bool {
+        let found = std::fs::metadata(&self.path);
+        found.is_ok_and(|found| found.is_file() && found.len() == self.bytes)
+    }
+}
+
 /// Money of a purchase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

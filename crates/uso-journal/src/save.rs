@@ -40,7 +40,7 @@ pub(crate) async fn save(
     saved: &mut Vec<SavedPicture>,
     listener: &Listener,
 ) -> Result<(), Unsaved> {
-    saved.retain(is_there);
+    saved.retain(SavedPicture::is_on_disk);
     let mut failure = None;
     for (number, picture) in (1_u32..).zip(output.images()) {
         if saved.iter().any(|saved| saved.number == number) {
@@ -58,11 +58,6 @@ pub(crate) async fn save(
     }
     saved.sort_by_key(|picture| picture.number);
     failure.map_or(Ok(()), Err)
-}
-
-fn is_there(picture: &SavedPicture) -> bool {
-    let found = std::fs::metadata(&picture.path);
-    found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes)
 }
 
 /// The name that a picture should have.

@@ -266,6 +266,19 @@ impl Store for Sqlite {
         })
     }
 
+    fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
+        self.read(move |connection| {
+            // A range, so that the index serves it; 0x7f is after every letter of an id.
+            let sql = format!(
+                "{} WHERE job.realm = ?1 AND request_id >= ?2 AND request_id < ?2 || x'7f' LIMIT 2",
+                rows::SELECT
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let found = select.query_map((realm, text), rows::read)?;
+            found.collect()
+        })
+    }
+
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>> {
         self.read(move |connection| {
             let sql = format!(

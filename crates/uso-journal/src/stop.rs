@@ -1,8 +1,9 @@
-//! Stop token of batches.
+//! A token that stops purchases before they are sent.
 
 use tokio::sync::watch;
 
-/// Stops a batch: no further purchase begins, and those in flight go on to their end.
+/// Stops batches and purchases: no further purchase begins, one that was not sent yet is withdrawn,
+/// and those that were sent continue to their end.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Sender<bool>);
 
@@ -18,7 +19,7 @@ impl Stop {
         Self(watch::Sender::new(false))
     }
 
-    /// Stops every batch that has this token.
+    /// Stops everything that has this token.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }

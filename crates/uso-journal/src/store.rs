@@ -109,6 +109,9 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The rows of a realm that this text names: short id, request id or key.
     fn named(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>>;
 
+    /// Two of the rows of a realm whose request ids start with this text.
+    fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>>;
+
     /// The rows of all realms that a notification may be about: those with its request id, and the
     /// one with this digest of its attempt id.
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>>;

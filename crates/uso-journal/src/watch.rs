@@ -65,12 +65,12 @@ impl Journal {
         };
         tokio::spawn(async move {
             let gone = watching.tell.clone();
-            tokio::select! {
-                Err(error) = watching.run() => {
-                    let _ = watching.tell.send(Err(error)).await;
-                }
-                () = gone.closed() => {}
-                else => {}
+            let ended = tokio::select! {
+                ended = watching.run() => ended,
+                () = gone.closed() => Ok(()),
+            };
+            if let Err(error) = ended {
+                let _ = gone.send(Err(error)).await;
             }
         });
         Watch(events)

@@ -22,6 +22,7 @@ use crate::row::{Row, Step};
 use crate::save::{Unsaved, save};
 use crate::shared::Shared;
 use crate::state::State;
+use crate::stop::Stop;
 use crate::target::Target;
 
 /// Pause before the service is asked a second time whether a job really failed.
@@ -39,6 +40,7 @@ pub(crate) struct Work {
     pub(crate) row: Row,
     /// The request, where this caller has it.
     pub(crate) request: Option<Request>,
+    pub(crate) stop: Option<Stop>,
     pub(crate) listener: Listener,
     pub(crate) until: Until,
     pub(crate) turn: Turn,
@@ -75,6 +77,7 @@ impl Work {
             client,
             row,
             request: None,
+            stop: None,
             listener: Listener::none(),
             until: Until::Saved,
             turn,
@@ -169,7 +172,19 @@ impl Work {
         self.shared
             .share_uploads(&self.client, self.row.realm)
             .await?;
-        let prepared = match self.client.prepare(request).await {
+        let stop = self.stop.clone();
+        let stopped = async {
+            match &stop {
+                Some(stop) => stop.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        let prepared = tokio::select! {
+            biased;
+            () = stopped => return self.record(Step::Withdraw).await,
+            prepared = self.client.prepare(request) => prepared,
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.not_bought(error).await?),
         };
@@ -178,6 +193,9 @@ impl Work {
             .record_uploads(&self.client, self.row.realm, pictures)
             .await?;
         self.listener.tell(&Progress::Prepared(pictures.to_vec()));
+        if self.stop.as_ref().is_some_and(Stop::is_stopped) {
+            return self.record(Step::Withdraw).await;
+        }
         self.record(Step::Send(prepared.order().intent().clone()))
             .await?;
         self.listener.tell(&Progress::Sending);
@@ -317,9 +335,10 @@ impl Work {
                 let reason = Reason::of(cause, &second);
                 let billed = billed(&first, &second);
                 self.lost_upload = self.has_lost_upload(billed, [&first, &second]).await;
-                if !self.lost_upload {
-                    self.listener.tell(&Progress::Failed(Arc::new(second)));
-                }
+                self.listener.tell(&match self.lost_upload {
+                    true => Progress::UploadLost,
+                    false => Progress::Failed(Arc::new(second)),
+                });
                 self.record(Step::Fail { reason, billed }).await
             }
             None => Err(self.not_collected(second)),

@@ -298,9 +298,8 @@ impl Watch {
 
     fn deadline_passed(&self) -> Error {
         let seconds = self.exchange.config().finish_within.as_secs_f64();
-        let message = format!(
-            "the job did not finish within {seconds} s; it goes on, and its ticket collects it"
-        );
+        let message =
+            format!("the job did not finish within {seconds} s, and continues on the service");
         Error::new(Operation::Status, ErrorKind::Deadline, message)
             .with_delivery(Delivery::Answered)
     }

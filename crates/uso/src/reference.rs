@@ -228,9 +228,10 @@ impl fmt::Display for Reference {
                 // Without query, fragment, user and password, any of which may be a secret.
                 let shown = url.split(['?', '#']).next().unwrap_or_default();
                 let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
-                let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let end = rest.find('/').unwrap_or(rest.len());
+                let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
                 let host = authority.rsplit('@').next().unwrap_or_default();
-                write!(f, "{scheme}://{host}/{path}")
+                write!(f, "{scheme}://{host}{path}")
             }
             Kind::DataUri(uri) => write!(f, "a data URI of {} bytes", uri.len()),
         }

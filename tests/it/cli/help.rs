@@ -103,8 +103,8 @@ fn every_command_has_two_examples_and_every_limit_of_the_schema() {
     for variable in [
         "FAL_KEY",
         "USO_BASE_URL",
+        "USO_JOURNAL",
         "USO_STATE_DIR",
-        "USO_CACHE_DIR",
         "NO_PROXY",
     ] {
         assert!(root.contains(variable), "{variable}");

@@ -130,7 +130,7 @@ fn errors_before_anything_is_sent_are_as_they_were_reviewed() {
             "https://example.org/a.png",
             &style,
             "--max-cost",
-            "5",
+            "0.40",
         ],
         restyle(&["--timeout", "soon"]),
         restyle(&["--timeout", "0s"]),

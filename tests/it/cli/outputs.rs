@@ -197,8 +197,8 @@ async fn standard_output_takes_one_picture_and_its_loss_is_an_error() {
     let lost = Run::of(&lost.wait_with_output().unwrap());
     assert_eq!(lost.code, 1, "{lost:?}");
     assert!(lost.stderr.contains("uso result"), "{lost:?}");
-    // It is recorded, and collected without another purchase.
-    assert_eq!(cli.run(&["resume"]).code, 0);
+    // It is kept, and written out without another purchase.
+    assert_eq!(cli.run(&["result", "-o", "kept.png"]).code, 0);
     assert_eq!(files(&cli).len(), 1);
     assert_eq!(rig.emulator.ledger().purchases().len(), 2);
     for arguments in [

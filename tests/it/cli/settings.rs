@@ -121,7 +121,7 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
     let run = good.run(&["doctor"]);
     assert_eq!(run.code, 0, "{run:?}");
     for check in [
-        "key", "queue", "account", "clock", "records", "folder", "version", "settings",
+        "key", "queue", "account", "clock", "journal", "folder", "version", "settings",
     ] {
         assert!(run.stdout.contains(check), "{check}: {run:?}");
     }

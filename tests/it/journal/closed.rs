@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use uso::Request;
+use serde_json::json;
+use uso::{ErrorKind, Request};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Cause, Error, Purchase, State};
-use uso_tests::rig::Rig;
+use uso_journal::{CancelOutcome, Cause, Error, Purchase, State};
+use uso_tests::rig::{Rig, config_for};
 
 use super::{Desk, request};
 
@@ -221,4 +222,74 @@ async fn a_cancelled_job_is_closed_as_cancelled_and_a_finished_one_is_collected(
         .await
         .unwrap();
     assert_eq!(ended.state, State::Done);
+}
+
+#[tokio::test]
+async fn the_kind_of_the_deciding_error_is_kept() {
+    let refusal = Fault::ModelAnswers {
+        status: 422,
+        body: json!({ "detail": [{ "loc": ["body", "image_size"], "msg": "bad", "type": "value_error" }] }),
+    };
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    for (fault, kind) in [(refusal, ErrorKind::Input), (failure, ErrorKind::Failed)] {
+        let desk = with(Scenario::new().on(Operation::Submit, fault)).await;
+        let failed = buy(&desk).await.unwrap();
+        assert_eq!(failed.state, State::Failed);
+        assert_eq!(failed.reason.unwrap().kind, Some(kind));
+    }
+    for (fault, kind) in [
+        (Fault::Locked, ErrorKind::Locked),
+        (Fault::Unauthorized, ErrorKind::Auth),
+    ] {
+        let desk = with(Scenario::new().on(Operation::Submit, fault)).await;
+        buy(&desk).await.unwrap_err();
+        let listed = desk.journal.jobs(&desk.rig.client).read().await.unwrap();
+        assert!(listed[0].is_not_bought());
+        assert_eq!(listed[0].reason.as_ref().unwrap().kind, Some(kind));
+    }
+}
+
+#[tokio::test]
+async fn cancelling_says_what_the_service_answered() {
+    let hour = Duration::from_secs(3600);
+    let builder = Rig::plain_builder().inference_time(hour).concurrency(1);
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let bought = |key: &'static str| {
+        let buy = desk.journal.purchase(client, key, request("a cat"));
+        buy.detach(true)
+    };
+    let (running, queued) = (bought("one").await.unwrap(), bought("two").await.unwrap());
+    let removed = desk.journal.cancel(client, queued.id).await.unwrap();
+    assert_eq!(removed.outcome, CancelOutcome::Removed);
+    assert_eq!(removed.purchase.state, State::Cancelled);
+    assert_eq!(removed.purchase.cost.committed().get(), 0);
+    desk.rig.emulator.advance(hour);
+    let late = desk.journal.cancel(client, running.id).await.unwrap();
+    assert_eq!(late.outcome, CancelOutcome::AlreadyCompleted);
+    desk.rig.emulator.advance(hour * 24);
+    let gone = desk.journal.cancel(client, running.id).await.unwrap();
+    assert_eq!(gone.outcome, CancelOutcome::NotFound);
+    assert_eq!(gone.purchase.state, State::Submitted, "no proof");
+}
+
+#[tokio::test]
+async fn a_lost_upload_is_made_again_and_the_job_bought_again_where_it_cost_nothing() {
+    let desk = Desk::new(Rig::with_pictures().await).await;
+    let origin = desk.rig.emulator.origin();
+    // A client of its own for each purchase: the journal alone knows the uploads.
+    let buy = |key: &'static str| {
+        let client = uso::Client::new(config_for(&origin).unwrap()).unwrap();
+        desk.journal.purchase(&client, key, request("a cat"))
+    };
+    assert_eq!(buy("one").await.unwrap().attempt, 1);
+    desk.rig.emulator.forget_files();
+    let again = buy("two").await.unwrap();
+    assert_eq!((again.state, again.attempt), (State::Done, 2));
+    let ledger = desk.rig.emulator.ledger();
+    assert_eq!((ledger.purchases().len(), ledger.billed().count()), (3, 2));
+    assert_eq!(buy("three").await.unwrap().attempt, 1);
 }

@@ -3,8 +3,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uso_emulator::{Fault, Operation, Scenario};
+use uso_journal::Journal;
 use uso_tests::rig::{Cli, Rig, Run, content, style};
 
 use super::{Scene, vector};
@@ -82,17 +83,9 @@ fn restyle(cli: &Cli, hook: &str, more: &[&str]) -> Command {
     cli.command(&[&first[..], more].concat())
 }
 
-fn records(cli: &Cli) -> Vec<Value> {
-    let entries = std::fs::read_dir(cli.folder().join(".state"));
-    let paths = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let paths = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-    paths
-        .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
-        .collect()
+fn jobs(cli: &Cli) -> Vec<Value> {
+    let listed = cli.run(&["list", "--json"]).json();
+    listed["jobs"].as_array().unwrap().clone()
 }
 
 #[cfg(unix)]
@@ -119,7 +112,7 @@ async fn a_purchase_whose_answer_was_lost_is_adopted_and_resumed() {
     assert_eq!(told["request_id"], *id);
     assert_eq!(told["purchase"], "adopted", "{told}");
     assert_eq!(told["status"], "OK");
-    assert_eq!(records(&cli)[0]["ticket"]["request_id"], *id);
+    assert_eq!(jobs(&cli)[0]["request_id"], *id);
 
     // It comes again, and is told once.
     assert!(rig.emulator.resend_webhook(&id));
@@ -136,7 +129,7 @@ async fn a_purchase_whose_answer_was_lost_is_adopted_and_resumed() {
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert!(image::open(cli.folder().join("a.png")).is_ok());
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
-    assert!(records(&cli).is_empty());
+    assert_eq!(jobs(&cli)[0]["state"], "done");
 }
 
 #[cfg(unix)]
@@ -171,7 +164,7 @@ async fn a_notification_that_came_first_to_a_wrong_path_does_not_hide_the_right_
         [Value::Null, Value::Null, Value::Null, "adopted".into()]
     );
     listener.stop();
-    assert!(records(&cli)[0]["ticket"]["request_id"].is_string());
+    assert!(jobs(&cli)[0]["request_id"].is_string());
 }
 
 #[cfg(unix)]
@@ -203,7 +196,7 @@ async fn four_thousand_silent_connections_do_not_delay_a_notification() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_purchase_that_another_process_still_makes_is_left_to_it() {
+async fn a_purchase_that_another_process_still_makes_is_adopted_at_once() {
     let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenHang);
     let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
     let cli = uso().at(&rig.emulator.origin());
@@ -215,18 +208,11 @@ async fn a_purchase_that_another_process_still_makes_is_left_to_it() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut line = String::new();
-    listener.talk.read_line(&mut line).unwrap();
-    assert!(
-        line.contains("another process works on its purchase"),
-        "{line}"
-    );
-    assert!(records(&cli)[0].get("ticket").is_none());
-    // The record's lock falls with its process, and only then the notification may write.
-    buying.kill().unwrap();
-    buying.wait().unwrap();
     let told = listener.document(&mut documents);
     assert_eq!(told["purchase"], "adopted", "{told}");
+    assert_eq!(jobs(&cli)[0]["state"], "submitted");
+    buying.kill().unwrap();
+    buying.wait().unwrap();
     let (code, talk) = listener.stop();
     assert_eq!(code, 0, "{talk}");
     let resumed = cli.run(&["resume"]);
@@ -275,20 +261,29 @@ async fn a_second_request_for_one_purchase_is_cried_out() {
     let bought = Run::of(&bought.unwrap());
     assert_eq!(bought.code, 0, "{bought:?}");
     let told = listener.document(&mut documents);
-    assert_eq!(told["purchase"], "noted", "{told}");
+    assert_eq!(told["purchase"], "recorded", "{told}");
     let url = listener.url.clone();
     listener.stop();
 
-    // As if the submit had been answered with another id than the one that is announced.
+    // As if the submit had been answered with another id than the one that is announced: a state file
+    // of the first release says so, in a journal that knows nothing else.
     let id = told["request_id"].as_str().unwrap();
-    let state = cli.folder().join(".state");
-    let entries = std::fs::read_dir(&state).unwrap();
-    let mut paths = entries.map(|entry| entry.unwrap().path());
-    let record = paths
-        .find(|path| path.extension().unwrap() == "json")
-        .unwrap();
-    let text = std::fs::read_to_string(&record).unwrap();
-    std::fs::write(&record, text.replace(id, "another-request")).unwrap();
+    let journal = cli.folder().join(".state/journal.db");
+    let bought = Journal::open(&journal).unwrap().jobs(&rig.client);
+    let bought = bought.read().await.unwrap().remove(0);
+    let record = json!({
+        "origin": bought.origin,
+        "account": bought.account,
+        "target": { "file": cli.folder().join("b.png") },
+        "intent": bought.intent,
+        "ticket": bought.ticket,
+    });
+    let text = record.to_string().replace(id, "another-request");
+    let folder = cli.folder().join(".other");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("1.json"), text).unwrap();
+    let cli = cli.variable("USO_STATE_DIR", folder.to_str().unwrap());
+    assert_eq!(jobs(&cli)[0]["request_id"], "another-request");
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     let mut listener = Listener::at(&cli, address);
     let mut documents = listener.documents();
@@ -300,7 +295,7 @@ async fn a_second_request_for_one_purchase_is_cried_out() {
         talk.contains("another-request") && talk.contains("bought twice"),
         "{talk}"
     );
-    assert_eq!(records(&cli)[0]["ticket"]["request_id"], "another-request");
+    assert_eq!(jobs(&cli)[0]["request_id"], "another-request");
 }
 
 /// The documented notification as files.

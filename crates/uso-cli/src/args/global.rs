@@ -1,5 +1,7 @@
 //! Options that every command takes.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueHint};
 
 /// Options that every command takes.
@@ -18,8 +20,12 @@ pub(crate) struct Global {
     /// USO_BASE_URL].
     #[arg(long, global = true, value_name = "URL", help_heading = "Connection", display_order = 201, value_hint = ValueHint::Url)]
     pub(crate) base_url: Option<String>,
+    /// The file that records the purchases [default: journal.db in the state folder].
+    #[arg(long, global = true, value_name = "FILE", env = "USO_JOURNAL", hide_env_values = true,
+        help_heading = "Connection", display_order = 202, value_hint = ValueHint::FilePath)]
+    pub(crate) journal: Option<PathBuf>,
     /// Prints JSON to standard output, errors included.
-    #[arg(long, global = true, help_heading = "Output", display_order = 202)]
+    #[arg(long, global = true, help_heading = "Output", display_order = 203)]
     pub(crate) json: bool,
     /// Prints no progress.
     #[arg(
@@ -27,11 +33,11 @@ pub(crate) struct Global {
         long,
         global = true,
         help_heading = "Output",
-        display_order = 203
+        display_order = 204
     )]
     pub(crate) quiet: bool,
     /// Prints each request with its response, and why it is repeated; -vv also the connections.
     /// Never a key, a prompt or a picture.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Output", display_order = 204)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Output", display_order = 205)]
     pub(crate) verbose: u8,
 }

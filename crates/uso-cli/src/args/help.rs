@@ -30,8 +30,10 @@ Environment:
       Like --max-cost and --ask-above, for every purchase.
   USO_CONFIG
       The configuration file; uso doctor shows where it is otherwise.
-  USO_STATE_DIR, USO_CACHE_DIR
-      Where purchases and known uploads are recorded.
+  USO_JOURNAL
+      Like --journal: the file that records the purchases.
+  USO_STATE_DIR
+      The folder of journal.db, where no file is named.
   HTTPS_PROXY, NO_PROXY
       The proxy for requests to the service, and the hosts that need none.
   NO_COLOR
@@ -60,7 +62,21 @@ Examples:
 pub(super) const LIST: &str = "\
 Examples:
   uso list
-  uso list --json";
+  uso list --all --json";
+
+pub(super) const BUDGET: &str = "\
+Bills count, and the upper bound of each purchase until its bill is known. A purchase that would exceed a cap is refused before anything is sent, with exit code 9.
+
+Examples:
+  uso budget
+  uso budget --day 5 --total 100";
+
+pub(super) const PRUNE: &str = "\
+Only closed jobs are pruned. Pictures on disk, keys, fingerprints and outcomes stay.
+
+Examples:
+  uso prune --dry-run
+  uso prune --older-than 90d";
 
 pub(super) const STATUS: &str = "\
 Examples:
@@ -80,12 +96,12 @@ Examples:
 pub(super) const CANCEL: &str = "\
 Examples:
   uso cancel 764cabcf
-  uso cancel 764cabcf --json";
+  uso cancel --write-off j17";
 
 pub(super) const RESUME: &str = "\
 Examples:
   uso resume
-  uso resume 764cabcf -o out.png --timeout 5m";
+  uso resume j17 -o out.png --timeout 5m";
 
 pub(super) const BATCH: &str = "\
 Examples:

@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use super::picture::Preview;
-use super::values;
+use super::values::{self, Cap};
 
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {
-    /// Request id of the job, or the start of one [default: the newest job].
-    #[arg(value_name = "ID", add = ArgValueCandidates::new(job_candidates))]
+    /// Short id of the job, its request id, or the start of one [default: the newest job].
+    #[arg(value_name = "ID")]
     pub(crate) id: Option<String>,
 }
 
@@ -27,9 +26,13 @@ pub(crate) struct WatchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CancelArgs {
-    /// Request id of the job, or the start of one.
-    #[arg(value_name = "ID", add = ArgValueCandidates::new(job_candidates))]
+    /// Short id of the job, its request id, or the start of one.
+    #[arg(value_name = "ID")]
     pub(crate) id: String,
+    /// Gives up a purchase whose outcome is unknown, or that cannot be collected: what is reserved
+    /// for it is free again. Nothing is sent.
+    #[arg(long)]
+    pub(crate) write_off: bool,
 }
 
 #[derive(Debug, Args)]
@@ -49,8 +52,8 @@ pub(crate) struct ResultArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// Request ids, or the starts of some [default: everything unfinished].
-    #[arg(value_name = "ID", add = ArgValueCandidates::new(job_candidates))]
+    /// Short ids, request ids, or the starts of some [default: everything unfinished].
+    #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
     /// Stops waiting after this time; the jobs are not affected [default: 1h].
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Connection")]
@@ -78,8 +81,29 @@ pub(crate) struct CollectOptions {
     pub(crate) preview: Preview,
 }
 
-fn job_candidates() -> Vec<CompletionCandidate> {
-    let ids = crate::recorded_jobs::known_ids().into_iter();
-    ids.map(|(id, help)| CompletionCandidate::new(id).help(Some(help.into())))
-        .collect()
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Lists every job, and not only those of the last 30 days and the unfinished ones.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Only jobs that have not changed for this long.
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "30d")]
+    pub(crate) older_than: Duration,
+    /// Shows what would be erased, and erases nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    /// Caps what the account may spend in any 24 hours, as in 5 or 2.50; none removes the cap.
+    #[arg(long, value_name = "USD", value_parser = values::cap)]
+    pub(crate) day: Option<Cap>,
+    /// Caps what the account may spend in total; none removes the cap.
+    #[arg(long, value_name = "USD", value_parser = values::cap)]
+    pub(crate) total: Option<Cap>,
 }

@@ -70,3 +70,15 @@ pub(crate) fn dollars(text: &str) -> Result<MicroDollars, String> {
     text.parse::<MicroDollars>()
         .map_err(|error| error.to_string())
 }
+
+/// A cap in dollars, or `none`.
+pub(crate) fn cap(text: &str) -> Result<Cap, String> {
+    match text {
+        "none" => Ok(Cap(None)),
+        text => dollars(text).map(|cap| Cap(Some(cap))),
+    }
+}
+
+/// A cap, or that there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cap(pub(crate) Option<MicroDollars>);

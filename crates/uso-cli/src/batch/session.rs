@@ -8,6 +8,7 @@ use super::record::Records;
 use crate::args::Global;
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::journal;
 
 /// What the batch commands work with.
 pub(crate) struct Session {
@@ -23,17 +24,7 @@ impl Session {
             None => config,
         })
         .await?;
-        let journal = match connection.is_emulated() {
-            // The emulator of this process forgets everything, and so does its journal.
-            true => Journal::temporary(),
-            false => match std::env::var_os("USO_STATE_DIR") {
-                Some(folder) if std::env::var_os("USO_JOURNAL").is_none() => {
-                    Journal::open(std::path::PathBuf::from(folder).join("journal.db"))
-                }
-                _ => Journal::open_default(),
-            },
-        };
-        let journal = journal.map_err(journal_failure)?;
+        let journal = journal::open(global, &connection).await?;
         let records = Records::beside(journal.path());
         Ok(Self {
             connection,
@@ -45,11 +36,7 @@ impl Session {
 
 /// An error of the journal as the failure of a command.
 pub(crate) fn journal_failure(error: Error) -> Failure {
-    match error {
-        Error::Request(error) => Failure::from(error),
-        Error::Budget(stop) => Failure::budget(stop.to_string()),
-        error => Failure::other(message_of(&error)),
-    }
+    error.into()
 }
 
 /// An error of the journal with its root cause.

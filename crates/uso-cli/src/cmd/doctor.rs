@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uso::Config;
 use uso::error::Operation;
 use uso::webhook::{FalKeys, KeySource as _};
+use uso_journal::Journal;
 use uso_transport::{Forward, Service, Transport};
 
 use crate::args::Global;
@@ -16,8 +17,7 @@ use crate::configuration::{Configuration, SETTINGS};
 use crate::exit_code::OTHER;
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::records::State;
-use crate::{connection, credentials, viewing};
+use crate::{connection, credentials, journal, viewing};
 
 /// How far the clock may be off: notifications are refused beyond five minutes.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ pub(crate) async fn run(
         }
     }
     findings.push(proxy());
-    findings.push(records());
+    findings.push(recorded(global).await);
     findings.push(folder("folder", Path::new(".")));
     findings.push(Finding::good("terminal", terminal(printer)));
     let settings = settings(configuration);
@@ -249,10 +249,18 @@ fn proxy() -> Finding {
     )
 }
 
-fn records() -> Finding {
-    match State::locate().and_then(|state| state.make().map(|()| state)) {
-        Ok(state) => folder("records", state.folder()),
-        Err(failure) => Finding::of("records", &failure),
+async fn recorded(global: &Global) -> Finding {
+    let checked = async {
+        let journal = Journal::open(journal::path(global)?)?;
+        journal.check().await?;
+        Ok(journal)
+    };
+    match checked.await {
+        Ok(journal) => Finding::good(
+            "journal",
+            format!("{} is whole and writable", journal.path().display()),
+        ),
+        Err(failure) => Finding::of("journal", &failure),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use uso::pictures::{PreparedPicture, Sending};
-use uso::purchase::{Prepared, Preview};
-use uso::{Estimate, Request, UsoInput};
+use uso::pictures::PreparedPicture;
+use uso::purchase::Preview;
+use uso::{Estimate, UsoInput};
+use uso_journal::{Journal, State};
 
 use crate::args::{Global, PictureArgs};
 use crate::connection::Connection;
@@ -13,16 +14,13 @@ use crate::destination::{Destination, Wish};
 use crate::failure::Failure;
 use crate::output_names::Names;
 use crate::picture_request::{Kind, PictureRequest};
-use crate::price;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::purchase::Purchase;
-use crate::records::{Record, State, is_over};
+use crate::purchase::{Bought, Buyer};
+use crate::report::{Report, Show};
 use crate::reservation::Reservation;
-use crate::saving::{Saving, save};
 use crate::signals::Signals;
-use crate::spending;
-use crate::upload_cache::UploadCache;
+use crate::{journal, price, spending};
 
 /// Bytes of a saved picture for each of its pixels: a noisy PNG.
 const BYTES_PER_PIXEL: u64 = 2;
@@ -75,9 +73,13 @@ pub(crate) async fn run(
             .await
         }
     };
-    let uploads = match &connection {
-        Ok(connection) if !connection.is_emulated() => UploadCache::tell(&connection.client),
-        // The emulator in this process forgets all uploads.
+    let recorded = match &connection {
+        // A dry run changes nothing, and reads only what is there.
+        Ok(connection) if !args.money.dry_run || journal::path(global)?.exists() => {
+            let recorded = journal::open(global, connection).await?;
+            recorded.share_uploads(&connection.client).await?;
+            Some(recorded)
+        }
         _ => None,
     };
     let preview = match &connection {
@@ -105,48 +107,72 @@ pub(crate) async fn run(
         return dry_run(&preview, &estimate, printer);
     }
     let connection = connection?;
+    let Some(recorded) = recorded else {
+        return Err(Failure::other(
+            "there is no journal to record the purchase in",
+        ));
+    };
     warn_of_unreachable_webhook(&connection, args, printer);
     printer.say(&price::line(&estimate));
     spending::ask(&estimate, &args.money, printer)?;
-    if !connection.is_emulated() {
-        // Before anything is uploaded: what cannot be recorded is not bought.
-        State::locate()?.make()?;
-    }
     let bytes = estimate
         .pixels()
         .unwrap_or(0)
         .saturating_mul(BYTES_PER_PIXEL);
-    let desk = Buyer {
-        uploads,
-        connection,
-        args,
-        extension,
-        printer,
-    };
     // From here on a signal is handled here, until the command ends.
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
-    let prepared = tokio::select! {
-        prepared = desk.complete(preview) => prepared?,
-        signal = signals.next() => return Err(Failure::interrupted(signal, "interrupted; nothing was bought")),
-    };
-    let outcome = desk.buy(&prepared, &mut reservation, &mut signals).await;
-    match outcome {
-        // Nothing was billed: the service no longer has a picture of an earlier upload.
-        Err(failure) if failure.signal().is_none() && desk.is_gone(&prepared, &failure).await => {
-            printer.say("an uploaded picture is gone at the service; uploading it again");
-            let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
-            let prepared = tokio::select! {
-                prepared = desk.prepare(request) => prepared?,
-                signal = signals.next() => {
-                    return Err(Failure::interrupted(signal, "interrupted; nothing was billed"));
-                }
-            };
-            desk.buy(&prepared, &mut reservation, &mut signals).await
-        }
-        outcome => outcome,
+    // A command that runs twice makes two pictures: each run is a purchase of its own.
+    let key = format!("command:{:016x}", fastrand::u64(..));
+    let mut buy = recorded
+        .purchase(&connection.client, key.clone(), request)
+        .max_cost(args.money.max_cost);
+    if let Some(target) = reservation.target() {
+        buy = buy.target(target.clone());
     }
+    let buyer = Buyer {
+        journal: &recorded,
+        client: &connection.client,
+        is_emulated: connection.is_emulated(),
+        detach: args.waiting.detach,
+        printer,
+    };
+    let host = connection.client.config().base_urls().queue().host_str();
+    let progress = Progress::start(printer, "preparing the pictures").about(host);
+    // The preview holds the pictures that were made fit, so that they are not made fit again.
+    let bought = buyer.buy(buy, &mut signals, &progress).await;
+    drop(preview);
+    progress.end();
+    if keeps_names(&recorded, &connection, &key).await {
+        reservation.keep();
+    }
+    let Bought {
+        purchase,
+        pictures,
+        failure,
+    } = bought?;
+    if purchase.state == State::Submitted && failure.is_none() {
+        return detached(&purchase, &pictures, printer);
+    }
+    let show = Show {
+        preview: args.output.preview,
+        open: args.output.open,
+        stdout: matches!(destination, Destination::Stdout).then(|| journal::pictures(&recorded)),
+    };
+    let code = Report::of(&purchase, failure)
+        .with("references", references(&pictures))
+        .print(show, printer)?;
+    if connection.is_emulated() {
+        printer.say("emulated: nothing was bought, and the picture says so");
+    }
+    Ok(code)
+}
+
+/// Whether the names that were taken wait for the pictures of a purchase.
+async fn keeps_names(journal: &Journal, connection: &Connection, key: &str) -> bool {
+    let purchase = journal.find(&connection.client, key).await;
+    !connection.is_emulated() && purchase.is_ok_and(|purchase| purchase.state.may_be_bought())
 }
 
 /// What outlives the command needs a service that does.
@@ -180,161 +206,27 @@ fn warn_of_unreachable_webhook(connection: &Connection, args: &PictureArgs, prin
     }
 }
 
-/// What a purchase needs, however often it is tried.
-struct Buyer<'a> {
-    connection: Connection,
-    /// None for the emulator in this process, which forgets all uploads.
-    uploads: Option<UploadCache>,
-    args: &'a PictureArgs,
-    extension: &'static str,
-    printer: &'a Printer,
-}
-
-impl Buyer<'_> {
-    async fn prepare(&self, request: Request) -> Result<Prepared, Failure> {
-        let preview = self.connection.client.preview(request).await?;
-        self.complete(preview).await
-    }
-
-    /// Uploads the pictures, and says what was changed.
-    async fn complete(&self, preview: Preview) -> Result<Prepared, Failure> {
-        let progress = Progress::start(self.printer, "uploading the pictures");
-        let prepared = self.connection.client.complete(preview).await?;
-        for picture in prepared.pictures() {
-            if !picture.changes.is_empty() || picture.sending == Sending::Upload {
-                progress.line(&picture.to_string());
-            }
-        }
-        let kept = self
-            .uploads
-            .as_ref()
-            .map(|uploads| uploads.keep(&self.connection.client));
-        if let Some(Err(error)) = kept {
-            self.printer.warn(&format!(
-                "the upload could not be recorded, and will be made again the next time: {error}"
-            ));
-        }
-        Ok(prepared)
-    }
-
-    async fn is_gone(&self, prepared: &Prepared, failure: &Failure) -> bool {
-        let Some(error) = failure.error() else {
-            return false;
-        };
-        self.connection.client.forget_gone(prepared, error).await
-    }
-
-    async fn buy(
-        &self,
-        prepared: &Prepared,
-        reservation: &mut Reservation,
-        signals: &mut Signals,
-    ) -> Result<ExitCode, Failure> {
-        let Self {
-            connection,
-            printer,
-            ..
-        } = self;
-        let recorded = match reservation.place() {
-            Some(place) => place.clone(),
-            // A later process has another standard output.
-            None => crate::place::Place::Folder(std::env::current_dir().unwrap_or_default()),
-        };
-        let entry = match connection.is_emulated() {
-            true => None,
-            false => Some(State::locate()?.note(Record {
-                origin: connection.origin(),
-                account: Some(connection.client.config().account()),
-                target: recorded,
-                extension: Some(self.extension.to_owned()),
-                intent: prepared.order().intent().clone(),
-                ticket: None,
-            })?),
-        };
-        if entry.is_some() {
-            // From now on they belong to the record.
-            reservation.keep();
-        }
-        let mut purchase = Purchase {
-            entry,
-            signals,
-            printer,
-        };
-        let host = connection.client.config().base_urls().queue().host_str();
-        let progress = Progress::start(printer, "submitting").about(host);
-        let (job, leaving) = purchase
-            .place(&connection.client, prepared.order(), &progress)
-            .await?;
-        let id = job.ticket().request_id();
-        if let Some(signal) = leaving {
-            drop(progress);
-            return Err(purchase.detach_or_cancel(&job, signal).await);
-        }
-        if self.args.waiting.detach {
-            drop(progress);
-            return self.detach(&job, prepared);
-        }
-        progress.line(&format!("submitted as {id}"));
-        let waited = tokio::select! {
-            waited = job.wait_with(|event| progress.event(event)) => waited,
-            signal = purchase.signals.next() => {
-                drop(progress);
-                return Err(purchase.detach_or_cancel(&job, signal).await);
-            }
-        };
-        let output = match waited {
-            Ok(output) => output,
-            Err(error) => {
-                if is_over(&error) {
-                    purchase.finish();
-                }
-                return Err(error.into());
-            }
-        };
-        progress.state("downloading");
-        let saving = Saving {
-            place: reservation.place(),
-            extension: Some(self.extension),
-            preview: self.args.output.preview,
-            open: self.args.output.open,
-        };
-        let saved = tokio::select! {
-            saved = save(&output, &job, saving) => saved,
-            signal = purchase.signals.next() => {
-                drop(progress);
-                return Err(purchase.leave(&job, signal));
-            }
-        };
-        progress.end();
-        if saved.complete {
-            purchase.finish();
-        }
-        let code = saved
-            .with("references", references(prepared.pictures()))
-            .report(printer)?;
-        if connection.is_emulated() {
-            printer.say("emulated: nothing was bought, and the picture says so");
-        }
-        Ok(code)
-    }
-
-    fn detach(&self, job: &uso::Job, prepared: &Prepared) -> Result<ExitCode, Failure> {
-        let id = job.ticket().request_id();
-        let collect = format!("collect it with: uso result --wait {id}, or with uso resume");
-        let document = json!({
-            "request_id": id,
-            "ticket": job.ticket(),
-            "references": references(prepared.pictures()),
-        });
-        let printed = self.printer.try_data(&document, &[id.to_owned()]);
-        printed.map_err(|error| {
-            let message =
-                format!("submitted as {id}, and standard output could not be written: {error}");
-            Failure::io(message).with_hint(&*collect)
-        })?;
-        self.printer.say(&format!("submitted; {collect}"));
-        Ok(ExitCode::SUCCESS)
-    }
+fn detached(
+    purchase: &uso_journal::Purchase,
+    pictures: &[PreparedPicture],
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let id = journal::shown_id(purchase);
+    let collect = format!("collect it with: uso result --wait {id}, or with uso resume");
+    let document = json!({
+        "id": purchase.id,
+        "request_id": purchase.request_id(),
+        "ticket": purchase.ticket,
+        "references": references(pictures),
+    });
+    let printed = printer.try_data(&document, std::slice::from_ref(&id));
+    printed.map_err(|error| {
+        let message =
+            format!("submitted as {id}, and standard output could not be written: {error}");
+        Failure::io(message).with_hint(&*collect)
+    })?;
+    printer.say(&format!("submitted; {collect}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn dry_run(preview: &Preview, estimate: &Estimate, printer: &Printer) -> Result<ExitCode, Failure> {

@@ -1,21 +1,24 @@
 //! `uso result`: saves the pictures of a job.
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use uso::Job;
+use uso::Event;
+use uso_journal::{Error, Journal, Progress as Step, Purchase, SavedPicture, State, Target};
 
 use crate::args::{CollectOptions, Global, ResultArgs};
 use crate::connection::Connection;
 use crate::destination::{Destination, Wish};
 use crate::failure::Failure;
-use crate::output_names::{Names, Template};
-use crate::place::Place;
+use crate::journal::{self, asked};
+use crate::output_names::{Names, Template, folder_of};
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::recorded_jobs;
-use crate::records::is_over;
-use crate::reservation::Reservation;
-use crate::saving::{Saving, save};
+use crate::report::{Report, Show};
+use crate::reservation::{self, Reservation};
 
 pub(crate) async fn run(
     global: &Global,
@@ -27,69 +30,151 @@ pub(crate) async fn run(
         None => config,
     })
     .await?;
-    let origin = connection.origin();
-    let id = recorded_jobs::resolve(&origin, args.job.id.as_deref())?;
-    let recorded = recorded_jobs::place_of(&origin, &id);
-    let job = connection.client.job_by_id(&id)?;
-    let mut place = PlaceToSave::of(&args.output, recorded)?;
-    let host = connection.client.config().base_urls().queue().host_str();
-    let progress = Progress::start(printer, "fetching the result").about(host);
-    let fetched = match args.wait {
-        true => job.wait_with(|event| progress.event(event)).await,
-        false => job.collect().await,
-    };
-    let output = match fetched {
-        Ok(output) => output,
-        Err(error) => {
-            if is_over(&error) {
-                recorded_jobs::settle(&origin, &id, printer);
-            }
-            return Err(error.into());
+    let client = &connection.client;
+    let journal = journal::open(global, &connection).await?;
+    let place = Place::of(&args.output)?;
+    let purchase = match journal::find(&journal, client, args.job.id.as_deref()).await? {
+        Some(purchase) => purchase,
+        None => {
+            let id = args.job.id.as_deref().unwrap_or_default();
+            // Nothing is recorded of a request that the service does not know.
+            client.job_by_id(id)?.status().await?;
+            let target = Target::named(".", "uso-{id}.{ext}");
+            journal.adopt(client, id, target).await?
         }
     };
-    let saving = Saving {
-        place: place.take(output.images().len(), &job)?,
-        extension: None,
-        preview: args.output.preview,
-        open: args.output.open,
-    };
-    let saved = save(&output, &job, saving).await;
-    progress.end();
-    if saved.complete {
-        recorded_jobs::settle(&origin, &id, printer);
+    let host = client.config().base_urls().queue().host_str();
+    let progress = Arc::new(Progress::start(printer, "fetching the result").about(host));
+    let line = Arc::clone(&progress);
+    let collected = Collecting {
+        journal: &journal,
+        client,
+        wait: args.wait,
     }
-    saved.report(printer)
+    .collect(purchase, &place, move |event| line.event(event))
+    .await;
+    progress.end();
+    let (purchase, failure) = collected?;
+    Report::of(&purchase, failure).print(place.show(&journal), printer)
+}
+
+/// Collects one job.
+pub(crate) struct Collecting<'a> {
+    pub(crate) journal: &'a Journal,
+    pub(crate) client: &'a uso::Client,
+    /// Whether a job that has not ended is waited for.
+    pub(crate) wait: bool,
+}
+
+impl Collecting<'_> {
+    /// The purchase with its pictures on disk, at the place that was named, and otherwise the failure
+    /// that it ended with.
+    pub(crate) async fn collect(
+        &self,
+        mut purchase: Purchase,
+        place: &Place<'_>,
+        tell: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<(Purchase, Option<Failure>), Failure> {
+        let Self {
+            journal, client, ..
+        } = self;
+        let id = purchase.id;
+        let is_whole =
+            purchase.state == State::Done && purchase.pictures.iter().all(SavedPicture::is_on_disk);
+        if is_whole && !purchase.pictures.is_empty() {
+            place.copy(&mut purchase)?;
+            return Ok((purchase, None));
+        }
+        if purchase.state.is_closed() {
+            if purchase.request_id().is_none() {
+                let failure = Failure::of_purchase(&purchase, None);
+                return Ok((purchase, failure));
+            }
+            purchase = journal.reopen(client, id).await?;
+        }
+        let count = usize::try_from(asked(&purchase)).unwrap_or(1);
+        let mut taken = place.take(&purchase, count)?;
+        if let Some(target) = place.target(journal, taken.as_ref()) {
+            journal.set_target(client, id, target).await?;
+            reservation::release(purchase.target.as_ref());
+        }
+        let seen: Arc<Mutex<Option<Arc<uso::Error>>>> = Arc::default();
+        let failed = Arc::clone(&seen);
+        let tell = move |step: &Step| match step {
+            Step::Failed(error) => {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(error));
+            }
+            Step::Job(event) => tell(event),
+            _ => {}
+        };
+        let collected = match self.wait {
+            true => journal.resume(client, id, tell).await,
+            false => journal.collect(client, id, tell).await,
+        };
+        let error = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = match collected {
+            Ok(purchase) => {
+                let failure = Failure::of_purchase(&purchase, error);
+                (purchase, failure)
+            }
+            Err(Error::NotCollected {
+                purchase,
+                message,
+                source,
+            }) => {
+                let whole = (*purchase).clone();
+                let error = Error::NotCollected {
+                    purchase,
+                    message,
+                    source,
+                };
+                let failure = Failure::uncollected(&whole, error);
+                (whole, Some(failure))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match (&mut taken, outcome.0.state.is_closed()) {
+            (Some(taken), false) => taken.keep(),
+            (_, true) if outcome.0.state != State::Done => {
+                reservation::release(outcome.0.target.as_ref());
+            }
+            _ => {}
+        }
+        Ok(outcome)
+    }
 }
 
 /// The place that `-o` names, or the recorded one.
-pub(crate) struct PlaceToSave<'a> {
-    options: &'a CollectOptions,
-    recorded: Option<Place>,
-    reservation: Option<Reservation>,
-}
+pub(crate) struct Place<'a>(&'a CollectOptions);
 
-impl<'a> PlaceToSave<'a> {
+impl<'a> Place<'a> {
     /// Checks `-o` before anything is fetched.
-    pub(crate) fn of(
-        options: &'a CollectOptions,
-        recorded: Option<Place>,
-    ) -> Result<Self, Failure> {
-        let place = Self {
-            options,
-            recorded,
-            reservation: None,
-        };
+    pub(crate) fn of(options: &'a CollectOptions) -> Result<Self, Failure> {
+        let place = Self(options);
         if options.output.is_some() {
             place.plan(1)?;
         }
         Ok(place)
     }
 
+    pub(crate) fn show(&self, journal: &Journal) -> Show {
+        Show {
+            preview: self.0.preview,
+            open: self.0.open,
+            stdout: self.is_stdout().then(|| journal::pictures(journal)),
+        }
+    }
+
+    fn is_stdout(&self) -> bool {
+        let output = self.0.output.as_deref();
+        output.is_some_and(|path| path.as_os_str() == "-")
+    }
+
     fn plan(&self, count: usize) -> Result<Destination, Failure> {
         let wish = Wish {
-            output: self.options.output.as_deref(),
+            output: self.0.output.as_deref(),
             name: None,
-            force: self.options.force,
+            force: self.0.force,
         };
         let plan = Destination::plan(wish, &Names::default(), count)?;
         Ok(match plan {
@@ -101,17 +186,63 @@ impl<'a> PlaceToSave<'a> {
         })
     }
 
-    /// The place for this many pictures of a job; nothing for standard output.
-    pub(crate) fn take(&mut self, count: usize, job: &Job) -> Result<Option<&Place>, Failure> {
-        if self.options.output.is_none() && self.recorded.is_some() {
-            return Ok(self.recorded.as_ref());
+    /// Takes the names of this many pictures, where `-o` names a place in the file system.
+    fn take(&self, purchase: &Purchase, count: usize) -> Result<Option<Reservation>, Failure> {
+        if self.0.output.is_none() || self.is_stdout() {
+            return Ok(None);
         }
         let names = Names {
-            id: Some(job.ticket().request_id().to_owned()),
+            id: purchase.request_id().map(str::to_owned),
             extension: Some("png"),
             ..Names::default()
         };
-        let taken = Reservation::take(&self.plan(count)?, &names, count, 0)?;
-        Ok(self.reservation.insert(taken).place())
+        Reservation::take(&self.plan(count)?, &names, count, 0).map(Some)
     }
+
+    /// The new target of the purchase, where it changes.
+    fn target(&self, journal: &Journal, taken: Option<&Reservation>) -> Option<Target> {
+        match taken {
+            Some(taken) => taken.target().cloned(),
+            // From there the picture is written to standard output.
+            None => self
+                .is_stdout()
+                .then(|| Target::folder(journal::pictures(journal))),
+        }
+    }
+
+    /// Copies pictures that are on disk to the place that `-o` names.
+    fn copy(&self, purchase: &mut Purchase) -> Result<(), Failure> {
+        if self.is_stdout() {
+            return self.plan(purchase.pictures.len()).map(drop);
+        }
+        let Some(mut taken) = self.take(purchase, purchase.pictures.len())? else {
+            return Ok(());
+        };
+        let Some(target @ Target::Files { .. }) = taken.target().cloned() else {
+            return Ok(());
+        };
+        if let Target::Files { paths, .. } = &target {
+            for (picture, path) in purchase.pictures.iter_mut().zip(paths) {
+                copy(&picture.path, path).map_err(|error| {
+                    Failure::io(format!("{} cannot be written: {error}", path.display()))
+                })?;
+                picture.path.clone_from(path);
+            }
+        }
+        taken.keep();
+        purchase.target = Some(target);
+        Ok(())
+    }
+}
+
+/// Copies a file in one step: the copy appears whole or not at all.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut whole = tempfile::NamedTempFile::new_in(folder_of(to))?;
+    io::copy(&mut File::open(from)?, &mut whole)?;
+    whole.as_file().sync_all()?;
+    whole
+        .as_file()
+        .set_permissions(from.metadata()?.permissions())?;
+    whole.persist(to)?;
+    Ok(())
 }

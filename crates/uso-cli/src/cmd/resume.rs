@@ -1,50 +1,43 @@
 //! `uso resume`: finishes everything that was bought and not saved.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use uso::purchase::Recovery;
-use uso::{Client, ErrorKind, Event, Job};
+use uso::{Client, Event};
+use uso_journal::{Cause, Journal, Purchase, State};
 
 use crate::args::{CollectOptions, Global, ResumeArgs};
-use crate::cmd::result::PlaceToSave;
+use crate::cmd::list::to_json;
+use crate::cmd::result::{Collecting, Place};
 use crate::connection::Connection;
 use crate::exit_code::{OTHER, OUTCOME_UNKNOWN, worst};
 use crate::failure::Failure;
+use crate::journal::{self, shown_id};
 use crate::printer::Printer;
 use crate::progress::{describe, interruption};
-use crate::recorded_jobs;
-use crate::records::{Entry, Record, State, Taken, forget, is_over, may_be_elsewhere};
-use crate::saving::{Saving, save};
+use crate::report::Report;
+use crate::reservation;
 use crate::signals::Signals;
 
 /// How many are finished at once.
 const AT_ONCE: usize = 4;
 
-/// How long after its start deadline a purchase may take to appear among the account's requests.
-const MARGIN: Duration = Duration::from_secs(60);
-
-/// After the start deadline, how long a delivery may still prove a purchase that is announced: the
-/// job runs, and fal delivers for an hour.
-const DELIVERY_MARGIN: Duration = Duration::from_secs(24 * 3600);
-
-/// The outcome of one record.
+/// The outcome of one job.
 struct Outcome {
     code: u8,
-    request_id: Option<String>,
     document: Value,
 }
 
-/// What the work on every record needs.
+/// What the work on every job needs.
 #[derive(Clone)]
 struct Collector {
+    journal: Journal,
     client: Client,
-    origin: String,
-    wanted: Vec<String>,
     options: Arc<CollectOptions>,
     printer: Printer,
 }
@@ -66,49 +59,42 @@ pub(crate) async fn run(
                 .with_hint("give the id of the job: uso resume ID -o FILE"),
         );
     }
-    let state = State::locate()?;
-    state.tidy();
-    let mut waiting = state.records()?.into_iter();
-    if waiting.len() == 0 && args.ids.is_empty() {
-        printer.data(&json!({ "resumed": [] }), &[])?;
-        printer.say("nothing is unfinished");
-        return Ok(ExitCode::SUCCESS);
-    }
     let connection = Connection::configured(global, |config| match args.timeout {
         Some(limit) => config.finish_within(limit),
         None => config,
     })
     .await?;
-    let origin = connection.origin();
-    let wanted = args
-        .ids
-        .iter()
-        .map(|id| recorded_jobs::resolve(&origin, Some(id)));
-    let wanted = wanted.collect::<Result<Vec<String>, Failure>>()?;
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let collector = Collector {
+        journal: journal::open(global, &connection).await?,
         client: connection.client.clone(),
-        origin,
-        wanted: wanted.clone(),
         options: Arc::new(args.output.clone()),
         printer: *printer,
     };
+    for (path, why) in journal::import(global, &collector.journal, &collector.client).await? {
+        printer.warn(&format!("{} is left alone: {why}", path.display()));
+    }
+    let (mut waiting, mut outcomes) = collector.find(&args.ids).await?;
+    if waiting.is_empty() && outcomes.is_empty() {
+        printer.data(&json!({ "resumed": [] }), &[])?;
+        printer.say("nothing is unfinished");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let mut working = JoinSet::new();
-    let mut outcomes: Vec<Outcome> = Vec::new();
     loop {
         while working.len() < AT_ONCE
-            && let Some(path) = waiting.next()
+            && let Some(purchase) = waiting.pop_front()
         {
             let collector = collector.clone();
-            working.spawn(async move { collector.finish(path).await });
+            working.spawn(async move { collector.finish(purchase).await });
         }
         tokio::select! {
             ended = working.join_next() => match ended {
-                Some(Ok(outcome)) => outcomes.extend(outcome),
+                Some(Ok(outcome)) => outcomes.push(outcome),
                 Some(Err(error)) => {
-                    printer.warn(&format!("a record was given up: {error}"));
-                    outcomes.push(Outcome { code: OTHER, request_id: None, document: Value::Null });
+                    printer.warn(&format!("the work on a job ended early: {error}"));
+                    outcomes.push(Outcome { code: OTHER, document: Value::Null });
                 }
                 None => break,
             },
@@ -119,19 +105,6 @@ pub(crate) async fn run(
                     .with_hint("go on with: uso resume")
                     .with_partial(json!({ "resumed": documents })));
             }
-        }
-    }
-    for id in &wanted {
-        let seen = |outcome: &Outcome| outcome.request_id.as_ref() == Some(id);
-        if !outcomes.iter().any(seen) {
-            printer.warn(&format!(
-                "{id}: it is not recorded; fetch it with: uso result {id}"
-            ));
-            outcomes.push(Outcome {
-                code: OTHER,
-                request_id: Some(id.clone()),
-                document: json!({ "request_id": id, "outcome": "not_noted" }),
-            });
         }
     }
     let code = worst(outcomes.iter().map(|outcome| outcome.code));
@@ -146,250 +119,186 @@ pub(crate) async fn run(
 }
 
 impl Collector {
-    /// Finishes one record as far as it can be; nothing when it was not asked for.
-    async fn finish(&self, path: PathBuf) -> Option<Outcome> {
-        let taken = match State::take(path.clone()) {
-            Ok(taken) => taken,
-            Err(error) => return self.unreadable(&path, &error.to_string()),
-        };
-        let entry = match taken {
-            Taken::Entry(entry) => *entry,
-            Taken::Finished => return None,
-            Taken::Unreadable(why) => return self.unreadable(&path, &why),
-            Taken::Busy => {
-                let record = Record::peek(&path)?;
-                return self
-                    .is_wanted(&record)
-                    .then(|| self.skip(&record, "busy", "another process works on it"));
-            }
-        };
-        if !self.is_wanted(&entry.record) {
-            return None;
+    /// The jobs that are asked for, or all that are unfinished; and what is wrong with an id.
+    async fn find(&self, ids: &[String]) -> Result<(VecDeque<Purchase>, Vec<Outcome>), Failure> {
+        let mut outcomes = Vec::new();
+        if ids.is_empty() {
+            let open = State::ALL.into_iter().filter(|state| !state.is_closed());
+            let mut open = self.journal.jobs(&self.client).states(open).read().await?;
+            open.reverse();
+            return Ok((open.into(), outcomes));
         }
-        if entry.record.origin != self.origin {
-            let why = format!("skipped: it belongs to {}", entry.record.origin);
-            return Some(self.skip(&entry.record, "other_origin", &why));
-        }
-        Some(match entry.record.ticket.clone() {
-            Some(ticket) => self.collect(entry, self.client.job(ticket)).await,
-            None => self.look(entry).await,
-        })
-    }
-
-    fn is_wanted(&self, record: &Record) -> bool {
-        let id = record.request_id();
-        self.wanted.is_empty() || id.is_some_and(|id| self.wanted.iter().any(|wanted| wanted == id))
-    }
-
-    /// Looks for a purchase whose answer never came.
-    async fn look(&self, mut entry: Entry) -> Outcome {
-        let intent = entry.record.intent.clone();
-        match self.client.recover(&intent).await {
-            Ok(Recovery::Found(job)) => {
-                let id = job.ticket().request_id();
-                self.printer
-                    .say(&format!("{}: found as {id}", label(&entry.record)));
-                if let Err(error) = entry.bought(job.ticket()) {
-                    self.printer
-                        .warn(&format!("{id} could not be recorded: {error}"));
-                }
-                self.collect(entry, job).await
-            }
-            Ok(Recovery::NotYet { .. } | Recovery::NotBought) => {
-                let margin = match intent.has_webhook() {
-                    true => DELIVERY_MARGIN,
-                    false => MARGIN,
-                };
-                let known_at = intent.made_at() + intent.start_within() + margin;
-                let account = self.client.config().account();
-                if entry
-                    .record
-                    .account
-                    .as_ref()
-                    .is_some_and(|own| *own != account)
-                {
-                    let line = "it was bought with another key, whose requests this one does not see; set FAL_KEY to that one";
-                    return self.told(&entry.record, OUTCOME_UNKNOWN, "other_account", line);
-                }
-                match known_at.duration_since(SystemTime::now()) {
-                    Ok(left) if !left.is_zero() => {
-                        let line = format!(
-                            "not yet known whether it was accepted; look again with uso resume, in {} s at the latest",
-                            left.as_secs() + 1
-                        );
-                        self.told(&entry.record, OUTCOME_UNKNOWN, "not_yet_known", &line)
-                    }
-                    _ => {
-                        let line = "it was most likely never accepted: its start deadline has passed, and it is not among the account's requests";
-                        let outcome = self.told(&entry.record, OTHER, "never_accepted", line);
-                        forget(entry, &self.printer);
-                        outcome
-                    }
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Auth => {
-                let line = format!(
-                    "the key may not read the account's requests ({error}), so it cannot be looked up; look in fal's dashboard, and remove {} when it is settled",
-                    entry.path().display()
-                );
-                self.told(
-                    &entry.record,
-                    OUTCOME_UNKNOWN,
-                    "listing_not_permitted",
-                    &line,
-                )
-            }
-            Ok(Recovery::Undecidable { candidates, why }) => {
-                let candidates = match candidates.is_empty() {
-                    true => String::new(),
-                    false => format!("; it may be one of: {}", candidates.join(", ")),
-                };
-                let line = format!(
-                    "it is not known whether it was accepted: {why}{candidates}; remove {} when it is settled",
-                    entry.path().display()
-                );
-                self.told(&entry.record, OUTCOME_UNKNOWN, "undecidable", &line)
-            }
-            Ok(_) => self.told(
-                &entry.record,
-                OUTCOME_UNKNOWN,
-                "unknown",
-                "it is not known whether it was accepted",
-            ),
-            Err(error) => self.failed(&entry.record.clone(), Failure::from(error)),
-        }
-    }
-
-    /// Waits for a job and saves its pictures.
-    async fn collect(&self, entry: Entry, job: Job) -> Outcome {
-        let id = job.ticket().request_id().to_owned();
-        let printer = self.printer;
-        let mut interruptions: u32 = 0;
-        let waited = job.wait_with(|event| match event {
-            Event::Log(_) => {}
-            // As long as the service is down: fewer and fewer lines.
-            Event::Interrupted(why) => {
-                interruptions = interruptions.saturating_add(1);
-                if interruptions.is_power_of_two() {
-                    let host = self.client.config().base_urls().queue().host_str();
-                    let host = host.unwrap_or("the service");
-                    printer.say(&format!("{id}: {}", interruption(host, why)));
-                }
-            }
-            event => {
-                interruptions = 0;
-                printer.say(&format!("{id}: {}", describe(event)));
-            }
-        });
-        let output = match waited.await {
-            Ok(output) => output,
-            Err(error) => {
-                let over = is_over(&error);
-                if may_be_elsewhere(&error) {
-                    printer.warn(&format!(
-                        "{id}: it stays recorded for an hour from its purchase, in case it was bought with another key"
+        let mut found = VecDeque::new();
+        for id in ids {
+            match journal::find(&self.journal, &self.client, Some(id)).await? {
+                Some(purchase) => found.push_back(purchase),
+                None => {
+                    self.printer.warn(&format!(
+                        "{id}: it is not recorded; fetch it with: uso result {id}"
                     ));
+                    let document = json!({ "request_id": id, "outcome": "not_recorded" });
+                    outcomes.push(Outcome {
+                        code: OTHER,
+                        document,
+                    });
                 }
-                let outcome = self.failed(&entry.record, Failure::from(error));
-                if over {
-                    entry.record.target.give_back();
-                    forget(entry, &self.printer);
-                }
-                return outcome;
             }
-        };
-        let recorded = entry.record.target.clone();
-        let mut place = match PlaceToSave::of(&self.options, Some(recorded)) {
+        }
+        Ok((found, outcomes))
+    }
+
+    /// Finishes one job as far as it can be.
+    async fn finish(&self, purchase: Purchase) -> Outcome {
+        if matches!(purchase.state, State::Pending | State::Reserved) && !purchase.in_work {
+            return self.never_sent(purchase).await;
+        }
+        let label = shown_id(&purchase);
+        let place = match Place::of(&self.options) {
             Ok(place) => place,
-            Err(failure) => return self.failed(&entry.record, failure),
+            Err(failure) => return self.failed(&purchase, failure),
         };
-        let taken = match place.take(output.images().len(), &job) {
-            Ok(taken) => taken,
-            Err(failure) => return self.failed(&entry.record, failure),
+        let collecting = Collecting {
+            journal: &self.journal,
+            client: &self.client,
+            wait: true,
         };
-        let saving = Saving {
-            place: taken,
-            extension: entry.record.extension.as_deref(),
-            preview: self.options.preview,
-            open: self.options.open,
+        let before = purchase.clone();
+        let tell = self.teller(&label);
+        let (purchase, failure) = match collecting.collect(purchase, &place, tell).await {
+            Ok(collected) => collected,
+            Err(failure) if failure.is_busy() => {
+                return self.told(&before, 0, "busy", "another process works on it");
+            }
+            Err(failure) => return self.failed(&before, failure),
         };
-        let saved = save(&output, &job, saving).await;
-        let complete = saved.complete;
-        let mut document = saved.document.clone();
-        let shown = saved.show(&self.printer, &id);
-        let mut outcome = match shown.and(saved.into_outcome()) {
+        if purchase.state == State::Unknown {
+            return self.unknown(&purchase);
+        }
+        if let (None, Some(id)) = (before.request_id(), purchase.request_id()) {
+            self.printer.say(&format!("{label}: found as {id}"));
+        }
+        let report = Report::of(&purchase, failure);
+        let document = report.document.clone();
+        let shown = report.show(
+            &place.show(&self.journal),
+            &self.printer,
+            &shown_id(&purchase),
+        );
+        let mut outcome = match shown.and(report.into_outcome()) {
             Ok(code) => Outcome {
                 code,
-                request_id: Some(id),
                 document: json!({ "outcome": "saved" }),
             },
-            Err(failure) => self.failed(&entry.record, failure),
+            Err(failure) => self.failed(&purchase, failure),
         };
-        if let (Some(all), Value::Object(more)) = (document.as_object_mut(), outcome.document) {
-            all.extend(more);
-        }
-        outcome.document = document;
-        if complete {
-            entry.record.target.give_back();
-            forget(entry, &self.printer);
-        }
+        outcome.document = merged(document, outcome.document);
         outcome
     }
 
-    fn failed(&self, record: &Record, failure: Failure) -> Outcome {
+    /// Closes a purchase whose process ended before anything was sent.
+    async fn never_sent(&self, purchase: Purchase) -> Outcome {
+        match self.journal.cancel(&self.client, purchase.id).await {
+            Ok(_) => {
+                reservation::release(purchase.target.as_ref());
+                let line = "nothing was sent and nothing was bought; run the command again";
+                self.told(&purchase, 0, "never_sent", line)
+            }
+            Err(error) => self.failed(&purchase, error.into()),
+        }
+    }
+
+    /// Progress of one job in lines that name it.
+    fn teller(&self, label: &str) -> impl Fn(&Event) + Send + Sync + 'static {
+        let (printer, label) = (self.printer, label.to_owned());
+        let host = self.client.config().base_urls().queue().host_str();
+        let host = host.unwrap_or("the service").to_owned();
+        let interruptions = AtomicU32::new(0);
+        move |event| match event {
+            Event::Log(_) => {}
+            // As long as the service is down: fewer and fewer lines.
+            Event::Interrupted(why) => {
+                let count = interruptions
+                    .fetch_add(1, Ordering::Relaxed)
+                    .saturating_add(1);
+                if count.is_power_of_two() {
+                    printer.say(&format!("{label}: {}", interruption(&host, why)));
+                }
+            }
+            event => {
+                interruptions.store(0, Ordering::Relaxed);
+                printer.say(&format!("{label}: {}", describe(event)));
+            }
+        }
+    }
+
+    /// A purchase that the account's listing does not show, or not for certain.
+    fn unknown(&self, purchase: &Purchase) -> Outcome {
+        let reason = purchase.reason.as_ref();
+        let left = purchase.intent.as_ref().and_then(|intent| {
+            let deadline = intent.made_at() + intent.start_within();
+            deadline.duration_since(SystemTime::now()).ok()
+        });
+        let give_up = format!("give it up with: uso cancel --write-off {}", purchase.id);
+        let (word, line) = match reason.map(|reason| reason.cause) {
+            Some(Cause::NotYetListed) => (
+                "not_yet_known",
+                match left {
+                    Some(left) => format!(
+                        "not yet known whether it was accepted; look again with uso resume, in {} s at the latest",
+                        left.as_secs() + 1
+                    ),
+                    None => "not yet known whether it was accepted; look again with uso resume"
+                        .to_owned(),
+                },
+            ),
+            Some(Cause::NotListed) => (
+                "not_listed",
+                format!(
+                    "it was most likely never accepted: its start deadline has passed, and it is not among the account's requests; {give_up}"
+                ),
+            ),
+            Some(Cause::Undecidable) => (
+                "undecidable",
+                format!(
+                    "it is not known whether it was accepted: {}; look in fal's dashboard, then {give_up}",
+                    reason.map_or("", |reason| reason.message.as_str())
+                ),
+            ),
+            _ => (
+                "unknown",
+                "it is not known whether it was accepted".to_owned(),
+            ),
+        };
+        self.told(purchase, OUTCOME_UNKNOWN, word, &line)
+    }
+
+    fn failed(&self, purchase: &Purchase, failure: Failure) -> Outcome {
         let code = failure.number();
-        let mut document = failure.to_json();
-        if let Some(fields) = document.as_object_mut() {
-            fields.insert("request_id".to_owned(), json!(record.request_id()));
-            fields.insert("target".to_owned(), json!(record.target));
-            fields.insert("outcome".to_owned(), json!("failed"));
-        }
+        let document = merged(
+            failure.to_json(),
+            merged(to_json(purchase), json!({ "outcome": "failed" })),
+        );
         if !self.printer.json {
-            self.printer.failure(&failure.at(&label(record)));
+            self.printer.failure(&failure.at(&shown_id(purchase)));
         }
+        Outcome { code, document }
+    }
+
+    fn told(&self, purchase: &Purchase, code: u8, word: &str, line: &str) -> Outcome {
+        self.printer
+            .warn(&format!("{}: {line}", shown_id(purchase)));
+        let told = json!({ "outcome": word, "message": line });
         Outcome {
             code,
-            request_id: record.request_id().map(str::to_owned),
-            document,
+            document: merged(to_json(purchase), told),
         }
-    }
-
-    fn skip(&self, record: &Record, word: &str, why: &str) -> Outcome {
-        self.told(record, 0, word, why)
-    }
-
-    fn told(&self, record: &Record, code: u8, word: &str, line: &str) -> Outcome {
-        self.printer.warn(&format!("{}: {line}", label(record)));
-        Outcome {
-            code,
-            request_id: record.request_id().map(str::to_owned),
-            document: json!({
-                "request_id": record.request_id(),
-                "target": record.target,
-                "outcome": word,
-                "message": line,
-            }),
-        }
-    }
-
-    fn unreadable(&self, path: &std::path::Path, why: &str) -> Option<Outcome> {
-        if !self.wanted.is_empty() {
-            return None;
-        }
-        let path = path.display().to_string();
-        self.printer.warn(&format!("{path} is left alone: {why}"));
-        Some(Outcome {
-            code: OTHER,
-            request_id: None,
-            document: json!({ "record": path, "outcome": "unreadable", "message": why }),
-        })
     }
 }
 
-/// The id, or while there is none, where the pictures were to go.
-fn label(record: &Record) -> String {
-    match record.request_id() {
-        Some(id) => id.to_owned(),
-        None => format!("the purchase for {}", record.target.shown()),
+/// Both documents as one.
+fn merged(mut document: Value, more: Value) -> Value {
+    if let (Some(all), Value::Object(more)) = (document.as_object_mut(), more) {
+        all.extend(more);
     }
+    document
 }

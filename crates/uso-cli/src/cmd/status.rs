@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use uso::status::{LogLine, State, Status};
+use uso_journal::Purchase;
 
 use crate::args::{Global, JobArgs};
+use crate::cmd::list;
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::journal;
 use crate::printer::Printer;
 use crate::progress::queued;
-use crate::recorded_jobs;
 
 pub(crate) async fn run(
     global: &Global,
@@ -18,8 +20,17 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let connection = Connection::open(global).await?;
-    let id = recorded_jobs::resolve(&connection.origin(), args.id.as_deref())?;
-    let job = connection.client.job_by_id(&id)?;
+    let client = &connection.client;
+    let journal = journal::open(global, &connection).await?;
+    let recorded = journal::find(&journal, client, args.id.as_deref()).await?;
+    let job = match &recorded {
+        Some(purchase) => match &purchase.ticket {
+            Some(ticket) => client.job(ticket.clone()),
+            None => return unsent(purchase, printer),
+        },
+        None => client.job_by_id(args.id.as_deref().unwrap_or_default())?,
+    };
+    let id = job.request_id().to_owned();
     let status = job.status().await?;
     let mut lines = vec![describe(&status.state)];
     lines.extend(
@@ -29,6 +40,16 @@ pub(crate) async fn run(
             .map(|line| format!("log: {}", line.message)),
     );
     printer.data(&to_json(&id, &status), &lines)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The record of a purchase that has no request id, or no longer.
+fn unsent(purchase: &Purchase, printer: &Printer) -> Result<ExitCode, Failure> {
+    let mut line = purchase.state.to_string();
+    if let Some(reason) = &purchase.reason {
+        line = format!("{line}: {}", reason.message);
+    }
+    printer.data(&list::to_json(purchase), &[line])?;
     Ok(ExitCode::SUCCESS)
 }
 

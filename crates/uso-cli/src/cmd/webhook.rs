@@ -1,6 +1,5 @@
 //! `uso webhook`: notifications from the network or from a file.
 
-mod adopt;
 mod captured;
 mod describe;
 mod listen;

@@ -69,10 +69,30 @@ fn not_bought(error: &Error) -> Option<String> {
         }
         ErrorKind::Unreachable => "running the command again is safe",
         ErrorKind::Gone => return Some(gone()),
+        ErrorKind::Input => return picture(error).map(str::to_owned),
         ErrorKind::Io => "check the path, its permissions and the free space",
         _ => return None,
     };
     Some(line.to_owned())
+}
+
+/// The way out where a picture is refused before anything is sent.
+fn picture(error: &Error) -> Option<&'static str> {
+    let refused = |words: &str| {
+        let mut problems = error.problems().iter();
+        problems.any(|problem| problem.message.contains(words))
+    };
+    if refused("does not exist") {
+        Some("check the path; a relative one starts in the folder that the command runs in")
+    } else if refused("is a folder") {
+        Some("name one picture in the folder")
+    } else if refused("is empty") || refused("is not a picture") {
+        Some("name a JPEG, PNG, WebP or GIF file; uso reads the content, and not the name")
+    } else if refused("is not a URL") {
+        Some("name a file, or a whole URL such as https://example.org/photo.jpg")
+    } else {
+        None
+    }
 }
 
 fn gone() -> String {

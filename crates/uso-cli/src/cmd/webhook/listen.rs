@@ -10,19 +10,19 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
+use uso::Config;
 use uso::webhook::{
     FalKeys, KeySource as _, MemoryStore, Notification, Once, OnceError, Receiver, Rejection,
     Verifier, once,
 };
-use uso::{Client, Config};
+use uso_journal::{Journal, Notified};
 
-use super::adopt::{NotNow, Notes, Purchase};
 use super::describe::{describe, to_json};
 use crate::args::{Global, ListenArgs};
-use crate::connection::{base_urls, origin};
+use crate::connection::base_urls;
 use crate::failure::Failure;
+use crate::journal;
 use crate::printer::Printer;
-use crate::records::State;
 use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
 
@@ -37,11 +37,14 @@ const CONNECTIONS: usize = 128;
 /// The largest body: the command never asks for pictures inside the result.
 const MAX_BODY: usize = 1 << 20;
 
+/// Why a notification cannot be handled for the moment.
+struct NotNow(String);
+
 /// Handler of notifications.
 struct Desk {
     receiver: Receiver,
     handled: MemoryStore,
-    notes: Notes,
+    journal: Journal,
     printer: Printer,
 }
 
@@ -52,16 +55,11 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let config = Config::keyless(base_urls(global)?);
     let keys = FalKeys::new(&config)?;
-    let client = Client::new(config)?;
+    let journal = Journal::open(journal::path(global)?)?;
     let desk = Arc::new(Desk {
         receiver: Receiver::new(keys.clone()).verifier(Verifier::new().max_body(MAX_BODY)),
         handled: MemoryStore::default(),
-        notes: Notes {
-            origin: origin(&client),
-            state: State::locate()?,
-            client,
-            printer: *printer,
-        },
+        journal,
         printer: *printer,
     });
     let mut signals = Signals::listen().map_err(|error| Failure::other(error.to_string()))?;
@@ -148,30 +146,34 @@ impl Desk {
     /// Records the purchase that the notification proves, and prints the notification.
     async fn handle(&self, notification: &Notification) -> Result<(), NotNow> {
         let id = notification.request_id();
-        let purchase = self.notes.adopt(notification).await?;
+        let delivered = self.journal.deliver(notification).await;
+        let notified = delivered.map_err(|error| NotNow(Failure::from(error).chain()))?;
         let mut line = describe(notification);
-        let word = match &purchase {
-            Purchase::Unknown => None,
-            Purchase::Noted => Some("noted"),
-            Purchase::Adopted => {
+        let word = match &notified {
+            Notified::Known(_) => Some("recorded"),
+            Notified::Adopted(_) => {
                 line.push_str("; adopted, since the response to its submit was lost");
                 Some("adopted")
             }
-            Purchase::Contradicted { .. } => Some("contradicted"),
+            Notified::Contradicts(_) => Some("contradicted"),
+            _ => None,
         };
         let mut document = to_json(notification);
         if let Some(fields) = document.as_object_mut() {
             fields.insert("purchase".to_owned(), json!(word));
+            let job = notified.purchase().map(|purchase| purchase.id);
+            fields.insert("job".to_owned(), json!(job));
         }
         if let Err(failure) = self.printer.data(&document, &[line]) {
             return Err(NotNow(failure.chain()));
         }
-        match purchase {
-            Purchase::Adopted => {
+        match notified {
+            Notified::Adopted(_) => {
                 self.printer.say(&format!("{id}: collect it with: uso resume {id}"));
             }
-            Purchase::Contradicted { noted_as } => self.printer.warn(&format!(
-                "{id}: this purchase is recorded as {noted_as}; it may have been bought twice: look in fal's dashboard, and collect this picture with: uso result {id}"
+            Notified::Contradicts(purchase) => self.printer.warn(&format!(
+                "{id}: this purchase is recorded as {}; it may have been bought twice: look in fal's dashboard, and collect this picture with: uso result {id}",
+                purchase.request_id().unwrap_or("another request")
             )),
             _ => {}
         }

@@ -1,0 +1,118 @@
+//! Errors of the journal, and outcomes of purchases that are none of what was asked for, as
+//! failures of a command.
+
+use std::sync::Arc;
+
+use uso::ErrorKind;
+use uso_journal::{BudgetStop, Cause, Error, Purchase, State};
+
+use super::{BUSY, Failure};
+use crate::exit_code::{FAILED, OTHER};
+use crate::journal::asked;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Request(error) => error.into(),
+            Error::NotBought {
+                source: Some(error),
+                ..
+            }
+            | Error::NotCollected {
+                source: Some(error),
+                ..
+            } => (*error).into(),
+            Error::Lookup { source, .. } => (*source).into(),
+            Error::Budget(stop) => budget(&stop),
+            Error::NotCollected {
+                purchase, message, ..
+            } => Self::io(message).with_hint(format!(
+                "the job is bought; collect it with: uso result {}",
+                purchase.id
+            )),
+            Error::NotRecorded { ticket, source } => Self::unknown(format!(
+                "bought as {}, which could not be recorded: {source}",
+                ticket.request_id()
+            ))
+            .with_hint(format!(
+                "collect it with: uso result {}",
+                ticket.request_id()
+            )),
+            Error::Busy(id) => Self::new(OTHER, BUSY, format!("another process works on {id}"))
+                .with_hint("wait for that process, or follow the job with uso watch"),
+            Error::NotFound(text) => Self::usage(format!("no job {text} is recorded"))
+                .with_hint("uso list --all shows every job with its id"),
+            Error::Ambiguous { .. } => {
+                Self::usage(error.to_string()).with_hint("give more of the id")
+            }
+            Error::NotAllowed { .. } | Error::Conflict { .. } => Self::usage(error.to_string()),
+            Error::NoPlace => Self::other("there is no place to record the purchase")
+                .with_hint("nothing was sent; name a file with --journal or USO_JOURNAL"),
+            other => {
+                let mut message = other.to_string();
+                if let Some(root) = std::error::Error::source(&other) {
+                    message = format!("{message}: {root}");
+                }
+                Self::other(format!("{message}; nothing was sent"))
+                    .with_hint("name another file with --journal or USO_JOURNAL")
+            }
+        }
+    }
+}
+
+fn budget(stop: &BudgetStop) -> Failure {
+    Failure::budget(format!("{stop}; nothing was sent"))
+        .with_hint("uso budget shows the caps and changes them")
+}
+
+impl Failure {
+    /// The failure of a purchase whose job is bought and whose pictures are not all on disk.
+    pub(crate) fn uncollected(purchase: &Purchase, error: Error) -> Self {
+        let asked = asked(purchase);
+        let is_there = |number: &u32| {
+            purchase
+                .pictures
+                .iter()
+                .any(|saved| saved.number == *number)
+        };
+        let missing = (1..=asked).find(|number| !is_there(number));
+        let failure = Self::from(error);
+        match missing.filter(|_| !purchase.pictures.is_empty()) {
+            Some(missing) => failure.at(&format!("picture {missing} of {asked}")),
+            None => failure,
+        }
+    }
+
+    /// The failure of a purchase that has no pictures, or not yet; `None` for one that is done, or
+    /// bought and under way. The error is the one that decided, where this process saw it.
+    pub(crate) fn of_purchase(purchase: &Purchase, error: Option<Arc<uso::Error>>) -> Option<Self> {
+        if matches!(purchase.state, State::Done | State::Submitted) {
+            return None;
+        }
+        if let Some(error) = error.and_then(Arc::into_inner) {
+            return Some(error.into());
+        }
+        let id = purchase.id;
+        let reason = purchase.reason.as_ref();
+        let message = reason.map_or("", |reason| reason.message.as_str());
+        Some(match purchase.state {
+            State::Unknown | State::Sending => Self::unknown(message).with_hint(format!(
+                "the job may have been accepted and billed: look for it with uso resume {id}, or among the requests in fal's dashboard, before running the command again"
+            )),
+            State::Failed | State::Cancelled => {
+                let kind = reason.and_then(|reason| reason.kind);
+                let cause = reason.map(|reason| reason.cause);
+                let (code, word) = match kind {
+                    Some(kind) => (super::code_of(kind), kind.as_str()),
+                    None => (FAILED, ErrorKind::Failed.as_str()),
+                };
+                let hint = match cause {
+                    Some(Cause::NotBought | Cause::NeverSent) => "nothing was bought",
+                    _ => "the job ended without a picture; running the command again is a new purchase",
+                };
+                Self::new(code, word, message).with_hint(hint)
+            }
+            _ => Self::other("nothing was sent yet").with_hint("run the command again"),
+        })
+    }
+}

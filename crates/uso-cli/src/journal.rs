@@ -1,0 +1,166 @@
+//! The journal of purchases that the global options and the environment name.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use uso::Client;
+use uso_journal::{Error, Journal, LocalId, Purchase};
+
+use crate::args::Global;
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::output_names::{free, plain_id};
+
+/// Name of the journal in the state folder that `USO_STATE_DIR` names.
+const NAME: &str = "journal.db";
+
+/// The file of the journal.
+pub(crate) fn path(global: &Global) -> Result<PathBuf, Failure> {
+    match (&global.journal, set("USO_STATE_DIR")) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(folder)) => Ok(PathBuf::from(folder).join(NAME)),
+        (None, None) => Ok(Journal::default_path()?),
+    }
+}
+
+/// Opens the journal for the service and the account of this connection. A command with an emulator
+/// of its own has a journal of its own, which ends with it.
+pub(crate) async fn open(global: &Global, connection: &Connection) -> Result<Journal, Failure> {
+    if connection.is_emulated() {
+        return Ok(Journal::temporary()?);
+    }
+    let journal = Journal::open(path(global)?)?;
+    import(global, &journal, &connection.client).await?;
+    Ok(journal)
+}
+
+/// Imports the state files of the first release, which stay where they are. Returns the files that
+/// are none, with the reason.
+pub(crate) async fn import(
+    global: &Global,
+    journal: &Journal,
+    client: &Client,
+) -> Result<Vec<(PathBuf, String)>, Failure> {
+    // A journal that is named is not the successor of the state folder.
+    let folder = match &global.journal {
+        Some(_) => None,
+        None => first_release(),
+    };
+    match folder {
+        Some(folder) => Ok(journal
+            .import_state_files(client, folder)
+            .await?
+            .passed_over),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The folder of the first release's state files.
+fn first_release() -> Option<PathBuf> {
+    if let Some(folder) = set("USO_STATE_DIR") {
+        return Some(folder.into());
+    }
+    if let Some(folder) = set("XDG_STATE_HOME") {
+        return Some(Path::new(&folder).join("uso"));
+    }
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    home.map(|home| home.join(".local/state/uso"))
+}
+
+fn set(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The recorded job that an argument means, and without an argument the newest one. `None` for a
+/// request id that is not recorded here.
+pub(crate) async fn find(
+    journal: &Journal,
+    client: &Client,
+    given: Option<&str>,
+) -> Result<Option<Purchase>, Failure> {
+    let Some(given) = given else {
+        let newest = journal.jobs(client).limit(1).read().await?.pop();
+        return newest.map(Some).ok_or_else(|| {
+            Failure::usage("no job is recorded, and no id is given")
+                .with_hint("give the id that the purchase printed")
+        });
+    };
+    match journal.find(client, given).await {
+        Ok(purchase) => Ok(Some(purchase)),
+        Err(Error::NotFound(_)) if given.parse::<LocalId>().is_err() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The folder of pictures that have no other place.
+pub(crate) fn pictures(journal: &Journal) -> PathBuf {
+    journal.path().with_file_name("pictures")
+}
+
+/// The jobs that completions offer, newest first, each with the place of its pictures.
+pub(crate) fn candidates(client: &Client, path: &Path) -> Vec<(String, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let (Ok(runtime), true) = (runtime, path.exists()) else {
+        return Vec::new();
+    };
+    let jobs = runtime.block_on(async {
+        let journal = Journal::open(path).ok()?;
+        journal.jobs(client).limit(50).read().await.ok()
+    });
+    let jobs = jobs.unwrap_or_default().into_iter();
+    jobs.map(|job| {
+        let shown = format!("{}, {}", job.state, place(&job));
+        (shown_id(&job), shown)
+    })
+    .collect()
+}
+
+/// The request id, or the short id while there is none: what a command takes again.
+pub(crate) fn shown_id(purchase: &Purchase) -> String {
+    let id = purchase.request_id().map(str::to_owned);
+    id.unwrap_or_else(|| purchase.id.to_string())
+}
+
+/// The folder or the first file of the pictures, to show.
+pub(crate) fn place(purchase: &Purchase) -> String {
+    let path = match (&purchase.pictures.first(), &purchase.target) {
+        (Some(picture), _) => picture.path.as_path(),
+        (None, Some(target)) => target.path(),
+        (None, None) => Path::new(""),
+    };
+    path.display().to_string()
+}
+
+/// The number of pictures that a purchase asks for.
+pub(crate) fn asked(purchase: &Purchase) -> u32 {
+    let input = purchase.input.as_ref();
+    let count = input.and_then(|input| input.get("input")?.get("num_images")?.as_u64());
+    count
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or(1)
+}
+
+/// Writes a response that could not be understood into a folder beside the journal.
+pub(crate) fn keep_response(
+    global: &Global,
+    request_id: Option<&str>,
+    body: &[u8],
+) -> io::Result<PathBuf> {
+    let journal = path(global).map_err(|failure| io::Error::other(failure.chain()))?;
+    let folder = journal.with_file_name("responses");
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    builder.create(&folder)?;
+    let id = plain_id(request_id.unwrap_or("unknown"));
+    let path = free(&folder.join(format!("{id}.response")));
+    let mut file = options.write(true).create_new(true).open(&path)?;
+    file.write_all(body)?;
+    Ok(path)
+}

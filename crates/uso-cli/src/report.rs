@@ -1,0 +1,185 @@
+//! The report of a purchase: its pictures, its seed and its bill, as lines and as JSON.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use uso_journal::{Purchase, SavedPicture, Target};
+
+use crate::args::Preview;
+use crate::exit_code::FLAGGED;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::{journal, price, viewing};
+
+/// How saved pictures are shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Show {
+    pub(crate) preview: Preview,
+    pub(crate) open: bool,
+    /// The picture goes to standard output; in this folder lie copies for that purpose alone.
+    pub(crate) stdout: Option<PathBuf>,
+}
+
+/// What a command reports of a purchase.
+pub(crate) struct Report {
+    id: String,
+    pub(crate) document: Value,
+    lines: Vec<String>,
+    /// Absolute paths.
+    whole: Vec<PathBuf>,
+    /// Paths as a person writes them.
+    paths: Vec<PathBuf>,
+    notes: Vec<String>,
+    flagged: bool,
+    failure: Option<Failure>,
+}
+
+impl Report {
+    /// The report of a purchase, and of the failure that it ended with.
+    pub(crate) fn of(purchase: &Purchase, failure: Option<Failure>) -> Self {
+        let pictures = &purchase.pictures;
+        let paths: Vec<PathBuf> = pictures.iter().map(|saved| shown(&saved.path)).collect();
+        let images = pictures.iter().zip(&paths).map(|(saved, path)| {
+            json!({
+                "path": path.to_string_lossy(),
+                "bytes": saved.bytes,
+                "sha256": saved.sha256,
+                "width": saved.width,
+                "height": saved.height,
+                "content_type": saved.content_type,
+                "flagged": saved.flagged,
+                "url": saved.url,
+            })
+        });
+        let seed = purchase
+            .seed
+            .or(purchase.ticket.as_ref().and_then(uso::Ticket::seed));
+        let mut lines: Vec<String> = seed.iter().map(|seed| format!("seed {seed}")).collect();
+        lines.extend(price::bill_line(&purchase.cost));
+        Self {
+            id: journal::shown_id(purchase),
+            document: json!({
+                "id": purchase.id,
+                "request_id": purchase.request_id(),
+                "state": purchase.state,
+                "seed": seed,
+                "billed": price::bill_to_json(&purchase.cost),
+                "images": images.collect::<Vec<Value>>(),
+            }),
+            lines,
+            whole: pictures.iter().map(|saved| saved.path.clone()).collect(),
+            paths,
+            notes: pictures
+                .iter()
+                .filter_map(|saved| elsewhere(purchase.target.as_ref()?, saved))
+                .collect(),
+            flagged: pictures.iter().any(|saved| saved.flagged),
+            failure,
+        }
+    }
+
+    /// Adds a field to the document.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        if let Some(fields) = self.document.as_object_mut() {
+            fields.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    /// Prints the report of a command about one job; the exit code, or the failure of the purchase.
+    pub(crate) fn print(self, show: Show, printer: &Printer) -> Result<ExitCode, Failure> {
+        if printer.json && self.failure.is_none() && show.stdout.is_none() {
+            printer.data(&self.document, &[])?;
+        }
+        self.show(&show, printer, "")?;
+        match self.failure {
+            Some(failure) => Err(failure.with_partial(self.document)),
+            None if self.flagged => Ok(ExitCode::from(FLAGGED)),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    /// Prints paths, seed and bill, and shows the pictures; a label stands before the lines where
+    /// several jobs print at once.
+    pub(crate) fn show(&self, show: &Show, printer: &Printer, label: &str) -> Result<(), Failure> {
+        if let Some(copies) = &show.stdout {
+            for path in &self.whole {
+                to_stdout(path, copies, &self.id)?;
+            }
+        } else {
+            for note in &self.notes {
+                printer.warn(note);
+            }
+            if !printer.json {
+                printer.paths(&Value::Null, &self.paths)?;
+            }
+            viewing::preview(show.preview, &self.paths, printer);
+            if show.open {
+                viewing::open(&self.paths, printer);
+            }
+        }
+        if self.failure.is_none() && !self.lines.is_empty() {
+            let label = match label {
+                "" => String::new(),
+                label => format!("{label}: "),
+            };
+            printer.say(&format!("{label}{}", self.lines.join("; ")));
+        }
+        if self.flagged {
+            printer
+                .warn("the safety checker flagged the result; the picture is usually black then");
+        }
+        Ok(())
+    }
+
+    /// The exit code, or what was not saved.
+    pub(crate) fn into_outcome(self) -> Result<u8, Failure> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if self.flagged => Ok(FLAGGED),
+            None => Ok(0),
+        }
+    }
+}
+
+/// A picture that is not at the place that was named, since a file was in the way.
+fn elsewhere(target: &Target, saved: &SavedPicture) -> Option<String> {
+    let Target::Files { paths, .. } = target else {
+        return None;
+    };
+    let index = usize::try_from(saved.number.checked_sub(1)?).ok()?;
+    let wanted = paths.get(index).filter(|wanted| **wanted != saved.path)?;
+    Some(format!(
+        "{} holds something else now, and was left as it is: the picture is in {}",
+        wanted.display(),
+        saved.path.display()
+    ))
+}
+
+/// Writes a picture to standard output. A copy that was made for that is removed once all of it is
+/// written.
+fn to_stdout(path: &Path, copies: &Path, id: &str) -> Result<(), Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::io(format!("{} cannot be read: {error}", path.display())))?;
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+    written.map_err(|error| {
+        Failure::io(format!("standard output could not be written: {error}"))
+            .with_hint(format!("the picture is kept: uso result {id} -o FILE"))
+    })?;
+    if path.parent() == Some(copies) {
+        // A copy that stays harms nothing.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// The path as a person writes it: relative where it is below this folder.
+pub(crate) fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    let relative = here.and_then(|here| path.strip_prefix(here).ok());
+    let path = relative.unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).to_owned()
+}

@@ -1,0 +1,80 @@
+//! Places of pictures that a command names before it buys.
+
+use std::fs;
+
+use uso_journal::{Error, State, Target};
+
+use super::{Desk, request};
+
+#[tokio::test]
+async fn an_empty_file_is_a_reserved_name_and_a_file_with_content_is_kept() {
+    let desk = Desk::plain().await;
+    let [reserved, taken] = ["a.png", "b.png"].map(|name| desk.path().join(name));
+    fs::write(&reserved, "").unwrap();
+    fs::write(&taken, "mine").unwrap();
+    let target = Target::files([reserved.clone(), taken.clone()]);
+    let buy = desk
+        .journal
+        .purchase(&desk.rig.client, "key", request("a cat").images(3))
+        .target(target.clone());
+    let done = buy.await.unwrap();
+    assert_eq!(done.target, Some(target));
+    let paths: Vec<_> = done.pictures.iter().map(|saved| &saved.path).collect();
+    let beside = ["b-2.png", "b-3.png"].map(|name| desk.path().join(name));
+    assert_eq!(paths, [&reserved, &beside[0], &beside[1]]);
+    assert_eq!(fs::read(&taken).unwrap(), b"mine");
+    assert!(
+        done.pictures
+            .iter()
+            .all(uso_journal::SavedPicture::is_on_disk)
+    );
+}
+
+#[tokio::test]
+async fn an_open_purchase_is_directed_to_another_place_and_a_closed_one_is_not() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let buy = desk.journal.purchase(client, "key", request("a cat"));
+    let bought = buy.detach(true).await.unwrap();
+    let place = desk.path().join("elsewhere.png");
+    let target = || Target::files([place.clone()]);
+    let moved = desk.journal.set_target(client, bought.id, target()).await;
+    assert_eq!(moved.unwrap().target, Some(target()));
+    let done = desk.journal.resume(client, bought.id, |_| ()).await;
+    assert_eq!(done.unwrap().pictures[0].path, place);
+    let refused = desk.journal.set_target(client, bought.id, target()).await;
+    assert!(
+        matches!(refused, Err(Error::NotAllowed { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_was_bought_elsewhere_is_recorded_once_and_collected() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let id = client.submit(request("a cat")).await.unwrap().detach();
+    let id = id.request_id();
+    let adopt = || {
+        let target = Target::named(desk.path(), "uso-{id}.{ext}");
+        desk.journal.adopt(client, id, target)
+    };
+    let adopted = adopt().await.unwrap();
+    assert_eq!(adopted.state, State::Submitted);
+    assert_eq!(adopt().await.unwrap().id, adopted.id);
+    let done = desk
+        .journal
+        .resume(client, adopted.id, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        done.pictures[0].path,
+        desk.path().join(format!("uso-{id}.png"))
+    );
+    assert!(done.cost.billed.is_some());
+    // The start of a request id is enough, and too short a start is not.
+    let found = desk.journal.find(client, &id[..8]).await.unwrap();
+    assert_eq!(found.id, adopted.id);
+    let short = desk.journal.find(client, &id[..3]).await;
+    assert!(matches!(short, Err(Error::NotFound(_))), "{short:?}");
+}
