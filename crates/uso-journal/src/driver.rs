@@ -366,6 +366,7 @@ impl Driver {
         if purchase.state != State::Failed || reason.cause != Cause::NotStarted {
             return None;
         }
+        self.pace.missed();
         let late = self.late.entry(purchase.key.clone()).or_default();
         *late += 1;
         if *late > NEW_STARTS {

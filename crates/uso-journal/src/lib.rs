@@ -139,6 +139,7 @@ mod active;
 mod batch;
 mod batch_event;
 mod batch_row;
+pub mod batches;
 mod buy;
 mod cancel;
 mod difference;

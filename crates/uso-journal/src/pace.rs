@@ -71,12 +71,24 @@ impl Pace {
         self.inner.changed.notified().await;
     }
 
+    /// A job did not start before its start deadline.
+    pub(crate) fn missed(&self) {
+        self.inner.limit().lower();
+    }
+
     /// Watches one purchase.
     pub(crate) fn watch(&self) -> Watched {
         Watched {
             pace: self.clone(),
             submitted: Mutex::default(),
         }
+    }
+}
+
+impl Limit {
+    fn lower(&mut self) {
+        self.most = (self.most * 3 / 4).max(FIRST);
+        self.lowered_at = Some(Instant::now());
     }
 }
 
@@ -93,8 +105,7 @@ impl Inner {
         } else if waited > self.longest_wait
             && limit.lowered_at.is_none_or(|lowered| submitted > lowered)
         {
-            limit.most = (limit.most * 3 / 4).max(FIRST);
-            limit.lowered_at = Some(Instant::now());
+            limit.lower();
         }
         drop(limit);
         self.changed.notify_one();

@@ -4,6 +4,8 @@ use std::fs;
 
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::Rig;
+#[cfg(unix)]
+use uso_tests::terminal::Terminal;
 
 use super::Studio;
 
@@ -185,4 +187,43 @@ async fn a_file_that_is_there_already_is_named_before_anything_is_bought() {
     assert_eq!(run.code, 3, "{run:?}");
     assert_eq!(run.json()["problems"][0]["row"], 2);
     assert_eq!(studio.bought(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_shows_one_block_and_a_pipe_a_last_line() {
+    let hour = std::time::Duration::from_secs(3600);
+    let builder = Rig::plain_builder().inference_time(hour).concurrency(9);
+    let studio = Studio::of(builder).await;
+    studio.photos(2);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"];
+    let mut terminal = Terminal::start(&studio.cli.command(&arguments), 100);
+    terminal
+        .until("0 of 2 rows done, 2 in flight")
+        .until("reserved");
+    studio.rig.emulator.advance(hour);
+    let session = terminal.end();
+    assert_eq!(session.status.code(), Some(0), "{session:?}");
+    assert!(
+        session.screen.contains("batch photos: 2 of 2 rows done"),
+        "{session:?}"
+    );
+    assert!(
+        !session.screen.contains("in flight"),
+        "the block is removed: {session:?}"
+    );
+    assert!(
+        !session.screen.contains("p0001.png"),
+        "no path beside the block: {session:?}"
+    );
+    let piped = studio.run(&arguments).await;
+    assert!(
+        piped
+            .stderr
+            .lines()
+            .last()
+            .unwrap()
+            .contains("2 of 2 rows done"),
+        "{piped:?}"
+    );
 }
