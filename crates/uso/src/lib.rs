@@ -282,6 +282,11 @@ pub mod types {
 #[doc = include_str!("../docs/faults.md")]
 pub mod faults {}
 
+/// Coming from fal's JavaScript and Python clients.
+///
+#[doc = include_str!("../docs/from-fal-clients.md")]
+pub mod from_fal_clients {}
+
 // The examples of the README are compiled with those of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
