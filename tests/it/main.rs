@@ -27,6 +27,7 @@ mod properties;
 mod proxy;
 mod references;
 mod secrets;
+mod studio;
 #[cfg(unix)]
 mod survival;
 mod tls;

@@ -6,6 +6,7 @@ mod help;
 mod jobs;
 mod picture;
 mod proxy;
+mod studio;
 mod tools;
 pub(crate) mod values;
 mod webhook;
@@ -23,6 +24,7 @@ pub(crate) use self::jobs::{
 };
 pub(crate) use self::picture::{Format, MoneyOptions, PictureArgs, Preview};
 pub(crate) use self::proxy::ProxyArgs;
+pub(crate) use self::studio::StudioArgs;
 pub(crate) use self::tools::{CompletionsArgs, EmulatorArgs, ManArgs, Shell, UploadArgs};
 pub(crate) use self::values::Cap;
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     Upload(UploadArgs),
     /// Receives the notifications that --webhook asks for, or checks a captured one.
     Webhook(WebhookArgs),
+    /// Serves a page for making pictures, on this machine.
+    Studio(StudioArgs),
     /// Serves web pages in fal's place, so that the key stays on this machine.
     Proxy(ProxyArgs),
     /// Runs an emulator of the service on this machine.

@@ -17,6 +17,7 @@ pub(crate) mod rerun;
 pub(crate) mod result;
 pub(crate) mod resume;
 pub(crate) mod status;
+pub(crate) mod studio;
 pub(crate) mod upload;
 pub(crate) mod watch;
 pub(crate) mod webhook;

@@ -149,6 +149,7 @@ async fn run(
         Command::Rerun(args) => cmd::rerun::run(global, args, printer).await,
         Command::Upload(args) => until_signal(cmd::upload::run(global, args, printer)).await,
         Command::Webhook(args) => cmd::webhook::run(global, args, printer).await,
+        Command::Studio(args) => cmd::studio::run(global, args, printer).await,
         Command::Proxy(args) => cmd::proxy::run(global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
         Command::Login => cmd::login::login(printer),

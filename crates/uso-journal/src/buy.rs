@@ -90,6 +90,13 @@ impl Buy {
         self
     }
 
+    /// Counts the purchase to a batch, whose purchases may cost so much together.
+    pub fn batch(mut self, name: impl Into<String>, cap: impl Into<Option<MicroDollars>>) -> Self {
+        self.batch = Some(name.into());
+        self.batch_cap = cap.into();
+        self
+    }
+
     /// The price of a megapixel, or that none is known, in place of
     /// [`UnitPrice::published`]. A purchase without a known price is refused under every cap.
     pub fn price(mut self, price: impl Into<Option<UnitPrice>>) -> Self {

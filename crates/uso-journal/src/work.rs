@@ -427,7 +427,7 @@ enum Ending {
 fn may_have_ended(error: &ClientError) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Failed | ErrorKind::Input | ErrorKind::Gone
+        ErrorKind::Failed | ErrorKind::Input | ErrorKind::Gone | ErrorKind::Cancelled
     ) || is_not_started(error)
 }
 

@@ -1,0 +1,139 @@
+//! `uso studio`: serves the page for making pictures until Ctrl-C.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde_json::json;
+use tokio::sync::oneshot;
+use uso_journal::Journal;
+use uso_studio::{Settings, Studio};
+
+use crate::args::{Global, StudioArgs};
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::serve::{Limits, listen, serve};
+use crate::signals::Signals;
+use crate::viewing;
+
+/// The longest wait for submits that are under way at the end.
+const GRACE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn run(
+    global: &Global,
+    args: &StudioArgs,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    if !args.listen.ip().is_loopback() && args.allow_host.is_empty() {
+        return Err(Failure::usage(format!(
+            "--listen {}: other machines can reach this address, and --allow-host is missing",
+            args.listen
+        ))
+        .with_hint("name the host that browsers will use, such as --allow-host studio.lan"));
+    }
+    let connection = Connection::open(global).await?;
+    let journal = match connection.is_emulated() {
+        true => Journal::temporary(),
+        false => Journal::open_default(),
+    };
+    let journal = journal.map_err(|error| Failure::other(error.to_string()))?;
+    let cannot_listen = |error: std::io::Error| {
+        Failure::other(format!(
+            "the studio cannot listen on {}: {error}",
+            args.listen
+        ))
+    };
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be listened for: {error}")))?;
+    let listener = listen(args.listen).map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let mut settings = Settings::new()
+        .budget(args.budget)
+        .emulated(connection.is_emulated());
+    for host in &args.allow_host {
+        settings = settings.allow_host(host);
+    }
+    let place = journal.path().with_file_name("studio");
+    let studio = Studio::open(connection.client.clone(), journal, address, settings)
+        .map_err(|error| Failure::other(format!("the studio cannot be opened: {error}")))?;
+    let url = studio.url();
+    printer.data(&json!({ "studio": url }), std::slice::from_ref(&url))?;
+    printer.say(&match connection.is_emulated() {
+        true => "the service is emulated: nothing is bought, and nothing is kept".to_owned(),
+        false => format!("the page may spend {} until the command ends", args.budget),
+    });
+    if !address.ip().is_loopback() {
+        printer.warn(
+            "other machines can reach this address, in clear text: put a server with TLS in front of it",
+        );
+    }
+    printer.say("Ctrl-C stops it");
+    // Dropped at the end, which removes the file.
+    let _page = match args.open {
+        true => Some(open(&place, &url, printer)?),
+        false => None,
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let closing = async {
+        // The sender is kept until then.
+        let _ = stopped.await;
+        studio.close().await;
+    };
+    let known = studio.clone();
+    let proves = move |headers: &HeaderMap| known.is_known(headers);
+    let serving = serve(
+        listener,
+        studio.router(),
+        Limits::default(),
+        proves,
+        closing,
+    );
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(ExitCode::SUCCESS),
+        _ = signals.next() => {}
+    }
+    printer.say("stopping: submits that are under way end first; Ctrl-C again stops at once");
+    let _ = stop.send(());
+    let is_done = tokio::select! {
+        () = serving => true,
+        _ = signals.next() => false,
+        () = tokio::time::sleep(GRACE) => false,
+    };
+    match is_done {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(
+            Failure::unknown("the studio stopped before all submits had their outcome")
+                .with_hint("start it again: it looks such purchases up"),
+        ),
+    }
+}
+
+/// Opens the page in the browser by way of a private file, since other users of this machine can
+/// see the arguments of a program.
+fn open(
+    place: &std::path::Path,
+    url: &str,
+    printer: &Printer,
+) -> Result<tempfile::TempPath, Failure> {
+    let written = || -> std::io::Result<tempfile::TempPath> {
+        let mut file = tempfile::Builder::new()
+            .prefix("open-")
+            .suffix(".html")
+            .tempfile_in(place)?;
+        write!(
+            file,
+            "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer>\
+             <meta http-equiv=refresh content=\"0;url={url}\"><a href=\"{url}\">Open the studio</a>"
+        )?;
+        Ok(file.into_temp_path())
+    };
+    let path = written().map_err(|error| {
+        Failure::io(format!("the page cannot be opened: {error}"))
+            .with_hint("open the printed address yourself")
+    })?;
+    viewing::open(&[path.to_path_buf()], printer);
+    Ok(path)
+}

@@ -1,0 +1,79 @@
+//! Following of jobs that no process works on: after a restart of the studio, or after an error.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use uso_journal::{Cause, LocalId, Purchase, State};
+
+use crate::shared::{KEY_PREFIX, Shared};
+
+/// Pause between two looks for such jobs.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Pauses between two attempts at one job.
+const FIRST_PAUSE: Duration = Duration::from_secs(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Goes on with the jobs of studios until this one is closed.
+pub(crate) async fn follow(shared: Arc<Shared>) {
+    let mut attempts: HashMap<LocalId, (Instant, Duration)> = HashMap::new();
+    let mut closed = shared.closed.subscribe();
+    loop {
+        let jobs = shared.journal.jobs(&shared.client);
+        let jobs = jobs.states([State::Submitted, State::Unknown]).read().await;
+        for job in jobs.unwrap_or_default() {
+            if !is_left(&job) || shared.live.has(&job.key) {
+                continue;
+            }
+            let now = Instant::now();
+            let (due, pause) = attempts.entry(job.id).or_insert_with(|| {
+                // An unknown purchase was looked up when its response was lost.
+                let first = match job.state {
+                    State::Submitted => now,
+                    _ => now + FIRST_PAUSE,
+                };
+                (first, FIRST_PAUSE)
+            });
+            if *due > now {
+                continue;
+            }
+            *due = now + *pause;
+            *pause = (*pause * 2).min(LONGEST_PAUSE);
+            resume(&shared, &job);
+        }
+        tokio::select! {
+            () = sleep(LOOK) => {}
+            _ = closed.wait_for(|closed| *closed) => return,
+        }
+    }
+}
+
+/// Whether nothing but time is needed to go on with a job of a studio.
+fn is_left(job: &Purchase) -> bool {
+    let cause = job.reason.as_ref().map(|reason| reason.cause);
+    let is_open = match job.state {
+        State::Submitted => true,
+        State::Unknown => matches!(
+            cause,
+            Some(Cause::ProcessEnded | Cause::ResponseLost | Cause::NotYetListed) | None
+        ),
+        _ => false,
+    };
+    is_open && !job.in_work && job.key.starts_with(KEY_PREFIX)
+}
+
+/// Goes on with a job in a task of its own, unless this process works on it.
+pub(crate) fn resume(shared: &Arc<Shared>, job: &Purchase) {
+    let Some(tell) = shared.live.listener(&job.key) else {
+        return;
+    };
+    let (shared, id) = (Arc::clone(shared), job.id);
+    tokio::spawn(async move {
+        let outcome = shared.journal.resume(&shared.client, id, tell).await;
+        if let Err(error) = outcome {
+            tracing::debug!(%id, %error, "a job could not be collected yet");
+        }
+    });
+}

@@ -1,0 +1,160 @@
+//! Picture files: those of jobs, and those that go in.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use serde_json::Value;
+use uso_journal::Purchase;
+
+use crate::body;
+use crate::inputs::LARGEST;
+use crate::json;
+use crate::picture_kind::PictureKind;
+use crate::refusal::Refusal;
+use crate::shared::Shared;
+
+/// `POST /api/pictures`: takes a picture in, as raw bytes.
+pub(crate) async fn take(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let kind = body::media_type(&parts.headers).unwrap_or_default();
+    if kind != "application/octet-stream" && !kind.starts_with("image/") {
+        let message = "send the picture's bytes as application/octet-stream";
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "type",
+            message,
+        ));
+    }
+    let taken = shared.inputs.take(&shared.client, body).await?;
+    Ok(json::response(StatusCode::CREATED, &taken))
+}
+
+/// `GET /api/pictures/DIGEST`
+pub(crate) async fn input(
+    State(shared): State<Arc<Shared>>,
+    Path(digest): Path<String>,
+) -> Result<Response, Refusal> {
+    let file = shared.inputs.file(&digest).ok_or_else(no_picture)?;
+    shown(&file, None).await
+}
+
+/// `GET /api/jobs/ID/pictures/NUMBER`, with `?download` as a file.
+pub(crate) async fn result(
+    State(shared): State<Arc<Shared>>,
+    Path((id, number)): Path<(String, u32)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let job = shared.job(&id).await?;
+    let name = (query.as_deref() == Some("download")).then(|| format!("{}-{number}", job.id));
+    shown(&result_file(&job, number)?, name).await
+}
+
+/// `POST /api/jobs/ID/pictures/NUMBER`: takes a result in as an input.
+pub(crate) async fn take_result(
+    State(shared): State<Arc<Shared>>,
+    Path((id, number)): Path<(String, u32)>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let _: Value = body::json(request).await?;
+    let job = shared.job(&id).await?;
+    let file = result_file(&job, number)?;
+    let taken = shared.inputs.copy(&shared.client, &file, None).await?;
+    Ok(json::response(StatusCode::CREATED, &taken))
+}
+
+/// `POST /api/jobs/ID/inputs`: takes the local pictures of a job in again, where they are not here.
+pub(crate) async fn take_inputs(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let _: Value = body::json(request).await?;
+    let job = shared.job(&id).await?;
+    let mut taken = Vec::new();
+    for (digest, file) in local_pictures(&job) {
+        let picture = match (shared.inputs.file(&digest), file) {
+            (None, Some(file)) => {
+                let copy = shared.inputs.copy(&shared.client, &file, Some(&digest));
+                copy.await
+            }
+            _ => shared.inputs.describe(&shared.client, &digest).await,
+        };
+        // A picture that is gone is an empty slot in the form.
+        taken.extend(picture.ok());
+    }
+    Ok(json::ok(&taken))
+}
+
+/// `GET /api/jobs/ID/content`: the content picture, to compare the results with.
+pub(crate) async fn content(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let job = shared.job(&id).await?;
+    let (digest, file) = local_pictures(&job)
+        .into_iter()
+        .next()
+        .ok_or_else(no_picture)?;
+    let file = shared
+        .inputs
+        .file(&digest)
+        .or(file)
+        .ok_or_else(no_picture)?;
+    shown(&file, None).await
+}
+
+/// Digest and path of the local pictures of a job, content first; empty where the content is a URL.
+fn local_pictures(job: &Purchase) -> Vec<(String, Option<PathBuf>)> {
+    let pictures = job.input.as_ref().and_then(|recipe| recipe.get("pictures"));
+    let pictures = pictures.and_then(Value::as_array).into_iter().flatten();
+    let local = pictures.map_while(|picture| {
+        let text = |name: &str| picture.get(name).and_then(Value::as_str);
+        Some((text("sha256")?.to_owned(), text("file").map(PathBuf::from)))
+    });
+    local.collect()
+}
+
+fn result_file(job: &Purchase, number: u32) -> Result<PathBuf, Refusal> {
+    let picture = job.pictures.iter().find(|picture| picture.number == number);
+    Ok(picture.ok_or_else(no_picture)?.path.clone())
+}
+
+fn no_picture() -> Refusal {
+    Refusal::not_found("such picture")
+}
+
+/// A file, if it is a picture; with a name it is a download.
+async fn shown(file: &FilePath, name: Option<String>) -> Result<Response, Refusal> {
+    let length = tokio::fs::metadata(file)
+        .await
+        .map_err(|_| no_picture())?
+        .len();
+    if usize::try_from(length).map_or(true, |length| length > 2 * LARGEST) {
+        return Err(Refusal::bad("the picture is too large to be shown"));
+    }
+    let bytes = tokio::fs::read(file).await.map_err(|_| no_picture())?;
+    let kind = PictureKind::of(&bytes).ok_or_else(no_picture)?;
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind.mime));
+    // The URLs name the content: a digest, or a job with the version of its picture.
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("private, max-age=3600"),
+    );
+    if let Some(name) = name {
+        let disposition = format!("attachment; filename=\"uso-{name}.{}\"", kind.extension);
+        if let Ok(disposition) = HeaderValue::try_from(disposition) {
+            headers.insert(CONTENT_DISPOSITION, disposition);
+        }
+    }
+    Ok(response)
+}
