@@ -19,7 +19,7 @@ Usage: cargo xtask <TASK>
   ci                                 check everything: format, generated code, clippy, tests, docs, features
   ci --no-skips                      the same, where a test that misses a tool fails
   advisories                         check the dependencies against security advisories (cargo-deny, network)
-  bench [NAME] [ARGUMENT...]         run a benchmark: jobs, uploads, proxy, pictures, journal, batch
+  bench [NAME] [ARGUMENT...]         run a benchmark: batch, command, jobs, journal, pictures, proxy, uploads
 ";
 
 fn main() -> ExitCode {

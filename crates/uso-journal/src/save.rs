@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
 use uso::{ErrorKind, Output, Picture};
 
@@ -41,18 +42,20 @@ pub(crate) async fn save(
     listener: &Listener,
 ) -> Result<(), Unsaved> {
     saved.retain(SavedPicture::is_on_disk);
-    let mut failure = None;
-    for (number, picture) in (1_u32..).zip(output.images()) {
-        if saved.iter().any(|saved| saved.number == number) {
-            continue;
-        }
-        let several = output.images().len() > 1;
+    let several = output.images().len() > 1;
+    let missing = (1_u32..).zip(output.images());
+    let missing = missing.filter(|(number, _)| saved.iter().all(|saved| saved.number != *number));
+    let saves = missing.map(|(number, picture)| async move {
         let name = name(row, target, output, picture, number, several);
-        match save_one(store, row, picture, number, name).await {
-            Ok(picture) => {
-                listener.tell(&Progress::Saved(picture.clone()));
-                saved.push(picture);
-            }
+        let saved = save_one(store, row, picture, number, name).await?;
+        listener.tell(&Progress::Saved(saved.clone()));
+        Ok(saved)
+    });
+    let saves: Vec<_> = saves.collect();
+    let mut failure = None;
+    for outcome in join_all(saves).await {
+        match outcome {
+            Ok(picture) => saved.push(picture),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
