@@ -7,12 +7,12 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde_json::json;
 use tokio::sync::oneshot;
-use uso_journal::Journal;
 use uso_studio::{Settings, Studio};
 
 use crate::args::{Global, StudioArgs};
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::journal;
 use crate::printer::Printer;
 use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
@@ -34,11 +34,7 @@ pub(crate) async fn run(
         .with_hint("name the host that browsers will use, such as --allow-host studio.lan"));
     }
     let connection = Connection::open(global).await?;
-    let journal = match connection.is_emulated() {
-        true => Journal::temporary(),
-        false => Journal::open_default(),
-    };
-    let journal = journal.map_err(|error| Failure::other(error.to_string()))?;
+    let journal = journal::open(global, &connection).await?;
     let cannot_listen = |error: std::io::Error| {
         Failure::other(format!(
             "the studio cannot listen on {}: {error}",

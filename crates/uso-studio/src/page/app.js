@@ -202,6 +202,8 @@ function fill(from, known = []) {
   $("format").value = from.format ?? options.default_format;
   $("safety").checked = from.safety_checker ?? options.safety_checker;
   setLock(false);
+  // The size of the draft stands, whatever the mode before was.
+  lastMode = from.mode;
   for (const name of Object.keys(SLOTS)) drawSlot(name);
   formChanged();
 }
@@ -329,7 +331,7 @@ function drawSlot(name) {
   const held = slots[name];
   const label = SLOTS[name];
   const input = el("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", class: "hidden", tabIndex: -1, "aria-hidden": "true", onchange: () => input.files[0] && take(name, input.files[0]) });
-  const drop = el("button", { type: "button", class: `drop${held ? " full" : ""}`, onclick: () => input.click(), "aria-label": held ? `${label}: replace the picture` : `${label}: choose, drop or paste a picture` });
+  const drop = el("button", { type: "button", class: `drop${held ? " full" : ""}`, onclick: () => input.click() }, el("span", { class: "hidden" }, held ? `${label}: replace ` : `${label}: `));
   if (!held) drop.append(el("span", {}, el("strong", {}, name === "content" ? "Choose a picture" : name === "style" ? "Choose a style" : "Optional"), "or drop, paste"));
   else if (held.url !== undefined) drop.append(el("span", { class: "address" }, el("strong", {}, "By its URL"), shortUrl(held.url)));
   else drop.append(el("img", { src: `/api/pictures/${held.picture}`, alt: "" }));
@@ -344,7 +346,7 @@ function drawSlot(name) {
   if (held?.width) notes.push(`${held.width} × ${held.height}`);
   if (held?.changes?.length) notes.push(held.changes.join(", "));
   const hadFocus = section.contains(document.activeElement);
-  section.replaceChildren(el("div", { class: "head" }, el("h3", {}, label), tools), input, drop, el("p", { class: "note fit" }, notes.join(" · ")));
+  section.replaceChildren(el("div", { class: "head" }, el("h2", {}, label), tools), input, drop, el("p", { class: "note fit" }, notes.join(" · ")));
   section.classList.remove("busy");
   if (hadFocus) drop.focus();
 }
@@ -587,12 +589,13 @@ function drawList() {
 }
 
 function drawCard(job) {
-  const card = cards.get(job.id) ?? el("li", { class: "card" });
+  const card = cards.get(job.id) ?? el("li", { class: "card", "data-id": job.id });
   cards.set(job.id, card);
   const picture = job.pictures[0];
   const thumb = el("span", { class: "thumb" }, picture ? el("img", { src: pictureUrl(job, picture), alt: "", loading: "lazy", decoding: "async" }) : stateName(job));
   const bill = usd(job.billed ?? job.estimate);
-  const button = el("button", { type: "button", onclick: () => select(job.id), "aria-label": `${job.id}, ${stateName(job)}: ${title(job)}` },
+  const button = el("button", { type: "button", onclick: () => select(job.id) },
+    el("span", { class: "hidden" }, job.id),
     thumb,
     el("span", { class: "lines" },
       el("span", { class: "title" }, title(job)),
@@ -668,7 +671,7 @@ function single(job) {
         tools.append(action(name, label, () => look({ how: name }), { "aria-pressed": String(how === name) }));
       }
     }
-    tools.append(action("zoom", view.zoom === "fit" ? "Zoom" : view.zoom === 1 ? "100 %" : "200 %", zoom, { "aria-label": "Zoom" }));
+    tools.append(action("zoom", view.zoom === "fit" ? "Zoom" : view.zoom === 1 ? "Zoom 100 %" : "Zoom 200 %", zoom));
   }
   return [
     el("div", { class: "bar" },
