@@ -68,6 +68,8 @@ struct Known {
     phase: Phase,
     pictures: Vec<PreparedPicture>,
     error: Option<Arc<uso::Error>>,
+    /// Whether it was told that the response was lost.
+    is_looked_for: bool,
     /// The signal of a person who wants to leave.
     leaving: Option<Signal>,
 }
@@ -91,6 +93,7 @@ impl Buyer<'_> {
             phase: Phase::Preparing,
             pictures: Vec::new(),
             error: None,
+            is_looked_for: false,
             leaving: None,
         };
         let outcome = loop {
@@ -174,7 +177,10 @@ impl Buyer<'_> {
 
     fn take(&self, told: Told, known: &mut Known, progress: &Progress) {
         let step = match told {
-            Told::Looking(line) => return progress.update(&line),
+            Told::Looking(line) if std::mem::replace(&mut known.is_looked_for, true) => {
+                return progress.update(&line);
+            }
+            Told::Looking(line) => return progress.state(&line),
             Told::Step(step) => step,
         };
         match step {
