@@ -10,7 +10,7 @@ use super::plan::PlannedRow;
 use super::purchases::{Known, Purchases, key};
 use super::record::BatchRecord;
 use super::running;
-use super::session::{Session, journal_failure};
+use super::session::Session;
 use super::sidecar;
 use super::tally::Tally;
 use crate::failure::Failure;
@@ -90,7 +90,7 @@ pub(crate) async fn write_missing_sidecars(
         }
         let client = &session.connection.client;
         let purchase = session.journal.get(client, known.id).await;
-        let purchase = purchase.map_err(journal_failure)?;
+        let purchase = purchase?;
         if let Err(error) = sidecar::write(&row.row, &purchase) {
             printer.warn(&format!(
                 "{}: the sidecar cannot be written: {error}",
@@ -126,7 +126,7 @@ async fn fetch_missing_again(
     for known in missing {
         let client = &session.connection.client;
         let reopened = session.journal.reopen(client, known.id).await;
-        reopened.map_err(journal_failure)?;
+        reopened?;
     }
     Ok(())
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use uso::Client;
 use uso_journal::{Cause, Cost, Journal, LocalId, Purchase, SavedPicture, State};
 
-use super::session::journal_failure;
 use crate::failure::Failure;
 
 /// Purchases that are read at a time.
@@ -88,7 +87,7 @@ pub(crate) async fn read(
     let mut all = Purchases::new();
     let mut jobs = journal.jobs(client).batch(batch).limit(PAGE);
     loop {
-        let page = jobs.read().await.map_err(journal_failure)?;
+        let page = jobs.read().await?;
         let Some(last) = page.last() else {
             return Ok(all);
         };

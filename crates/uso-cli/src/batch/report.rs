@@ -11,6 +11,7 @@ use super::page::{self, PageData, PageGroup, PagePicture, PageRow};
 use super::purchases::{Known, Purchases, newest};
 use super::record::BatchRecord;
 use super::row::{Row, local};
+use super::sidecar::share;
 use super::thumbnails::Thumbnails;
 use crate::failure::Failure;
 use crate::price::rounded;
@@ -112,6 +113,7 @@ fn write_page(
     let write = || {
         let made = tempfile::NamedTempFile::new_in(pages_folder)?;
         std::fs::write(made.path(), html)?;
+        share(&made)?;
         made.persist(file).map_err(std::io::Error::from)
     };
     write().map(|_| ()).map_err(|error| unwritable(&error))

@@ -34,11 +34,6 @@ impl Session {
     }
 }
 
-/// An error of the journal as the failure of a command.
-pub(crate) fn journal_failure(error: Error) -> Failure {
-    error.into()
-}
-
 /// An error of the journal with its root cause.
 pub(crate) fn message_of(error: &Error) -> String {
     let message = error.to_string();

@@ -85,8 +85,8 @@ pub(crate) fn is_missing(pictures: &[SavedPicture]) -> bool {
         .any(|picture| !path_of(&picture.path).exists())
 }
 
-/// Sidecars are as readable as the pictures beside them.
-fn share(file: &NamedTempFile) -> io::Result<()> {
+/// Makes a file as readable as the pictures beside it.
+pub(crate) fn share(file: &NamedTempFile) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

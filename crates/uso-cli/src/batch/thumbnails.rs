@@ -10,6 +10,8 @@ use image::codecs::jpeg::JpegEncoder;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
+use super::sidecar::share;
+
 /// Long side of a small picture.
 const SIDE: u32 = 320;
 
@@ -87,6 +89,7 @@ fn make(folder: &Path, path: &Path) -> io::Result<String> {
         .to_rgb8()
         .write_with_encoder(encoder)
         .map_err(io::Error::other)?;
+    share(&file)?;
     file.persist(&target)?;
     Ok(name)
 }

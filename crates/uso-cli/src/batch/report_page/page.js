@@ -102,11 +102,29 @@ function matches(row) {
   return kind && (!query || `${row.id}\n${row.prompt || ''}`.toLowerCase().includes(query));
 }
 
+// Adds the cards up to this row.
+function build(until) {
+  const fragment = document.createDocumentFragment();
+  for (let index = cards.length; index < Math.min(until, data.rows.length); index += 1) {
+    cards.push(card(data.rows[index], index));
+    cards[index].hidden = !matches(data.rows[index]);
+    fragment.append(cards[index]);
+  }
+  byId('rows').append(fragment);
+}
+
+// The page answers at once, and gets its other cards between two answers.
+function buildOthers() {
+  if (cards.length >= data.rows.length) return;
+  build(cards.length + 50);
+  setTimeout(buildOthers, 10);
+}
+
 function apply() {
   let count = 0;
   data.rows.forEach((row, index) => {
     const fits = matches(row);
-    cards[index].hidden = !fits;
+    if (cards[index]) cards[index].hidden = !fits;
     count += fits;
   });
   byId('none').hidden = count > 0;
@@ -160,12 +178,8 @@ for (const group of data.groups) {
     element('p', {}, element('code', {}, group.command)),
     element('p', { className: 'facts' }, group.rows)));
 }
-const fragment = document.createDocumentFragment();
-data.rows.forEach((row, index) => {
-  cards.push(card(row, index));
-  fragment.append(cards[index]);
-});
-byId('rows').append(fragment);
+build(50);
+setTimeout(buildOthers, 50);
 byId('search').addEventListener('input', (event) => { query = event.target.value.toLowerCase(); apply(); });
 byId('close').addEventListener('click', () => byId('large').close());
 byId('large').addEventListener('close', () => { open = null; });

@@ -8,7 +8,7 @@ use uso_journal::{LocalId, State};
 use crate::args::{BatchReconcileArgs, Global};
 use crate::batch::going_on;
 use crate::batch::purchases::Known;
-use crate::batch::session::{Session, journal_failure};
+use crate::batch::session::Session;
 use crate::batch::stored::Stored;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -30,10 +30,10 @@ pub(crate) async fn run(
     let client = &session.connection.client;
     for id in &given_up {
         let written_off = session.journal.write_off(client, *id).await;
-        written_off.map_err(journal_failure)?;
+        written_off?;
         if !args.buy_again.is_empty() {
             let retried = session.journal.retry(client, *id).await;
-            retried.map_err(journal_failure)?;
+            retried?;
         }
     }
     let is_bought_again =

@@ -8,7 +8,7 @@ use uso_journal::{Cause, LocalId, State};
 use crate::args::{BatchRetryArgs, Global};
 use crate::batch::going_on;
 use crate::batch::purchases::Known;
-use crate::batch::session::{Session, journal_failure};
+use crate::batch::session::Session;
 use crate::batch::stored::Stored;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     let client = &session.connection.client;
     for id in ids {
         let retried = session.journal.retry(client, id).await;
-        retried.map_err(journal_failure)?;
+        retried?;
     }
     if rows.is_empty() {
         printer.say("no row has failed");

@@ -271,7 +271,7 @@ async fn check_budget(
     let new: Vec<&PlannedRow> = todo.iter().filter(is_new).copied().collect();
     let client = &session.connection.client;
     let committed = session.journal.batch_committed(client, &record.name).await;
-    let committed = committed.map_err(crate::batch::session::journal_failure)?;
+    let committed = committed?;
     let left = budget.saturating_sub(committed.get());
     let cheapest = new
         .iter()
