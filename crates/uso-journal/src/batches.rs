@@ -11,9 +11,9 @@
 //! | --- | --- | --- |
 //! | jobs that the account runs at a time | fal queues the others and does not refuse them: the time of a batch is its rows, times the time of a job, divided by this number | ask fal for more; more in flight than that only wait |
 //! | start deadline | a job that waits for longer than its start deadline (ten minutes) is dropped, free of charge | [`Batch::concurrency`](crate::Batch::concurrency) left out: the number in flight shrinks when jobs wait for more than 20 s, or half the start deadline |
-//! | changes of state | one writer, one sync for all that wait: hundreds a second on a hard disk, thousands on a solid-state one | keep the journal on a local disk; `cargo xtask bench journal` measures it |
-//! | memory | the command holds the rows of the manifest, about 3 KB each; [`Journal::run`](crate::Journal::run) itself reads its iterator as purchases begin and holds those in flight | split a manifest of more than 100 000 rows, or feed an iterator |
-//! | disk | the pictures; about 4 KB a row in the journal | `uso prune` erases what is closed |
+//! | changes of state | one writer, and one sync for all that wait | keep the journal on a local disk; `cargo xtask bench journal` measures it |
+//! | memory | the command holds the rows of the manifest; [`Journal::run`](crate::Journal::run) itself reads its iterator as purchases begin and holds those in flight | split a manifest that is too large, or feed an iterator |
+//! | disk | the pictures, and a row of the journal for each | `uso prune` erases what is closed |
 //! | upload | each distinct picture once, for as long as the service keeps uploads | – |
 //!
 //! One machine is enough while one journal is: all of its processes share one limit of purchases in
