@@ -4,6 +4,7 @@ mod dropping;
 mod outputs;
 mod requests;
 mod saving;
+mod wire;
 
 use std::path::Path;
 

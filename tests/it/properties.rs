@@ -57,7 +57,7 @@ fn every_property_has_a_fuzz_target() {
         assert!(
             target
                 .unwrap()
-                .contains(&format!("uso_tests::properties::{name}(")),
+                .contains(&format!("uso_fuzz::properties::{name}(")),
             "{name}"
         );
         assert!(

@@ -69,7 +69,8 @@ async fn hundreds_of_jobs_share_a_few_connections_and_make_three_requests_each()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent() {
+async fn an_untrusted_certificate_is_refused_before_the_key_is_sent_and_the_hint_names_the_settings()
+ {
     let emulator = emulator(&certificate()).await;
     let quick = uso::config::RetryPolicy::default().attempts(1);
     let client = Client::new(config_for(&emulator.origin()).unwrap().retry(quick)).unwrap();
@@ -82,10 +83,17 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent
         (ErrorKind::Unreachable, uso::error::Delivery::NotSent)
     );
     assert!(emulator.requests().is_empty());
+    let host = emulator.origin().replace("https://", "");
+    assert_eq!(error.host(), Some(host.as_str()));
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("SSL_CERT_FILE") && hint.contains("root_certificates"),
+        "{hint}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ssl_cert_file_and_the_host_variables_reach_the_emulator() {
+async fn ssl_cert_file_the_host_variables_and_no_proxy_reach_the_emulator() {
     let certificate = certificate();
     let emulator = emulator(&certificate).await;
     let host = format!("localhost:{}", emulator.addr().port());
@@ -108,6 +116,22 @@ async fn ssl_cert_file_and_the_host_variables_reach_the_emulator() {
     let run = cli.run(&arguments);
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(emulator.ledger().purchases().len(), 1);
+
+    // Port 9 has no proxy: only a host that is exempt from it is reached.
+    let exempt = |hosts| {
+        let proxied = Cli::new(env!("CARGO_BIN_EXE_uso-under-test"))
+            .variable("HTTPS_PROXY", "http://127.0.0.1:9")
+            .variable("NO_PROXY", hosts)
+            .variable("SSL_CERT_FILE", trusted.to_str().unwrap())
+            .at(&emulator.origin());
+        proxied.run(&arguments)
+    };
+    let run = exempt("localhost,127.0.0.1");
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = exempt("example.org");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("no connection to 127.0.0.1"), "{run:?}");
+    assert_eq!(emulator.ledger().purchases().len(), 2);
 
     let empty = cli.folder().join("empty.pem");
     std::fs::write(&empty, "").unwrap();

@@ -126,7 +126,7 @@ async fn a_job_that_goes_back_to_the_queue_is_followed_on() {
 }
 
 #[tokio::test]
-async fn status_requests_in_bad_weather_are_repeated() {
+async fn status_requests_that_fail_in_passing_are_repeated() {
     let scenario = Scenario::new()
         .on(Operation::Stream, Fault::Drop)
         .always()

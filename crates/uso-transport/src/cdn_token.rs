@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
@@ -14,7 +14,7 @@ use url::Url;
 use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::kind::Operation;
-use crate::requests::{extend, plain_request};
+use crate::requests::{Request, extend, plain_request};
 use crate::response::Response;
 use crate::storage_response::{given_url, malformed, read_json};
 
@@ -74,9 +74,9 @@ impl Token {
     }
 
     /// A request by the owner of the account's files.
-    pub(crate) fn request<B>(&self, method: Method, url: &Url, body: B) -> Request<B> {
+    pub(crate) fn request<B>(&self, method: Method, url: Url, body: B) -> Request<B> {
         let mut request = plain_request(method, url, body);
-        let headers = request.headers_mut();
+        let headers = &mut request.headers;
         headers.insert(AUTHORIZATION, self.credential.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         request
@@ -114,7 +114,9 @@ impl Tokens {
         url.set_query(Some(STORAGE_TYPE));
         let request = || {
             let body = Bytes::from_static(b"{}");
-            self.exchange.requests().request(Method::POST, &url, body)
+            self.exchange
+                .requests()
+                .request(Method::POST, url.clone(), body)
         };
         let response = self.exchange.send(Operation::Upload, request).await?;
         if !response.is_success() {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
@@ -19,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::http::{Http, Incoming, RequestBody};
 use crate::kind::Operation;
-use crate::requests::Requests;
+use crate::requests::{Request, Requests};
 use crate::response::Response;
 use crate::retry::{Outcome, decide};
 
@@ -203,7 +202,7 @@ impl Exchange {
         request: Request<RequestBody>,
     ) -> Result<Response, Failure> {
         let config = &self.0.config;
-        let limit = config.attempt_limit(operation, request.body().len());
+        let limit = config.attempt_limit(operation, request.body.len());
         let deadline = from_now(limit);
         let Incoming {
             status,
@@ -237,7 +236,7 @@ impl Exchange {
         request: Request<Bytes>,
     ) -> Result<Incoming, Failure> {
         let request = request.map(RequestBody::from);
-        let limit = self.0.config.attempt_limit(operation, request.body().len());
+        let limit = self.0.config.attempt_limit(operation, request.body.len());
         let deadline = from_now(limit);
         self.0.http.send(operation, request, deadline).await
     }

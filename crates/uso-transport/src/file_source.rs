@@ -43,8 +43,8 @@ impl FileSource<'_> {
                 return Err(unusable("is neither http nor https"));
             }
             let request = match token.as_deref() {
-                None => plain_request(Method::GET, &url, Bytes::new()),
-                Some(token) => Token::request(token, Method::GET, &url, Bytes::new()),
+                None => plain_request(Method::GET, url.clone(), Bytes::new()),
+                Some(token) => Token::request(token, Method::GET, url.clone(), Bytes::new()),
             };
             let with_token = token.take().is_some();
             let incoming = self.exchange.open(Operation::Download, request).await?;

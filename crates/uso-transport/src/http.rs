@@ -9,9 +9,10 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
+use url::Position;
 
 use self::clients::Clients;
 use self::lanes::{Lanes, Place};
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::requests::Request;
 
 /// HTTP client: a connection pool for each lane, shared by all clones of a transport.
 pub(crate) struct Http {
@@ -142,23 +144,27 @@ impl Http {
         request: Request<RequestBody>,
         deadline: Instant,
     ) -> Result<Incoming, Failure> {
-        let place = self.lanes.place(request.uri());
-        let host = request.uri().authority().map_or("", |authority| {
-            authority.as_str().rsplit('@').next().unwrap_or_default()
-        });
-        let host = host.to_owned();
-        let at_host = |failure: Failure| failure.map(|error| error.with_host(&host));
-        let method = request.method().clone();
-        // The path of a file is a credential: knowing it suffices to read or write the file.
-        let path = match operation {
-            Operation::Upload | Operation::Download => String::new(),
-            _ => request.uri().path().to_owned(),
-        };
-        let is_secure = request.uri().scheme_str() == Some("https");
+        let Request {
+            method,
+            url,
+            headers,
+            body,
+        } = request;
+        let place = self.lanes.place(&url);
+        let is_secure = url.scheme() == "https";
         let client = self.clients.get(place.index(), is_secure);
         let client = client.map_err(Failure::lasting)?;
-        let request = reqwest::Request::try_from(request.map(|body| body.body))
-            .map_err(|_| Failure::not_sent(operation, "the request has no usable URL"))?;
+        let shown = url.clone();
+        let host = &shown[Position::BeforeHost..Position::BeforePath];
+        let at_host = |failure: Failure| failure.map(|error| error.with_host(host));
+        // The path of a file is a credential: knowing it suffices to read or write the file.
+        let path = match operation {
+            Operation::Upload | Operation::Download => "",
+            _ => shown.path(),
+        };
+        let mut request = reqwest::Request::new(method.clone(), url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(body.body);
         let opener = place.opener(deadline).await;
         let sent = timeout_at(deadline, client.execute(request)).await;
         let answered = match sent {
@@ -170,7 +176,7 @@ impl Http {
                 if error.is_connect() {
                     place.is_closed();
                 }
-                Err(at_host(unanswered(operation, &host, error.without_url())))
+                Err(at_host(unanswered(operation, host, error.without_url())))
             }
             Err(_) => {
                 let why = format!("{host} did not respond in time");

@@ -83,9 +83,8 @@ impl Intent {
         }
     }
 
-    pub(crate) fn with_attempt(mut self, attempt: AttemptDigest) -> Self {
+    pub(crate) fn set_attempt(&mut self, attempt: AttemptDigest) {
         self.attempt = Some(attempt);
-        self
     }
 
     /// Keeps the id that a response named which did not say whether the purchase was accepted.

@@ -1,6 +1,7 @@
 //! Order: a purchase that is ready to be sent.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +33,11 @@ const STORE_IO: HeaderName = HeaderName::from_static("x-fal-store-io");
 /// # Ok::<(), uso_transport::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Order {
+pub struct Order(Arc<Content>);
+
+/// Shared by the clones of an order.
+#[derive(Clone)]
+struct Content {
     intent: Intent,
     input: Bytes,
     headers: HeaderMap,
@@ -43,7 +48,7 @@ impl fmt::Debug for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The input holds prompts and pictures.
         f.debug_struct("Order")
-            .field("intent", &self.intent)
+            .field("intent", &self.0.intent)
             .finish_non_exhaustive()
     }
 }
@@ -73,24 +78,24 @@ impl Order {
             let message = "the input is not a JSON object";
             return Err(Error::new(Operation::Prepare, ErrorKind::Input, message));
         };
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
             headers.insert(START_TIMEOUT, value);
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Content {
             intent: Intent::new(endpoint, inspected, start_within),
             input,
             headers,
             webhook: None,
-        })
+        })))
     }
 
     /// Says how long the service keeps the files that the job makes, and who may read them.
     #[must_use]
     pub fn with_lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
         match lifecycle.header() {
-            Some(value) => self.headers.insert(OBJECT_LIFECYCLE, value),
-            None => self.headers.remove(OBJECT_LIFECYCLE),
+            Some(value) => self.headers_mut().insert(OBJECT_LIFECYCLE, value),
+            None => self.headers_mut().remove(OBJECT_LIFECYCLE),
         };
         self
     }
@@ -99,7 +104,7 @@ impl Order {
     #[must_use]
     pub fn with_low_priority(mut self) -> Self {
         let low = HeaderValue::from_static("low");
-        self.headers.insert(QUEUE_PRIORITY, low);
+        self.headers_mut().insert(QUEUE_PRIORITY, low);
         self
     }
 
@@ -107,7 +112,8 @@ impl Order {
     /// (`X-Fal-No-Retry: 1`).
     #[must_use]
     pub fn without_service_retries(mut self) -> Self {
-        self.headers.insert(NO_RETRY, HeaderValue::from_static("1"));
+        self.headers_mut()
+            .insert(NO_RETRY, HeaderValue::from_static("1"));
         self
     }
 
@@ -117,7 +123,8 @@ impl Order {
     /// on, and a purchase whose response was lost cannot be found in the account's listing.
     #[must_use]
     pub fn without_history(mut self) -> Self {
-        self.headers.insert(STORE_IO, HeaderValue::from_static("0"));
+        self.headers_mut()
+            .insert(STORE_IO, HeaderValue::from_static("0"));
         self
     }
 
@@ -125,25 +132,30 @@ impl Order {
     /// is, even if the response to the submit was lost; see [`Intent::recognises`].
     #[must_use]
     pub fn with_webhook(mut self, webhook: Webhook) -> Self {
-        self.intent = self.intent.with_attempt(webhook.attempt().clone());
-        self.webhook = Some(webhook);
+        let content = Arc::make_mut(&mut self.0);
+        content.intent.set_attempt(webhook.attempt().clone());
+        content.webhook = Some(webhook);
         self
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut Arc::make_mut(&mut self.0).headers
     }
 
     /// What is worth writing down before the order is sent.
     pub fn intent(&self) -> &Intent {
-        &self.intent
+        &self.0.intent
     }
 
     pub(crate) fn webhook(&self) -> Option<&Webhook> {
-        self.webhook.as_ref()
+        self.0.webhook.as_ref()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.0.headers
     }
 
     pub(crate) fn input(&self) -> Bytes {
-        self.input.clone()
+        self.0.input.clone()
     }
 }

@@ -7,7 +7,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, ORIGIN, PROXY_AUTHORIZATION,
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::http::Body;
 use crate::kind::{Delivery, ErrorKind, Operation};
-use crate::requests::{extend, plain_request};
+use crate::requests::{Request, extend};
 
 /// Headers of one connection or of one hop's credentials, which are never passed on.
 const NEVER_PASSED_ON: [HeaderName; 12] = [
@@ -162,7 +162,6 @@ fn with_key(config: &Config, forward: Forward) -> Request<Bytes> {
     if !forward.query.is_empty() {
         url.query_pairs_mut().extend_pairs(&forward.query);
     }
-    let mut request = plain_request(forward.method, &url, forward.body);
     let mut headers = forward.headers;
     for name in &NEVER_PASSED_ON {
         headers.remove(name);
@@ -170,8 +169,12 @@ fn with_key(config: &Config, forward: Forward) -> Request<Bytes> {
     if let Some(key) = config.key.header() {
         headers.insert(AUTHORIZATION, key);
     }
-    *request.headers_mut() = headers;
-    request
+    Request {
+        method: forward.method,
+        url,
+        headers,
+        body: forward.body,
+    }
 }
 
 #[cfg(test)]
@@ -209,13 +212,13 @@ mod tests {
             },
         );
         assert_eq!(
-            request.uri().to_string(),
+            request.url.as_str(),
             "https://queue.fal.run/fal-ai/a%2Fb%3Fc/uso?fal_max_queue_length=1%26x%3D2"
         );
-        let mut names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
+        let mut names: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["authorization", "x-fal-queue-priority"]);
-        assert_eq!(request.headers()[AUTHORIZATION], "Key id:secret");
-        assert!(request.headers()[AUTHORIZATION].is_sensitive());
+        assert_eq!(request.headers[AUTHORIZATION], "Key id:secret");
+        assert!(request.headers[AUTHORIZATION].is_sensitive());
     }
 }

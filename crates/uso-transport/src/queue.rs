@@ -127,7 +127,7 @@ impl Queue<'_> {
                 return Ok(response);
             }
             // "Not finished yet" is a 400, and so may be the job's own response: the status tells.
-            if response.status == 400 && !self.is_completed(ticket).await? {
+            if response.status == 400 && !Box::pin(self.is_completed(ticket)).await? {
                 let message = "the job has not finished yet";
                 let error = Error::new(Operation::Result, ErrorKind::NotReady, message);
                 return Err(attach(
@@ -147,9 +147,9 @@ impl Queue<'_> {
                     if is_fault && error.problems().is_empty() {
                         // The status is the second statement where the first may be a fault in
                         // front of the result.
-                        return match self.names_failure(ticket).await? {
+                        return match Box::pin(self.names_failure(ticket)).await? {
                             true => Err(error),
-                            false => self.insist(ticket).await,
+                            false => Box::pin(self.insist(ticket)).await,
                         };
                     }
                 }

@@ -4,13 +4,33 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
 use crate::config::Config;
 use crate::endpoint::EndpointId;
 use crate::order::Order;
 use crate::ticket::Ticket;
+
+/// A request, before it is sent. The URL is kept as it was made: `http::Request` would have it
+/// parsed twice more.
+pub(crate) struct Request<B> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: B,
+}
+
+impl<B> Request<B> {
+    pub(crate) fn map<C>(self, change: impl FnOnce(B) -> C) -> Request<C> {
+        Request {
+            method: self.method,
+            url: self.url,
+            headers: self.headers,
+            body: change(self.body),
+        }
+    }
+}
 
 /// Requests on a page of the listing: each comes with its whole input, pictures included.
 const PAGE_LENGTH: &str = "20";
@@ -40,18 +60,17 @@ impl<'a> Requests<'a> {
             let address = webhook.url().as_str();
             url.query_pairs_mut().append_pair("fal_webhook", address);
         }
-        self.purchase(&url, order)
+        self.purchase(url, order)
     }
 
     pub(crate) fn run(&self, order: &Order) -> Request<Bytes> {
-        self.purchase(&purchase_url(&self.config.base_urls.run, order), order)
+        self.purchase(purchase_url(&self.config.base_urls.run, order), order)
     }
 
-    fn purchase(&self, url: &Url, order: &Order) -> Request<Bytes> {
+    fn purchase(&self, url: Url, order: &Order) -> Request<Bytes> {
         let mut request = self.request(Method::POST, url, order.input());
-        let headers = request.headers_mut();
         for (name, value) in order.headers() {
-            headers.insert(name, value.clone());
+            request.headers.insert(name, value.clone());
         }
         request
     }
@@ -74,28 +93,28 @@ impl<'a> Requests<'a> {
             .append_pair("expand", "payloads")
             .append_pair("limit", PAGE_LENGTH)
             .extend_pairs(cursor.map(|cursor| ("cursor", cursor)));
-        self.request(Method::GET, &url, Bytes::new())
+        self.request(Method::GET, url, Bytes::new())
     }
 
     pub(crate) fn status(&self, ticket: &Ticket, logs: bool) -> Request<Bytes> {
         let mut url = self.follow_up(ticket, FollowUp::Status);
         url.set_query(Some(if logs { "logs=1" } else { "logs=0" }));
-        self.request(Method::GET, &url, Bytes::new())
+        self.request(Method::GET, url, Bytes::new())
     }
 
     pub(crate) fn stream(&self, ticket: &Ticket) -> Request<Bytes> {
         let mut url = self.follow_up(ticket, FollowUp::Stream);
         url.set_query(Some("logs=1"));
-        let mut request = self.request(Method::GET, &url, Bytes::new());
+        let mut request = self.request(Method::GET, url, Bytes::new());
         let events = HeaderValue::from_static("text/event-stream");
-        request.headers_mut().insert(ACCEPT, events);
+        request.headers.insert(ACCEPT, events);
         request
     }
 
     pub(crate) fn result(&self, ticket: &Ticket) -> Request<Bytes> {
         self.request(
             Method::GET,
-            &self.follow_up(ticket, FollowUp::Result),
+            self.follow_up(ticket, FollowUp::Result),
             Bytes::new(),
         )
     }
@@ -103,7 +122,7 @@ impl<'a> Requests<'a> {
     pub(crate) fn cancel(&self, ticket: &Ticket) -> Request<Bytes> {
         self.request(
             Method::PUT,
-            &self.follow_up(ticket, FollowUp::Cancel),
+            self.follow_up(ticket, FollowUp::Cancel),
             Bytes::new(),
         )
     }
@@ -147,13 +166,13 @@ impl<'a> Requests<'a> {
             extend(&self.config.base_urls.rest, path)
         };
         let url = at.cloned().unwrap_or_else(published);
-        plain_request(Method::GET, &url, Bytes::new())
+        plain_request(Method::GET, url, Bytes::new())
     }
 
-    pub(crate) fn request(&self, method: Method, url: &Url, body: Bytes) -> Request<Bytes> {
+    pub(crate) fn request(&self, method: Method, url: Url, body: Bytes) -> Request<Bytes> {
         let has_body = !body.is_empty();
         let mut request = plain_request(method, url, body);
-        let headers = request.headers_mut();
+        let headers = &mut request.headers;
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if has_body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -166,13 +185,13 @@ impl<'a> Requests<'a> {
 }
 
 /// A request without the key, as files are fetched and sent.
-pub(crate) fn plain_request<B>(method: Method, url: &Url, body: B) -> Request<B> {
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    // Every `Url` with a host is a valid `Uri`; for one that is not, the empty URI fails in the
-    // connection with an error that says so.
-    *request.uri_mut() = url.as_str().parse().unwrap_or_default();
-    request
+pub(crate) fn plain_request<B>(method: Method, url: Url, body: B) -> Request<B> {
+    Request {
+        method,
+        url,
+        headers: HeaderMap::new(),
+        body,
+    }
 }
 
 fn purchase_url(base: &Url, order: &Order) -> Url {
@@ -208,7 +227,7 @@ mod tests {
     fn follow_ups_use_the_servers_url_on_its_own_origin_only() {
         let config = config();
         let requests = Requests::new(&config);
-        let stream = |given: &str| requests.stream(&ticket(given)).uri().to_string();
+        let stream = |given: &str| requests.stream(&ticket(given)).url.to_string();
         let given = "https://queue.fal.run/somewhere/else/r-1/status";
         assert_eq!(
             stream(given),

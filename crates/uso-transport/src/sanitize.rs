@@ -4,6 +4,16 @@
 /// that it may echo.
 pub(crate) fn plain_text(text: &str) -> String {
     const LONGEST: usize = 500;
+    // Most texts are plain already.
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        && text.len() <= 64
+        && text.trim_ascii() == text
+        && !text.contains("  ");
+    if is_plain {
+        return text.to_owned();
+    }
     let mut plain = String::new();
     for word in text.split_whitespace() {
         if !plain.is_empty() {

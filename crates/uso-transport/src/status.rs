@@ -1,6 +1,9 @@
 //! Status of a job, parsed leniently.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
@@ -65,6 +68,69 @@ pub struct Status {
     pub logs: Vec<LogLine>,
 }
 
+/// The fields of a status that are read, of any type; the last of a name counts.
+#[derive(Default)]
+struct Body {
+    status: Value,
+    request_id: Value,
+    queue_position: Value,
+    error: Value,
+    error_type: Value,
+    metrics: Value,
+    logs: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    Status,
+    RequestId,
+    QueuePosition,
+    Error,
+    ErrorType,
+    Metrics,
+    Logs,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Body;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Body, A::Error> {
+                let mut body = Body::default();
+                while let Some(field) = fields.next_key()? {
+                    let place = match field {
+                        Field::Status => &mut body.status,
+                        Field::RequestId => &mut body.request_id,
+                        Field::QueuePosition => &mut body.queue_position,
+                        Field::Error => &mut body.error,
+                        Field::ErrorType => &mut body.error_type,
+                        Field::Metrics => &mut body.metrics,
+                        Field::Logs => &mut body.logs,
+                        Field::Other => {
+                            fields.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    *place = fields.next_value()?;
+                }
+                Ok(body)
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
 impl Status {
     /// Whether the job has ended, well or badly.
     pub fn is_completed(&self) -> bool {
@@ -73,41 +139,35 @@ impl Status {
 
     /// Reads the status of this request; `Err` says why the body is none.
     pub(crate) fn read(body: &[u8], request_id: &str) -> Result<Self, String> {
-        let Parsed::<Value> { value, is_repaired } =
+        let Parsed::<Body> { value, is_repaired } =
             parse(body).map_err(|error| json_problem(&error))?;
         if is_repaired {
             warn!(request_id, "the status is not valid JSON and was repaired");
         }
-        let named = value.get("request_id").and_then(Value::as_str);
+        let named = value.request_id.as_str();
         if let Some(other) = named.filter(|named| *named != request_id) {
             return Err(format!("it is about request {:?}", plain_text(other)));
         }
         // An error that is empty, or says nothing, is none.
-        let text = |name: &str| {
-            let text = plain_text(value.get(name)?.as_str()?);
+        let text = |field: &Value| {
+            let text = plain_text(field.as_str()?);
             (!text.is_empty()).then_some(text)
         };
-        let state = match value.get("status").and_then(Value::as_str) {
+        let state = match value.status.as_str() {
             Some("IN_QUEUE") => State::Queued {
-                position: value.get("queue_position").and_then(Value::as_u64),
+                position: value.queue_position.as_u64(),
             },
             Some("IN_PROGRESS") => State::Running,
             Some("COMPLETED") => State::Completed(Completion {
-                error: text("error"),
-                error_type: text("error_type"),
-                inference_seconds: value
-                    .pointer("/metrics/inference_time")
-                    .and_then(Value::as_f64),
+                error: text(&value.error),
+                error_type: text(&value.error_type),
+                inference_seconds: value.metrics.get("inference_time").and_then(Value::as_f64),
             }),
             Some(other) => return Err(format!("status {:?} is unknown", plain_text(other))),
             None => return Err("there is no status in it".to_owned()),
         };
-        let logs = value.get("logs").and_then(Value::as_array);
-        let logs = logs
-            .into_iter()
-            .flatten()
-            .filter_map(LogLine::read)
-            .collect();
+        let logs = value.logs.as_array().into_iter().flatten();
+        let logs = logs.filter_map(LogLine::read).collect();
         Ok(Self { state, logs })
     }
 }

@@ -1,5 +1,6 @@
 //! The ticket: everything that is needed to collect a job that is already paid for.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,12 @@ use crate::intent::Intent;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ticket {
+#[serde(transparent)]
+pub struct Ticket(#[serde(with = "shared")] Arc<Record>);
+
+/// Shared by the clones of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Record {
     endpoint: EndpointId,
     request_id: RequestId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +46,24 @@ pub struct Ticket {
     submitted_at_ms: Option<u64>,
 }
 
+/// A shared record is written as the record.
+mod shared {
+    use super::{Arc, Deserialize, Record, Serialize};
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        record: &Arc<Record>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Record::serialize(record, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Record>, D::Error> {
+        Record::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 impl Ticket {
     /// A ticket for a request id that was kept elsewhere; its URLs are built from the id.
     ///
@@ -50,7 +74,7 @@ impl Ticket {
         endpoint: EndpointId,
         request_id: impl Into<String>,
     ) -> Result<Self, InvalidRequestId> {
-        Ok(Self {
+        Ok(Self(Arc::new(Record {
             endpoint,
             request_id: RequestId::try_from(request_id.into())?,
             status_url: None,
@@ -59,7 +83,7 @@ impl Ticket {
             seed: None,
             fingerprint: None,
             submitted_at_ms: None,
-        })
+        })))
     }
 
     pub(crate) fn with_urls(
@@ -68,58 +92,60 @@ impl Ticket {
         response: Option<Url>,
         cancel: Option<Url>,
     ) -> Self {
-        self.status_url = status;
-        self.response_url = response;
-        self.cancel_url = cancel;
+        let record = Arc::make_mut(&mut self.0);
+        record.status_url = status;
+        record.response_url = response;
+        record.cancel_url = cancel;
         self
     }
 
     /// Takes over what the intent knew, and the time.
     pub(crate) fn of_intent(mut self, intent: &Intent) -> Self {
-        self.seed = intent.seed();
-        self.fingerprint = Some(intent.fingerprint().clone());
+        let record = Arc::make_mut(&mut self.0);
+        record.seed = intent.seed();
+        record.fingerprint = Some(intent.fingerprint().clone());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        self.submitted_at_ms = u64::try_from(now.as_millis()).ok();
+        record.submitted_at_ms = u64::try_from(now.as_millis()).ok();
         self
     }
 
     /// The endpoint that runs the job.
     pub fn endpoint(&self) -> &EndpointId {
-        &self.endpoint
+        &self.0.endpoint
     }
 
     /// The id that the service gave; opaque.
     pub fn request_id(&self) -> &str {
-        &self.request_id.0
+        &self.0.request_id.0
     }
 
     /// The seed that the input was pinned to.
     pub fn seed(&self) -> Option<u64> {
-        self.seed
+        self.0.seed
     }
 
     /// The fingerprint of the input.
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
-        self.fingerprint.as_ref()
+        self.0.fingerprint.as_ref()
     }
 
     /// When the submit was answered, by this machine's clock.
     pub fn submitted_at(&self) -> Option<SystemTime> {
-        UNIX_EPOCH.checked_add(Duration::from_millis(self.submitted_at_ms?))
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.0.submitted_at_ms?))
     }
 
     pub(crate) fn status_url(&self) -> Option<&Url> {
-        self.status_url.as_ref()
+        self.0.status_url.as_ref()
     }
 
     pub(crate) fn response_url(&self) -> Option<&Url> {
-        self.response_url.as_ref()
+        self.0.response_url.as_ref()
     }
 
     pub(crate) fn cancel_url(&self) -> Option<&Url> {
-        self.cancel_url.as_ref()
+        self.0.cancel_url.as_ref()
     }
 }
 

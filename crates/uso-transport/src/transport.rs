@@ -88,22 +88,17 @@ impl Transport {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: the purchase continues in a task of its own when the future is dropped, and
-    /// its ticket is lost. Keep a [`Transport::start_submit`], or the order's
-    /// [`intent`](Order::intent), by which [`Transport::recover`] finds the purchase.
+    /// Not cancel safe: a submit that is dropped after its first poll continues in a task of its
+    /// own, and its ticket is lost. Keep the [`Submission`] and call [`Submission::detach`], or
+    /// keep the order's [`intent`](Order::intent), by which [`Transport::recover`] finds the
+    /// purchase.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown), with the intent, when the
     /// job may have been bought; [`Error::verdict`](crate::Error::verdict) tells it from all else.
-    pub async fn submit(&self, order: &Order) -> Result<Ticket> {
-        self.start_submit(order).await
-    }
-
-    /// As [`Transport::submit`], and returns at once: the order is sent by a task of its own,
-    /// which also ends when nothing waits for it. Has to be called inside a Tokio runtime.
-    pub fn start_submit(&self, order: &Order) -> Submission {
-        Submission::start(&self.exchange, order)
+    pub fn submit(&self, order: &Order) -> Submission {
+        Submission::new(self.exchange.clone(), order.clone())
     }
 
     /// Runs an order synchronously. There is no ticket: when the connection breaks, what was

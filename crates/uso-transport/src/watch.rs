@@ -158,12 +158,13 @@ impl Watch {
                         }
                         Ok(Some(self.stream_failed(why)))
                     }
-                    Err(_) => self.look_beside().await,
+                    // Boxed, as is the poll: most jobs never need their room.
+                    Err(_) => Box::pin(self.look_beside()).await,
                 }
             }
             Phase::Poll { at } => {
                 sleep_until(*at).await;
-                self.poll().await
+                Box::pin(self.poll()).await
             }
             Phase::Confirm(_) => Ok(self.confirm().await),
             Phase::Ended => Ok(None),

@@ -466,7 +466,7 @@ impl Client {
         }
         let payload = notification.payload().map(ToString::to_string);
         let response = Response::announced(payload.unwrap_or_default());
-        Output::read(&self.transport, Some(&ticket), &response)
+        Output::read(&self.transport, Some(&ticket), response)
     }
 
     /// Runs a request synchronously, in one HTTP request and without a queue.
@@ -488,7 +488,7 @@ impl Client {
         }
         let prepared = self.prepare(request).await?;
         let answer = self.transport.run(prepared.order()).await?;
-        Output::read(&self.transport, None, &answer)
+        Output::read(&self.transport, None, answer)
     }
 
     /// The job of a ticket, which may come from this process, another one, or long ago.

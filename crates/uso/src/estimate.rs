@@ -1,11 +1,12 @@
 //! Size and price of a request, before anything is sent.
 
-use uso_transport::{Error, MicroDollars, Problem, Result};
+use uso_transport::{Error, MicroDollars, Operation, Problem, Result};
 use uso_types::UsoInput;
 
 use crate::ready;
 use crate::reference::Reference;
 use crate::request::Request;
+use crate::runtime;
 
 /// Number and size of the pictures that a request asks for, and their price as published.
 ///
@@ -73,6 +74,7 @@ impl Request {
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) when the size depends on a content picture
     /// that cannot be read.
     pub async fn estimate(&self) -> Result<Estimate> {
+        runtime::check(Operation::Prepare)?;
         let input = self.input();
         input.validate()?;
         let size = match (input.keep_size, self.content()) {

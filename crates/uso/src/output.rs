@@ -52,7 +52,7 @@ impl Output {
     pub(crate) fn read(
         transport: &Transport,
         ticket: Option<&Ticket>,
-        response: &Response,
+        response: Response,
     ) -> Result<Self> {
         let attach = |error: Error| match ticket {
             Some(ticket) => error.with_ticket(ticket),
@@ -100,7 +100,7 @@ impl Output {
                 .into_iter()
                 .chain(left_out.iter().map(|part| format!("left out: {part}")))
                 .collect(),
-            response: response.clone(),
+            response,
         })
     }
 

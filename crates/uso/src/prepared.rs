@@ -3,7 +3,7 @@
 use std::fmt;
 
 use futures_util::future::{join_all, try_join_all};
-use uso_transport::{Error, Order, Problem, Result, Source, Transport};
+use uso_transport::{Error, Operation, Order, Problem, Result, Source, Transport};
 use uso_types::UsoInput;
 
 use crate::estimate::Estimate;
@@ -11,6 +11,7 @@ use crate::ready::Ready;
 use crate::reference::change::Change;
 use crate::reference::{Reference, inline};
 use crate::request::Request;
+use crate::runtime;
 use crate::uploads::{Found, KnownUpload, Uploads};
 
 /// Pictures up to this many bytes travel inside the request: an upload would be two requests more.
@@ -348,6 +349,7 @@ impl Request {
     ///
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) with every problem of the request.
     pub async fn preview(&self) -> Result<Preview> {
+        runtime::check(Operation::Prepare)?;
         preview(self.clone(), &Uploads::default()).await
     }
 }

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use uso_transport::{EndpointId, Error, ErrorKind, Fingerprint, Operation, Order, Problem, Result};
 
 use crate::request::Request;
+use crate::runtime;
 
 /// A request as JSON: its options as given, and each picture by its role, its source and the
 /// digest of its bytes.
@@ -39,6 +40,7 @@ impl Request {
     ///
     /// [`ErrorKind::Input`] when a picture cannot be read.
     pub async fn recipe(&self) -> Result<Recipe> {
+        runtime::check(Operation::Prepare)?;
         let mut pictures = Vec::new();
         let mut named = Vec::new();
         for (role, reference) in self.references() {

@@ -40,7 +40,7 @@ impl Unclaims {
     pub(crate) async fn place(&self, transport: &Transport, order: &Order) -> Result<Ticket> {
         let mut claim = Claim {
             of: self,
-            held: Some(Held::Placing(transport.start_submit(order))),
+            held: Some(Held::Placing(transport.submit(order))),
         };
         let placed = poll_fn(|context| match &mut claim.held {
             Some(Held::Placing(submission)) => Pin::new(submission).poll(context),
@@ -102,17 +102,21 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let Some(held) = self.held.take() else {
+        let Some(mut held) = self.held.take() else {
             return;
         };
-        match &held {
-            Held::Settled(Some(Unclaimed::Bought(ticket))) => {
-                warn!(
-                    request_id = ticket.request_id(),
-                    "the call of a bought job was dropped"
-                );
+        match &mut held {
+            Held::Placing(submission) => {
+                if !submission.detach() {
+                    return;
+                }
+                warn!("the call of a purchase was dropped before its response");
             }
-            _ => warn!("the call of a purchase was dropped before its response"),
+            Held::Settled(Some(Unclaimed::Bought(ticket))) => warn!(
+                request_id = ticket.request_id(),
+                "the call of a bought job was dropped"
+            ),
+            Held::Settled(_) => {}
         }
         let mut arrived = self
             .of

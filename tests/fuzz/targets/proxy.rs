@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| uso_tests::properties::proxy(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| uso_fuzz::properties::proxy(bytes));

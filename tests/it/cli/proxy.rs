@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token-0123456789";
 const ORIGIN: [&str; 2] = ["--allow-origin", "https://app.example"];
 
 #[test]
-fn a_proxy_that_would_serve_nobody_or_anybody_does_not_start() {
+fn a_proxy_that_would_let_in_no_caller_or_any_page_does_not_start() {
     let listen = ["proxy", "--listen", "127.0.0.1:0"];
     let cases: &[(&[&str], &str, i32, &str)] = &[
         (&ORIGIN, "", 2, "USO_PROXY_TOKEN"),

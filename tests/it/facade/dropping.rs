@@ -201,10 +201,14 @@ fn without_a_runtime_or_without_its_clock_a_call_is_an_error() {
         .enable_io()
         .build()
         .unwrap();
+    let local = || Request::restyle(content(), content());
     let errors = [
         at_once(client.submit(request())).unwrap_err(),
         at_once(client.generate(request())).unwrap_err(),
         at_once(client.run(request())).unwrap_err(),
+        at_once(local().preview()).unwrap_err(),
+        at_once(local().estimate()).unwrap_err(),
+        at_once(local().recipe()).unwrap_err(),
         at_once(job.wait()).unwrap_err(),
         at_once(job.events().next()).unwrap().unwrap_err(),
         at_once(job.status()).unwrap_err(),

@@ -65,7 +65,7 @@ async fn fetches(scene: &Scene, count: usize) {
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_uses_up_no_fetch() {
+async fn a_caller_that_hangs_up_uses_up_no_fetch() {
     let minute = Fault::Delay(MINUTE);
     let scenario = Scenario::new().on(Operation::Jwks, minute).after(1);
     let (scene, _) = scene(scenario).await;

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::Uri;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
+use url::{Position, Url};
 
 /// Requests that share one HTTP/2 connection; servers allow 100 streams or more.
 const STREAMS_PER_LANE: usize = 90;
@@ -32,13 +32,8 @@ pub(super) const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// The lanes of every origin.
 #[derive(Default)]
 pub(super) struct Lanes {
-    origins: RwLock<HashMap<(Scheme, String), Arc<Origin>>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Scheme {
-    Http,
-    Https,
+    /// By scheme and authority, as a URL begins.
+    origins: RwLock<HashMap<String, Arc<Origin>>>,
 }
 
 #[derive(Default)]
@@ -64,20 +59,15 @@ pub(super) struct Place {
 }
 
 impl Lanes {
-    /// A place for a request to this URI.
-    pub(super) fn place(&self, uri: &Uri) -> Place {
-        let scheme = match uri.scheme_str() {
-            Some("https") => Scheme::Https,
-            _ => Scheme::Http,
-        };
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let key = (scheme, authority.to_owned());
+    /// A place for a request to this URL.
+    pub(super) fn place(&self, url: &Url) -> Place {
+        let key = &url[..Position::BeforePath];
         let known = self.origins.read().unwrap_or_else(PoisonError::into_inner);
-        let origin = known.get(&key).map(Arc::clone);
+        let origin = known.get(key).map(Arc::clone);
         drop(known);
         let origin = origin.unwrap_or_else(|| {
             let mut origins = self.origins.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(origins.entry(key).or_default())
+            Arc::clone(origins.entry(key.to_owned()).or_default())
         });
         Place::take(origin)
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderName};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method};
 use serde::Deserialize;
 use url::Url;
 
@@ -10,7 +10,7 @@ use super::description::Description;
 use super::piece::Piece;
 use crate::cdn_token::Token;
 use crate::error::Result;
-use crate::requests::extend;
+use crate::requests::{Request, extend};
 use crate::response::Response;
 use crate::storage_response::{given_url, malformed, read_json};
 
@@ -39,8 +39,8 @@ pub(super) fn begin<B>(
     body: B,
 ) -> Request<B> {
     let url = extend(&token.base_url, path.iter().copied());
-    let mut request = token.request(Method::POST, &url, body);
-    let headers = request.headers_mut();
+    let mut request = token.request(Method::POST, url, body);
+    let headers = &mut request.headers;
     description.insert_content_type(headers);
     if let Ok(name) = HeaderValue::from_str(&description.file_name) {
         headers.insert(FILE_NAME, name);
@@ -81,8 +81,8 @@ impl Direct {
         description: &Description,
         piece: Piece,
     ) -> Request<Piece> {
-        let mut request = token.request(Method::PUT, &self.url(&number.to_string()), piece);
-        let headers = request.headers_mut();
+        let mut request = token.request(Method::PUT, self.url(&number.to_string()), piece);
+        let headers = &mut request.headers;
         description.insert_content_type(headers);
         // A compressed response would lose its tag.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -90,9 +90,9 @@ impl Direct {
     }
 
     pub(super) fn complete(&self, token: &Token, tags: Bytes) -> Request<Bytes> {
-        let mut request = token.request(Method::POST, &self.url("complete"), tags);
+        let mut request = token.request(Method::POST, self.url("complete"), tags);
         let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(CONTENT_TYPE, json);
+        request.headers.insert(CONTENT_TYPE, json);
         request
     }
 }

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method};
 use serde::Deserialize;
 use url::Url;
 
 use super::description::Description;
 use super::piece::Piece;
 use crate::error::Result;
-use crate::requests::{extend, plain_request};
+use crate::requests::{Request, extend, plain_request};
 use crate::response::Response;
 use crate::storage_response::{given_url, read_json};
 
@@ -36,14 +36,14 @@ impl Presigned {
         })
     }
 
-    fn put(url: &Url, description: &Description, piece: Piece) -> Request<Piece> {
+    fn put(url: Url, description: &Description, piece: Piece) -> Request<Piece> {
         let mut request = plain_request(Method::PUT, url, piece);
-        description.insert_content_type(request.headers_mut());
+        description.insert_content_type(&mut request.headers);
         request
     }
 
     pub(super) fn whole(&self, description: &Description, piece: Piece) -> Request<Piece> {
-        Self::put(&self.upload_url, description, piece)
+        Self::put(self.upload_url.clone(), description, piece)
     }
 
     pub(super) fn part(
@@ -53,14 +53,14 @@ impl Presigned {
         piece: Piece,
     ) -> Request<Piece> {
         let url = extend(&self.upload_url, [number.to_string().as_str()]);
-        Self::put(&url, description, piece)
+        Self::put(url, description, piece)
     }
 
     pub(super) fn complete(&self, tags: Bytes) -> Request<Bytes> {
         let url = extend(&self.upload_url, ["complete"]);
-        let mut request = plain_request(Method::POST, &url, tags);
+        let mut request = plain_request(Method::POST, url, tags);
         let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(CONTENT_TYPE, json);
+        request.headers.insert(CONTENT_TYPE, json);
         request
     }
 }

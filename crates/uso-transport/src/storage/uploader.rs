@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{Method, Request, header};
+use http::{Method, header};
 use serde_json::json;
 use url::Url;
 
@@ -21,7 +21,7 @@ use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::file_source::FileSource;
 use crate::kind::Operation;
-use crate::requests::extend;
+use crate::requests::{Request, extend};
 use crate::response::Response;
 use crate::storage_response::{refused, tag};
 
@@ -46,7 +46,7 @@ impl Uploader {
 
     /// One attempt at a piece of a file, which ends when nothing goes out for too long.
     async fn attempt(&self, request: Request<Piece>) -> Result<Response, Failure> {
-        let watched = request.body().watched();
+        let watched = request.body.watched();
         let request = request.map(Into::into);
         let sending = pin!(self.exchange.attempt(Operation::Upload, request));
         let stalling = pin!(self.stalls(&watched));
@@ -109,8 +109,8 @@ impl Uploader {
         let body = Bytes::from(body.to_string());
         let request = || {
             let requests = self.exchange.requests();
-            let mut request = requests.request(Method::POST, &url, body.clone());
-            description.insert_lifecycle(request.headers_mut());
+            let mut request = requests.request(Method::POST, url.clone(), body.clone());
+            description.insert_lifecycle(&mut request.headers);
             request
         };
         let response = self.exchange.send(Operation::Upload, request).await?;

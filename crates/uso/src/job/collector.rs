@@ -17,10 +17,10 @@ pub(super) struct Collector {
 impl Collector {
     pub(super) async fn output(&self) -> Result<Output> {
         runtime::check(Operation::Result)?;
-        self.read(&self.transport.result(&self.ticket).await?)
+        self.read(self.transport.result(&self.ticket).await?)
     }
 
-    pub(super) fn read(&self, response: &Response) -> Result<Output> {
+    pub(super) fn read(&self, response: Response) -> Result<Output> {
         Output::read(&self.transport, Some(&self.ticket), response)
     }
 

@@ -85,7 +85,7 @@ impl Following {
             State::Completed(completion) => {
                 let fetched = self.watch.take_result();
                 self.outcome = fetched.map(|fetched| {
-                    let read = fetched.and_then(|response| self.collector.read(&response));
+                    let read = fetched.and_then(|response| self.collector.read(response));
                     self.collector.agree(&completion, read)
                 });
                 self.ready.push_back(Event::Completed(completion));
@@ -99,7 +99,7 @@ impl Following {
     pub(super) async fn into_output(self) -> Result<Output> {
         match self.outcome {
             Some(outcome) => outcome,
-            None => self.collector.output().await,
+            None => Box::pin(self.collector.output()).await,
         }
     }
 }
