@@ -155,7 +155,7 @@ async fn the_finish_deadline_names_itself_and_leaves_the_job() {
     let error = job.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Deadline);
     assert!(
-        error.to_string().contains("0.2 s") && error.to_string().contains("ticket"),
+        error.to_string().contains("0.2 s") && error.to_string().contains("continues"),
         "{error}"
     );
     assert_eq!(error.ticket(), Some(job.ticket()));

@@ -230,26 +230,43 @@ fn unanswered(operation: Operation, host: &str, error: reqwest::Error) -> Failur
 }
 
 /// Whether TLS failed because the server's certificate is not trusted.
-fn is_about_certificate(error: &reqwest::Error) -> bool {
+fn is_about_certificate(error: &(dyn StdError + 'static)) -> bool {
     let is_untrusted = |error: &rustls::Error| {
         matches!(
             error,
             rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
         )
     };
-    let mut cause = error.source();
+    let mut cause = Some(error);
     while let Some(found) = cause {
-        // An I/O error is not the source of what it wraps.
-        let wrapped = found
-            .downcast_ref::<io::Error>()
-            .and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
-        if wrapped
-            .or_else(|| found.downcast_ref())
-            .is_some_and(is_untrusted)
-        {
+        if found.downcast_ref().is_some_and(is_untrusted) {
             return true;
         }
-        cause = found.source();
+        // An I/O error is not the source of what it wraps, which may be another I/O error.
+        let wrapped = found
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => found.source(),
+        };
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CertificateError, Error};
+
+    use super::*;
+
+    #[test]
+    fn an_untrusted_certificate_is_seen_through_every_error_around_it() {
+        let untrusted = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(is_about_certificate(&untrusted()));
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, untrusted()));
+        assert!(is_about_certificate(&wrapped));
+        let other = io::Error::other(io::Error::other(Error::DecryptError));
+        assert!(!is_about_certificate(&other));
+    }
 }

@@ -11,10 +11,6 @@ use crate::verdict::Verdict;
 /// What a program does about an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value at a time, and a box would be in every caller's way"
-)]
 pub enum NextStep {
     /// Make the same call again, later. Nothing was bought, and nothing will be bought twice.
     Repeat,

@@ -7,10 +7,6 @@ use crate::ticket::Ticket;
 /// What became of a purchase whose response was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value at a time, and a box would be in every caller's way"
-)]
 pub enum Recovery {
     /// The purchase was accepted: the ticket collects the job.
     Found(Ticket),

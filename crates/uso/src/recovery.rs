@@ -8,10 +8,6 @@ use crate::job::Job;
 /// finds it out.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value a recovery, and a box would show in every match"
-)]
 pub enum Recovery {
     /// The purchase was accepted, as this job.
     Found(Job),

@@ -11,10 +11,6 @@ use uso_transport::{Intent, Order, Result, Submission, Ticket, Transport};
 /// A purchase whose call was dropped before it returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "few values, and a box would show in every match"
-)]
 pub enum Unclaimed {
     /// The job was bought; [`Client::job`](crate::Client::job) collects it.
     Bought(Ticket),
@@ -29,7 +25,6 @@ pub(crate) struct Unclaims {
     settling: tokio::sync::Mutex<Vec<Held>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "few values, each short-lived")]
 enum Held {
     Placing(Submission),
     Settled(Option<Unclaimed>),
