@@ -19,6 +19,7 @@ mod emulator;
 mod facade;
 mod hostile;
 mod journal;
+mod mcp;
 mod money;
 mod official;
 mod pictures;

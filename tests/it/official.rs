@@ -175,6 +175,15 @@ pub(crate) fn javascript(test: &str) -> Option<&'static Path> {
     found(test, INSTALLED.get_or_init(install_javascript)).map(PathBuf::as_path)
 }
 
+/// Where the official clients of the Model Context Protocol are installed; skips the test where they
+/// are missing.
+pub(crate) fn mcp_clients(test: &str) -> Option<&'static Path> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let pins = ["mcp/package.json", "mcp/package-lock.json"];
+    let installed = INSTALLED.get_or_init(|| install_from_npm("mcp", pins));
+    found(test, installed).map(PathBuf::as_path)
+}
+
 fn found<'a>(test: &str, installed: &'a Result<PathBuf, String>) -> Option<&'a PathBuf> {
     installed
         .as_ref()
@@ -187,12 +196,16 @@ fn source(name: &str) -> PathBuf {
 }
 
 fn install_javascript() -> Result<PathBuf, String> {
+    install_from_npm("javascript", ["package.json", "package-lock.json"])
+}
+
+fn install_from_npm(name: &str, pins: [&str; 2]) -> Result<PathBuf, String> {
     let version = version("node")?;
     self::version("npm")?;
-    let pins = ["package.json", "package-lock.json"];
-    install("javascript", &version, &pins, |folder| {
-        for name in pins {
-            std::fs::copy(source(name), folder.join(name)).unwrap();
+    install(name, &version, &pins, |folder| {
+        for pin in pins {
+            let pin = source(pin);
+            std::fs::copy(&pin, folder.join(pin.file_name().unwrap())).unwrap();
         }
         let npm = [
             "ci",
@@ -204,7 +217,7 @@ fn install_javascript() -> Result<PathBuf, String> {
             "--fetch-timeout=60000",
         ];
         output(Command::new("npm").args(npm).current_dir(folder))
-            .map_err(|why| format!("@fal-ai/client from npm's registry ({why})"))
+            .map_err(|why| format!("the packages of {} from npm's registry ({why})", pins[0]))
     })
 }
 

@@ -1,5 +1,6 @@
 //! The command line: its commands and options.
 
+mod agents;
 mod batch;
 pub(crate) mod global;
 mod help;
@@ -13,6 +14,7 @@ mod webhook;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+pub(crate) use self::agents::McpArgs;
 pub(crate) use self::batch::{
     BatchArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs, BatchReportArgs,
     BatchResumeArgs, BatchRetryArgs, BatchRunArgs, PaceOptions, RerunArgs,
@@ -97,6 +99,12 @@ pub(crate) enum Command {
     Webhook(WebhookArgs),
     /// Serves a page for making pictures, on this machine.
     Studio(StudioArgs),
+    /// Serves an agent over stdin and stdout, by the Model Context Protocol.
+    #[command(after_help = help::MCP)]
+    Mcp(McpArgs),
+    /// Prints a page for agents that use this command in a shell.
+    #[command(after_help = help::SKILL)]
+    Skill,
     /// Serves web pages in fal's place, so that the key stays on this machine.
     Proxy(ProxyArgs),
     /// Runs an emulator of the service on this machine.
@@ -144,7 +152,7 @@ pub(crate) fn command() -> clap::Command {
                 "verbose",
             ],
             "generate" => &["rest"],
-            "login" | "logout" | "completions" | "man" | "help" => {
+            "login" | "logout" | "skill" | "completions" | "man" | "help" => {
                 &["emulator", "base_url", "verbose", "quiet"]
             }
             "list" | "budget" | "prune" | "status" | "watch" | "result" | "cancel" | "resume"

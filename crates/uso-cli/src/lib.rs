@@ -16,6 +16,7 @@ mod escape;
 mod exit_code;
 mod failure;
 mod journal;
+mod mcp;
 mod output_names;
 mod picture_request;
 mod price;
@@ -114,7 +115,10 @@ fn log(verbosity: u8) {
     let wanted = match verbosity {
         0 => return,
         1 => Targets::new().with_target("uso", LevelFilter::DEBUG),
-        _ => Targets::new().with_default(LevelFilter::DEBUG),
+        // The messages of an agent hold prompts.
+        _ => Targets::new()
+            .with_default(LevelFilter::DEBUG)
+            .with_target("rmcp", LevelFilter::OFF),
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -150,6 +154,8 @@ async fn run(
         Command::Upload(args) => until_signal(cmd::upload::run(global, args, printer)).await,
         Command::Webhook(args) => cmd::webhook::run(global, args, printer).await,
         Command::Studio(args) => cmd::studio::run(global, args, printer).await,
+        Command::Mcp(args) => cmd::mcp::run(global, args, printer).await,
+        Command::Skill => cmd::skill::run(printer),
         Command::Proxy(args) => cmd::proxy::run(global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
         Command::Login => cmd::login::login(printer),

@@ -4,7 +4,7 @@ use uso_tests::rig::Cli;
 
 use super::uso;
 
-const COMMANDS: [&[&str]; 32] = [
+const COMMANDS: [&[&str]; 34] = [
     &[],
     &["generate"],
     &["restyle"],
@@ -29,6 +29,8 @@ const COMMANDS: [&[&str]; 32] = [
     &["webhook"],
     &["webhook", "verify"],
     &["webhook", "listen"],
+    &["mcp"],
+    &["skill"],
     &["proxy"],
     &["emulator"],
     &["login"],

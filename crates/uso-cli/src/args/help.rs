@@ -208,3 +208,20 @@ pub(super) const MAN: &str = "\
 Examples:
   uso man ~/.local/share/man/man1
   uso man /usr/local/share/man/man1";
+
+pub(super) const MCP: &str = "\
+Clients start the command themselves. Each purchase is a row of the journal under the agent's label, so \
+that a repeated call buys nothing, and a server that was killed is gone on with by the next one.
+
+Set-up of a client:
+  { \"mcpServers\": { \"uso\": { \"command\": \"uso\", \"args\": [\"mcp\", \"--budget\", \"2.00\"],
+    \"env\": { \"FAL_KEY\": \"...\" } } } }
+
+Examples:
+  uso mcp --root ~/project --budget 2.00
+  uso mcp --emulator";
+
+pub(super) const SKILL: &str = "\
+Examples:
+  uso skill > SKILL.md
+  uso skill --json";

@@ -1,0 +1,176 @@
+//! What a server refuses: files that are not its root's, files that are no pictures, and wrong
+//! arguments. Nothing of them reaches the service.
+
+use serde_json::{Value, json};
+use uso_tests::rig::Rig;
+
+use super::{Scene, picture, wish};
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_pictures_below_the_root_leave_the_machine() {
+    use std::os::unix::fs::symlink;
+    let scene = Scene::plain().await;
+    let outside = tempfile::tempdir().unwrap();
+    picture(&outside.path().join("private.png"), 8, 8);
+    let folder = scene.cli.folder();
+    symlink(outside.path().join("private.png"), folder.join("link.png")).unwrap();
+    symlink(outside.path(), folder.join("linked")).unwrap();
+    std::fs::write(folder.join("secret.png"), "FAL_KEY=abc:def\n".repeat(40)).unwrap();
+    // A picture by its first bytes alone, with a text behind them.
+    let mut forged = std::fs::read(folder.join("photo.png")).unwrap();
+    forged.truncate(40);
+    forged.extend(b"password ".repeat(200));
+    std::fs::write(folder.join("forged.png"), forged).unwrap();
+    std::fs::create_dir(folder.join("dir.png")).unwrap();
+    let fifo = folder.join("pipe.png");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+
+    let mut agent = scene.agent(&[]).await;
+    let elsewhere = outside.path().join("private.png");
+    let inside = folder.canonicalize().unwrap().join("link.png");
+    for given in [
+        "link.png",
+        "linked/private.png",
+        inside.to_str().unwrap(),
+        elsewhere.to_str().unwrap(),
+        &format!("file://{}", elsewhere.display()),
+        "/etc/passwd",
+        "../../../../../../etc/passwd",
+        "missing.png",
+        "secret.png",
+        "dir.png",
+        "pipe.png",
+        "data:image/png;base64,iVBORw0KGgo=",
+        "ftp://example.org/a.png",
+        "",
+    ] {
+        for role in ["content", "styles"] {
+            let mut wish = wish("refused");
+            match role {
+                "content" => wish["content"] = json!(given),
+                _ => wish["styles"] = json!([given]),
+            }
+            let refused = agent.refused("buy", wish).await;
+            assert_eq!(refused["error"], "argument", "{given}: {refused}");
+            let message = refused["message"].as_str().unwrap();
+            assert!(message.starts_with(role), "{given}: {message}");
+        }
+    }
+    let mut damaged = wish("forged");
+    damaged["content"] = json!("forged.png");
+    let job = agent.ok("buy", damaged).await;
+    assert_eq!(
+        (&job["status"], &job["bought"]),
+        (&json!("failed"), &json!("no")),
+        "{job}"
+    );
+    assert_eq!(scene.rig.operations(), Vec::<String>::new());
+
+    // Another root is another set of files; the link's own target is inside of it.
+    let root = outside.path().to_str().unwrap();
+    let mut agent = scene.agent(&["--root", root]).await;
+    let mut inside = wish("inside");
+    inside["content"] = json!("private.png");
+    agent.ok("buy", inside).await;
+    assert_eq!(scene.bought(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_arguments_are_refused_with_their_name_and_buy_nothing() {
+    let scene = Scene::plain().await;
+    let mut agent = scene.agent(&[]).await;
+    let changed = |name: &str, value: Value| {
+        let mut wish = wish("right");
+        wish[name] = value;
+        wish
+    };
+    for (arguments, named) in [
+        (changed("images", json!(9)), "images"),
+        (changed("size", json!("huge")), "size"),
+        (changed("steps", json!(0)), "steps"),
+        (
+            changed("styles", json!(["photo.png", "photo.png", "photo.png"])),
+            "styles",
+        ),
+        (changed("prompt", json!(" ")), "prompt"),
+        (changed("label", json!("../../x")), "label"),
+        (changed("label", json!("j17")), "label"),
+        (changed("label", json!("")), "label"),
+        (changed("max_cost_usd", json!(0)), "max_cost_usd"),
+        (changed("max_cost_usd", json!(-1)), "max_cost_usd"),
+        (changed("max_cost_usd", json!("1")), "invalid type"),
+        (changed("imagse", json!(1)), "imagse"),
+        (
+            json!({ "label": "a", "content": "photo.png", "prompt": "x" }),
+            "max_cost_usd",
+        ),
+    ] {
+        let refused = agent.refused("buy", arguments.clone()).await;
+        let message = refused["message"].as_str().unwrap();
+        assert!(message.contains(named), "{arguments}: {message}");
+        assert_eq!(refused["bought"], "no");
+    }
+    for (tool, arguments) in [
+        ("wait", json!({ "ids": [] })),
+        ("wait", json!({ "ids": ["right"], "seconds": 26 })),
+        ("wait", json!({ "ids": ["nothing"] })),
+        ("result", json!({ "id": "j99" })),
+        ("list", json!({ "before": "x" })),
+        ("cancel", json!({ "id": "nothing" })),
+    ] {
+        let refused = agent.refused(tool, arguments).await;
+        assert_eq!(refused["bought"], "no", "{refused}");
+    }
+    let unknown = agent.ask("tools/call", json!({ "name": "sell" })).await;
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+    assert_eq!(scene.rig.operations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn purchases_of_people_are_none_of_an_agents_business() {
+    let scene = Scene::plain().await;
+    let bought = scene.cli.run(&[
+        "generate",
+        "photo.png",
+        "-p",
+        "private",
+        "-s",
+        "96x64",
+        "--json",
+    ]);
+    assert_eq!(bought.code, 0, "{bought:?}");
+    let request_id = scene.rig.emulator.ledger().purchases()[0]
+        .request_id
+        .clone();
+    let mut agent = scene.agent(&[]).await;
+    let refused = agent.refused("result", json!({ "id": request_id })).await;
+    assert_eq!(refused["error"], "not_found");
+    let listing = agent.ok("list", json!({})).await;
+    assert_eq!(listing["jobs"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_is_small_and_only_on_request() {
+    let scene = Scene::of(Rig::pictures_builder()).await;
+    picture(&scene.cli.folder().join("large.png"), 1200, 800);
+    let mut agent = scene.agent(&[]).await;
+    let mut wish = wish("large");
+    wish["content"] = json!("large.png");
+    wish["size"] = json!("1200x800");
+    agent.ok("buy", wish).await;
+    agent.done("large").await;
+    let plain = agent.call("result", json!({ "id": "large" })).await;
+    assert_eq!(plain["content"].as_array().unwrap().len(), 1);
+    let shown = agent
+        .call("result", json!({ "id": "large", "preview": true }))
+        .await;
+    let block = &shown["content"][1];
+    assert_eq!(block["mimeType"], "image/jpeg");
+    use base64::Engine as _;
+    let data = block["data"].as_str().unwrap();
+    let bytes = base64::prelude::BASE64_STANDARD.decode(data).unwrap();
+    let preview = image::load_from_memory(&bytes).unwrap();
+    assert_eq!((preview.width(), preview.height()), (512, 341));
+}
