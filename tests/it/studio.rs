@@ -1,5 +1,6 @@
 //! The studio, as its page, other pages and attackers see it.
 
+mod browser;
 mod hostile;
 mod page;
 
