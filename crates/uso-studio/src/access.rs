@@ -219,7 +219,7 @@ mod tests {
             "x",
             read,
             access.token(),
-            &value[..62],
+            &value.chars().take(62).collect::<String>(),
             &format!("{value}00"),
         ] {
             assert!(!access.may_change(&of(wrong)), "{wrong}");
