@@ -132,6 +132,7 @@ mod tests {
 
     fn futures_now<T>(future: impl Future<Output = uso::Result<T>>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build()
             .unwrap();
         runtime.block_on(future).unwrap()

@@ -434,11 +434,14 @@ fn may_have_ended(error: &ClientError) -> bool {
 /// How the job ended, where the service said so twice.
 fn ending(first: &ClientError, second: &ClientError, cancel_asked: bool) -> Option<Ending> {
     let both = |is: &dyn Fn(&ClientError) -> bool| is(first) && is(second);
-    let is_cancelled = |error: &ClientError| error.error_type() == Some("client_cancelled");
-    let is_gone = |error: &ClientError| error.kind() == ErrorKind::Gone;
+    // The status and the result of one cancelled job may say it in different ways.
+    let is_cancelled = |error: &ClientError| {
+        let is_said = error.error_type() == Some("client_cancelled");
+        is_said || (cancel_asked && (error.kind() == ErrorKind::Gone || is_499(error)))
+    };
     let is_failed =
         |error: &ClientError| matches!(error.kind(), ErrorKind::Failed | ErrorKind::Input);
-    if both(&is_cancelled) || (cancel_asked && both(&|error| is_gone(error) || is_499(error))) {
+    if both(&is_cancelled) {
         return Some(Ending::Cancelled);
     }
     if both(&is_not_started) {
