@@ -45,7 +45,7 @@ context.on("request", (request) => {
   if (!["blob:", "data:"].includes(protocol) && !outcome.hosts.includes(host)) outcome.hosts.push(host);
 });
 function observed(page) {
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(90_000);
   page.on("pageerror", (error) => outcome.complaints.push(String(error)));
   page.on("console", (message) => {
     // The browser notes that a form which is not complete has no price.

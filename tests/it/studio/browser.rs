@@ -52,7 +52,8 @@ async fn a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste() {
         skipped(&format!("studio::browser::{TEST}"), "chromium");
         return;
     };
-    let builder = Rig::pictures_builder().inference_time(Duration::from_millis(1500));
+    // Long enough that the studio is killed before the job ends.
+    let builder = Rig::pictures_builder().inference_time(Duration::from_secs(6));
     let rig = Rig::of(builder).await;
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("journal.db");
