@@ -90,9 +90,9 @@ impl Journal {
     ///
     /// However many callers, tasks and processes use one key, one of them buys and all are told the
     /// same. A purchase that was begun by a process that has ended is gone on with. The result is
-    /// the purchase in the state [`State::Done`], [`State::Failed`], [`State::Cancelled`] or
-    /// [`State::Unknown`]: `Unknown` means that the submit may have been accepted, and this call
-    /// has looked for it in the account's listing.
+    /// the purchase in one of the states `Done`, `Failed`, `Cancelled` and `Unknown` of
+    /// [`State`](crate::State): `Unknown` means that the submit may have been accepted, and this
+    /// call has looked for it in the account's listing.
     ///
     /// A purchase that failed is returned until [`Journal::retry`] asks for a new attempt. Where
     /// nothing was bought, the next call may buy.
