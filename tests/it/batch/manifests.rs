@@ -43,6 +43,7 @@ async fn everything_wrong_is_told_at_once_by_row_and_column_and_nothing_is_sent(
     for expected in [
         "2 steps: \"many\" is refused: it is not a whole number",
         "3 steps: 999 is not between 1 and 50",
+        "3 id: row 2 has the id \"a\" as well",
         "4 content: ",
         "5 -: there is neither a prompt nor a style",
         "6 colour: there is no such option",

@@ -78,6 +78,7 @@ impl Plan {
                 None
             }
         };
+        plan.refuse_equal_ids(&rows);
         let mut parser = RowParser::new();
         let mut drafts = Vec::new();
         let date = today();
@@ -99,7 +100,6 @@ impl Plan {
                 Err(problems) => plan.problems.extend(problems),
             }
         }
-        plan.refuse_equal_ids();
         plan.tell_names_apart(template.is_some());
         plan.problems.sort_by_key(|problem| problem.row);
         plan
@@ -146,32 +146,32 @@ impl Plan {
         self.problems.push(Problem::of_row(row.row.number, why));
     }
 
-    fn refuse_equal_ids(&mut self) {
-        let mut first: HashMap<&str, &PlannedRow> = HashMap::new();
-        let mut problems = Vec::new();
-        for row in &self.rows {
-            let Some(other) = first.get(row.id.as_str()) else {
-                first.insert(&row.id, row);
+    /// Refuses equal ids, also of rows that have other problems.
+    fn refuse_equal_ids(&mut self, rows: &[Row]) {
+        let mut first: HashMap<String, u64> = HashMap::new();
+        for row in rows {
+            let id = row.id();
+            let Some(other) = first.get(&id) else {
+                first.insert(id, row.number);
                 continue;
             };
-            let other = other.row.number;
-            problems.push(match row.row.get("id") {
-                Some(id) => Problem::in_column(
-                    row.row.number,
+            self.problems.push(match row.get("id") {
+                Some(_) => Problem::in_column(
+                    row.number,
                     "id",
                     format!("row {other} has the id {id:?} as well"),
                 ),
+                // A row without a content picture is refused for that.
+                None if id.is_empty() => continue,
                 None => Problem::in_column(
-                    row.row.number,
+                    row.number,
                     "content",
                     format!(
-                        "row {other} has a content picture of the same name {:?}, which is its id; add a column id",
-                        row.id
+                        "row {other} has a content picture of the same name {id:?}, which is its id; add a column id"
                     ),
                 ),
             });
         }
-        self.problems.extend(problems);
     }
 
     /// Refuses two rows that would write one file. Without a template of its own, such a row gets
