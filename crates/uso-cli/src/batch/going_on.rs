@@ -45,7 +45,8 @@ pub(crate) async fn run(
         tally.billed_line()
     ));
     let hints = hints(record, &tally);
-    if let Some(signal) = ended.signal {
+    // A batch whose every row is done was not cut short.
+    if let Some(signal) = ended.signal.filter(|_| tally.code() != 0) {
         return Err(
             Failure::interrupted(signal, "interrupted; what is bought stays recorded")
                 .with_hint(format!("go on with: uso batch resume {}", record.name))
