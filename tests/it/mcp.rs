@@ -288,6 +288,18 @@ async fn a_queued_job_is_cancelled() {
         .await;
     assert_eq!(both["jobs"][0]["status"], "submitted", "{both}");
     assert_eq!(both["all_ended"], false);
+    // The watch of the job sees its end.
+    let ended = agent
+        .ok("wait", json!({ "ids": ["second"], "seconds": 25 }))
+        .await;
+    let ended = match ended["all_ended"] == true {
+        true => ended,
+        false => {
+            let again = json!({ "ids": ["second"], "seconds": 25 });
+            agent.ok("wait", again).await
+        }
+    };
+    assert_eq!(ended["jobs"][0]["status"], "cancelled", "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -299,21 +299,10 @@ fn ended(outcome: Outcome, known: &mut Known) -> Result<Bought, Failure> {
             let failure = Failure::of_purchase(&purchase, error);
             (purchase, failure.map(|failure| failure.because(why)))
         }
-        Err(Error::NotCollected {
-            purchase,
-            message,
-            source,
-        }) => {
-            let whole = (*purchase).clone();
-            let error = Error::NotCollected {
-                purchase,
-                message,
-                source,
-            };
-            let failure = Failure::uncollected(&whole, error);
-            (whole, Some(failure))
+        Err(error) => {
+            let (purchase, failure) = Failure::uncollected(error)?;
+            (purchase, Some(failure))
         }
-        Err(error) => return Err(error.into()),
     };
     Ok(Bought {
         purchase,

@@ -1,5 +1,7 @@
 //! A batch that ran before: its record, its rows checked again, and its purchases.
 
+use std::process::ExitCode;
+
 use super::changes::Changes;
 use super::going_on;
 use super::plan::{Plan, PlannedRow, Wishes};
@@ -64,6 +66,16 @@ impl Stored {
             rows: plan.rows,
             bought,
         })
+    }
+
+    /// Buys and collects these rows, and reports what came of the batch.
+    pub(crate) async fn go_on(
+        &self,
+        session: &Session,
+        (rows, tally): (Vec<PlannedRow>, Tally),
+        printer: &Printer,
+    ) -> Result<ExitCode, Failure> {
+        going_on::run(session, &self.record, &self.bought, rows, tally, printer).await
     }
 
     pub(crate) fn known(&self, row: &PlannedRow) -> Option<&Known> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uso::Event;
-use uso_journal::{Error, Journal, Progress as Step, Purchase, SavedPicture, State, Target};
+use uso_journal::{Journal, Progress as Step, Purchase, SavedPicture, State, Target};
 
 use crate::args::{CollectOptions, Global, ResultArgs};
 use crate::connection::Connection;
@@ -117,21 +117,10 @@ impl Collecting<'_> {
                 let failure = Failure::of_purchase(&purchase, error);
                 (purchase, failure)
             }
-            Err(Error::NotCollected {
-                purchase,
-                message,
-                source,
-            }) => {
-                let whole = (*purchase).clone();
-                let error = Error::NotCollected {
-                    purchase,
-                    message,
-                    source,
-                };
-                let failure = Failure::uncollected(&whole, error);
-                (whole, Some(failure))
+            Err(error) => {
+                let (purchase, failure) = Failure::uncollected(error)?;
+                (purchase, Some(failure))
             }
-            Err(error) => return Err(error.into()),
         };
         match (&mut taken, outcome.0.state.is_closed()) {
             (Some(taken), false) => taken.keep(),

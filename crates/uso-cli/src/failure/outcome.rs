@@ -66,9 +66,14 @@ fn budget(stop: &BudgetStop) -> Failure {
 }
 
 impl Failure {
-    /// The failure of a purchase whose job is bought and whose pictures are not all on disk.
-    pub(crate) fn uncollected(purchase: &Purchase, error: Error) -> Self {
-        let asked = asked(purchase);
+    /// A purchase whose job is bought and whose pictures are not all on disk, with the failure that
+    /// says so; every other error is a failure without a purchase.
+    pub(crate) fn uncollected(error: Error) -> Result<(Purchase, Self), Self> {
+        let Error::NotCollected { purchase, .. } = &error else {
+            return Err(error.into());
+        };
+        let purchase = Purchase::clone(purchase);
+        let asked = asked(&purchase);
         let is_there = |number: &u32| {
             purchase
                 .pictures
@@ -77,10 +82,11 @@ impl Failure {
         };
         let missing = (1..=asked).find(|number| !is_there(number));
         let failure = Self::from(error);
-        match missing.filter(|_| !purchase.pictures.is_empty()) {
+        let failure = match missing.filter(|_| !purchase.pictures.is_empty()) {
             Some(missing) => failure.at(&format!("picture {missing} of {asked}")),
             None => failure,
-        }
+        };
+        Ok((purchase, failure))
     }
 
     /// The failure of a purchase that has no pictures, or not yet; `None` for one that is done, or

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use uso_journal::{LocalId, State};
 
 use crate::args::{BatchReconcileArgs, Global};
-use crate::batch::going_on;
 use crate::batch::purchases::Known;
 use crate::batch::session::Session;
 use crate::batch::stored::Stored;
@@ -47,15 +46,7 @@ pub(crate) async fn run(
     if rows.is_empty() {
         printer.say("no row has an unknown outcome");
     }
-    going_on::run(
-        &session,
-        &stored.record,
-        &stored.bought,
-        rows,
-        tally,
-        printer,
-    )
-    .await
+    stored.go_on(&session, (rows, tally), printer).await
 }
 
 /// The short id of an unknown row.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use crate::args::{BatchResumeArgs, Global};
-use crate::batch::going_on;
 use crate::batch::purchases::Known;
 use crate::batch::session::Session;
 use crate::batch::stored::Stored;
@@ -18,13 +17,5 @@ pub(crate) async fn run(
     let session = Session::open(global, args.pace.timeout).await?;
     let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
     let (rows, tally) = stored.select(|_, known| !known.is_some_and(Known::is_whole));
-    going_on::run(
-        &session,
-        &stored.record,
-        &stored.bought,
-        rows,
-        tally,
-        printer,
-    )
-    .await
+    stored.go_on(&session, (rows, tally), printer).await
 }

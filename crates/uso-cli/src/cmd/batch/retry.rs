@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use uso_journal::{Cause, LocalId, State};
 
 use crate::args::{BatchRetryArgs, Global};
-use crate::batch::going_on;
 use crate::batch::purchases::Known;
 use crate::batch::session::Session;
 use crate::batch::stored::Stored;
@@ -59,13 +58,5 @@ pub(crate) async fn run(
     if rows.is_empty() {
         printer.say("no row has failed");
     }
-    going_on::run(
-        &session,
-        &stored.record,
-        &stored.bought,
-        rows,
-        tally,
-        printer,
-    )
-    .await
+    stored.go_on(&session, (rows, tally), printer).await
 }
