@@ -195,6 +195,32 @@ async fn a_planted_link_is_neither_followed_nor_replaced() {
 }
 
 #[tokio::test]
+async fn what_a_killed_process_left_of_a_file_goes_with_the_next_download_of_it() {
+    let rig = rig(Scenario::new()).await;
+    let output = made(&rig).await;
+    let folder = tempfile::tempdir().unwrap();
+    for left in [
+        ".a.png.Ab12Cd.part",
+        ".b.png.Ab12Cd.part",
+        ".c.png.Ab12Cd.part",
+    ] {
+        std::fs::write(folder.path().join(left), "half").unwrap();
+    }
+    let in_use = std::fs::File::open(folder.path().join(".b.png.Ab12Cd.part")).unwrap();
+    in_use.lock().unwrap();
+    for name in ["a.png", "b.png"] {
+        let picture = &output.images()[0];
+        picture.save(folder.path().join(name)).await.unwrap();
+    }
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    // One is another process's, and one is of a file that nothing was downloaded to.
+    let expected = [".b.png.Ab12Cd.part", ".c.png.Ab12Cd.part", "a.png", "b.png"];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
 async fn an_outage_of_downloads_spends_the_repeats_that_jobs_share() {
     let scenario = Scenario::new()
         .on(Operation::File, Fault::Status(503))

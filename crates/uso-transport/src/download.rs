@@ -1,6 +1,7 @@
 //! Download: fetches a file without the key, in bounded memory, and never gives half of it a name.
 
 mod file_end;
+mod leftovers;
 mod temporary;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use self::file_end::Ends;
+pub(crate) use self::leftovers::Leftovers;
 use self::temporary::Temporary;
 use crate::cdn_token::Tokens;
 use crate::error::{Error, Result};
@@ -92,6 +94,7 @@ impl Expected<'_> {
 pub(crate) struct Downloads<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) tokens: &'a Tokens,
+    pub(crate) leftovers: &'a Leftovers,
 }
 
 /// What an attempt received before it turned out not to be whole.
@@ -148,7 +151,7 @@ impl Downloads<'_> {
         let failed = |error| Failure::lasting(cannot_write(path, error));
         let damaged = Mutex::new(None);
         let attempt = || async {
-            let temporary = match Temporary::beside(path) {
+            let temporary = match Temporary::beside(path, self.leftovers) {
                 Ok(temporary) => temporary,
                 Err(error) => return failed(error).into(),
             };
@@ -217,7 +220,9 @@ impl Downloads<'_> {
                 Err(why) => Err(Failure::lasting(damaged(&why))),
             };
         }
-        let Self { exchange, tokens } = *self;
+        let Self {
+            exchange, tokens, ..
+        } = *self;
         let incoming = FileSource { exchange, tokens }.open(url).await?;
         let told = incoming.headers.get(header::CONTENT_LENGTH);
         let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tracing::Instrument as _;
 
 use crate::cdn_token::Tokens;
 use crate::config::Config;
-use crate::download::{Download, Downloads, Expected, Overwrite};
+use crate::download::{Download, Downloads, Expected, Leftovers, Overwrite};
 use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::intent::Intent;
@@ -51,6 +52,7 @@ use crate::watch::Watch;
 pub struct Transport {
     exchange: Exchange,
     tokens: Tokens,
+    leftovers: Arc<Leftovers>,
 }
 
 impl fmt::Debug for Transport {
@@ -71,7 +73,11 @@ impl Transport {
     pub fn new(config: Config) -> Result<Self> {
         let exchange = Exchange::new(config)?;
         let tokens = Tokens::new(exchange.clone());
-        Ok(Self { exchange, tokens })
+        Ok(Self {
+            exchange,
+            tokens,
+            leftovers: Arc::default(),
+        })
     }
 
     /// The settings that the client was made with.
@@ -290,6 +296,7 @@ impl Transport {
         Downloads {
             exchange: &self.exchange,
             tokens: &self.tokens,
+            leftovers: &self.leftovers,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, PersistError};
 use tokio::fs::File;
 
+use super::leftovers::Leftovers;
+
 const SUFFIX: &str = ".part";
 
 /// Names that are tried for a damaged file.
@@ -16,14 +18,14 @@ const NAMES: u32 = 100;
 pub(super) struct Temporary(NamedTempFile);
 
 impl Temporary {
-    pub(super) fn beside(path: &Path) -> io::Result<Self> {
+    pub(super) fn beside(path: &Path, leftovers: &Leftovers) -> io::Result<Self> {
         let Some(name) = path.file_name() else {
             return Err(io::Error::other("it is not the name of a file"));
         };
         // A name may be as long as the file system has it, so that only its beginning is taken.
         let beginning: String = name.to_string_lossy().chars().take(40).collect();
         let prefix = format!(".{beginning}.");
-        remove_stale(folder(path), &prefix);
+        leftovers.remove(folder(path), &prefix, SUFFIX);
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(SUFFIX);
         // The picture is to have the permissions of any new file, and not those of a secret.
@@ -84,23 +86,6 @@ impl Temporary {
             }
         }
         None
-    }
-}
-
-/// Removes the temporary files of this target that killed processes left. One that is in use is
-/// locked, and a symbolic link or a pipe is never opened.
-fn remove_stale(folder: &Path, prefix: &str) {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_temporary = |name: &str| name.starts_with(prefix) && name.ends_with(SUFFIX);
-    for entry in entries.filter(|entry| is_temporary(&entry.file_name().to_string_lossy())) {
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        let opened = is_file.then(|| std::fs::File::open(entry.path()));
-        if let Some(Ok(file)) = opened
-            && file.try_lock().is_ok()
-        {
-            // Only tidying: a file that stays does no harm.
-            let _ = std::fs::remove_file(entry.path());
-        }
     }
 }
 
