@@ -16,6 +16,7 @@ mod cli;
 mod codegen;
 mod corpus;
 mod emulator;
+mod examples;
 mod facade;
 mod hostile;
 mod journal;

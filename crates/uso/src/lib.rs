@@ -61,27 +61,33 @@
 //! | [`types`] | the endpoint's own input and output |
 //! | [`faults`] | the outcome of every fault, measured |
 //!
+//! # In your tests
+//!
+//! `uso-emulator` is a fal inside the test: free, offline, with faults and a ledger. On Tokio's
+//! paused clock deadlines and pauses take no time. In a `#[tokio::test(start_paused = true)]`:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use uso::Request;
+//! use uso_emulator::{Emulator, Fault, Operation, Scenario};
+//!
+//! let lost = Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop);
+//! let emulator = Emulator::builder().scenario(lost).start().await?;
+//! let client = uso::testing::client(&emulator.origin())?;
+//! client.generate(Request::subject("https://example.org/cat.png", "a cat")).await?;
+//! assert_eq!(emulator.ledger().purchases().len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On the command line, `uso emulator` is the same service; `USO_BASE_URL` names its address.
+//!
 //! # Runtime
 //!
 //! Every call needs a Tokio runtime that was built with `enable_all`; without one a call returns
-//! an error. A synchronous program makes its own:
-//!
-//! ```no_run
-//! use uso::{Client, Request};
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let client = Client::from_env()?;
-//!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-//!     let output = runtime.block_on(client.generate(Request::restyle("photo.jpg", "ink.webp")))?;
-//!     runtime.block_on(output.images()[0].save("out.png"))?;
-//!     Ok(())
-//! }
-//! ```
-//!
-//! # Without an account
-//!
-//! `uso emulator` (or the crate `uso-emulator` in a test) is a local fal: free, and offline. Set
-//! `USO_BASE_URL` to its address, or give [`BaseUrls::single_origin`] to a [`Config`].
+//! an error. The folder `examples` has a synchronous program, live progress of several jobs with
+//! cancelling, unit tests, and a web service that survives restarts.
 //!
 //! The facade must not know how HTTP or a database works: `uso-transport` speaks the protocol of the
 //! service.
