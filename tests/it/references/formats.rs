@@ -7,6 +7,7 @@ use uso::pictures::Change;
 use uso::{ErrorKind, Request};
 use uso_tests::rig::Rig;
 
+use super::drawn_jpeg::segment;
 use super::{corners, quarters, sent, with};
 
 pub(super) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -133,15 +134,10 @@ async fn a_wide_gamut_is_brought_to_srgb() {
     );
 }
 
-/// A JPEG of one colour in four inks, as printing houses give it: Adobe's mark, and 255 for no ink.
-fn print_jpeg([cyan, magenta, yellow, black]: [u8; 4]) -> Vec<u8> {
-    let mut bytes = vec![0xff, 0xd8];
-    let mut segment = |marker: u8, contents: &[u8]| {
-        bytes.extend([0xff, marker]);
-        bytes.extend((contents.len() as u16 + 2).to_be_bytes());
-        bytes.extend(contents);
-    };
-    segment(0xee, b"Adobe\0\x64\0\0\0\0\0");
+/// A JPEG of one colour in four inks, with these segments; 255 is no ink.
+fn print_jpeg([cyan, magenta, yellow, black]: [u8; 4], segments: &[u8]) -> Vec<u8> {
+    let mut bytes = [&[0xff, 0xd8], segments].concat();
+    let mut segment = |marker: u8, contents: &[u8]| bytes.extend(segment(marker, contents));
     segment(0xdb, &[&[0][..], &[1; 64]].concat());
     // 8 bits, 8 by 8 pixels, four components without subsampling.
     let components = (1..=4).flat_map(|id| [id, 0x11, 0]);
@@ -193,29 +189,84 @@ fn print_jpeg([cyan, magenta, yellow, black]: [u8; 4]) -> Vec<u8> {
     bytes
 }
 
+/// A profile of inks, in which cyan alone is a middle grey and black alone is black.
+fn ink_profile() -> Vec<u8> {
+    let identity = |channels: usize| (0..=255).collect::<Vec<u8>>().repeat(channels);
+    let mut table = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
+    for entry in 0..9_u32 {
+        table.extend((u32::from(entry % 4 == 0) << 16).to_be_bytes());
+    }
+    table.extend(identity(4));
+    // Of each combination of no and all ink the lightness, and no colour.
+    for corner in 0..16_u8 {
+        let lightness = match (corner & 8 != 0, corner & 1 != 0) {
+            (_, true) => 0,
+            (true, false) => 128,
+            (false, false) => 255,
+        };
+        table.extend([lightness, 128, 128]);
+    }
+    table.extend(identity(3));
+    let mut profile = vec![0; 128];
+    profile[8] = 2;
+    profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+    profile[36..40].copy_from_slice(b"acsp");
+    // The white of D50.
+    for (at, value) in [(68, 0xf6d6_u32), (72, 0x1_0000), (76, 0xd32d)] {
+        profile[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    }
+    profile.extend(1_u32.to_be_bytes());
+    profile.extend(b"A2B0");
+    profile.extend(144_u32.to_be_bytes());
+    profile.extend((table.len() as u32).to_be_bytes());
+    profile.extend(table);
+    let length = profile.len() as u32;
+    profile[..4].copy_from_slice(&length.to_be_bytes());
+    profile
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn inks_become_light() {
-    for (inks, light) in [
-        ([255, 0, 0, 255], [255, 0, 0]),
-        ([0, 255, 255, 255], [0, 255, 255]),
-        ([255, 255, 255, 255], [255, 255, 255]),
-        ([255, 255, 255, 0], [0, 0, 0]),
-    ] {
-        let preview = with(print_jpeg(inks)).preview().await.unwrap();
-        assert_eq!(preview.pictures[0].changes, [Change::InksConverted]);
-        let uri = &preview.input.input_image_urls[0];
-        let encoded = uri.strip_prefix("data:image/jpeg;base64,").unwrap();
-        let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded).unwrap();
-        let pixel = image::load_from_memory(&bytes)
-            .unwrap()
-            .to_rgb8()
-            .get_pixel(4, 4)
-            .0;
-        let near = pixel
-            .iter()
-            .zip(light)
-            .all(|(is, wanted): (&u8, u8)| is.abs_diff(wanted) < 12);
-        assert!(near, "{inks:?}: {pixel:?}");
+async fn inks_are_converted_to_rgb_by_their_profile_if_there_is_one() {
+    let adobe = segment(0xee, b"Adobe\0\x64\0\0\0\0\0");
+    let profile = [&b"ICC_PROFILE\0\x01\x01"[..], &ink_profile()].concat();
+    let profile = [&adobe[..], &segment(0xe2, &profile)].concat();
+    let plain = [Change::InksConverted];
+    let converted = [Change::ColoursConverted, Change::InksConverted];
+    let cases: [(&[u8], &[Change], _); 3] = [
+        (
+            &adobe,
+            &plain,
+            [[255, 0, 0], [0, 255, 255], [255; 3], [0; 3]],
+        ),
+        // Programs that leave Adobe's mark out store the inks in the same way.
+        (&[], &plain, [[255, 0, 0], [0, 255, 255], [255; 3], [0; 3]]),
+        (
+            &profile,
+            &converted,
+            [[255; 3], [119; 3], [255; 3], [0; 3]],
+        ),
+    ];
+    for (segments, changes, light) in cases {
+        let inks = [
+            [255, 0, 0, 255],
+            [0, 255, 255, 255],
+            [255, 255, 255, 255],
+            [255, 255, 255, 0],
+        ];
+        for (inks, light) in inks.into_iter().zip(light) {
+            let preview = with(print_jpeg(inks, segments)).preview().await.unwrap();
+            assert_eq!(preview.pictures[0].changes, changes);
+            let uri = &preview.input.input_image_urls[0];
+            let encoded = uri.strip_prefix("data:image/jpeg;base64,").unwrap();
+            let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded).unwrap();
+            let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
+            let pixel = picture.get_pixel(4, 4).0;
+            let near = pixel
+                .iter()
+                .zip(light)
+                .all(|(is, wanted): (&u8, u8)| is.abs_diff(wanted) < 12);
+            assert!(near, "{inks:?}: {pixel:?}");
+        }
     }
 }
 
@@ -242,6 +293,7 @@ async fn what_does_not_work_says_so_before_anything_is_sent() {
             png_header(50_000, 50_000),
             "too large: decoding 50000x50000 pixels takes 7470 MiB, and 224 MiB is the limit; shrink it first",
         ),
+        (png_header(u32::MAX, u32::MAX), "too large: decoding 4294967295x4294967295"),
         (photo[..photo.len() / 3].to_vec(), "is damaged"),
         (photo[..40].to_vec(), "is damaged"),
         (b"GIF89a".to_vec(), "is damaged"),

@@ -200,3 +200,27 @@ async fn every_form_of_orientation_turns_the_picture() {
         assert_eq!(super::corners(&picture), "brwg", "{form}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orientation_where_no_viewer_looks_for_it_turns_nothing() {
+    let block = segment(0xe1, &prefixed(&exif(6)));
+    let plain = jpeg(&quarters(240, 160), None);
+    let (pixels, end) = plain.split_at(plain.len() - 2);
+    let tag = riff_chunk(b"EXIF", &exif(6));
+    let xmp = riff_chunk(b"XMP ", b"<rdf:Description tiff:Orientation=\"6\"/>");
+    let stream = webp_pixels(240, 160);
+    for (place, file) in [
+        ("JPEG, behind the pixels", [pixels, &block, end].concat()),
+        ("JPEG, behind the end", [&plain[..], &block].concat()),
+        (
+            "WebP, not announced",
+            riff(&[extended(0, 240, 160), stream.clone(), tag.clone(), xmp]),
+        ),
+        ("WebP, without extended header", riff(&[stream, tag])),
+    ] {
+        let (told, bytes) = arrived(file).await;
+        assert_eq!(told.changes, [Change::MetadataDropped], "{place}");
+        let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
+        assert_eq!(super::corners(&picture), "rgbw", "{place}");
+    }
+}

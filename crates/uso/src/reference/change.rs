@@ -21,7 +21,7 @@ pub enum Change {
     MetadataDropped,
     /// Colours converted from the picture's own profile to sRGB, which models take for granted.
     ColoursConverted,
-    /// Inks (CMYK, a print format) converted to RGB without their profile.
+    /// Inks (CMYK, a print format) converted to RGB, by their profile where the file has one.
     InksConverted,
     /// 16 bits a channel reduced to 8.
     DepthReduced,

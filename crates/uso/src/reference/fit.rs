@@ -156,13 +156,14 @@ impl Plan {
     /// Decodes the picture and makes it fit; `Err` continues the phrase "the picture is …".
     pub(crate) fn perform(self) -> Result<Fitted, String> {
         let target = self.stored_target();
-        let mut pixels = decode::decode(&self.container, target)?;
+        let mut pixels = decode::decode(&self.container, target, self.profile.as_ref())?;
         if self.changes.is_empty() {
             return Ok(self.unchanged());
         }
         let mut changes = self.all_changes();
         let (size, orientation) = (self.size(), self.container.orientation);
-        let profile = self.profile;
+        // That of inks was applied by the decoder.
+        let profile = self.profile.filter(|_| !self.container.has_inks());
         // Without loss, and with whatever transparency there is.
         let format = match self.container.kind {
             Kind::Jpeg(_) => Format::Jpeg,

@@ -48,10 +48,9 @@ pub(crate) enum Colours {
     Grey,
     Rgb,
     YCbCr,
-    /// Four inks. Adobe's programs store them inverted.
+    /// Four inks, stored inverted: Adobe's programs do so, and viewers expect no other files.
     Inks {
         is_ycck: bool,
-        is_inverted: bool,
     },
 }
 
@@ -181,7 +180,6 @@ impl Frame {
             ([_], _) => Colours::Grey,
             ([_, _, _, _], _) => Colours::Inks {
                 is_ycck: adobe.is_some_and(|transform| transform != 0),
-                is_inverted: adobe.is_some(),
             },
             _ if has_jfif => Colours::YCbCr,
             (_, Some(0)) => Colours::Rgb,
@@ -254,7 +252,8 @@ pub(super) fn read(bytes: &Bytes) -> Result<Jpeg, String> {
                     contents.get(..ADOBE).unwrap_or_default(),
                 );
             }
-            0xe1 => {
+            // Viewers read these notes before the pixels alone.
+            0xe1 if scan_ends.is_empty() => {
                 if contents.starts_with(b"Exif\0") {
                     orientation.exif(contents);
                 } else if contents.starts_with(b"http://ns.adobe.com/xap/1.0/\0") {
@@ -364,13 +363,10 @@ mod tests {
         ] {
             assert_eq!(frame(ids).colours(has_jfif, adobe), colours, "{ids:?}");
         }
-        let inks = |is_ycck, is_inverted| Colours::Inks {
-            is_ycck,
-            is_inverted,
-        };
+        let inks = |is_ycck| Colours::Inks { is_ycck };
         let four = frame(&[1, 2, 3, 4]);
-        assert_eq!(four.colours(false, None), inks(false, false));
-        assert_eq!(four.colours(false, Some(0)), inks(false, true));
-        assert_eq!(four.colours(true, Some(2)), inks(true, true));
+        assert_eq!(four.colours(false, None), inks(false));
+        assert_eq!(four.colours(false, Some(0)), inks(false));
+        assert_eq!(four.colours(true, Some(2)), inks(true));
     }
 }

@@ -156,12 +156,17 @@ pub(super) fn read(bytes: &Bytes) -> Result<WebP, String> {
     if !fits {
         return Err("damaged: its first frame lies outside of it".to_owned());
     }
-    let profile = find(b"ICCP").filter(|_| is_extended);
+    // As in libwebp, what the extended header does not announce does not count.
+    let flags = match is_extended {
+        true => data(first).first().copied().unwrap_or(0),
+        false => 0,
+    };
+    let profile = find(b"ICCP").filter(|_| flags & PROFILE != 0);
     let mut orientation = Found::default();
     for chunk in &all {
         match &chunk.name {
-            b"EXIF" => orientation.exif(data(chunk)),
-            b"XMP " => orientation.xmp(data(chunk)),
+            b"EXIF" if flags & EXIF != 0 => orientation.exif(data(chunk)),
+            b"XMP " if flags & XMP != 0 => orientation.xmp(data(chunk)),
             _ => {}
         }
     }

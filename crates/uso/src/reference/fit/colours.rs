@@ -1,8 +1,9 @@
 //! Colour profiles: whether they say anything else than sRGB, and the conversion.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
 use super::pixels::Pixels;
 use crate::reference::container::{Colours, Container, Kind, Profile};
@@ -13,8 +14,7 @@ pub(super) fn other_than_srgb(container: &Container) -> Option<ColorProfile> {
     let channels = match &container.kind {
         Kind::Jpeg(jpeg) => match jpeg.colours {
             Colours::Grey => DataColorSpace::Gray,
-            // The profile of inks does not fit the channels that the decoder makes of them.
-            Colours::Inks { .. } => return None,
+            Colours::Inks { .. } => DataColorSpace::Cmyk,
             _ => DataColorSpace::Rgb,
         },
         Kind::Png(png) if !png.has_colour => DataColorSpace::Gray,
@@ -33,6 +33,8 @@ fn differing(profile: &[u8]) -> Option<ColorProfile> {
     let layout = match profile.color_space {
         DataColorSpace::Rgb => Layout::Rgb,
         DataColorSpace::Gray => Layout::Gray,
+        // Inks are no sRGB. The conversion has to work.
+        DataColorSpace::Cmyk => return converted(&[0; 4], INKS, &profile).map(|_| profile),
         _ => return None,
     };
     let steps = [0_u8, 30, 64, 100, 128, 170, 200, 255];
@@ -52,6 +54,40 @@ fn differing(profile: &[u8]) -> Option<ColorProfile> {
     differs.then_some(profile)
 }
 
+/// Four inks of 8 bits each: the library has no layout of this name.
+const INKS: Layout = Layout::Rgba;
+
+/// RGB out of inks of 8 bits each, of which 255 is all: by their profile, or without one what the
+/// inks leave over of the light.
+pub(super) fn light(mut inks: Vec<u8>, profile: Option<&ColorProfile>) -> Vec<u8> {
+    /// Bytes that are converted at a time, so that the result takes the place of the inks.
+    const PIECE: usize = 4 << 12;
+    let conversion = profile.and_then(|profile| Conversion::new(INKS, profile));
+    let mut to = 0;
+    for from in (0..inks.len()).step_by(PIECE) {
+        let piece = inks.get(from..inks.len().min(from + PIECE));
+        let piece = piece.unwrap_or_default();
+        let by_profile = conversion.as_ref().and_then(|all| all.of(piece));
+        let rgb = by_profile.unwrap_or_else(|| left_over(piece));
+        if let Some(place) = inks.get_mut(to..to + rgb.len()) {
+            place.copy_from_slice(&rgb);
+        }
+        to += rgb.len();
+    }
+    inks.truncate(to);
+    inks
+}
+
+fn left_over(inks: &[u8]) -> Vec<u8> {
+    let light = |[cyan, magenta, yellow, black]: &[u8; 4]| {
+        [*cyan, *magenta, *yellow].map(|ink| {
+            let product = u16::from(255 - ink) * u16::from(255 - black);
+            u8::try_from((product + 127) / 255).unwrap_or(u8::MAX)
+        })
+    };
+    inks.as_chunks().0.iter().flat_map(light).collect()
+}
+
 /// Converts the colours to sRGB.
 pub(super) fn to_srgb(pixels: &mut Pixels, profile: &ColorProfile) {
     let layout = match pixels.channels {
@@ -66,16 +102,38 @@ pub(super) fn to_srgb(pixels: &mut Pixels, profile: &ColorProfile) {
 }
 
 fn converted(pixels: &[u8], layout: Layout, profile: &ColorProfile) -> Option<Vec<u8>> {
-    let srgb = match layout {
-        Layout::Gray | Layout::GrayAlpha => grey_srgb(),
-        _ => ColorProfile::new_srgb(),
-    };
-    let transform = profile
-        .create_transform_8bit(layout, &srgb, layout, TransformOptions::default())
-        .ok()?;
-    let mut shown = vec![0; pixels.len()];
-    transform.transform(pixels, &mut shown).ok()?;
-    Some(shown)
+    Conversion::new(layout, profile)?.of(pixels)
+}
+
+/// A conversion to sRGB.
+struct Conversion {
+    transform: Arc<Transform8BitExecutor>,
+    from: Layout,
+    to: Layout,
+}
+
+impl Conversion {
+    fn new(from: Layout, profile: &ColorProfile) -> Option<Self> {
+        let (srgb, to) = match profile.color_space {
+            DataColorSpace::Gray => (grey_srgb(), from),
+            DataColorSpace::Cmyk => (ColorProfile::new_srgb(), Layout::Rgb),
+            _ => (ColorProfile::new_srgb(), from),
+        };
+        let options = TransformOptions::default();
+        let transform = profile.create_transform_8bit(from, &srgb, to, options);
+        let transform = transform.ok()?;
+        Some(Self {
+            transform,
+            from,
+            to,
+        })
+    }
+
+    fn of(&self, pixels: &[u8]) -> Option<Vec<u8>> {
+        let mut shown = vec![0; pixels.len() / self.from.channels() * self.to.channels()];
+        self.transform.transform(pixels, &mut shown).ok()?;
+        Some(shown)
+    }
 }
 
 /// Grey as sRGB shows it.

@@ -6,13 +6,20 @@ mod jpeg;
 mod png;
 mod webp;
 
+use moxcms::ColorProfile;
+
 use super::pixels::Pixels;
 use crate::reference::container::{Container, Kind};
 
-/// Decodes a picture, a large JPEG at a reduced scale that still is well above the target.
-pub(super) fn decode(container: &Container, target: (u32, u32)) -> Result<Pixels, String> {
+/// Decodes a picture, a large JPEG at a reduced scale that still is well above the target. Of inks
+/// the profile is applied.
+pub(super) fn decode(
+    container: &Container,
+    target: (u32, u32),
+    profile: Option<&ColorProfile>,
+) -> Result<Pixels, String> {
     match &container.kind {
-        Kind::Jpeg(file) => jpeg::decode(file, &container.clean, target),
+        Kind::Jpeg(file) => jpeg::decode(file, &container.clean, target, profile),
         Kind::Png(file) => png::decode(file, &container.clean),
         Kind::WebP(file) => webp::decode(file, &container.clean),
         Kind::Gif => gif::decode(&container.clean, container.size),
@@ -21,7 +28,8 @@ pub(super) fn decode(container: &Container, target: (u32, u32)) -> Result<Pixels
 
 /// Bytes that decoding and resizing need at the most.
 pub(super) fn memory(container: &Container, target: (u32, u32)) -> u64 {
-    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    // Headers can tell any size. Above this there is no picture, and no product overflows.
+    let area = |(width, height): (u32, u32)| (u64::from(width) * u64::from(height)).min(1 << 48);
     let (decoding, decoded, channels) = match &container.kind {
         Kind::Jpeg(file) => jpeg::memory(&file.frame, target),
         Kind::Png(file) => {

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use jpeg_decoder::{ColorTransform, Decoder, Error};
+use moxcms::ColorProfile;
 
+use super::super::colours;
 use super::super::pixels::{Pixels, index};
 use crate::reference::container::{Colours, Frame, Jpeg};
 
@@ -59,7 +61,13 @@ pub(super) fn memory(frame: &Frame, target: (u32, u32)) -> (u64, (u32, u32), u64
     )
 }
 
-pub(super) fn decode(file: &Jpeg, clean: &[u8], target: (u32, u32)) -> Result<Pixels, String> {
+/// Decodes a picture; inks become RGB by their profile.
+pub(super) fn decode(
+    file: &Jpeg,
+    clean: &[u8],
+    target: (u32, u32),
+    profile: Option<&ColorProfile>,
+) -> Result<Pixels, String> {
     let full = file.frame.size;
     let eighths = scale(full, target);
     let mut decoder = Decoder::new(spliced(clean, &file.scan_ends));
@@ -67,8 +75,8 @@ pub(super) fn decode(file: &Jpeg, clean: &[u8], target: (u32, u32)) -> Result<Pi
         Colours::Grey => ColorTransform::Grayscale,
         Colours::Rgb => ColorTransform::RGB,
         Colours::YCbCr => ColorTransform::YCbCr,
-        Colours::Inks { is_ycck: false, .. } => ColorTransform::CMYK,
-        Colours::Inks { is_ycck: true, .. } => ColorTransform::YCCK,
+        Colours::Inks { is_ycck: false } => ColorTransform::CMYK,
+        Colours::Inks { is_ycck: true } => ColorTransform::YCCK,
     });
     if eighths < 8 {
         let side = |side: u32| u16::try_from(reduced(side, eighths)).unwrap_or(u16::MAX);
@@ -81,7 +89,7 @@ pub(super) fn decode(file: &Jpeg, clean: &[u8], target: (u32, u32)) -> Result<Pi
     drop(decoder);
     let (channels, bytes) = match file.colours {
         Colours::Grey => (1, bytes),
-        Colours::Inks { is_inverted, .. } => (3, light(bytes, is_inverted)),
+        Colours::Inks { .. } => (3, colours::light(bytes, profile)),
         _ => (3, bytes),
     };
     if bytes.len() != index(size.0) * index(size.1) * channels {
@@ -92,31 +100,6 @@ pub(super) fn decode(file: &Jpeg, clean: &[u8], target: (u32, u32)) -> Result<Pi
         extent: (extent(full.0), extent(full.1)),
         ..Pixels::new(size, channels, bytes)
     })
-}
-
-/// Light out of inks: what the inks leave over. The decoder gives the amounts of ink of a file that
-/// stores them inverted.
-fn light(mut inks: Vec<u8>, is_inverted: bool) -> Vec<u8> {
-    let pixels = inks.len() / 4;
-    let left = |ink: u8| if is_inverted { 255 - ink } else { ink };
-    for pixel in 0..pixels {
-        let Some([cyan, magenta, yellow, black]) = inks
-            .get(pixel * 4..)
-            .and_then(|rest| rest.first_chunk())
-            .copied()
-        else {
-            break;
-        };
-        let rgb = [cyan, magenta, yellow].map(|ink| {
-            let product = u16::from(left(ink)) * u16::from(left(black));
-            u8::try_from((product + 127) / 255).unwrap_or(u8::MAX)
-        });
-        if let Some(to) = inks.get_mut(pixel * 3..pixel * 3 + 3) {
-            to.copy_from_slice(&rgb);
-        }
-    }
-    inks.truncate(pixels * 3);
-    inks
 }
 
 fn refused(error: Error) -> String {
