@@ -240,11 +240,7 @@ async fn inks_are_converted_to_rgb_by_their_profile_if_there_is_one() {
         ),
         // Programs that leave Adobe's mark out store the inks in the same way.
         (&[], &plain, [[255, 0, 0], [0, 255, 255], [255; 3], [0; 3]]),
-        (
-            &profile,
-            &converted,
-            [[255; 3], [119; 3], [255; 3], [0; 3]],
-        ),
+        (&profile, &converted, [[255; 3], [119; 3], [255; 3], [0; 3]]),
     ];
     for (segments, changes, light) in cases {
         let inks = [
@@ -293,7 +289,10 @@ async fn what_does_not_work_says_so_before_anything_is_sent() {
             png_header(50_000, 50_000),
             "too large: decoding 50000x50000 pixels takes 7470 MiB, and 224 MiB is the limit; shrink it first",
         ),
-        (png_header(u32::MAX, u32::MAX), "too large: decoding 4294967295x4294967295"),
+        (
+            png_header(u32::MAX, u32::MAX),
+            "too large: decoding 4294967295x4294967295",
+        ),
         (photo[..photo.len() / 3].to_vec(), "is damaged"),
         (photo[..40].to_vec(), "is damaged"),
         (b"GIF89a".to_vec(), "is damaged"),
