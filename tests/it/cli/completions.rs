@@ -112,3 +112,63 @@ async fn files_presets_ids_and_options_are_completed_in_every_shell() {
         assert!(!formats.contains("photo"), "{shell}: {formats}");
     }
 }
+
+#[test]
+fn one_command_installs_completions_and_manual_pages_for_a_user_or_below_a_prefix() {
+    let cli = installed();
+    let home = cli.folder().join("home");
+    let cli = cli
+        .variable("HOME", path(&home))
+        .variable("XDG_DATA_HOME", "");
+    let run = cli.run(&["completions", "--install"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let share = home.join(".local/share");
+    for name in [
+        "man/man1/uso.1",
+        "man/man1/uso-restyle.1",
+        "bash-completion/completions/uso",
+        "fish/vendor_completions.d/uso.fish",
+        "zsh/site-functions/_uso",
+    ] {
+        assert!(share.join(name).is_file(), "{name}");
+    }
+    // A second time replaces, and a prefix is used as it is.
+    assert_eq!(cli.run(&["completions", "--install"]).code, 0);
+    let prefix = cli.folder().join("usr");
+    let run = cli.run(&[
+        "completions",
+        "--install",
+        "--prefix",
+        path(&prefix),
+        "--json",
+    ]);
+    let files = run.json()["files"].clone();
+    let all = files.as_array().unwrap();
+    assert!(all.len() >= 4, "{files}");
+    for file in all {
+        let file = std::path::Path::new(file.as_str().unwrap());
+        assert!(file.starts_with(&prefix) && file.is_file(), "{file:?}");
+    }
+    let taken = cli.folder().join("taken");
+    std::fs::write(&taken, "").unwrap();
+    let run = cli.run(&["completions", "--install", "--prefix", path(&taken)]);
+    assert!(run.code == 1 && run.stderr.contains("--prefix"), "{run:?}");
+
+    if is_installed("bash") {
+        let text = format!(
+            "source {}; COMP_WORDS=(uso resty); COMP_CWORD=1; COMP_TYPE=9; \
+             _clap_complete_uso uso resty uso; echo ${{COMPREPLY[@]}}",
+            share.join("bash-completion/completions/uso").display()
+        );
+        assert!(script(&cli, "bash", &text).contains("restyle"));
+    }
+    if is_installed("zsh") {
+        // The first completion loads the file, and has candidates already.
+        let text = format!(
+            "fpath=({} $fpath); compdef() {{ : }}; _describe() {{ print -l -- ${{(P)3}} }}; \
+             autoload -Uz _uso; words=(uso resty); CURRENT=2; _uso",
+            share.join("zsh/site-functions").display()
+        );
+        assert!(script(&cli, "zsh", &text).contains("restyle"));
+    }
+}

@@ -201,6 +201,7 @@ pub(super) const COMPLETIONS: &str = "\
 The script asks uso for the candidates, so that files, sizes and job ids are up to date.
 
 Examples:
+  uso completions --install
   uso completions bash >> ~/.bashrc
   uso completions fish > ~/.config/fish/completions/uso.fish";
 

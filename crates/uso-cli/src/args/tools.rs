@@ -46,8 +46,15 @@ pub(crate) struct EmulatorArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
-    #[arg(value_enum, value_name = "SHELL")]
-    pub(crate) shell: Shell,
+    #[arg(value_enum, value_name = "SHELL", required_unless_present = "install")]
+    pub(crate) shell: Option<Shell>,
+    /// Installs the completions of bash, fish and zsh and the manual pages, where the shells and man
+    /// look for those of one user.
+    #[arg(long, conflicts_with = "shell")]
+    pub(crate) install: bool,
+    /// The folder to install below, such as /usr/local [default: ~/.local].
+    #[arg(long, value_name = "DIR", requires = "install", value_hint = ValueHint::DirPath)]
+    pub(crate) prefix: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
