@@ -29,8 +29,9 @@
 //! - **At most one purchase a key.** The row `sending` is on disk before the POST leaves, and the
 //!   request id is on disk before anything waits for the job. A process that dies in between leaves
 //!   the row `unknown`, which is looked up in the account's listing and never sent again by itself.
-//! - **Nothing that was bought is forgotten**, also when the power fails: every commit is synced to
-//!   the disk before its caller goes on.
+//! - **Nothing that was bought is forgotten**, also when the power fails: every change from
+//!   `sending` on is synced to the disk before its caller goes on. A reservation is seen by every
+//!   process at once and reaches the disk with `sending`.
 //! - **A purchase is closed only on proof**: every picture is whole on disk and its folder is
 //!   synced; or nothing was bought; or the service said twice that the job failed or was cancelled;
 //!   or its owner wrote it off. Every closed purchase that was sent can be reopened.
@@ -117,7 +118,7 @@
 //!
 //! # The file
 //!
-//! One SQLite file in WAL mode, with `synchronous=FULL`, `-wal` and `-shm` beside it, and a folder
+//! One SQLite file in WAL mode, synced as said above, `-wal` and `-shm` beside it, and a folder
 //! `-workers` with a lock for each process that has it open. Folder and files are readable by their
 //! owner alone; the contents are not encrypted. They hold prompts, the URLs of pictures and
 //! webhooks, and paths, until [`Journal::prune`] erases them; they never hold an API key. Copy the

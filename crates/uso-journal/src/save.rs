@@ -237,6 +237,7 @@ async fn save_one(
             if holds(&path, whole) {
                 let text = path.to_string_lossy().into_owned();
                 if !store.has_path(text, row.purchase.id).await? {
+                    sync(&path).await?;
                     return record(&path, picture, number).await;
                 }
             }
@@ -262,12 +263,11 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
     is_file && std::fs::read(path).is_ok_and(|found| found == bytes)
 }
 
-/// Reads a saved picture back for its digest, and makes sure that its name is on disk.
+/// Reads a saved picture back for its digest. Saving has synced the file and its name.
 async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPicture, Unsaved> {
     let owned = path.to_owned();
     let digest = tokio::task::spawn_blocking(move || {
-        let digest = digest(&owned).map_err(|error| Error::io(&owned, "read", error));
-        digest.and_then(|digest| sync_folder_of(&owned).map(|()| digest))
+        digest(&owned).map_err(|error| Error::io(&owned, "read", error))
     });
     let ended = |error| Error::io(path, "read", io::Error::other(error));
     let (bytes, sha256) = digest.await.map_err(ended)??;
@@ -286,6 +286,18 @@ async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPict
     })
 }
 
+/// Makes sure that a file of an earlier process and its name are on the disk.
+async fn sync(path: &Path) -> Result<(), Error> {
+    let owned = path.to_owned();
+    let synced = tokio::task::spawn_blocking(move || {
+        let synced = File::open(&owned).and_then(|file| file.sync_all());
+        synced.map_err(|error| Error::io(&owned, "synced", error))?;
+        sync_folder_of(&owned)
+    });
+    let ended = |error| Error::io(path, "synced", io::Error::other(error));
+    synced.await.map_err(ended)?
+}
+
 fn digest(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let (mut digest, mut length) = (Sha256::new(), 0);
@@ -293,7 +305,6 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            file.sync_all()?;
             let hex = digest
                 .finalize()
                 .iter()

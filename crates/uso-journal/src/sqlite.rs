@@ -23,7 +23,7 @@ use crate::state::State;
 use crate::store::{Caps, Claim, Claimed, Filter, Realm, Reply, Store, Traffic};
 
 use self::schema::Unfit;
-use self::writer::{Failure, GROUP, Writer};
+use self::writer::{Durability, Failure, GROUP, Writer};
 
 /// Versions from 3.7.0 on can damage a file in WAL mode that several connections write to.
 const OLDEST: i32 = 3_051_003;
@@ -95,12 +95,29 @@ impl Sqlite {
         self.writer.commits()
     }
 
-    /// Runs a write in the next commit.
+    /// Runs a write in the next commit, and returns when the disk has it.
     fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
     ) -> Reply<'_, T> {
-        let written = self.writer.write(work);
+        self.commit(Durability::Now, work)
+    }
+
+    /// As [`Sqlite::write`], for writes that a power cut may undo: nothing was bought by them, and
+    /// what is bought after them takes them to the disk.
+    fn write_lazily<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        self.commit(Durability::Later, work)
+    }
+
+    fn commit<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let written = self.writer.write(durability, work);
         Box::pin(async move {
             let written = written.await;
             written.unwrap_or_else(|failure| Err(self.shared.failed(failure)))
@@ -182,7 +199,7 @@ impl Shared {
     }
 }
 
-/// Every commit is on the disk when it returns.
+/// Settings under which a commit is on the disk when it returns.
 fn durable(connection: &Connection) -> rusqlite::Result<()> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -200,7 +217,7 @@ fn durable(connection: &Connection) -> rusqlite::Result<()> {
 
 impl Store for Sqlite {
     fn realm(&self, realm: Realm) -> Reply<'_, i64> {
-        self.write(move |connection| {
+        self.write_lazily(move |connection| {
             let find = "SELECT id FROM realm WHERE origin = ?1 AND account = ?2";
             let names = (&realm.origin, &realm.account);
             let mut select = connection.prepare_cached(find)?;
@@ -215,11 +232,11 @@ impl Store for Sqlite {
     }
 
     fn claim(&self, claim: Claim) -> Reply<'_, Claimed> {
-        self.write(move |connection| claims::claim(connection, &claim))
+        self.write_lazily(move |connection| claims::claim(connection, &claim))
     }
 
     fn take(&self, id: LocalId, worker: String) -> Reply<'_, Option<Row>> {
-        self.write(move |connection| claims::take(connection, id, &worker))
+        self.write_lazily(move |connection| claims::take(connection, id, &worker))
     }
 
     fn apply(&self, id: LocalId, fence: Option<i64>, step: Step) -> Reply<'_, Row> {

@@ -1,6 +1,7 @@
 //! Report of a batch: its rows with their pictures, failures by what to do, and money.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +12,7 @@ use super::page::{self, PageData, PageGroup, PagePicture, PageRow};
 use super::purchases::{Known, Purchases, newest};
 use super::record::BatchRecord;
 use super::row::{Row, local};
-use super::sidecar::share;
+use super::sidecar::shared_file_in;
 use super::thumbnails::Thumbnails;
 use crate::failure::Failure;
 use crate::price::rounded;
@@ -111,9 +112,8 @@ fn write_page(
     };
     let html = page::html(&data).map_err(|error| unwritable(&error))?;
     let write = || {
-        let made = tempfile::NamedTempFile::new_in(pages_folder)?;
-        std::fs::write(made.path(), html)?;
-        share(&made)?;
+        let mut made = shared_file_in(pages_folder)?;
+        made.write_all(html.as_bytes())?;
         made.persist(file).map_err(std::io::Error::from)
     };
     write().map(|_| ()).map_err(|error| unwritable(&error))

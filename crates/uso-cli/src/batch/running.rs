@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::task::{JoinError, JoinSet};
 use uso::MicroDollars;
 use uso_journal::{BatchEvent, BatchRow, Error, Purchase, Run, State, Stop, Stopped, Target};
 
@@ -26,6 +27,9 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// Pause between two looks whether submits are still on their way.
 const MOMENT: Duration = Duration::from_millis(20);
+
+/// Sidecars that are written at once.
+const SIDECARS: usize = 64;
 
 /// How a run ended.
 pub(crate) struct Ended {
@@ -67,14 +71,25 @@ pub(crate) async fn run(
     let mut ticks = tokio::time::interval(TICK);
     let mut flying = 0_usize;
     let mut first_signal = None;
+    // Written beside the run, which would wait for the disk otherwise.
+    let mut sidecars = JoinSet::new();
     loop {
         tokio::select! {
-            event = run.next() => match event {
+            Some(written) = sidecars.join_next() => told_sidecar(written, &display),
+            event = run.next(), if sidecars.len() < SIDECARS => match event {
                 Some(event) => {
                     match &event {
                         BatchEvent::Started { .. } => flying += 1,
                         BatchEvent::Ended { .. } => flying = flying.saturating_sub(1),
                         _ => {}
+                    }
+                    if let BatchEvent::Ended { key, outcome } = &event
+                        && let Ok(purchase) = outcome.as_ref()
+                        && purchase.state == State::Done
+                        && let Some(row) = by_key.get(key)
+                    {
+                        let (row, purchase) = (row.clone(), purchase.clone());
+                        sidecars.spawn_blocking(move || write_sidecar(&row, &purchase));
                     }
                     tell(event, &by_key, &mut tally, &display, printer);
                 }
@@ -99,6 +114,9 @@ pub(crate) async fn run(
                 }
             },
         }
+    }
+    while let Some(written) = sidecars.join_next().await {
+        told_sidecar(written, &display);
     }
     display.end();
     Ok(Ended {
@@ -148,22 +166,37 @@ fn tell(
     }
 }
 
+fn place(row: &Row) -> String {
+    format!("row {} ({})", row.number, row.id())
+}
+
+fn write_sidecar(row: &Row, purchase: &Purchase) -> Result<(), String> {
+    sidecar::write(row, purchase)
+        .map_err(|error| format!("{}: the sidecar cannot be written: {error}", place(row)))
+}
+
+fn told_sidecar(written: Result<Result<(), String>, JoinError>, display: &Display) {
+    let message = match written {
+        Ok(Ok(())) => return,
+        Ok(Err(message)) => message,
+        Err(error) => format!("a sidecar cannot be written: {error}"),
+    };
+    display.warn(&message);
+}
+
 fn told_outcome(
     row: &Row,
     outcome: &Result<Purchase, Error>,
     display: &Display,
     printer: &Printer,
 ) {
-    let place = format!("row {} ({})", row.number, row.id());
+    let place = place(row);
     let reason = |purchase: &Purchase| match &purchase.reason {
         Some(reason) => reason.message.clone(),
         None => "the service does not say why".to_owned(),
     };
     match outcome {
         Ok(purchase) if purchase.state == State::Done => {
-            if let Err(error) = sidecar::write(row, purchase) {
-                display.warn(&format!("{place}: the sidecar cannot be written: {error}"));
-            }
             let paths = purchase.pictures.iter().map(|picture| picture.path.clone());
             let paths: Vec<_> = paths.collect();
             // A terminal has the live block; a pipe gets the paths as data.

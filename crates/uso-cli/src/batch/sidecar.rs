@@ -1,12 +1,12 @@
 //! Sidecar of a picture: a JSON file beside it that says what it was made of and what it cost.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 use uso::MicroDollars;
 use uso_journal::{Purchase, SavedPicture, UnitPrice};
 
@@ -70,9 +70,8 @@ pub(crate) fn write(row: &Row, purchase: &Purchase) -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut text = serde_json::to_string_pretty(&Sidecar::of(row, purchase, picture))?;
         text.push('\n');
-        let file = NamedTempFile::new_in(folder)?;
-        std::fs::write(file.path(), text)?;
-        share(&file)?;
+        let mut file = shared_file_in(folder)?;
+        file.write_all(text.as_bytes())?;
         file.persist(path)?;
     }
     Ok(())
@@ -85,13 +84,10 @@ pub(crate) fn is_missing(pictures: &[SavedPicture]) -> bool {
         .any(|picture| !path_of(&picture.path).exists())
 }
 
-/// Makes a file as readable as the pictures beside it.
-pub(crate) fn share(file: &NamedTempFile) -> io::Result<()> {
+/// A temporary file that is as readable as the pictures beside it.
+pub(crate) fn shared_file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644))?;
-    }
-    let _ = file;
-    Ok(())
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }

@@ -8,9 +8,8 @@ use std::time::UNIX_EPOCH;
 use image::ImageReader;
 use image::codecs::jpeg::JpegEncoder;
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
 
-use super::sidecar::share;
+use super::sidecar::shared_file_in;
 
 /// Long side of a small picture.
 const SIDE: u32 = 320;
@@ -83,13 +82,12 @@ fn make(folder: &Path, path: &Path) -> io::Result<String> {
         true => decoded.thumbnail(SIDE, SIDE),
         false => decoded,
     };
-    let file = NamedTempFile::new_in(folder)?;
+    let file = shared_file_in(folder)?;
     let encoder = JpegEncoder::new_with_quality(file.as_file(), QUALITY);
     small
         .to_rgb8()
         .write_with_encoder(encoder)
         .map_err(io::Error::other)?;
-    share(&file)?;
     file.persist(&target)?;
     Ok(name)
 }

@@ -14,10 +14,21 @@ use tokio::sync::oneshot;
 /// Writes that share a commit at the most.
 pub(super) const GROUP: usize = 512;
 
+/// When a write has to be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Before the caller goes on.
+    Now,
+    /// With the next write that has to be on the disk at once. Until then every process sees the
+    /// write, and a power cut undoes it.
+    Later,
+}
+
 /// A write: runs inside the transaction, if there is one, and says how to report once the commit is
 /// known.
-type Job = Box<dyn FnOnce(Result<&Connection, Failure>) -> Report + Send>;
+type Work = Box<dyn FnOnce(Result<&Connection, Failure>) -> Report + Send>;
 type Report = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+type Job = (Durability, Work);
 
 /// Why a write did not happen.
 #[derive(Clone, Debug)]
@@ -81,10 +92,11 @@ impl Writer {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Runs a write and returns when it is durable. An `Err` of the write itself undoes what it
+    /// Runs a write and returns when its commit is as durable as asked. An `Err` of the write itself undoes what it
     /// did, and nothing of the other writes that share its commit.
     pub(super) async fn write<T, E>(
         &self,
+        durability: Durability,
         work: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, E>> + Send + 'static,
     ) -> Written<T, E>
     where
@@ -92,7 +104,7 @@ impl Writer {
         E: Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let job: Work = Box::new(move |connection| {
             let outcome = connection.and_then(|connection| {
                 savepoint(connection, work).map_err(|error| Failure::of(&error))
             });
@@ -110,7 +122,7 @@ impl Writer {
             is_damage: false,
         };
         let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
-        jobs.send(job).map_err(|_| stopped())?;
+        jobs.send((durability, job)).map_err(|_| stopped())?;
         told.await.map_err(|_| stopped())?
     }
 }
@@ -145,8 +157,21 @@ fn serve(
     group: usize,
     after_commit: impl Fn(),
 ) {
-    while let Ok(first) = queue.recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    let mut synced = None;
+    let mut next = None;
+    while let Some((durability, first)) = next.take().or_else(|| queue.recv().ok()) {
+        // The level of a transaction is settled before it begins.
+        let level = match durability {
+            Durability::Now => "PRAGMA synchronous = FULL",
+            Durability::Later => "PRAGMA synchronous = NORMAL",
+        };
+        let begun = match synced == Some(durability) {
+            true => Ok(()),
+            false => connection.execute_batch(level),
+        };
+        synced = begun.is_ok().then_some(durability);
+        let begun = begun.and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+        if let Err(error) = begun {
             let failure = Failure::of(&error);
             first(Err(failure.clone()))(Err(failure));
             continue;
@@ -155,8 +180,12 @@ fn serve(
         // A full disk makes SQLite end the transaction by itself.
         while reports.len() < group
             && !connection.is_autocommit()
-            && let Ok(job) = queue.try_recv()
+            && let Ok((wanted, job)) = queue.try_recv()
         {
+            if wanted == Durability::Now && durability == Durability::Later {
+                next = Some((wanted, job));
+                break;
+            }
             reports.push(job(Ok(connection)));
         }
         let committed = connection.execute_batch("COMMIT").map_err(|error| {

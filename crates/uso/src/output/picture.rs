@@ -84,7 +84,8 @@ impl Picture {
     }
 
     /// Saves the picture under a name that must be free. The file appears under the name only when
-    /// it is whole: its length is the told one, and it ends as its format has it.
+    /// it is whole: its length is the told one, and it ends as its format has it. File and name are
+    /// synced to the disk before the future returns.
     ///
     /// # Cancel safety
     ///
