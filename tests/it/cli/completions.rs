@@ -118,7 +118,7 @@ fn one_command_installs_completions_and_manual_pages_for_a_user_or_below_a_prefi
     let cli = installed();
     let home = cli.folder().join("home");
     let cli = cli
-        .variable("HOME", path(&home))
+        .variable("HOME", &path(home.clone()))
         .variable("XDG_DATA_HOME", "");
     let run = cli.run(&["completions", "--install"]);
     assert_eq!(run.code, 0, "{run:?}");
@@ -139,7 +139,7 @@ fn one_command_installs_completions_and_manual_pages_for_a_user_or_below_a_prefi
         "completions",
         "--install",
         "--prefix",
-        path(&prefix),
+        &path(prefix.clone()),
         "--json",
     ]);
     let files = run.json()["files"].clone();
@@ -151,7 +151,7 @@ fn one_command_installs_completions_and_manual_pages_for_a_user_or_below_a_prefi
     }
     let taken = cli.folder().join("taken");
     std::fs::write(&taken, "").unwrap();
-    let run = cli.run(&["completions", "--install", "--prefix", path(&taken)]);
+    let run = cli.run(&["completions", "--install", "--prefix", &path(taken.clone())]);
     assert!(run.code == 1 && run.stderr.contains("--prefix"), "{run:?}");
 
     if is_installed("bash") {
