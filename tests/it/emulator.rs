@@ -11,6 +11,7 @@ mod faults;
 mod hosts;
 mod model;
 mod odd;
+mod page;
 mod platform;
 mod queue;
 mod storage;

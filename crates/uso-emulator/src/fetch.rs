@@ -103,7 +103,7 @@ impl Fetcher {
     }
 
     /// The CDN path of a URL that leads to this emulator.
-    fn own_file(&self, url: &Url) -> Option<String> {
+    pub(crate) fn own_file(&self, url: &Url) -> Option<String> {
         let host = url.host_str()?;
         if matches!(host, "v3.fal.media" | "v3b.fal.media") {
             return Some(url.path().to_owned());

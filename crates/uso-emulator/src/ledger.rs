@@ -53,24 +53,6 @@ pub enum Billing {
     },
 }
 
-impl Purchase {
-    fn json(&self) -> Value {
-        let billing = match self.billing {
-            Billing::Pending => "pending",
-            Billing::Billed => "billed",
-            Billing::Free { .. } => "free",
-        };
-        json!({
-            "request_id": self.request_id,
-            "endpoint_id": self.endpoint_id,
-            "accepted_at": self.accepted_at,
-            "billing": billing,
-            "megapixels": megapixels(self.pixels),
-            "micro_dollars": self.micro_dollars,
-        })
-    }
-}
-
 impl Ledger {
     /// Every accepted submission, oldest first: what the caller committed to pay for.
     pub fn purchases(&self) -> &[Purchase] {
@@ -98,16 +80,6 @@ impl Ledger {
             .map(|purchase| purchase.micro_dollars)
             .sum()
     }
-
-    /// Without the inputs, which may hold whole pictures.
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "accepted": self.purchases.len(),
-            "billed": self.billed().count(),
-            "total_micro_dollars": self.total_micro_dollars(),
-            "purchases": self.purchases.iter().map(Purchase::json).collect::<Vec<_>>(),
-        })
-    }
 }
 
 /// The book behind the snapshots. Inputs are shared with the queue and copied only for a snapshot.
@@ -119,6 +91,13 @@ pub(crate) struct Book {
     held: usize,
     /// How many of the oldest inputs are not.
     abridged: usize,
+}
+
+/// Sums of all purchases.
+pub(crate) struct Sums {
+    pub(crate) accepted: usize,
+    pub(crate) billed: usize,
+    pub(crate) micro_dollars: u64,
 }
 
 struct Entry {
@@ -162,6 +141,21 @@ impl Book {
 
     pub(crate) fn release(&mut self, request_id: &str, status: u16) {
         self.settle(request_id, Billing::Free { status }, 0);
+    }
+
+    pub(crate) fn sums(&self) -> Sums {
+        let billed = |entry: &&Entry| entry.billing == Billing::Billed;
+        let spent = |entry: &Entry| micro_dollars(entry.pixels);
+        Sums {
+            accepted: self.entries.len(),
+            billed: self.entries.iter().filter(billed).count(),
+            micro_dollars: self.entries.iter().map(spent).sum(),
+        }
+    }
+
+    /// The purchases, oldest first, without the inputs, which may hold whole pictures.
+    pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = Value> {
+        self.entries.iter().map(Entry::json)
     }
 
     pub(crate) fn snapshot(&self) -> Ledger {
@@ -214,6 +208,22 @@ fn abridge(value: &mut Value) {
 }
 
 impl Entry {
+    fn json(&self) -> Value {
+        let billing = match self.billing {
+            Billing::Pending => "pending",
+            Billing::Billed => "billed",
+            Billing::Free { .. } => "free",
+        };
+        json!({
+            "request_id": self.request_id,
+            "endpoint_id": self.endpoint_id,
+            "accepted_at": format!("{:.3}", self.accepted_at),
+            "billing": billing,
+            "megapixels": megapixels(self.pixels),
+            "micro_dollars": micro_dollars(self.pixels),
+        })
+    }
+
     fn purchase(&self) -> Purchase {
         Purchase {
             request_id: self.request_id.clone(),

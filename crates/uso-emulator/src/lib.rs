@@ -48,8 +48,9 @@
 //! Under its own address the emulator serves fal's hosts by prefix: `/run`, `/queue`, `/rest`,
 //! `/cdn` and `/platform`. Under fal's host names (by `Host` header, with
 //! [`EmulatorBuilder::tls`]) it serves them unprefixed, so that fal's own clients run unmodified.
-//! For people and other languages `/emulator` is a page, and `/emulator/requests`,
-//! `/emulator/ledger` and `/emulator/webhooks` are JSON.
+//! For people `/emulator` is a page with live tables: jobs with their pictures, requests, ledger and
+//! webhooks. For tests in other languages `/emulator/requests`, `/emulator/ledger` and
+//! `/emulator/webhooks` are JSON.
 //!
 //! Only loopback and fal's host names are answered, and only pages of this machine;
 //! [`EmulatorBuilder::allow_any_origin`] lifts both limits.

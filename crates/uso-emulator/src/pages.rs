@@ -1,53 +1,133 @@
-//! Pages about the emulator itself, for people and for tests in other languages.
+//! Pages about the emulator itself: a live page for people, and JSON for tests in other languages.
+
+mod jobs;
+pub(crate) mod page;
 
 use serde_json::{Value, json};
 
 use crate::lock::lock;
 use crate::requests::LoggedRequest;
-use crate::server::respond::{self, Response, full};
+use crate::server::query;
+use crate::server::respond::{self, Response, detail, full, response, set};
 use crate::state::State;
+use crate::webhook::attempts::WebhookAttempt;
+use page::Page;
 
-pub(crate) fn requests(state: &State) -> Response {
-    let requests: Vec<Value> = state
-        .requests
-        .snapshot()
-        .iter()
-        .map(LoggedRequest::json)
-        .collect();
-    respond::json(200, &json!(requests))
+const HTML: &str = include_str!("pages/page.html");
+const SCRIPT: &str = include_str!("pages/page.js");
+const ICON: &str = include_str!("pages/icon.svg");
+const STYLE: &str = include_str!("pages/page.css");
+
+/// Rows of one table that the page shows.
+const ROWS: usize = 200;
+
+/// Nothing but the page's own files, no inline script or style, no frame around it, and no text
+/// that becomes markup.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Types of pictures that the page shows. An SVG can hold scripts.
+const PICTURES: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "image/gif"];
+
+pub(crate) fn answer(state: &State, page: &Page, query: &str) -> Response {
+    let mut response = match page {
+        Page::Home => response(200, "text/html; charset=utf-8", full(home(state))),
+        Page::Script => response(200, "text/javascript; charset=utf-8", full(SCRIPT)),
+        Page::Style => response(200, "text/css; charset=utf-8", full(STYLE)),
+        Page::Icon => response(200, "image/svg+xml", full(ICON)),
+        Page::Live => live(state, query),
+        Page::Picture(path) => picture(state, path),
+        Page::Requests => {
+            let requests = state.requests.snapshot();
+            let requests: Vec<Value> = requests.iter().map(LoggedRequest::json).collect();
+            respond::json(200, &json!(requests))
+        }
+        Page::Ledger => {
+            let ledger = lock(&state.ledger);
+            let sums = ledger.sums();
+            let body = json!({
+                "accepted": sums.accepted,
+                "billed": sums.billed,
+                "total_micro_dollars": sums.micro_dollars,
+                "purchases": ledger.rows().collect::<Vec<_>>(),
+            });
+            respond::json(200, &body)
+        }
+        Page::Webhooks => {
+            let attempts = state.webhooks.attempts();
+            let attempts: Vec<Value> = attempts.iter().map(WebhookAttempt::json).collect();
+            respond::json(200, &json!(attempts))
+        }
+    };
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+    ] {
+        set(&mut response, name, value);
+    }
+    response
 }
 
-pub(crate) fn home(state: &State) -> Response {
+/// The page. What changes is filled in by its script, and once here, for readers without scripts.
+fn home(state: &State) -> String {
+    let sums = lock(&state.ledger).sums();
+    let dollars = sums.micro_dollars as f64 / 1e6;
+    [
+        ("{endpoint}", state.schema.endpoint_id().to_owned()),
+        ("{origin}", state.origin()),
+        ("{accepted}", sums.accepted.to_string()),
+        ("{billed}", sums.billed.to_string()),
+        ("{dollars}", format!("{dollars:.4}")),
+    ]
+    .iter()
+    .fold(HTML.to_owned(), |page, (name, value)| {
+        page.replace(name, value)
+    })
+}
+
+/// Sums, and the newest rows of the table that is looked at.
+fn live(state: &State, query: &str) -> Response {
+    let table = query::get(query, "table").unwrap_or_default();
+    let rows = match table.as_str() {
+        "jobs" => jobs::newest(state, ROWS),
+        "requests" => state.requests.newest(ROWS),
+        "ledger" => lock(&state.ledger).rows().rev().take(ROWS).collect(),
+        "webhooks" => state.webhooks.newest(ROWS),
+        _ => return detail(404, "The tables are jobs, requests, ledger and webhooks."),
+    };
     let (waiting, running) = {
         let machine = lock(&state.machine);
         (machine.waiting(), machine.running())
     };
-    let ledger = lock(&state.ledger).snapshot();
-    let origin = state.origin();
-    let endpoint = state.schema.endpoint_id();
-    let dollars = ledger.total_micro_dollars() as f64 / 1e6;
-    let page = format!(
-        "<!doctype html><meta charset=utf-8><title>uso emulator</title>\
-         <style>body{{font:16px/1.5 system-ui;max-width:42em;margin:3em auto;padding:0 1em}}\
-         code{{background:#8882;padding:.1em .3em;border-radius:.2em}}</style>\
-         <h1>An emulated fal</h1>\
-         <p>This address answers as fal would for <code>{endpoint}</code>. \
-         Nothing here costs money, and nothing leaves this machine but requests for the pictures \
-         it is told to fetch.</p>\
-         <ul><li>queue: <code>{origin}/queue</code>\
-         <li>run: <code>{origin}/run</code>\
-         <li>files: <code>{origin}/cdn</code>\
-         <li>webhook keys: <code>{origin}/rest/.well-known/jwks.json</code>\
-         <li>platform: <code>{origin}/platform/v1</code>\
-         <li><a href=\"/api/openapi/queue/openapi.json?endpoint_id={endpoint}\">\
-         OpenAPI document</a></ul>\
-         <p>{waiting} waiting, {running} running. \
-         {accepted} accepted, {billed} billed, ${dollars:.4} in all.</p>\
-         <p><a href=\"/emulator/requests\">Requests</a>, \
-         <a href=\"/emulator/ledger\">ledger</a> and \
-         <a href=\"/emulator/webhooks\">webhooks</a> as JSON.</p>",
-        accepted = ledger.purchases().len(),
-        billed = ledger.billed().count(),
-    );
-    respond::response(200, "text/html; charset=utf-8", full(page))
+    let sums = lock(&state.ledger).sums();
+    let body = json!({
+        "waiting": waiting,
+        "running": running,
+        "accepted": sums.accepted,
+        "billed": sums.billed,
+        "total_micro_dollars": sums.micro_dollars,
+        "requests": state.requests.count(),
+        "webhooks": state.webhooks.count(),
+        "rows": rows,
+    });
+    respond::json(200, &body)
+}
+
+/// A picture for the page, also where only its owner may read it elsewhere.
+fn picture(state: &State, path: &str) -> Response {
+    let file = state.files.get(path, state.clock.now());
+    let shown = file.and_then(|file| {
+        let kind = PICTURES
+            .into_iter()
+            .find(|kind| **kind == *file.content_type)?;
+        Some(response(200, kind, full(file.bytes())))
+    });
+    match shown {
+        Some(response) => response,
+        None => detail(404, "There is no such picture, or not any more."),
+    }
 }

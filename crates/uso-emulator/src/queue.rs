@@ -281,6 +281,12 @@ impl Machine {
         self.jobs.values()
     }
 
+    /// The jobs, the newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Job> {
+        let ids = self.accepted.iter().rev();
+        ids.filter_map(|id| self.jobs.get(id))
+    }
+
     /// How many requests are ahead of a waiting one.
     pub(crate) fn position(&self, request_id: &str) -> Option<usize> {
         self.normal

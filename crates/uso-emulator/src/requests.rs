@@ -120,6 +120,18 @@ impl RequestLog {
         lock(&self.0).newest.iter().cloned().collect()
     }
 
+    /// How many requests there were.
+    pub(crate) fn count(&self) -> u64 {
+        lock(&self.0).count
+    }
+
+    /// At most so many requests, the newest first.
+    pub(crate) fn newest(&self, most: usize) -> Vec<Value> {
+        let entries = lock(&self.0);
+        let newest = entries.newest.iter().rev().take(most);
+        newest.map(LoggedRequest::json).collect()
+    }
+
     fn with(&self, sequence: u64, change: impl FnOnce(&mut LoggedRequest)) {
         let mut entries = lock(&self.0);
         let first = entries.count + 1 - entries.newest.len() as u64;

@@ -12,12 +12,9 @@ pub(crate) mod target;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use crate::lock::lock;
 use crate::server::respond::{self, Response};
 use crate::state::State;
-use attempts::WebhookAttempt;
 use notification::Notification;
 
 /// Announces the end of a request whose submit named an address. False if it has not ended, has no
@@ -36,11 +33,4 @@ pub(crate) fn notify(state: &Arc<State>, request_id: &str) -> bool {
 /// The public keys.
 pub(crate) fn jwks(state: &State) -> Response {
     respond::json(200, &state.webhooks.signer().jwks())
-}
-
-/// The attempts so far.
-pub(crate) fn page(state: &State) -> Response {
-    let attempts = state.webhooks.attempts();
-    let attempts: Vec<Value> = attempts.iter().map(WebhookAttempt::json).collect();
-    respond::json(200, &json!(attempts))
 }

@@ -6,9 +6,8 @@ use bytes::Bytes;
 use http::request::Parts;
 
 use super::address::Address;
-use super::respond::{self, Response, detail, json};
-use super::route::{Page, Route};
-use crate::lock::lock;
+use super::respond::{self, Response, detail};
+use super::route::Route;
 use crate::queue::Plan;
 use crate::queue::handlers::{self, Call, Twist};
 use crate::scenario::Operation;
@@ -59,12 +58,7 @@ impl Request<'_> {
             Route::Jwks => webhook::jwks(state),
             Route::OpenApi => platform::document(state, query),
             Route::Listing => platform::listing(state, headers, query, base),
-            Route::Page(page) => match page {
-                Page::Home => pages::home(state),
-                Page::Requests => pages::requests(state),
-                Page::Ledger => json(200, &lock(&state.ledger).snapshot().json()),
-                Page::Webhooks => webhook::page(state),
-            },
+            Route::Page(page) => pages::answer(state, page, query),
             Route::Preflight => respond::response(204, "text/plain", respond::full(Bytes::new())),
             Route::WrongMethod => detail(405, "Method Not Allowed"),
             Route::Unknown => detail(404, "Not Found"),

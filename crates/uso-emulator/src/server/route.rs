@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::address::Service;
+use crate::pages::page::Page;
 use crate::scenario::Operation;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,15 +80,6 @@ pub(crate) enum Storage {
     },
 }
 
-/// The emulator's own pages, under a path that fal does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
-    Home,
-    Requests,
-    Ledger,
-    Webhooks,
-}
-
 impl Route {
     pub(crate) fn of(method: &Method, service: Service, path: &str) -> Self {
         if method == Method::OPTIONS {
@@ -106,14 +98,11 @@ impl Route {
             Service::Cdn => Self::cdn(method, path),
             Service::Rest => Self::rest(method, path),
             Service::Platform => Self::platform(method, path),
-            Service::Site => match path {
-                "" | "/emulator" if reads => Self::Page(Page::Home),
-                "/emulator/requests" if reads => Self::Page(Page::Requests),
-                "/emulator/ledger" if reads => Self::Page(Page::Ledger),
-                "/emulator/webhooks" if reads => Self::Page(Page::Webhooks),
-                "/api/openapi/queue/openapi.json" if reads => Self::OpenApi,
-                _ => Self::Unknown,
+            Service::Site if reads => match path {
+                "/api/openapi/queue/openapi.json" => Self::OpenApi,
+                _ => Page::of(path).map_or(Self::Unknown, Self::Page),
             },
+            Service::Site => Self::Unknown,
         }
     }
 
@@ -258,6 +247,13 @@ impl Route {
             Self::Preflight => Operation::Preflight,
             Self::WrongMethod | Self::Unknown => Operation::Other,
         }
+    }
+}
+
+impl Route {
+    /// Whether a page that is open in a browser asks by itself, over and over.
+    pub(super) fn is_of_the_live_page(&self) -> bool {
+        matches!(self, Self::Page(page) if page.is_of_the_live_page())
     }
 }
 

@@ -34,9 +34,14 @@ pub(crate) async fn serve(
     let address = Address::of(&parts, connection.tls, &state.addr.to_string());
     let route = Route::of(&parts.method, address.service, &address.path);
     let operation = route.operation();
-    let sequence = state
-        .requests
-        .open(&parts, &address.host, operation, connection.number);
+    // Else an open page would fill the log with itself.
+    let sequence = match route.is_of_the_live_page() {
+        true => None,
+        false => {
+            let log = &state.requests;
+            Some(log.open(&parts, &address.host, operation, connection.number))
+        }
+    };
     let limit = match operation {
         Operation::Upload | Operation::Part => MAX_FILE,
         _ => MAX_BODY,
@@ -61,14 +66,18 @@ pub(crate) async fn serve(
             match fault {
                 None => request.answer(Plan::default(), None).await,
                 Some(fault) => {
-                    state.requests.strike(sequence, fault.name());
+                    if let Some(sequence) = sequence {
+                        state.requests.strike(sequence, fault.name());
+                    }
                     apply::answer(fault, &request, &connection).await?
                 }
             }
         }
         Err(refusal) => refusal,
     };
-    state.requests.close(sequence, response.status().as_u16());
+    if let Some(sequence) = sequence {
+        state.requests.close(sequence, response.status().as_u16());
+    }
     let origin = admission.allowed_origin(&parts.headers);
     Ok(open_to_browsers(origin, response))
 }

@@ -86,6 +86,18 @@ impl Webhooks {
         lock(&self.attempts).clone()
     }
 
+    /// How many attempts are kept.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.attempts).len()
+    }
+
+    /// At most so many attempts, the newest first.
+    pub(crate) fn newest(&self, most: usize) -> Vec<Value> {
+        let attempts = lock(&self.attempts);
+        let newest = attempts.iter().rev().take(most);
+        newest.map(WebhookAttempt::json).collect()
+    }
+
     pub(super) fn note(&self, attempt: WebhookAttempt) {
         let mut attempts = lock(&self.attempts);
         if attempts.len() >= Self::KEPT {
