@@ -8,9 +8,10 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use crate::commands;
+use crate::steps::{cargo, step};
+use crate::{commands, package};
 
 /// Tells the tests that a missing tool is a failure.
 const NO_SKIPS: &str = "USO_NO_SKIPS";
@@ -46,6 +47,7 @@ pub fn run(no_skips: bool) -> Result<()> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("docs", docs)?;
     features()?;
+    package::run(&commands::root(), &commands::target())?;
     optional("cargo-deny", "licences, sources and banned crates", &DENY)?;
     optional("cargo-machete", "unused dependencies", &[])?;
     optional("typos", "spelling", &[])?;
@@ -130,22 +132,4 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
     ]);
     bench.args(arguments);
     step("benchmark", bench)
-}
-
-fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(commands::root());
-    command
-}
-
-fn step(name: &str, mut command: Command) -> Result<()> {
-    println!("==> {name}");
-    let status = command
-        .status()
-        .with_context(|| format!("{name}: the program could not be started"))?;
-    if !status.success() {
-        bail!("{name}: failed");
-    }
-    Ok(())
 }

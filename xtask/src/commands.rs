@@ -20,6 +20,11 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The folder that cargo builds in.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Generates the pinned types in memory.
 pub fn pinned() -> Result<Generated> {
     let bytes = fs::read(root().join(SCHEMA)).with_context(|| format!("cannot read {SCHEMA}"))?;

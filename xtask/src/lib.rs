@@ -7,3 +7,6 @@ pub mod code_map;
 pub mod codegen;
 pub mod commands;
 pub mod drift;
+pub mod package;
+pub mod release;
+mod steps;

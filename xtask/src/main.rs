@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use xtask::{ci, code_map, commands};
+use xtask::{ci, code_map, commands, package, release};
 
 const USAGE: &str = "\
 Tasks of the project.
@@ -16,7 +16,10 @@ Usage: cargo xtask <TASK>
   drift [OLD] NEW [--json]           report the changes of a newer document; OLD is the pinned one
                                      exit code: 0 nothing, 3 documentation, 4 adds, 5 breaks callers
   map                                write the list of modules in crates/README.md
-  ci                                 check everything: format, generated code, clippy, tests, docs, features
+  package                            compile the tarball of every published crate outside of the workspace
+  release VERSION                    write versions and changes of a release, and check its tarballs
+  release VERSION --dry-run          the same in a copy, and show what would change
+  ci                                 check everything: format, generated code, clippy, tests, docs, features, tarballs
   ci --no-skips                      the same, where a test that misses a tool fails
   advisories                         check the dependencies against security advisories (cargo-deny, network)
   bench [NAME] [ARGUMENT...]         run a benchmark: batch, command, jobs, journal, pictures, proxy, uploads
@@ -39,6 +42,11 @@ fn main() -> ExitCode {
             None => return usage(),
         },
         ["map"] => code_map::write(&commands::root()),
+        ["package"] => package::run(&commands::root(), &commands::target()),
+        ["release", version] => release::run(version, false),
+        ["release", version, "--dry-run"] | ["release", "--dry-run", version] => {
+            release::run(version, true)
+        }
         ["ci"] => ci::run(false),
         ["ci", "--no-skips"] => ci::run(true),
         ["advisories"] => ci::advisories(),
