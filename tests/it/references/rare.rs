@@ -192,3 +192,24 @@ pub(super) fn progressive() -> Vec<u8> {
         ..layout([(2, 1), (1, 1), (1, 1)], scans, 0xc2)
     })
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_part_of_a_png_that_could_be_missing_is_dropped() {
+    let png = formats::encoded(&formats::noisy(90, 70).into(), image::ImageFormat::Png);
+    let (head, rest) = png.split_at(8 + 25);
+    let mut damaged = super::png_chunk(b"gAMA", &45_455_u32.to_be_bytes());
+    *damaged.last_mut().unwrap() ^= 1;
+    let mut turned = super::png_chunk(b"eXIf", &exif(6));
+    *turned.last_mut().unwrap() ^= 1;
+    let cut = super::png_chunk(b"cHRM", &[0; 12]);
+    for chunk in [damaged, turned, cut] {
+        let (told, bytes) = arrived([head, &chunk, rest].concat()).await;
+        assert_eq!(told.changes, [uso::pictures::Change::MetadataDropped]);
+        assert!(bytes == png, "the rest is as it was");
+    }
+    // Without its header or its pixels there is no picture.
+    let mut header = png;
+    header[8 + 24] ^= 1;
+    let error = with(header).preview().await.unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+}

@@ -1,6 +1,6 @@
 //! PNG as a container: its chunks up to `IEND`, and nothing behind that.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
 
@@ -10,11 +10,43 @@ use crate::reference::inflate::inflate;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Chunks that change how the picture looks.
-const KEPT: [&[u8; 4]; 12] = [
-    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP",
-    b"sBIT", b"bKGD",
+/// Chunks that change how the picture looks, and what their lengths must be.
+const KEPT: [(&[u8; 4], RangeInclusive<usize>); 12] = [
+    (b"IHDR", 13..=13),
+    (b"PLTE", 3..=768),
+    (b"IDAT", 0..=usize::MAX),
+    (b"IEND", 0..=0),
+    (b"tRNS", 1..=256),
+    (b"gAMA", 4..=4),
+    (b"cHRM", 32..=32),
+    (b"sRGB", 1..=1),
+    (b"iCCP", 3..=usize::MAX),
+    (b"cICP", 4..=4),
+    (b"sBIT", 1..=4),
+    (b"bKGD", 1..=6),
 ];
+
+/// Whether a chunk belongs to what the picture needs.
+fn is_kept(kind: &[u8; 4], length: usize) -> bool {
+    let mut kept = KEPT.iter();
+    kept.any(|(name, lengths)| *name == kind && lengths.contains(&length))
+}
+
+/// Whether a decoder that does not know the chunk may skip it.
+fn is_ancillary(kind: &[u8; 4]) -> bool {
+    kind.first().is_some_and(u8::is_ascii_lowercase)
+}
+
+/// Whether the checksum of a chunk holds. Without the picture stack it is not checked.
+fn is_intact(chunk: &[u8]) -> bool {
+    #[cfg(feature = "fit")]
+    if let Some((rest, checksum)) = chunk.split_last_chunk() {
+        let hashed = rest.get(4..).unwrap_or_default();
+        return crc32fast::hash(hashed) == u32::from_be_bytes(*checksum);
+    }
+    let _ = chunk;
+    true
+}
 
 /// A PNG file, read up to its end.
 pub(crate) struct Png {
@@ -50,6 +82,11 @@ pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
             .ok_or_else(|| "damaged: it ends in the middle of the picture".to_owned())?;
         at = whole.end;
         let data = bytes.get(contents.clone()).unwrap_or_default();
+        // As in libpng, a part that could be missing and is damaged counts as missing.
+        if is_ancillary(&kind) && !is_intact(bytes.get(whole.clone()).unwrap_or_default()) {
+            is_other_dropped = true;
+            continue;
+        }
         match &kind {
             b"IHDR" => header = header.or_else(|| <[u8; 13]>::try_from(data).ok()),
             b"tRNS" => is_transparent = true,
@@ -69,7 +106,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
             b"acTL" | b"fcTL" | b"fdAT" => is_animated = true,
             _ => {}
         }
-        if KEPT.contains(&&kind) {
+        if is_kept(&kind, data.len()) {
             clean.keep(whole);
         } else if !matches!(&kind, b"acTL" | b"fcTL" | b"fdAT") {
             is_other_dropped = true;
