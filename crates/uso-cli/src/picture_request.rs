@@ -1,5 +1,6 @@
 //! The request that the arguments of `generate`, `restyle` and `estimate` describe.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -43,8 +44,20 @@ impl Kind {
     }
 }
 
+/// References to files by their paths, so that rows which name one file share its reading.
+pub(crate) type Files = HashMap<PathBuf, Reference>;
+
 impl PictureRequest {
     pub(crate) fn read(kind: Kind, args: &PictureArgs) -> Result<Self, Failure> {
+        Self::sharing(&mut Files::new(), kind, args)
+    }
+
+    /// [`PictureRequest::read`], with the files of other requests.
+    pub(crate) fn sharing(
+        files: &mut Files,
+        kind: Kind,
+        args: &PictureArgs,
+    ) -> Result<Self, Failure> {
         let content = content(args)?;
         refuse_surplus(kind, args)?;
         let styles: Vec<&OsStr> = args.styles().collect();
@@ -60,10 +73,10 @@ impl PictureRequest {
             (true, false) => ("CONTENT", "STYLE"),
             (false, _) => ("--content", "--style"),
         };
-        let content_reference = reference(content_argument, content, &mut inputs)?;
+        let content_reference = reference(content_argument, content, files, &mut inputs)?;
         let mut references = Vec::new();
         for style in &styles {
-            references.push(reference(style_argument, style, &mut inputs)?);
+            references.push(reference(style_argument, style, files, &mut inputs)?);
         }
         let mut references = references.into_iter();
         let request = match (kind, references.next(), references.next()) {
@@ -218,6 +231,7 @@ fn prompt(args: &PictureArgs) -> Result<Option<String>, Failure> {
 fn reference(
     argument: &str,
     given: &OsStr,
+    files: &mut Files,
     inputs: &mut Vec<PathBuf>,
 ) -> Result<Reference, Failure> {
     if given.is_empty() {
@@ -257,7 +271,10 @@ fn reference(
         None => PathBuf::from(given),
     };
     inputs.push(path.clone());
-    Ok(Reference::path(path))
+    let file = files
+        .entry(path)
+        .or_insert_with_key(|path| Reference::path(path));
+    Ok(file.clone())
 }
 
 fn with_options(

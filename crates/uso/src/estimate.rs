@@ -96,9 +96,8 @@ impl Request {
         if let Some(url) = reference.url(role) {
             return url.map(|_| None);
         }
-        let source = reference.open(role).await?;
-        let size = ready::size(&source, self.wants_fit()).await;
-        size.map(Some)
-            .map_err(|why| Problem::new(role, format!("{reference} is {why}")))
+        let facts = ready::facts(reference, role, Some(self.wants_fit())).await?;
+        let size = facts.sent.map(|sent| sent.size).transpose();
+        size.map_err(|why| Problem::new(role, format!("{reference} is {why}")))
     }
 }

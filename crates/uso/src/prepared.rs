@@ -7,12 +7,13 @@ use uso_transport::{Error, Operation, Order, Problem, Result, Source, Transport}
 use uso_types::UsoInput;
 
 use crate::estimate::Estimate;
-use crate::ready::Ready;
+use crate::ready::{self, Ready};
 use crate::reference::change::Change;
+use crate::reference::reading::{Facts, Sent};
 use crate::reference::{Reference, inline};
 use crate::request::Request;
 use crate::runtime;
-use crate::uploads::{Found, KnownUpload, Uploads};
+use crate::uploads::{Found, KnownUpload, Looked, Uploads};
 
 /// Pictures up to this many bytes travel inside the request: an upload would be two requests more.
 /// fal advises against data URIs of more than a few kilobytes.
@@ -258,16 +259,29 @@ pub(crate) async fn preview(request: Request, uploads: &Uploads) -> Result<Previ
     })
 }
 
-/// Reads a local picture and makes it ready.
+/// Reads a local picture and makes it ready, unless the picture is at hand.
 async fn find(
     uploads: &Uploads,
     fit: bool,
     role: &str,
     reference: &Reference,
 ) -> Result<Stage, Problem> {
+    if let Some((path, last)) = reference.last_reading()
+        && let Some(facts) = last.facts(path).await
+        && let Some((key, found)) = uploads.at_hand(&facts.digest, fit)
+    {
+        return Ok(Stage::Found(key, found));
+    }
+    let stamp = ready::stamp(reference).await;
     let source = reference.open(role).await?;
-    let found = uploads.find(source, fit).await;
-    let (key, found) = found.map_err(|why| Problem::new(role, format!("{reference} is {why}")))?;
+    let looked = uploads.find(source, fit).await;
+    let Looked { digest, key, found } =
+        looked.map_err(|why| Problem::new(role, format!("{reference} is {why}")))?;
+    let sent = found.size().map(|size| Sent {
+        is_fit: fit,
+        size: Ok(size),
+    });
+    ready::keep(reference, stamp, &Facts { digest, sent });
     Ok(Stage::Found(key, found))
 }
 

@@ -7,12 +7,14 @@
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use uso_transport::{Error, Source};
+use uso_transport::{Error, Problem, Source};
 
+use crate::reference::Reference;
 use crate::reference::change::Change;
 use crate::reference::container;
 use crate::reference::fit::Plan;
 use crate::reference::format::Format;
+use crate::reference::reading::{Facts, Sent, Stamp};
 
 /// MiB of picture files that are held at a time, which is as large as one file may be.
 const FILES: u32 = 50;
@@ -51,8 +53,8 @@ impl Default for Memory {
 
 /// A picture that was read.
 pub(crate) struct Loaded<'a> {
-    /// The same for the same content that is treated in the same way.
-    pub(crate) key: String,
+    /// The SHA-256 digest in hexadecimal digits.
+    pub(crate) digest: String,
     contents: Contents,
     memory: &'a Memory,
     _permit: Option<SemaphorePermit<'a>>,
@@ -70,20 +72,11 @@ impl Memory {
     pub(crate) async fn load(&self, source: Source, fit: bool) -> Result<Loaded<'_>, String> {
         let unreadable = |error: Error| format!("not to be read: {error}");
         if !fit {
-            let begun = (Sha256::new(), Vec::new());
-            let read = source.scan(begun, |(digest, head), bytes| {
-                digest.update(bytes);
-                let room = HEAD.saturating_sub(head.len());
-                head.extend(bytes.iter().take(room));
-            });
-            let (digest, head) = read.await.map_err(unreadable)?;
+            let (digest, head) = scanned(&source).await.map_err(unreadable)?;
             Format::of(&head)?;
             return Ok(Loaded {
-                key: hexadecimal(digest) + "-as-it-is",
-                contents: Contents::AsItIs {
-                    source,
-                    head: head.into(),
-                },
+                digest,
+                contents: Contents::AsItIs { source, head },
                 memory: self,
                 _permit: None,
             });
@@ -92,9 +85,9 @@ impl Memory {
         let bytes = source.read().await.map_err(unreadable)?;
         Format::of(&bytes)?;
         let hashed = bytes.clone();
-        let key = blocking(move || Ok(hexadecimal(Sha256::new().chain_update(&hashed)))).await?;
+        let digest = blocking(move || Ok(hexadecimal(Sha256::new().chain_update(&hashed)))).await?;
         Ok(Loaded {
-            key,
+            digest,
             contents: Contents::Whole(bytes),
             memory: self,
             _permit: permit,
@@ -137,19 +130,79 @@ impl Loaded<'_> {
     }
 }
 
-/// The size that a picture will have when it is sent; `Err` continues the phrase "the picture is …".
-pub(crate) async fn size(source: &Source, fit: bool) -> Result<(u32, u32), String> {
-    let most = if fit { usize::MAX } else { HEAD };
-    let bytes = source.head(most).await;
-    let bytes = bytes.map_err(|error| format!("not to be read: {error}"))?;
-    blocking(move || match fit {
-        true => Ok(Plan::of(&bytes)?.size()),
-        false => {
-            let size = container::size(&bytes, Format::of(&bytes)?);
-            size.ok_or_else(|| "damaged: its size cannot be read".to_owned())
+/// The digest of a local picture, and with `fit` the size with which it is sent. A file is not
+/// opened if an earlier reading tells them.
+pub(crate) async fn facts(
+    reference: &Reference,
+    role: &str,
+    fit: Option<bool>,
+) -> Result<Facts, Problem> {
+    if let Some((path, last)) = reference.last_reading()
+        && let Some(facts) = last.facts(path).await
+        && (fit.is_none() || fit == facts.sent.as_ref().map(|sent| sent.is_fit))
+    {
+        return Ok(facts);
+    }
+    let stamp = stamp(reference).await;
+    let source = reference.open(role).await?;
+    let unreadable = |error: Error| Problem::new(role, error.to_string());
+    let facts = match fit {
+        Some(true) => {
+            let bytes = source.read().await.map_err(unreadable)?;
+            let work = move || {
+                let size = Plan::of(&bytes).map(|plan| plan.size());
+                Ok((hexadecimal(Sha256::new().chain_update(&bytes)), size))
+            };
+            let looked = blocking(work).await;
+            let (digest, size) =
+                looked.map_err(|why| Problem::new(role, format!("{reference} is {why}")))?;
+            Facts {
+                digest,
+                sent: Some(Sent { is_fit: true, size }),
+            }
         }
-    })
-    .await
+        _ => {
+            let (digest, head) = scanned(&source).await.map_err(unreadable)?;
+            let size = Format::of(&head).and_then(|format| {
+                let size = container::size(&head, format);
+                size.ok_or_else(|| "damaged: its size cannot be read".to_owned())
+            });
+            Facts {
+                digest,
+                sent: Some(Sent {
+                    is_fit: false,
+                    size,
+                }),
+            }
+        }
+    };
+    keep(reference, stamp, &facts);
+    Ok(facts)
+}
+
+/// The stamp of a reference that is a file, before its reading.
+pub(crate) async fn stamp(reference: &Reference) -> Option<Stamp> {
+    let (path, _) = reference.last_reading()?;
+    Stamp::of(path).await
+}
+
+/// Keeps what a reading gave that began with this stamp.
+pub(crate) fn keep(reference: &Reference, stamp: Option<Stamp>, facts: &Facts) {
+    if let (Some((_, last)), Some(stamp)) = (reference.last_reading(), stamp) {
+        last.keep(stamp, facts.clone());
+    }
+}
+
+/// The digest and the first bytes of a picture.
+async fn scanned(source: &Source) -> Result<(String, Bytes), Error> {
+    let begun = (Sha256::new(), Vec::new());
+    let read = source.scan(begun, |(digest, head), bytes| {
+        digest.update(bytes);
+        let room = HEAD.saturating_sub(head.len());
+        head.extend(bytes.iter().take(room));
+    });
+    let (digest, head) = read.await?;
+    Ok((hexadecimal(digest), head.into()))
 }
 
 fn mebibytes(bytes: u64) -> u32 {

@@ -1,9 +1,9 @@
 //! What a request asks for, in a form that stays the same from one run to the next.
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
-use uso_transport::{EndpointId, Error, ErrorKind, Fingerprint, Operation, Order, Problem, Result};
+use uso_transport::{EndpointId, Error, ErrorKind, Fingerprint, Operation, Order, Result};
 
+use crate::ready;
 use crate::request::Request;
 use crate::runtime;
 
@@ -48,19 +48,13 @@ impl Request {
                 Some(Ok(url)) => (json!({ "role": role, "url": url }), None),
                 Some(Err(problem)) => return Err(Error::invalid(vec![problem])),
                 None => {
-                    let open = reference.open(role).await;
-                    let source = open.map_err(|problem| Error::invalid(vec![problem]))?;
-                    let scan = source.scan(Sha256::new(), |digest, bytes| digest.update(bytes));
-                    let digest = scan.await.map_err(|error| {
-                        Error::invalid(vec![Problem::new(role, error.to_string())])
-                    })?;
-                    let hex: String = digest
-                        .finalize()
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect();
+                    // The estimate needs the size of the content, and then reads nothing.
+                    let is_priced = role == "content" && self.input().keep_size == Some(true);
+                    let fit = is_priced.then(|| self.wants_fit());
+                    let facts = ready::facts(reference, role, fit).await;
+                    let facts = facts.map_err(|problem| Error::invalid(vec![problem]))?;
                     (
-                        json!({ "role": role, "sha256": hex }),
+                        json!({ "role": role, "sha256": facts.digest }),
                         reference.file().map(absolute),
                     )
                 }

@@ -5,6 +5,7 @@ pub(crate) mod container;
 pub(crate) mod fit;
 pub(crate) mod format;
 mod inflate;
+pub(crate) mod reading;
 mod stream;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use tokio::sync::Mutex;
 use url::Url;
 use uso_transport::{Problem, Source};
 
+use self::reading::LastReading;
 use self::stream::{LARGEST_PICTURE, Stream, is_pipe};
 
 /// A reference picture: a path, bytes, a reader, a URL or a data URI.
@@ -46,20 +48,33 @@ pub struct Reference(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    /// The stream is used where the path is that of a pipe.
-    Path(PathBuf, Arc<Mutex<Stream>>),
+    Path(Arc<File>),
     Bytes(Bytes),
     Reader(Arc<Mutex<Stream>>),
     Url(String),
     DataUri(String),
 }
 
+/// A file, which clones of a reference share.
+struct File {
+    path: PathBuf,
+    last_reading: LastReading,
+    /// Used where the path is that of a pipe.
+    pipe: Mutex<Stream>,
+}
+
 impl Reference {
     /// A file or a named pipe, also when its name looks like a URL.
+    ///
+    /// Clones share what a reading gave: as long as the file stays the same, the recipe, the
+    /// estimate and the upload of a request read the file once in total where that is possible.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        let stream = Arc::new(Mutex::new(Stream::pipe(path.clone())));
-        Self(Kind::Path(path, stream))
+        Self(Kind::Path(Arc::new(File {
+            pipe: Mutex::new(Stream::pipe(path.clone())),
+            last_reading: LastReading::default(),
+            path,
+        })))
     }
 
     /// The picture's own bytes.
@@ -83,7 +98,15 @@ impl Reference {
     /// The path of a reference that is a file or a pipe.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.0 {
-            Kind::Path(path, _) => Some(path),
+            Kind::Path(file) => Some(&file.path),
+            _ => None,
+        }
+    }
+
+    /// The path and the last reading of a reference that is a file.
+    pub(crate) fn last_reading(&self) -> Option<(&Path, &LastReading)> {
+        match &self.0 {
+            Kind::Path(file) => Some((&file.path, &file.last_reading)),
             _ => None,
         }
     }
@@ -105,17 +128,19 @@ impl Reference {
     pub(crate) async fn open(&self, role: &str) -> Result<Source, Problem> {
         let refuse = |why: String| Problem::new(role, why);
         let source = match &self.0 {
-            Kind::Path(path, _) if path.as_os_str().is_empty() => {
+            Kind::Path(file) if file.path.as_os_str().is_empty() => {
                 let why = "the path is empty; give a path, a URL or a data URI";
                 return Err(refuse(why.to_owned()));
             }
-            Kind::Path(path, stream) if is_pipe(path).await => {
-                let read = stream.lock().await.read().await;
+            Kind::Path(file) if is_pipe(&file.path).await => {
+                let read = file.pipe.lock().await.read().await;
                 Source::bytes(read.map_err(|why| refuse(format!("{self} {why}")))?)
             }
-            Kind::Path(path, _) => Source::file(path)
-                .await
-                .map_err(|error| refuse(error.to_string()))?,
+            Kind::Path(file) => {
+                tracing::trace!(path = %file.path.display(), "opening a picture");
+                let source = Source::file(&file.path).await;
+                source.map_err(|error| refuse(error.to_string()))?
+            }
             Kind::Bytes(bytes) => Source::bytes(bytes.clone()),
             Kind::Reader(stream) => {
                 let read = stream.lock().await.read().await;
@@ -221,7 +246,7 @@ impl From<Url> for Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Path(path, _) => write!(f, "{}", path.display()),
+            Kind::Path(file) => write!(f, "{}", file.path.display()),
             Kind::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Kind::Reader(_) => f.write_str("the input"),
             Kind::Url(url) => {

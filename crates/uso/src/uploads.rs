@@ -78,6 +78,32 @@ pub(crate) enum Found {
     Ready(Arc<Ready>),
 }
 
+impl Found {
+    /// Width and height as the service will see them.
+    pub(crate) fn size(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Known(known) => known.size,
+            Self::Ready(ready) => ready.size,
+        }
+    }
+}
+
+/// A local picture that was read.
+pub(crate) struct Looked {
+    pub(crate) digest: String,
+    pub(crate) key: String,
+    pub(crate) found: Found,
+}
+
+/// The key of a picture among the uploads: the same for the same content that is treated in the
+/// same way.
+fn key(digest: &str, fit: bool) -> String {
+    match fit {
+        true => digest.to_owned(),
+        false => format!("{digest}-as-it-is"),
+    }
+}
+
 /// The uploads of one client.
 pub(crate) struct Uploads {
     pictures: Mutex<HashMap<String, Arc<Picture>>>,
@@ -132,25 +158,44 @@ impl Uploads {
         Arc::clone(pictures.entry(key.to_owned()).or_default())
     }
 
-    /// Reads a picture once, and finds its earlier upload or makes it ready. The key tells the
-    /// picture apart; `Err` continues the phrase "the picture is …".
-    pub(crate) async fn find(&self, source: Source, fit: bool) -> Result<(String, Found), String> {
-        let loaded = self.memory.load(source, fit).await?;
-        let key = loaded.key.clone();
+    /// The earlier upload of a picture with this digest, or the picture itself where another
+    /// request has made it ready.
+    pub(crate) fn at_hand(&self, digest: &str, fit: bool) -> Option<(String, Found)> {
+        let key = key(digest, fit);
         let picture = self.picture(&key);
         // While it is being uploaded, its users wait there, and share the outcome.
-        if let Ok(known) = picture.known.try_lock()
-            && let Some(known) = known.as_ref().filter(|known| known.is_trusted())
-        {
-            return Ok((key, Found::Known(known.clone())));
-        }
-        let mut kept = picture.ready.lock().await;
-        if let Some(ready) = kept.upgrade() {
-            return Ok((key, Found::Ready(ready)));
-        }
-        let ready = Arc::new(loaded.make_ready().await?);
-        *kept = Arc::downgrade(&ready);
-        Ok((key, Found::Ready(ready)))
+        let known = picture
+            .known
+            .try_lock()
+            .ok()
+            .and_then(|known| known.clone());
+        let found = match known.filter(KnownUpload::is_trusted) {
+            Some(known) => Found::Known(known),
+            None => Found::Ready(picture.ready.try_lock().ok()?.upgrade()?),
+        };
+        Some((key, found))
+    }
+
+    /// Reads a picture once, and finds its earlier upload or makes it ready. The key tells the
+    /// picture apart; `Err` continues the phrase "the picture is …".
+    pub(crate) async fn find(&self, source: Source, fit: bool) -> Result<Looked, String> {
+        let loaded = self.memory.load(source, fit).await?;
+        let digest = loaded.digest.clone();
+        let (key, found) = match self.at_hand(&digest, fit) {
+            Some(found) => found,
+            None => {
+                let key = key(&digest, fit);
+                let picture = self.picture(&key);
+                let mut kept = picture.ready.lock().await;
+                let ready = match kept.upgrade() {
+                    Some(ready) => ready,
+                    None => Arc::new(loaded.make_ready().await?),
+                };
+                *kept = Arc::downgrade(&ready);
+                (key, Found::Ready(ready))
+            }
+        };
+        Ok(Looked { digest, key, found })
     }
 
     /// Uploads a picture that is ready, unless another caller has done so meanwhile. The second

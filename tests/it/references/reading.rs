@@ -103,6 +103,109 @@ async fn a_preview_knows_earlier_uploads() {
     assert_eq!(run.json()["references"][1]["sending"], "reused", "{run:?}");
 }
 
+/// Counts the openings of pictures, which the facade logs.
+#[derive(Clone, Default)]
+struct Openings(Arc<AtomicUsize>);
+
+impl Openings {
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl tracing::Subscriber for Openings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "uso::reference"
+    }
+
+    fn event(&self, _event: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _span: &tracing::span::Id, _follows: &tracing::span::Id) {}
+    fn enter(&self, _span: &tracing::span::Id) {}
+    fn exit(&self, _span: &tracing::span::Id) {}
+}
+
+/// Writes a picture that was changed a while ago.
+fn old_file(folder: &std::path::Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() - hour)
+        .unwrap();
+    path
+}
+
+// The subscriber is that of this thread, on which all of the facade runs.
+#[tokio::test]
+async fn recipe_estimate_and_purchase_share_the_reading_of_a_file() {
+    let openings = Openings::default();
+    let _guard = tracing::subscriber::set_default(openings.clone());
+    let rig = Rig::plain().await;
+    let folder = tempfile::tempdir().unwrap();
+    let content = old_file(folder.path(), "a.jpg", &jpeg(&quarters(900, 600), None));
+    let style = old_file(folder.path(), "b.jpg", &jpeg(&quarters(600, 600), None));
+    for is_fit in [true, false] {
+        let style = Reference::path(&style);
+        let request = |content: &std::path::Path| {
+            let request = Request::restyle(content, style.clone());
+            match is_fit {
+                true => request,
+                false => request.without_fit(),
+            }
+        };
+        let first = request(&content);
+        let recipe = first.recipe().await.unwrap();
+        assert_eq!(openings.take(), 2);
+        assert_eq!(first.estimate().await.unwrap().size, Some((900, 600)));
+        assert_eq!(first.recipe().await.unwrap(), recipe);
+        assert_eq!(openings.take(), 0, "the files are the same");
+        rig.client.generate(first.clone()).await.unwrap();
+        assert_eq!(openings.take(), 2, "the uploads need the bytes");
+        rig.client.generate(first).await.unwrap();
+        assert_eq!(openings.take(), 0, "the uploads are known");
+
+        // As a command does with one picture.
+        let second = old_file(folder.path(), "c.jpg", &jpeg(&quarters(700, 500), None));
+        let second = request(&second);
+        let preview = rig.client.preview(second.clone()).await.unwrap();
+        assert_eq!(openings.take(), 1, "the style is known");
+        second.recipe().await.unwrap();
+        assert_eq!(second.estimate().await.unwrap().size, Some((700, 500)));
+        let prepared = rig.client.prepare(second).await.unwrap();
+        assert_eq!(prepared.pictures().len(), preview.pictures.len());
+        assert_eq!(openings.take(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_is_read_again() {
+    let openings = Openings::default();
+    let _guard = tracing::subscriber::set_default(openings.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let path = old_file(folder.path(), "a.jpg", &jpeg(&quarters(900, 600), None));
+    let request = with(path.clone()).keep_size(true);
+    let before = request.recipe().await.unwrap();
+    old_file(folder.path(), "a.jpg", &jpeg(&quarters(600, 900), None));
+    assert_ne!(request.recipe().await.unwrap(), before);
+    assert_eq!(request.estimate().await.unwrap().size, Some((600, 900)));
+    assert_eq!(openings.take(), 2);
+    // A file that has just been written may be written again within the same tick of the clock.
+    std::fs::write(&path, jpeg(&quarters(900, 600), None)).unwrap();
+    assert_eq!(request.recipe().await.unwrap(), before);
+    assert_eq!(request.estimate().await.unwrap().size, Some((900, 600)));
+    assert_eq!(openings.take(), 2);
+    std::fs::remove_file(path).unwrap();
+    assert!(request.recipe().await.is_err());
+}
+
 #[cfg(unix)]
 mod pipes {
     use std::io::Write as _;

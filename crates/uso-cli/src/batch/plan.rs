@@ -263,7 +263,7 @@ fn draft(
             return Err(problems);
         }
     };
-    let picture = match parsed.request(number) {
+    let picture = match parser.request(&parsed, number) {
         Ok(picture) => picture,
         Err(problem) => {
             problems.push(problem);

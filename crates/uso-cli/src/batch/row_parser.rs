@@ -9,7 +9,7 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use super::problem::Problem;
 use super::row::Row;
 use crate::args::PictureArgs;
-use crate::picture_request::{Kind, PictureRequest};
+use crate::picture_request::{Files, Kind, PictureRequest};
 use crate::usage_error;
 
 /// Options that mean the same for a row as on the command line.
@@ -43,6 +43,7 @@ pub(crate) struct Parsed {
 /// Parser of rows.
 pub(crate) struct RowParser {
     command: Command,
+    files: Files,
 }
 
 impl RowParser {
@@ -52,7 +53,10 @@ impl RowParser {
             .disable_help_flag(true)
             // The environment is about single purchases.
             .mut_args(|argument| argument.env(Resettable::Reset));
-        Self { command }
+        Self {
+            command,
+            files: Files::new(),
+        }
     }
 
     /// Parses a row; all of its problems are told at once.
@@ -112,6 +116,12 @@ impl RowParser {
             .map_err(|error| vec![Problem::of_row(row.number, usage_error::message(&error))])
     }
 
+    /// The request of a row. Rows that name one file share its reading.
+    pub(crate) fn request(&mut self, parsed: &Parsed, row: u64) -> Result<PictureRequest, Problem> {
+        PictureRequest::sharing(&mut self.files, parsed.kind, &parsed.args)
+            .map_err(|failure| Problem::of_row(row, failure.chain()))
+    }
+
     /// The value as an argument, which is checked alone; a switch that is off is none.
     fn argument(&mut self, column: &str, value: &str) -> Result<Option<OsString>, String> {
         let takes_value = {
@@ -133,14 +143,6 @@ impl RowParser {
             message.strip_prefix(&prefix).unwrap_or(&message).to_owned()
         })?;
         Ok(Some(argument))
-    }
-}
-
-impl Parsed {
-    /// The request of the row.
-    pub(crate) fn request(&self, row: u64) -> Result<PictureRequest, Problem> {
-        PictureRequest::read(self.kind, &self.args)
-            .map_err(|failure| Problem::of_row(row, failure.chain()))
     }
 }
 

@@ -58,7 +58,7 @@ fn read(path: &Path) -> Result<Sidecar, Failure> {
 
 /// Refuses pictures that are no longer those that the sidecar names.
 async fn refuse_changed(sidecar: &Sidecar, parsed: &Parsed) -> Result<(), Failure> {
-    let request = parsed.request(sidecar.row.number);
+    let request = RowParser::new().request(parsed, sidecar.row.number);
     let request = request
         .map_err(|problem| Failure::input(problem.message))?
         .request;
