@@ -89,10 +89,10 @@ async fn hostile_answers_end_clearly_in_little_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_line_and_an_endless_picture_are_survived() {
+async fn an_endless_line_and_an_endless_picture_are_refused() {
     if peak_kib(std::process::id()).is_none() {
         skipped(
-            "an_endless_line_and_an_endless_picture_are_survived",
+            "an_endless_line_and_an_endless_picture_are_refused",
             "Linux's /proc",
         );
         return;

@@ -224,7 +224,7 @@ async fn metadata_alone_is_dropped_without_a_new_compression() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_phones_put_behind_the_end_is_dropped_too() {
+async fn bytes_behind_the_end_of_a_jpeg_are_dropped() {
     let plain = jpeg(&quarters(800, 600), None);
     // A preview with a place of its own, and a film, which has bytes that look like marks.
     let preview = jpeg(&quarters(160, 120), Some(exif(1)));
@@ -333,7 +333,7 @@ async fn a_url_with_a_password_is_refused_and_shown_without() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_fit_a_picture_goes_as_it_is() {
+async fn a_picture_is_sent_unchanged_without_fit() {
     let rig = Rig::plain().await;
     let photo = jpeg(&quarters(2400, 1200), Some(exif(6)));
     let prepared = prepared(&rig.client, with(photo.clone()).without_fit()).await;
@@ -386,7 +386,7 @@ async fn a_url_is_passed_on_and_everything_else_is_the_same_picture() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tiny_picture_travels_inside_the_request() {
+async fn a_tiny_picture_is_sent_inside_the_request() {
     let rig = Rig::plain().await;
     let tiny = jpeg(&quarters(16, 16), None);
     let prepared = prepared(&rig.client, with(Bytes::from(tiny))).await;

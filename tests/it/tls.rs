@@ -84,6 +84,11 @@ async fn an_untrusted_certificate_is_refused_before_the_key_is_sent() {
     assert!(emulator.requests().is_empty());
     let host = emulator.origin().replace("https://", "");
     assert_eq!(error.host(), Some(host.as_str()));
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        hint.contains("not trusted") && hint.contains("SSL_CERT_FILE"),
+        "{hint:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

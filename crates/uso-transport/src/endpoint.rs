@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_the_path_is_refused() {
+    fn segments_that_could_leave_the_path_are_refused() {
         for id in [
             "",
             "uso",

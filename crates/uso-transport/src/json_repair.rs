@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_clear_is_repaired_and_the_rest_stays() {
+    fn unambiguous_faults_of_json_are_repaired_and_the_rest_stays() {
         for (text, value) in [
             ("\u{feff}{\"a\":1}", json!({ "a": 1 })),
             (

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_was_said_and_nothing_else() {
+    fn the_header_has_the_settings_and_nothing_else() {
         let text = |lifecycle: Lifecycle| {
             let header = lifecycle.header();
             header.map(|header| header.to_str().unwrap().to_owned())

@@ -125,7 +125,7 @@ async fn every_spelling_of_a_manifest_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_manifest_is_refused_with_advice() {
+async fn a_file_that_is_no_manifest_is_refused_with_advice() {
     let studio = Studio::plain().await;
     let utf16: Vec<u8> = "\u{feff}content\n"
         .encode_utf16()

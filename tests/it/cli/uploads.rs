@@ -104,7 +104,7 @@ async fn standard_input_is_a_file_like_any_other() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pipe_is_read_to_its_end_and_a_device_is_none_of_ours() {
+async fn a_pipe_is_read_to_its_end_and_a_device_is_refused() {
     let rig = Rig::plain().await;
     let cli = uso().at(&rig.emulator.origin());
     let bytes = std::fs::read(content()).unwrap();
@@ -155,7 +155,7 @@ async fn what_was_changed_is_told_in_a_line_and_as_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_fails_says_why_and_what_to_do() {
+async fn a_failed_upload_names_the_reason_and_the_way_out() {
     let rig = Rig::plain().await;
     let cli = uso().at(&rig.emulator.origin());
     for (arguments, code, words) in [

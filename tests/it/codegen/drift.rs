@@ -138,7 +138,7 @@ fn what_code_or_requests_relied_on_and_is_gone_breaks_callers() {
 }
 
 #[test]
-fn more_than_before_adds() {
+fn a_larger_schema_adds() {
     use Severity::Adds;
     one(Adds, "PaintInput.mood is a new field", |new| {
         input(new)["mood"] = json!({ "type": "string" });

@@ -71,7 +71,7 @@ async fn a_lost_answer_leaves_a_purchase_and_a_refusal_does_not() {
 }
 
 #[tokio::test]
-async fn what_hangs_is_not_answered_and_what_is_delayed_waits_for_the_clock() {
+async fn hanging_requests_get_no_response_and_delayed_ones_wait_for_the_clock() {
     for (fault, purchases) in [(Fault::Hang, 0), (Fault::AcceptThenHang, 1)] {
         let fal = fal(Scenario::new().on(Operation::Submit, fault)).await;
         // Another request is answered meanwhile, which shows that the first one had its time.
@@ -222,7 +222,7 @@ async fn jobs_can_fail_be_requeued_or_never_start() {
 }
 
 #[tokio::test]
-async fn bodies_lie_as_told() {
+async fn a_scenario_makes_bodies_lie() {
     let on_result = |fault: Fault| fal(Scenario::new().on(Operation::Result, fault));
     let get = async |fal: &Fal| {
         let request = fal.submit(&input()).await;
@@ -314,7 +314,7 @@ async fn bodies_without_end_keep_coming() {
 }
 
 #[tokio::test]
-async fn streams_break_as_told() {
+async fn a_scenario_breaks_streams() {
     // Text until the end, and whether the end was in order.
     async fn read(fault: Fault) -> (String, bool) {
         let name = fault.name();

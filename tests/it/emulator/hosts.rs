@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use super::{Answer, Fal, KEY, Request, answer, http, input, plain};
 
 #[tokio::test]
-async fn urls_lead_the_way_the_caller_came() {
+async fn follow_up_urls_have_the_origin_that_the_caller_used() {
     let fal = Fal::start(plain().allow_any_origin(true)).await;
     let origin = fal.emulator.origin();
     let forwarded = ("x-forwarded-proto", "https");

@@ -322,7 +322,7 @@ async fn a_synchronous_run_needs_a_free_runner() {
 }
 
 #[tokio::test]
-async fn callers_are_turned_away_as_in_the_field() {
+async fn callers_without_a_valid_key_are_refused_as_by_fal() {
     let fal = Fal::start(plain().key("good:key")).await;
     let call = async |key: Option<&str>, path: &str| {
         let mut request = fal.http.post(format!("{}{path}", fal.emulator.origin()));
@@ -420,7 +420,7 @@ async fn the_log_and_the_ledger_can_be_read_over_http() {
 }
 
 #[tokio::test]
-async fn it_starts_at_once_and_stops_when_told() {
+async fn the_emulator_starts_at_once_and_stops_on_request() {
     let before = std::time::Instant::now();
     let fal = Fal::start(plain().inference_time(HOUR)).await;
     assert!(before.elapsed() < Duration::from_millis(500));

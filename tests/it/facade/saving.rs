@@ -43,7 +43,7 @@ async fn a_file_appears_whole_or_not_at_all_and_replaces_nothing_unasked() {
 }
 
 #[tokio::test]
-async fn all_pictures_are_saved_under_names_of_ones_own() {
+async fn all_pictures_are_saved_under_names_of_the_caller() {
     let rig = Rig::plain().await;
     let request = Request::reimagine("https://example.org/a.png", "x")
         .images(4)

@@ -50,7 +50,7 @@ async fn another_request_under_the_key_is_an_error_that_shows_the_difference() {
 }
 
 #[tokio::test]
-async fn what_was_not_bought_may_be_bought_by_the_next_call() {
+async fn a_purchase_that_was_refused_may_be_made_by_the_next_call() {
     let scenario = Scenario::new().on(Operation::Submit, Fault::Locked);
     let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
     let buy = || {

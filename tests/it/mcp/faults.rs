@@ -57,7 +57,7 @@ async fn an_unknown_purchase_names_the_next_step_and_is_never_bought_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_is_gone_on_with_by_the_next() {
+async fn the_next_server_continues_the_purchases_of_a_killed_server() {
     let builder = Rig::plain_builder().inference_time(Duration::from_secs(600));
     let scene = Scene::of(builder).await;
     for (round, label) in ["waiting", "buying"].into_iter().enumerate() {

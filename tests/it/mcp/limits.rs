@@ -129,7 +129,7 @@ async fn wrong_arguments_are_refused_with_their_name_and_buy_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn purchases_of_people_are_none_of_an_agents_business() {
+async fn an_agent_sees_no_purchases_of_people() {
     let scene = Scene::plain().await;
     let bought = scene.cli.run(&[
         "generate",

@@ -431,7 +431,7 @@ async fn a_browser_that_does_not_read_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_names_the_key() {
+async fn no_response_contains_the_key() {
     let echo = Fault::Answer {
         status: 500,
         body: "out of order".to_owned(),

@@ -91,7 +91,7 @@ async fn an_unreachable_service_says_that_nothing_was_bought() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_outcome_is_said_and_not_bought_over() {
+async fn an_unknown_outcome_is_reported_and_not_bought_again() {
     for fault in [
         Fault::AcceptThenDrop,
         Fault::AcceptThenGatewayPage(504),
@@ -339,7 +339,7 @@ async fn nothing_is_bought_that_could_not_be_collected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_counts_only_for_who_bought_it_however_its_answer_comes() {
+async fn an_id_belongs_to_its_owner_in_every_form_of_the_response() {
     for fault in [Fault::UnknownFields, Fault::NullFields] {
         let scenario = Scenario::new().on(Operation::Submit, fault);
         let served = Served::of(Rig::plain_builder().scenario(scenario)).await;

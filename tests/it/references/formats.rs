@@ -21,7 +21,7 @@ fn format_of(bytes: &[u8]) -> ImageFormat {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webp_goes_as_it_is_or_becomes_png_where_it_must_change() {
+async fn webp_is_sent_unchanged_or_rewritten_as_png() {
     let small = encoded(&noisy(200, 150).into(), ImageFormat::WebP);
     let (told, arrived) = sent(small.clone()).await;
     assert!(told.changes.is_empty() && arrived == small, "{told}");
@@ -83,7 +83,7 @@ async fn sixteen_bits_become_eight() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_an_animation_the_first_frame_is_taken() {
+async fn the_first_frame_of_an_animation_is_sent() {
     let mut bytes = Vec::new();
     {
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
@@ -107,7 +107,7 @@ async fn of_an_animation_the_first_frame_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wide_gamut_is_brought_to_srgb() {
+async fn a_wide_gamut_is_converted_to_srgb() {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
     let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
@@ -278,7 +278,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_work_says_so_before_anything_is_sent() {
+async fn a_picture_that_cannot_be_sent_is_refused_before_anything_is_sent() {
     let photo = super::jpeg(&quarters(400, 300), None);
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec();
     let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf".to_vec();

@@ -48,7 +48,7 @@ async fn another_picture_or_another_way_is_another_upload() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_failed_is_tried_again_by_the_next_who_needs_it() {
+async fn an_upload_that_failed_is_tried_again_by_the_next_request() {
     let scenario = Scenario::new()
         .on(Operation::Initiate, Fault::Unauthorized)
         .times(1);
@@ -61,7 +61,7 @@ async fn an_upload_that_failed_is_tried_again_by_the_next_who_needs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_service_has_lost_is_uploaded_again_once() {
+async fn an_upload_that_the_service_lost_is_made_again_once() {
     let rig = Rig::with_pictures().await;
     let request = || {
         let size = uso::ImageSize {

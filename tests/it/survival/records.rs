@@ -134,7 +134,7 @@ async fn a_process_that_ended_before_the_submit_leaves_nothing_to_pay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ended_badly_is_told_once_and_closed_on_proof_alone() {
+async fn a_failed_purchase_is_reported_once_and_closed_on_proof_alone() {
     let failing = Fault::FailsWith {
         status: 503,
         error_type: "runner_disconnected".to_owned(),

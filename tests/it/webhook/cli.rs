@@ -223,7 +223,7 @@ async fn a_purchase_that_another_process_still_makes_is_adopted_at_once() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_ours_is_told_and_what_is_false_is_refused() {
+async fn a_foreign_notification_is_reported_and_a_forged_one_refused() {
     let tampered = Scenario::new()
         .on(Operation::Webhook, Fault::Tamper)
         .after(1);
@@ -252,7 +252,7 @@ async fn what_is_not_ours_is_told_and_what_is_false_is_refused() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_request_for_one_purchase_is_cried_out() {
+async fn a_second_request_for_one_purchase_is_reported() {
     let rig = Rig::plain().await;
     let cli = uso().at(&rig.emulator.origin());
     let mut listener = Listener::start(&cli);

@@ -309,7 +309,7 @@ async fn a_notification_is_withheld_doubled_altered_and_sent_again() {
 }
 
 #[tokio::test]
-async fn what_never_ran_is_announced_too() {
+async fn a_job_that_never_ran_is_announced_too() {
     let busy = Rig::plain_builder()
         .concurrency(1)
         .inference_time(Duration::from_secs(6000));

@@ -32,7 +32,7 @@ async fn extract(request: Request) -> Result<Notification, Rejection> {
 }
 
 #[tokio::test]
-async fn what_verifies_is_extracted_with_its_path_and_raw_body() {
+async fn a_verified_notification_keeps_its_path_and_raw_body() {
     let notification = extract(request(vector::BODY)).await.unwrap();
     assert_eq!(notification.raw_body(), vector::BODY);
     assert_eq!(notification.attempt_id(), Some("an-attempt"));

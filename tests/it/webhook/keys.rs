@@ -88,7 +88,7 @@ async fn a_caller_that_hangs_up_uses_up_no_fetch() {
 }
 
 #[tokio::test]
-async fn they_are_fetched_once_and_without_the_api_key() {
+async fn public_keys_are_fetched_once_and_without_the_api_key() {
     let seen: Arc<Mutex<Vec<HeaderMap>>> = Arc::default();
     let kept = Arc::clone(&seen);
     let answer = move |headers: HeaderMap, uri: http::Uri| async move {
@@ -115,7 +115,7 @@ async fn they_are_fetched_once_and_without_the_api_key() {
 }
 
 #[tokio::test]
-async fn a_rotation_is_survived_and_a_retired_key_is_not_believed() {
+async fn a_rotated_key_set_is_fetched_and_a_retired_key_is_refused() {
     let (mut scene, id) = scene(Scenario::new()).await;
     again(&mut scene, &id).await.unwrap();
     again(&mut scene, &id).await.unwrap();
@@ -181,7 +181,7 @@ async fn while_the_source_is_down_the_keys_are_kept_for_a_day() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_set_is_told_and_replaces_nothing() {
+async fn a_response_that_is_no_key_set_is_reported_and_replaces_nothing() {
     let scenario = Scenario::new().on(Operation::Jwks, Fault::Body(r#"{"keys":[]}"#.to_owned()));
     let (mut scene, id) = scene(scenario.after(1).always()).await;
     again(&mut scene, &id).await.unwrap();
@@ -198,7 +198,7 @@ async fn what_is_no_key_set_is_told_and_replaces_nothing() {
 }
 
 #[tokio::test]
-async fn an_address_that_anybody_could_answer_for_is_refused() {
+async fn an_address_without_https_is_refused() {
     let config = Config::keyless(uso::BaseUrls::fal().unwrap());
     for url in ["http://example.org/jwks.json", "ftp://127.0.0.1/", "jwks"] {
         let keys = FalKeys::at(&config, url).unwrap();

@@ -66,7 +66,7 @@ async fn what_the_emulator_signs_verifies_with_node_and_here() {
 }
 
 #[tokio::test]
-async fn what_node_signs_verifies_here() {
+async fn a_signature_of_node_verifies() {
     // Text outside ASCII, so that bytes and characters are told apart.
     let body = json!({
         "request_id": "r-1",
@@ -76,7 +76,7 @@ async fn what_node_signs_verifies_here() {
     })
     .to_string();
     let Some(printed) = node(
-        "what_node_signs_verifies_here",
+        "a_signature_of_node_verifies",
         &["sign", "1760000000", &body],
     ) else {
         return;

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_not_another_request() {
+    fn a_row_that_cannot_be_compared_may_be_the_purchase() {
         for input in [
             json!(null),
             json!("{\"seed\":8}"),
