@@ -89,7 +89,7 @@ fn no_key_hint(global: &Global) -> &'static str {
     match global.base_url.is_some() || std::env::var_os("USO_BASE_URL").is_some() {
         true => "set FAL_KEY; an emulator takes any key, such as FAL_KEY=any:key",
         false => {
-            "set FAL_KEY to a key from fal's dashboard, or store one with uso login; without an account, run uso emulator in another terminal and use the line that it prints, or try uso restyle with --emulator"
+            "set FAL_KEY to a key from fal's dashboard, or store one with uso login; without an account, run uso emulator in another terminal and use the line that it prints, or try uso restyle or uso studio with --emulator"
         }
     }
 }

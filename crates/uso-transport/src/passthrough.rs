@@ -44,6 +44,8 @@ pub enum Service {
     Queue,
     /// Uploads.
     Rest,
+    /// The account's requests and prices.
+    Platform,
 }
 
 impl Service {
@@ -53,6 +55,7 @@ impl Service {
             Self::Run => urls.run(),
             Self::Queue => urls.queue(),
             Self::Rest => urls.rest(),
+            Self::Platform => urls.platform(),
         }
     }
 }

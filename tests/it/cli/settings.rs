@@ -121,7 +121,8 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
     let run = good.run(&["doctor"]);
     assert_eq!(run.code, 0, "{run:?}");
     for check in [
-        "key", "queue", "account", "clock", "journal", "folder", "version", "settings",
+        "key", "queue", "account", "clock", "uploads", "lookup", "files", "journal", "folder",
+        "version", "settings",
     ] {
         assert!(run.stdout.contains(check), "{check}: {run:?}");
     }
@@ -132,6 +133,7 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
         "{run:?}"
     );
     assert!(run.stdout.contains("remedy: make a new key"), "{run:?}");
+    assert!(run.stdout.contains("!! lookup"), "{run:?}");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("http://{}", closed.local_addr().unwrap());
     let run = uso().at(&closed).run(&["doctor", "--json"]);
@@ -140,6 +142,13 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
         (1, &Value::from(false)),
         "{run:?}"
     );
+    // Each host is named with its own finding.
+    for host in ["uploads", "queue", "lookup", "files"] {
+        let json = run.json();
+        let mut checks = json["checks"].as_array().unwrap().iter();
+        let check = checks.find(|check| check["check"] == host);
+        assert!(check.unwrap()["ok"] == false, "{host}: {json}");
+    }
     let run = uso().run(&["doctor"]);
     assert!(run.code == 1 && run.stdout.contains("uso login"), "{run:?}");
     assert!(emulator.ledger().purchases().is_empty());

@@ -10,7 +10,7 @@ use uso::Config;
 use uso::error::Operation;
 use uso::webhook::{FalKeys, KeySource as _};
 use uso_journal::Journal;
-use uso_transport::{Forward, Service, Transport};
+use uso_transport::{Expected, Forward, Service, Transport};
 
 use crate::args::Global;
 use crate::configuration::{Configuration, SETTINGS};
@@ -152,17 +152,8 @@ async fn hosts(config: Config) -> Vec<Finding> {
             return findings;
         }
     };
-    let asked = Forward {
-        operation: Operation::Status,
-        service: Service::Queue,
-        method: Method::GET,
-        path: ["fal-ai", "uso", "requests", NO_JOB, "status"]
-            .map(str::to_owned)
-            .into(),
-        query: Vec::new(),
-        headers: HeaderMap::new(),
-        body: bytes::Bytes::new(),
-    };
+    let path = ["fal-ai", "uso", "requests", NO_JOB, "status"];
+    let asked = question(Operation::Status, Service::Queue, &path, &[]);
     match transport.forward(asked).await {
         Ok(response) => {
             findings.push(Finding::good("queue", format!("{host} answers")));
@@ -185,7 +176,72 @@ async fn hosts(config: Config) -> Vec<Finding> {
         }
         Err(error) => findings.push(unreachable("queue", &host, &Failure::from(error).chain())),
     }
+    findings.push(lookup(&transport).await);
+    findings.push(files(&transport).await);
     findings
+}
+
+fn question(
+    operation: Operation,
+    service: Service,
+    path: &[&str],
+    query: &[(&str, &str)],
+) -> Forward {
+    let text = |text: &&str| (*text).to_owned();
+    Forward {
+        operation,
+        service,
+        method: Method::GET,
+        path: path.iter().map(text).collect(),
+        query: query
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        headers: HeaderMap::new(),
+        body: bytes::Bytes::new(),
+    }
+}
+
+/// The listing by which a purchase is found whose response was lost.
+async fn lookup(transport: &Transport) -> Finding {
+    let host = transport.config().base_urls().platform().to_string();
+    let path = ["v1", "models", "requests", "by-endpoint"];
+    let query = [("endpoint_id", "fal-ai/uso"), ("limit", "1")];
+    let asked = question(Operation::Find, Service::Platform, &path, &query);
+    match transport.forward(asked).await {
+        Ok(response) if response.status.is_success() => Finding::good(
+            "lookup",
+            format!("{host} answers, and the key may list the account's requests"),
+        ),
+        Ok(response) if matches!(response.status.as_u16(), 401 | 403) => Finding::bad(
+            "lookup",
+            format!(
+                "{host} does not let the key list the account's requests (status {})",
+                response.status.as_u16()
+            ),
+            "use a key that may: without the list, a purchase whose response is lost stays unknown",
+        ),
+        Ok(response) => Finding::good(
+            "lookup",
+            format!("{host} answers, with status {}", response.status.as_u16()),
+        ),
+        Err(error) => unreachable("lookup", &host, &Failure::from(error).chain()),
+    }
+}
+
+/// The host that uploads and pictures are fetched from. No file has the name that is asked for.
+async fn files(transport: &Transport) -> Finding {
+    let cdn = transport.config().base_urls().cdn();
+    let mut url = cdn.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(["files", NO_JOB]);
+    }
+    match transport.fetch(url.as_str(), &Expected::anything()).await {
+        Err(error) if error.status().is_none() => {
+            unreachable("files", cdn.as_str(), &Failure::from(error).chain())
+        }
+        _ => Finding::good("files", format!("{cdn} answers")),
+    }
 }
 
 /// The host of uploads and of the public keys for webhooks.
