@@ -141,6 +141,34 @@ async fn a_budget_stops_before_the_purchase_that_would_exceed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_done_needs_its_inputs_no_more() {
+    let studio = Studio::plain().await;
+    studio.photos(4);
+    let run = "batch run photos --style ink.jpg -o out --set size=1024x1024 --budget 0.25";
+    let run: Vec<&str> = run.split(' ').collect();
+    let stopped = studio.run(&run).await;
+    assert_eq!((stopped.code, studio.bought()), (9, 2), "{stopped:?}");
+    let photos = studio.path("photos");
+    let made = |name: &str| studio.path("out").join(name).with_extension("png");
+    let names = fs::read_dir(&photos).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let (done, open): (Vec<_>, Vec<_>) = names
+        .iter()
+        .map(|name| name.to_str().unwrap())
+        .partition(|name| made(name).exists());
+    for name in &done {
+        fs::remove_file(photos.join(name)).unwrap();
+    }
+    let resumed = studio.run(&["batch", "resume"]).await;
+    assert_eq!((resumed.code, studio.bought()), (9, 2), "{resumed:?}");
+    assert!(resumed.stderr.contains("2 of 4 rows done"), "{resumed:?}");
+    fs::remove_file(photos.join(open[0])).unwrap();
+    let refused = studio.run(&["batch", "resume"]).await;
+    assert_eq!((refused.code, studio.bought()), (3, 2), "{refused:?}");
+    assert!(refused.stderr.contains(open[0]), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failed_rows_are_bought_again_only_by_retry() {
     let failure = Fault::FailsWith {
         status: 500,
@@ -201,6 +229,10 @@ async fn a_terminal_shows_one_block_and_a_pipe_a_last_line() {
     terminal
         .until("0 of 2 rows done, 2 in flight")
         .until("reserved");
+    // A reservation precedes its submit.
+    while studio.bought() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
     studio.rig.emulator.advance(hour);
     let session = terminal.end();
     assert_eq!(session.status.code(), Some(0), "{session:?}");

@@ -134,8 +134,9 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
     );
     assert!(run.stdout.contains("remedy: make a new key"), "{run:?}");
     assert!(run.stdout.contains("!! lookup"), "{run:?}");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = format!("http://{}", closed.local_addr().unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
     let run = uso().at(&closed).run(&["doctor", "--json"]);
     assert_eq!(
         (run.code, &run.json()["ok"]),

@@ -1,13 +1,16 @@
 //! A batch that ran before: its record, its rows checked again, and its purchases.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use super::changes::Changes;
 use super::going_on;
 use super::plan::{Plan, PlannedRow, Wishes};
 use super::plan_text;
-use super::purchases::{self, Known, Purchases, id_of, key};
+use super::problem::Problem;
+use super::purchases::{self, Known, Purchases, id_of, key, newest};
 use super::record::{BatchRecord, now};
+use super::row::Row;
 use super::session::Session;
 use super::tally::Tally;
 use crate::args::PaceOptions;
@@ -19,6 +22,8 @@ pub(crate) struct Stored {
     pub(crate) record: BatchRecord,
     pub(crate) rows: Vec<PlannedRow>,
     pub(crate) bought: Purchases,
+    /// Rows that are done and whose inputs are gone since: they need nothing any more.
+    without_inputs: usize,
 }
 
 impl Stored {
@@ -39,13 +44,29 @@ impl Stored {
             name: record.template.clone(),
             max_cost: None,
         };
-        let plan = Plan::of(rows, Vec::new(), &wishes).await;
+        let client = &session.connection.client;
+        let bought = purchases::read(&session.journal, client, &record.name).await?;
+        let newest = newest(&record.name, &bought);
+        let is_done = |row: &Row| {
+            let known = newest.get(row.id().as_str());
+            known.is_some_and(|known| known.is_whole())
+        };
+        // The variations of a row share its number.
+        let mut all_done: HashMap<u64, bool> = HashMap::new();
+        for row in &rows {
+            *all_done.entry(row.number).or_insert(true) &= is_done(row);
+        }
+        let wanted = rows.len();
+        let mut plan = Plan::of(rows, Vec::new(), &wishes).await;
+        let matters = |problem: &Problem| {
+            let of_done = problem.row.and_then(|row| all_done.get(&row));
+            !of_done.is_some_and(|all_done| *all_done)
+        };
+        plan.problems.retain(matters);
         if !plan.problems.is_empty() {
             return Err(plan_text::refuse(&plan.problems, printer)
                 .with_hint("restore the files, or run a manifest without these rows; uso resume collects what is bought already"));
         }
-        let client = &session.connection.client;
-        let bought = purchases::read(&session.journal, client, &record.name).await?;
         let changes = Changes::of(&record.name, &plan.rows, None, &bought);
         if changes.is_paid() {
             for line in changes.lines() {
@@ -63,6 +84,7 @@ impl Stored {
         going_on::write_missing_sidecars(session, &record, &bought, &plan.rows, printer).await?;
         Ok(Self {
             record,
+            without_inputs: wanted - plan.rows.len(),
             rows: plan.rows,
             bought,
         })
@@ -106,8 +128,8 @@ impl Stored {
         let selected: Vec<PlannedRow> = self.rows.iter().filter(is_wanted).cloned().collect();
         let is_done = |row: &&PlannedRow| self.known(row).is_some_and(Known::is_whole);
         let tally = Tally {
-            total: self.rows.len(),
-            done_before: self.rows.iter().filter(is_done).count(),
+            total: self.rows.len() + self.without_inputs,
+            done_before: self.rows.iter().filter(is_done).count() + self.without_inputs,
             selected: Some(selected.len()),
             ..Tally::default()
         };

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
+use url::Url;
 use uso::Config;
 use uso::error::Operation;
 use uso::webhook::{FalKeys, KeySource as _};
@@ -22,10 +23,14 @@ use crate::{connection, credentials, journal, viewing};
 /// How far the clock may be off: notifications are refused beyond five minutes.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
+/// How long a host may be silent.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A request id that no job has.
 const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
 
 /// One check.
+#[derive(Clone)]
 struct Finding {
     name: &'static str,
     is_good: bool,
@@ -97,7 +102,12 @@ pub(crate) async fn run(
         Err(failure) => {
             findings.push(Finding::of("key", &failure));
             match connection::base_urls(global) {
-                Ok(urls) => findings.push(keys_host(&Config::keyless(urls)).await),
+                Ok(urls) => {
+                    let host = urls.rest().clone();
+                    let config = Config::keyless(urls);
+                    let check = async { vec![keys_host(&config).await] };
+                    findings.extend(within("uploads", &host, check).await);
+                }
                 Err(failure) => findings.push(Finding::of("hosts", &failure)),
             }
         }
@@ -143,15 +153,43 @@ fn key_source() -> String {
 
 /// The hosts, the service's opinion of the key, and the clock against the service's.
 async fn hosts(config: Config) -> Vec<Finding> {
-    let mut findings = vec![keys_host(&config).await];
-    let host = config.base_urls().queue().to_string();
-    let transport = match Transport::new(config) {
+    let urls = config.base_urls().clone();
+    let transport = match Transport::new(config.clone()) {
         Ok(transport) => transport,
-        Err(error) => {
-            findings.push(Finding::of("queue", &Failure::from(error)));
-            return findings;
-        }
+        Err(error) => return vec![Finding::of("queue", &Failure::from(error))],
     };
+    let (uploads, queue, lookup, files) = tokio::join!(
+        within("uploads", urls.rest(), async {
+            vec![keys_host(&config).await]
+        }),
+        within("queue", urls.queue(), queue(&transport)),
+        within("lookup", urls.platform(), async {
+            vec![lookup(&transport).await]
+        }),
+        within("files", urls.cdn(), async { vec![files(&transport).await] }),
+    );
+    [uploads, queue, lookup, files].concat()
+}
+
+/// The findings of a check, unless its host is silent.
+async fn within(
+    name: &'static str,
+    host: &Url,
+    check: impl Future<Output = Vec<Finding>>,
+) -> Vec<Finding> {
+    let silent = |_| {
+        let why = format!("no response within {} s", PATIENCE.as_secs());
+        vec![unreachable(name, host.as_str(), &why)]
+    };
+    tokio::time::timeout(PATIENCE, check)
+        .await
+        .unwrap_or_else(silent)
+}
+
+/// The queue, with what its response tells of the key and the clock.
+async fn queue(transport: &Transport) -> Vec<Finding> {
+    let host = transport.config().base_urls().queue().to_string();
+    let mut findings = Vec::new();
     let path = ["fal-ai", "uso", "requests", NO_JOB, "status"];
     let asked = question(Operation::Status, Service::Queue, &path, &[]);
     match transport.forward(asked).await {
@@ -176,8 +214,6 @@ async fn hosts(config: Config) -> Vec<Finding> {
         }
         Err(error) => findings.push(unreachable("queue", &host, &Failure::from(error).chain())),
     }
-    findings.push(lookup(&transport).await);
-    findings.push(files(&transport).await);
     findings
 }
 
