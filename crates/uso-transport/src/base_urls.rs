@@ -176,6 +176,7 @@ mod tests {
         }
         for base in [
             "http://gateway.example",
+            "http://a.localhost:1",
             "ftp://127.0.0.1",
             "gateway",
             "https://a:b@host",

@@ -13,10 +13,11 @@ pub(crate) fn is_confidential(url: &Url) -> bool {
     }
 }
 
-/// Whether the URL's host is a loopback address or a name for one.
+/// Whether the URL's host is a loopback address or `localhost`. Names below `localhost` are not
+/// counted: some resolvers ask the network for their addresses.
 pub(crate) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
         None => false,

@@ -8,6 +8,7 @@ use uso::{ErrorKind, Request};
 use uso_tests::rig::Rig;
 
 use super::drawn_jpeg::segment;
+use super::orientation::{riff, riff_chunk};
 use super::{corners, quarters, sent, with};
 
 pub(super) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -292,6 +293,10 @@ async fn a_picture_that_cannot_be_sent_is_refused_before_anything_is_sent() {
         (
             png_header(u32::MAX, u32::MAX),
             "too large: decoding 4294967295x4294967295",
+        ),
+        (
+            riff(&vec![riff_chunk(b"JUNK", b""); 100_001]),
+            "is a WebP of a rare kind (more than 100000 parts); export it again",
         ),
         (photo[..photo.len() / 3].to_vec(), "is damaged"),
         (photo[..40].to_vec(), "is damaged"),

@@ -41,67 +41,65 @@ pub(super) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
         .map(u32::from_le_bytes)
 }
 
-/// A part of the rebuilt file.
-enum Part {
-    Kept(Range<usize>),
-    New(Vec<u8>),
-}
-
-/// A file that is rebuilt from the parts of another.
+/// A file that is rebuilt from the parts of another, which is copied only where they differ.
 pub(super) struct Rebuilt<'a> {
     file: &'a Bytes,
-    parts: Vec<Part>,
-    length: usize,
+    /// The length up to which the files are the same, while nothing else was appended.
+    same: usize,
+    other: Option<Vec<u8>>,
 }
 
 impl<'a> Rebuilt<'a> {
     pub(super) fn new(file: &'a Bytes) -> Self {
         Self {
             file,
-            parts: Vec::new(),
-            length: 0,
+            same: 0,
+            other: None,
         }
     }
 
     /// Appends a part of the old file.
     pub(super) fn keep(&mut self, range: Range<usize>) {
-        self.length += range.len();
-        match self.parts.last_mut() {
-            Some(Part::Kept(last)) if last.end == range.start => last.end = range.end,
-            _ => self.parts.push(Part::Kept(range)),
+        if self.other.is_none() && range.start == self.same {
+            self.same = range.end;
+        } else {
+            let part = self.file.get(range).unwrap_or_default();
+            self.append(part);
         }
     }
 
     /// Appends these bytes, which stand at this place of the old file unless they were changed.
-    pub(super) fn put(&mut self, at: usize, bytes: Vec<u8>) {
+    pub(super) fn put(&mut self, at: usize, bytes: &[u8]) {
         let end = at.saturating_add(bytes.len());
-        if self.file.get(at..end) == Some(&bytes[..]) {
+        if self.file.get(at..end) == Some(bytes) {
             self.keep(at..end);
         } else {
-            self.length += bytes.len();
-            self.parts.push(Part::New(bytes));
+            self.append(bytes);
         }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let other = self.other.get_or_insert_with(|| {
+            let mut other = Vec::with_capacity(self.file.len());
+            other.extend_from_slice(self.file.get(..self.same).unwrap_or_default());
+            other
+        });
+        other.extend_from_slice(bytes);
     }
 
     /// The length so far.
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.other.as_ref().map_or(self.same, Vec::len)
     }
 
     /// The file, and whether it differs from the old one.
     pub(super) fn finish(self) -> (Bytes, bool) {
-        if let [Part::Kept(range)] = &self.parts[..]
-            && *range == (0..self.file.len())
-        {
-            return (self.file.clone(), false);
+        match self.other {
+            Some(other) => (other.into(), true),
+            None => (
+                self.file.slice(..self.same.min(self.file.len())),
+                self.same != self.file.len(),
+            ),
         }
-        let mut bytes = Vec::with_capacity(self.length);
-        for part in &self.parts {
-            bytes.extend_from_slice(match part {
-                Part::Kept(range) => self.file.get(range.clone()).unwrap_or_default(),
-                Part::New(new) => new,
-            });
-        }
-        (bytes.into(), true)
     }
 }

@@ -299,7 +299,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Jpeg, String> {
 fn put(clean: &mut Rebuilt<'_>, segment: &Segment, contents: &[u8]) {
     let [high, low] = u16::try_from(contents.len() + 2).unwrap_or(2).to_be_bytes();
     clean.keep(segment.whole.start..segment.at + 1);
-    clean.put(segment.at + 1, [&[high, low], contents].concat());
+    clean.put(segment.at + 1, &[&[high, low], contents].concat());
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ const ANIMATION: u8 = 0x02;
 /// Bytes of `RIFF`, the length and `WEBP`.
 const HEADER: usize = 12;
 
+/// Chunks at the most, so that a file of nothing else takes no memory. Each frame of an animation is
+/// one.
+const MOST_CHUNKS: usize = 100_000;
+
 /// A WebP file, read up to its end.
 pub(crate) struct WebP {
     pub(crate) size: (u32, u32),
@@ -66,6 +70,11 @@ fn chunks(bytes: &[u8], range: Range<usize>) -> Result<Vec<Chunk>, String> {
         let end = (at + 8).checked_add(length).ok_or_else(ends_early)?;
         if end > range.end {
             return Err(ends_early());
+        }
+        if chunks.len() == MOST_CHUNKS {
+            return Err(format!(
+                "a WebP of a rare kind (more than {MOST_CHUNKS} parts); export it again"
+            ));
         }
         // Chunks have an even length; the last padding may be missing.
         let padded = (end + (length & 1)).min(range.end);
@@ -183,7 +192,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<WebP, String> {
         body += 18;
     }
     let length = u32::try_from(body).map_err(|_| ends_early())?;
-    clean.put(0, [&b"RIFF"[..], &length.to_le_bytes(), b"WEBP"].concat());
+    clean.put(0, &[&b"RIFF"[..], &length.to_le_bytes(), b"WEBP"].concat());
     if is_extended {
         let mut header = data(first).to_vec();
         header.resize(10, 0);
@@ -200,13 +209,13 @@ pub(super) fn read(bytes: &Bytes) -> Result<WebP, String> {
         }
         clean.put(
             first.whole.start,
-            [&b"VP8X\x0a\0\0\0"[..], &header].concat(),
+            &[&b"VP8X\x0a\0\0\0"[..], &header].concat(),
         );
     }
     for chunk in kept {
         clean.keep(chunk.whole.clone());
         if chunk.data.len() % 2 == 1 && chunk.whole.len() % 2 == 1 {
-            clean.put(chunk.whole.end, vec![0]);
+            clean.put(chunk.whole.end, &[0]);
         }
     }
     let kept_names = [b"VP8X", b"ICCP", b"ALPH", b"VP8 ", b"VP8L"];
