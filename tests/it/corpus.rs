@@ -13,7 +13,7 @@
     reason = "a test that cannot go on fails"
 )]
 
-mod samples;
+pub(crate) mod samples;
 mod table;
 
 use std::collections::BTreeMap;

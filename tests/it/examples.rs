@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use uso_tests::rig::{Rig, content, style};
+use uso_tests::rig::{Rig, content, file, style};
+use xtask::codegen::Support;
+
+/// The document of the endpoint that an example uses.
+const FLUX: &str = "fixtures/endpoints/flux-schnell.json";
 
 /// How long a job takes on the emulator's clock, which the tests move.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -72,6 +76,41 @@ async fn the_blocking_example_restyles_one_picture() {
     assert!(is_png(Path::new(&example.line().await)));
     assert!(example.child.wait().await.unwrap().success());
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test]
+async fn the_endpoint_example_buys_a_picture_of_another_endpoint() {
+    let document = std::fs::read_to_string(file(FLUX)).unwrap();
+    let builder = Rig::plain_builder().endpoint(&document).unwrap();
+    let rig = Rig::of(builder).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lighthouse.png");
+    let arguments = [Path::new("a lighthouse at dusk"), &path];
+    let program = env!("CARGO_BIN_EXE_example-endpoint");
+    let mut example = Example::start(program, &rig, &arguments);
+    let request_id = example.line().await;
+    assert!(example.child.wait().await.unwrap().success());
+    assert!(is_png(&path));
+    let ledger = rig.emulator.ledger();
+    let [purchase] = ledger.purchases() else {
+        panic!("one purchase: {ledger:?}");
+    };
+    assert_eq!(purchase.request_id, request_id);
+    assert_eq!(purchase.endpoint_id, "fal-ai/flux/schnell");
+    assert_eq!(purchase.input["prompt"], "a lighthouse at dusk");
+}
+
+#[test]
+fn the_types_of_the_endpoint_example_are_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("flux.rs");
+    xtask::commands::any_document(&file(FLUX), &out, Support::Facade).unwrap();
+    let fresh = std::fs::read_to_string(out).unwrap();
+    let current = file("../crates/uso/examples/endpoint/flux.rs");
+    assert!(
+        std::fs::read_to_string(current).unwrap() == fresh,
+        "run cargo xtask codegen --schema tests/{FLUX} --for-uso --out crates/uso/examples/endpoint/flux.rs"
+    );
 }
 
 #[tokio::test]

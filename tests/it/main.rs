@@ -16,6 +16,7 @@ mod cli;
 mod codegen;
 mod corpus;
 mod emulator;
+mod endpoints;
 mod examples;
 mod facade;
 mod hostile;

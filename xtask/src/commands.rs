@@ -66,17 +66,21 @@ pub fn compare(current: &str, fresh: &str) -> Result<()> {
     bail!("{GENERATED} is not up to date with {SCHEMA}:\n\n{diff}\nRun `{COMMAND}`.")
 }
 
-/// Generates the types of any document into a file that needs no other file.
-pub fn any_document(schema: &Path, out: &Path) -> Result<()> {
+/// Generates the types of any document into a file that needs no other file: alone, or beside the
+/// crate `uso`.
+pub fn any_document(schema: &Path, out: &Path, support: Support) -> Result<()> {
     let bytes = fs::read(schema).with_context(|| format!("cannot read {}", schema.display()))?;
     let name = schema
         .file_name()
         .unwrap_or(schema.as_os_str())
         .to_string_lossy();
     let options = Options {
-        support: Support::Embedded,
+        support,
         schema_feature: false,
-        command: format!("{COMMAND} --schema {name} --out FILE"),
+        command: match support {
+            Support::Facade => format!("{COMMAND} --schema {name} --out FILE --for-uso"),
+            _ => format!("{COMMAND} --schema {name} --out FILE"),
+        },
     };
     let code = generate(&name, &bytes, &options)?.code;
     fs::write(out, code).with_context(|| format!("cannot write {}", out.display()))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use xtask::codegen::Support;
 use xtask::{ci, code_map, commands, package, release};
 
 const USAGE: &str = "\
@@ -13,6 +14,7 @@ Usage: cargo xtask <TASK>
   codegen                            write the types of the pinned schema
   codegen --check                    fail with a diff if they are not up to date
   codegen --schema FILE --out FILE   write the types of any fal document, as a file that needs no other
+                   ... --for-uso     the same, as a file that uses the support in the crate `uso`
   drift [OLD] NEW [--json]           report the changes of a newer document; OLD is the pinned one
                                      exit code: 0 nothing, 3 documentation, 4 adds, 5 breaks callers
   map                                write the list of modules in crates/README.md
@@ -33,7 +35,11 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => commands::check(),
         ["codegen", "--schema", schema, "--out", out]
         | ["codegen", "--out", out, "--schema", schema] => {
-            commands::any_document(Path::new(schema), Path::new(out))
+            commands::any_document(Path::new(schema), Path::new(out), Support::Embedded)
+        }
+        ["codegen", "--schema", schema, "--out", out, "--for-uso"]
+        | ["codegen", "--schema", schema, "--for-uso", "--out", out] => {
+            commands::any_document(Path::new(schema), Path::new(out), Support::Facade)
         }
         ["drift", rest @ ..] => match drift_arguments(rest) {
             Some((old, new, json)) => {

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::endpoints::Endpoints;
 use crate::ledger::Ledger;
 use crate::lock::lock;
 use crate::picture::PictureMode;
 use crate::queue::{Retention, driver};
 use crate::requests::LoggedRequest;
 use crate::scenario::Scenario;
-use crate::schema::{DOCUMENT, Schema};
+use crate::schema::Schema;
 use crate::server::{self, tls};
 use crate::settings::Settings;
 use crate::state::State;
@@ -162,6 +163,7 @@ pub struct EmulatorBuilder {
     speed: f64,
     settings: Settings,
     scenario: Scenario,
+    endpoints: Vec<Schema>,
 }
 
 impl Default for EmulatorBuilder {
@@ -183,6 +185,7 @@ impl Default for EmulatorBuilder {
                 webhooks: WebhookPolicy::default(),
             },
             scenario: Scenario::default(),
+            endpoints: Vec::new(),
         }
     }
 }
@@ -279,6 +282,20 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Serves another endpoint too, by the OpenAPI document that fal publishes for it. Inputs are
+    /// checked against its schema; outputs are made up, with a file on the CDN behind each address,
+    /// and billed as one unit.
+    ///
+    /// # Errors
+    ///
+    /// When the document does not describe an endpoint; the error says what is missing.
+    pub fn endpoint(mut self, document: &str) -> io::Result<Self> {
+        let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        self.endpoints
+            .push(Schema::read(document).map_err(invalid)?);
+        Ok(self)
+    }
+
     /// What goes wrong. Default: nothing.
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.scenario = scenario;
@@ -304,12 +321,12 @@ impl EmulatorBuilder {
             Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
             None => None,
         };
-        let schema = Schema::read(DOCUMENT).map_err(io::Error::other)?;
+        let endpoints = Endpoints::read(self.endpoints).map_err(io::Error::other)?;
         let listener = TcpListener::bind(self.listen).await?;
         let addr = listener.local_addr()?;
         let state = Arc::new(State::new(
             settings,
-            schema,
+            endpoints,
             Signer::new()?,
             self.scenario,
             addr,

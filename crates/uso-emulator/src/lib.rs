@@ -68,10 +68,12 @@
 mod auth;
 mod clock;
 mod emulator;
+mod endpoints;
 mod fetch;
 mod files;
 mod ledger;
 mod lock;
+mod made_up;
 mod model;
 mod pages;
 pub mod parity;

@@ -15,7 +15,7 @@ use crate::fetch::Unfetched;
 use crate::files::{File, Lifecycle, Stored};
 use crate::picture::{self, Format, Order, PictureMode, Size};
 use crate::queue::outcome::{Image, Outcome, Output, Place};
-use crate::schema::Problem;
+use crate::schema::{Problem, Schema};
 use crate::state::State;
 
 /// Sides of references above this are refused: observed by a third party, not documented.
@@ -38,6 +38,7 @@ pub(crate) struct Delivery {
 /// Runs the app once. `path` is what follows the alias in the endpoint id.
 pub(crate) async fn answer(
     state: &Arc<State>,
+    schema: &Schema,
     path: &str,
     input: &Value,
     delivery: &Delivery,
@@ -45,7 +46,7 @@ pub(crate) async fn answer(
     if !path.is_empty() {
         return Outcome::from_app(404, json!({ "detail": format!("Path {path} not found") }));
     }
-    let fields = match state.schema.validate(input) {
+    let fields = match schema.validate(input) {
         Ok(fields) => fields,
         Err(problems) => {
             let detail: Vec<Value> = problems.iter().map(Problem::json).collect();

@@ -77,7 +77,7 @@ fn home(state: &State) -> String {
     let sums = lock(&state.ledger).sums();
     let dollars = sums.micro_dollars as f64 / 1e6;
     [
-        ("{endpoint}", state.schema.endpoint_id().to_owned()),
+        ("{endpoint}", state.endpoints.uso().endpoint_id().to_owned()),
         ("{origin}", state.origin()),
         ("{accepted}", sums.accepted.to_string()),
         ("{billed}", sums.billed.to_string()),

@@ -46,6 +46,7 @@
 //! | private and loopback addresses are fetched too | chosen | test pictures are there; the service refuses such addresses |
 //! | size presets | documented | fal's toolkit |
 //! | `keep_size` gives the content's size exactly; otherwise the content fills the size and is cut | chosen | |
+//! | outputs of other endpoints are made up from their schemas, and billed as one unit at the price of a megapixel | chosen | the document of an endpoint names neither |
 //! | `sync_mode`: data URIs, nothing in the history | documented | endpoint schema of 2026 |
 //! | the prompt's word `nsfw` is what the safety checker finds: a black picture, flagged | chosen | black pictures as in sibling models |
 //! | seeds are echoed as sent; random ones are below 2^53 | chosen | the service's use 64 bits |

@@ -21,9 +21,9 @@ pub(crate) fn listing(state: &State, headers: &HeaderMap, query: &str, base: &Ba
 
 /// The per-endpoint document at its public address. Unknown ids get 404 and `null`.
 pub(crate) fn document(state: &State, query: &str) -> Response {
-    if query::get(query, "endpoint_id").as_deref() == Some(state.schema.endpoint_id()) {
-        respond::json(200, state.schema.document())
-    } else {
-        respond::json(404, &Value::Null)
+    let wanted = query::get(query, "endpoint_id").unwrap_or_default();
+    match state.endpoints.named(&wanted) {
+        Some(schema) => respond::json(200, schema.document()),
+        None => respond::json(404, &Value::Null),
     }
 }

@@ -13,10 +13,12 @@ pub(crate) use check::Problem;
 /// The document that the workspace pins, byte for byte.
 pub(crate) const DOCUMENT: &str = include_str!("../fal-ai-uso.openapi.json");
 
+#[derive(Clone, Debug)]
 pub(crate) struct Schema {
     document: Value,
     endpoint_id: String,
     input: Value,
+    output: Value,
 }
 
 impl Schema {
@@ -29,21 +31,40 @@ impl Schema {
             .and_then(Value::as_str)
             .ok_or("the endpoint's document does not name its endpoint")?
             .to_owned();
-        let input = document
-            .get("paths")
-            .and_then(|paths| paths.get(format!("/{endpoint_id}")))
-            .and_then(|path| path.pointer("/post/requestBody/content/application~1json/schema"))
-            .ok_or("the endpoint's document does not describe its input")?
-            .clone();
+        let within = |path: String, pointer: &str| {
+            let path = document.get("paths")?.get(path)?;
+            path.pointer(pointer).cloned()
+        };
+        let input = within(
+            format!("/{endpoint_id}"),
+            "/post/requestBody/content/application~1json/schema",
+        )
+        .ok_or("the endpoint's document does not describe its input")?;
+        let output = within(
+            format!("/{endpoint_id}/requests/{{request_id}}"),
+            "/get/responses/200/content/application~1json/schema",
+        )
+        .ok_or("the endpoint's document does not describe its output")?;
         Ok(Self {
             document,
             endpoint_id,
             input,
+            output,
         })
     }
 
     pub(crate) fn endpoint_id(&self) -> &str {
         &self.endpoint_id
+    }
+
+    /// The schema of the output.
+    pub(crate) fn output(&self) -> &Value {
+        &self.output
+    }
+
+    /// Follows references within the document; a chain that leads nowhere allows everything.
+    pub(crate) fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        check::resolve(&self.document, schema)
     }
 
     pub(crate) fn document(&self) -> &Value {

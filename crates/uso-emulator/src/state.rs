@@ -7,6 +7,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::endpoints::Endpoints;
 use crate::fetch::Fetcher;
 use crate::files::Files;
 use crate::ledger::Book;
@@ -14,7 +15,6 @@ use crate::lock::lock;
 use crate::queue::Machine;
 use crate::requests::RequestLog;
 use crate::scenario::Scenario;
-use crate::schema::Schema;
 use crate::server::admission::Admission;
 use crate::settings::Settings;
 use crate::storage::tokens::Tokens;
@@ -24,7 +24,7 @@ use crate::webhook::signer::Signer;
 
 pub(crate) struct State {
     pub(crate) settings: Settings,
-    pub(crate) schema: Schema,
+    pub(crate) endpoints: Endpoints,
     pub(crate) clock: Clock,
     pub(crate) machine: Mutex<Machine>,
     /// Wakes the keeper of start deadlines.
@@ -47,7 +47,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(
         settings: Settings,
-        schema: Schema,
+        endpoints: Endpoints,
         signer: Signer,
         scenario: Scenario,
         addr: SocketAddr,
@@ -59,7 +59,7 @@ impl State {
             machine: Mutex::new(Machine::new(settings.concurrency, settings.retention)),
             deadline_set: Notify::new(),
             settings,
-            schema,
+            endpoints,
             clock: Clock::start(),
             ledger: Mutex::default(),
             requests: RequestLog::default(),
@@ -85,13 +85,6 @@ impl State {
 
     pub(crate) fn stop(&self) {
         lock(&self.tasks).abort_all();
-    }
-
-    /// Whether an endpoint id names the emulated app, or a path below it.
-    pub(crate) fn serves(&self, endpoint_id: &str) -> bool {
-        endpoint_id
-            .strip_prefix(self.schema.endpoint_id())
-            .is_some_and(|path| path.is_empty() || path.starts_with('/'))
     }
 
     pub(crate) fn admission(&self) -> Admission {

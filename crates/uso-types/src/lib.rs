@@ -17,7 +17,7 @@
 mod generated;
 mod output;
 mod size;
-mod support;
+pub mod support;
 
 pub use generated::{
     ENDPOINT_ID, Image, ImageSize, ImageSizeChoice, ImageSizePreset, OutputFormat, UsoInput,

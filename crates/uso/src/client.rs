@@ -9,6 +9,7 @@ use std::sync::Arc;
 use uso_transport::{Config, Error, Order, Problem, Result, Transport};
 
 use crate::job::Job;
+use crate::job::from_result::FromResult as _;
 use crate::output::Output;
 use crate::request::Request;
 use crate::unclaimed::Unclaims;
@@ -135,6 +136,10 @@ impl Client {
         let prepared = self.prepare(request).await?;
         let answer = self.transport.run(prepared.order()).await?;
         Output::read(&self.transport, None, answer)
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// The settings that the client was made with.

@@ -2,26 +2,38 @@
 
 mod collector;
 mod events;
+pub(crate) mod from_result;
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use uso_transport::{Cancellation, Operation, Result, State, Status, Ticket, Transport};
 
 use self::collector::Collector;
 pub use self::events::{Event, Events};
+use self::from_result::FromResult;
 use crate::output::Output;
 use crate::runtime;
 
 /// A job that was bought. Dropping it detaches from it: the job continues on the service, and its
 /// ticket collects it.
-#[derive(Clone)]
-pub struct Job {
+pub struct Job<T = Output> {
     collector: Collector,
+    output: PhantomData<fn() -> T>,
 }
 
-impl fmt::Debug for Job {
+impl<T> Clone for Job<T> {
+    fn clone(&self) -> Self {
+        Self {
+            collector: self.collector.clone(),
+            output: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Job<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ticket = self.ticket();
+        let ticket = &self.collector.ticket;
         f.debug_struct("Job")
             .field("request_id", &ticket.request_id())
             .field("seed", &ticket.seed())
@@ -29,10 +41,11 @@ impl fmt::Debug for Job {
     }
 }
 
-impl Job {
+impl<T: FromResult> Job<T> {
     pub(crate) fn new(transport: Transport, ticket: Ticket) -> Self {
         Self {
             collector: Collector { transport, ticket },
+            output: PhantomData,
         }
     }
 
@@ -85,7 +98,7 @@ impl Job {
     /// [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) when it did not start or finish in time,
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) with the raw body when no picture can
     /// be read from the result. Each carries the ticket.
-    pub async fn wait(&self) -> Result<Output> {
+    pub async fn wait(&self) -> Result<T> {
         self.wait_with(|_| ()).await
     }
 
@@ -105,7 +118,7 @@ impl Job {
     /// # Errors
     ///
     /// As [`Job::wait`].
-    pub async fn wait_with(&self, mut tell: impl FnMut(&Event) + Send) -> Result<Output> {
+    pub async fn wait_with(&self, mut tell: impl FnMut(&Event) + Send) -> Result<T> {
         let mut following = events::Following::of(self.collector.clone());
         while let Some(event) = following.next().await {
             tell(&event?);
@@ -123,7 +136,7 @@ impl Job {
     ///
     /// [`ErrorKind::NotReady`](crate::ErrorKind::NotReady) when the job has not ended, and those of
     /// [`Job::wait`].
-    pub async fn collect(&self) -> Result<Output> {
+    pub async fn collect(&self) -> Result<T> {
         match self.status().await.map(|status| status.state) {
             Ok(State::Completed(completion)) => {
                 self.collector.agree(&completion, self.output().await)
@@ -145,7 +158,7 @@ impl Job {
     ///
     /// [`ErrorKind::NotReady`](crate::ErrorKind::NotReady) when the job has not ended, and those of
     /// [`Job::wait`].
-    pub async fn output(&self) -> Result<Output> {
+    pub async fn output(&self) -> Result<T> {
         self.collector.output().await
     }
 

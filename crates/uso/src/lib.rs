@@ -54,6 +54,7 @@
 //! | [`error`] | what to do after an error, and resuming in another process |
 //! | [`purchase`] | buying in steps: prepare, note the intent, place, recover |
 //! | [`pictures`] | what happens to a local picture before it is sent |
+//! | [`endpoint`] | other endpoints of fal |
 //! | [`upload`] | files of any size on fal's CDN |
 //! | [`webhook`] | receiving fal's notifications |
 //! | [`config`] | deadlines, retries, hosts |
@@ -101,6 +102,7 @@
 
 mod client;
 mod content_type;
+pub mod endpoint;
 mod estimate;
 mod job;
 mod output;

@@ -16,6 +16,7 @@ use uso_types::UsoOutput;
 use self::names::{Template, Values};
 pub use self::names::{escaped, id_in_name};
 pub use self::picture::{Picture, Saved};
+use crate::job::from_result::{FromResult, sealed::Sealed};
 use crate::runtime;
 
 /// Pictures that are fetched at a time.
@@ -48,12 +49,10 @@ impl std::fmt::Debug for Output {
     }
 }
 
-impl Output {
-    pub(crate) fn read(
-        transport: &Transport,
-        ticket: Option<&Ticket>,
-        response: Response,
-    ) -> Result<Self> {
+impl Sealed for Output {}
+
+impl FromResult for Output {
+    fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self> {
         let attach = |error: Error| match ticket {
             Some(ticket) => error.with_ticket(ticket),
             None => error,
@@ -104,11 +103,13 @@ impl Output {
         })
     }
 
-    pub(crate) fn with_warning(mut self, warning: String) -> Self {
+    fn with_warning(mut self, warning: String) -> Self {
         self.warnings.push(warning);
         self
     }
+}
 
+impl Output {
     /// The pictures; there is at least one.
     pub fn images(&self) -> &[Picture] {
         &self.images

@@ -5,7 +5,7 @@ use xtask::codegen::Model;
 use xtask::codegen::model::{Definition, Kind, Node};
 
 /// The smallest object that the schema allows.
-pub(super) fn sample_object(model: &Model, definition: &Definition) -> Map<String, Value> {
+pub(crate) fn sample_object(model: &Model, definition: &Definition) -> Map<String, Value> {
     definition
         .fields()
         .filter(|(wire, _)| definition.required.iter().any(|required| required == wire))

@@ -74,7 +74,7 @@ fn imports(items: &TokenStream, options: &Options) -> TokenStream {
     };
     let support = options.support.path();
     let shown = match options.support {
-        Support::Sibling => pick(&["UnknownValue", "Violations"]),
+        Support::Sibling | Support::Facade => pick(&["UnknownValue", "Violations"]),
         // A file that stands alone shows what its own types mention.
         Support::Embedded => Vec::new(),
     };

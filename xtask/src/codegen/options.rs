@@ -21,6 +21,8 @@ pub enum Support {
     Sibling,
     /// In the file itself, which then needs no other file.
     Embedded,
+    /// In the crate `uso`, which shares the support between all endpoints of a program.
+    Facade,
 }
 
 impl Support {
@@ -28,6 +30,7 @@ impl Support {
         match self {
             Self::Sibling => quote!(crate::support),
             Self::Embedded => quote!(support),
+            Self::Facade => quote!(uso::endpoint::support),
         }
     }
 }

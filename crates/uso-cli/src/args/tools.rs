@@ -26,6 +26,9 @@ pub(crate) struct EmulatorArgs {
     /// A JSON file of faults to play; --scenario-example prints one.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) scenario: Option<PathBuf>,
+    /// The OpenAPI document of another endpoint to serve too, with made-up outputs; repeatable.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) endpoint: Vec<PathBuf>,
     /// Prints an example of a scenario file, with every field, and exits.
     #[arg(long, conflicts_with_all = ["scenario", "tls_cert", "tls_key"])]
     pub(crate) scenario_example: bool,

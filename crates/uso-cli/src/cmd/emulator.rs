@@ -48,6 +48,13 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
                 .with_hint("see uso emulator --scenario-example for the format")
         })?);
     }
+    for path in &args.endpoint {
+        let text = String::from_utf8_lossy(&read(path).await?).into_owned();
+        builder = builder.endpoint(&text).map_err(|error| {
+            Failure::usage(format!("--endpoint: {}: {error}", path.display()))
+                .with_hint("give the OpenAPI document that fal publishes for the endpoint")
+        })?;
+    }
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let started = builder.start().await;

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::clock::Moment;
 use crate::lock::lock;
-use crate::queue::outcome::{Content, Place};
+use crate::queue::outcome::{Content, Place, path_on_the_cdn};
 use crate::queue::{Job, Machine, Phase};
 use crate::state::State;
 
@@ -73,7 +73,23 @@ fn made(job: &Job) -> Vec<String> {
             });
             paths.take(PICTURES).collect()
         }
+        Some(Content::MadeUp(value)) => {
+            let mut found = Vec::new();
+            paths_in(value, &mut found);
+            found
+        }
         _ => Vec::new(),
+    }
+}
+
+/// Paths of the files that a made-up output names.
+fn paths_in(value: &Value, found: &mut Vec<String>) {
+    match value {
+        _ if found.len() >= PICTURES => {}
+        Value::String(text) => found.extend(path_on_the_cdn(text).map(str::to_owned)),
+        Value::Array(items) => items.iter().for_each(|item| paths_in(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| paths_in(field, found)),
+        _ => {}
     }
 }
 

@@ -16,6 +16,7 @@ use crate::server::respond::{self, Response};
 use crate::state::State;
 
 struct Filter {
+    endpoints: Vec<String>,
     start: Timestamp,
     end: Option<Timestamp>,
     status: Option<Class>,
@@ -71,7 +72,8 @@ impl Filter {
         if endpoints.is_empty() {
             return Err("endpoint_id is required".to_owned());
         }
-        if let Some(other) = endpoints.iter().find(|wanted| !state.serves(wanted)) {
+        let is_unknown = |wanted: &&String| state.endpoints.called(wanted).is_none();
+        if let Some(other) = endpoints.iter().find(is_unknown) {
             return Err(format!("unknown endpoint {other}"));
         }
         let time = |name: &str| match query::get(query, name) {
@@ -106,6 +108,7 @@ impl Filter {
             Some(_) => return Err("status is not valid".to_owned()),
         };
         Ok(Self {
+            endpoints,
             start: time("start")?.unwrap_or(default_start),
             end: time("end")?,
             status,
@@ -127,7 +130,9 @@ impl Filter {
             return false;
         }
         let time = state.clock.timestamp(started);
-        time >= self.start
+        let endpoint_id = &*job.submission.endpoint_id;
+        self.endpoints.iter().any(|wanted| wanted == endpoint_id)
+            && time >= self.start
             && self.end.is_none_or(|end| time < end)
             && self
                 .request_id

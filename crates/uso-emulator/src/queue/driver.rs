@@ -10,11 +10,12 @@ use serde_json::Value;
 use super::outcome::Outcome;
 use super::{Job, LogLine, Phase, Refused, Submission};
 use crate::clock::Moment;
+use crate::endpoints::Endpoint;
 use crate::files::Lifecycle;
 use crate::lock::lock;
 use crate::model::Delivery;
 use crate::state::State;
-use crate::{model, random, webhook};
+use crate::{made_up, model, random, webhook};
 
 /// Accepts a submission, writes it into the ledger and lets it start if a runner is free.
 pub(crate) fn submit(
@@ -84,10 +85,6 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
         let due = attempt
             .started
             .saturating_add(state.settings.inference_time);
-        let app = attempt
-            .endpoint_id
-            .strip_prefix(state.schema.endpoint_id())
-            .unwrap_or_default();
         let work = async {
             if let Some(end) = attempt.ends_with {
                 state.clock.sleep_until(due).await;
@@ -100,7 +97,15 @@ fn run(state: Arc<State>, request_id: Arc<str>) -> BoxFuture<'static, ()> {
                 lifecycle: attempt.lifecycle,
                 mistyped: attempt.mistyped,
             };
-            let outcome = model::answer(&state, app, &attempt.input, &delivery).await;
+            let outcome = match state.endpoints.called(&attempt.endpoint_id) {
+                Some(Endpoint::Uso(schema, path)) => {
+                    model::answer(&state, schema, path, &attempt.input, &delivery).await
+                }
+                Some(Endpoint::Other(schema)) => {
+                    made_up::answer(&state, schema, &attempt.input, &delivery)
+                }
+                None => Outcome::from_app(404, Value::Null),
+            };
             // A refused input fails at once; a picture takes its time.
             if outcome.pixels > 0 {
                 state.clock.sleep_until(due).await;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::Phase;
 use super::responses::{self, Logs};
 use crate::clock::Moment;
+use crate::endpoints::app;
 use crate::lock::lock;
 use crate::server::address::Base;
 use crate::state::State;
@@ -133,7 +134,7 @@ impl Watcher {
         } else {
             Logs::Off
         };
-        let app = self.state.schema.endpoint_id();
+        let app = app(&job.submission.endpoint_id);
         let (_, body) = responses::status(
             &machine,
             job,

@@ -11,6 +11,7 @@ use super::outcome::Outcome;
 use super::responses::{self, Logs};
 use super::{Cancelled, Job, Phase, Plan, Refused, Submission, driver};
 use crate::auth;
+use crate::endpoints::app;
 use crate::lock::lock;
 use crate::scenario::{Fault, streams};
 use crate::server::address::Base;
@@ -49,9 +50,10 @@ pub(crate) fn submit(state: &Arc<State>, call: Call<'_>) -> Response {
         Err(refusal) => return *refusal,
     };
     let announced = submission.webhook.is_some();
+    let endpoint_id = Arc::clone(&submission.endpoint_id);
     match driver::submit(state, submission) {
         Ok((request_id, position)) => {
-            let app = state.schema.endpoint_id();
+            let app = app(&endpoint_id);
             let body = responses::submitted(&base, app, &request_id, position, announced);
             let mut response = json(200, &body);
             set(&mut response, "x-fal-request-id", &request_id);
@@ -135,11 +137,11 @@ pub(crate) fn follow_up(
     base: &Base,
     twist: Option<Twist<'_>>,
 ) -> Response {
-    let app = state.schema.endpoint_id();
+    let asked = app(&follow_up.endpoint_id);
     if let Err(denied) = auth::check(&state.settings, headers) {
-        return denied.by_queue(app);
+        return denied.by_queue(asked);
     }
-    if !state.serves(&follow_up.endpoint_id) {
+    if !state.endpoints.has_app(asked) {
         return unknown_app(&follow_up.endpoint_id);
     }
     let id = follow_up.request_id.as_str();
@@ -151,7 +153,9 @@ pub(crate) fn follow_up(
     let now = state.clock.now();
     let known = {
         let mut machine = lock(&state.machine);
-        machine.get(id, now).is_some_and(|job| !job.submission.sync)
+        let is_of_the_app =
+            |job: &Job| !job.submission.sync && app(&job.submission.endpoint_id) == asked;
+        machine.get(id, now).is_some_and(is_of_the_app)
             && machine.get_mut(id).is_some_and(Job::show)
     };
     if !known {
@@ -185,7 +189,7 @@ fn status(state: &State, id: &str, base: &Base, with_logs: bool) -> Response {
         return json(404, &json!({ "status": "NOT_FOUND" }));
     };
     let logs = if with_logs { Logs::From(0) } else { Logs::Off };
-    let app = state.schema.endpoint_id();
+    let app = app(&job.submission.endpoint_id);
     let (status, body) = responses::status(&machine, job, &state.clock, now, (base, app), logs);
     drop(machine);
     json(status, &body)
@@ -243,7 +247,8 @@ fn turned_away(state: &State, call: &Call<'_>) -> Option<Response> {
     if let Err(denied) = auth::check(&state.settings, call.headers) {
         return Some(denied.by_app(call.endpoint_id));
     }
-    (!state.serves(call.endpoint_id)).then(|| unknown_app(call.endpoint_id))
+    let called = state.endpoints.called(call.endpoint_id);
+    called.is_none().then(|| unknown_app(call.endpoint_id))
 }
 
 fn unknown_app(endpoint_id: &str) -> Response {

@@ -29,7 +29,25 @@ pub(crate) struct Failure {
 pub(crate) enum Content {
     Pictures(Output),
     Json(Value),
+    /// The addresses of its files are those of [`on_the_cdn`].
+    MadeUp(Value),
 }
+
+/// Stands for the CDN, whose address is another for each caller.
+const CDN: &str = "emulated-cdn:";
+
+/// The address of a file in a made-up output.
+pub(crate) fn on_the_cdn(path: &str) -> String {
+    format!("{CDN}{path}")
+}
+
+/// The path of a file in a made-up output.
+pub(crate) fn path_on_the_cdn(address: &str) -> Option<&str> {
+    address.strip_prefix(CDN)
+}
+
+/// The bill for an output that is made up: one unit, as for a megapixel.
+const ONE_UNIT: u64 = 1_000_000;
 
 /// The endpoint's output, before its files have an address for a particular caller.
 #[derive(Clone, Debug)]
@@ -104,6 +122,19 @@ impl Outcome {
             headers: vec![("x-fal-billable-units", megapixels(pixels))],
             failure: None,
             pixels,
+            size,
+        }
+    }
+
+    /// An output that was made up from its schema.
+    pub(crate) fn made_up(value: Value) -> Self {
+        let size = addressed(&value, &Base::fal()).to_string().len();
+        Self {
+            status: 200,
+            content: Content::MadeUp(value),
+            headers: vec![("x-fal-billable-units", megapixels(ONE_UNIT))],
+            failure: None,
+            pixels: ONE_UNIT,
             size,
         }
     }
@@ -191,7 +222,25 @@ impl Outcome {
         match &self.content {
             Content::Pictures(output) => output.json(base),
             Content::Json(value) => value.clone(),
+            Content::MadeUp(value) => addressed(value, base),
         }
+    }
+}
+
+/// A made-up output with the addresses that its files have for a caller.
+fn addressed(value: &Value, base: &Base) -> Value {
+    match value {
+        Value::String(text) => match path_on_the_cdn(text) {
+            Some(path) => format!("{}{path}", base.cdn()).into(),
+            None => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(|item| addressed(item, base)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, field)| (name.clone(), addressed(field, base)));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
     }
 }
 

@@ -80,7 +80,7 @@ fn wrong(kind: &'static str, loc: &[Value], msg: &str, value: &Value) -> Checked
 }
 
 /// Follows references within the document; a chain that leads nowhere allows everything.
-fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+pub(super) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     const CHAIN: usize = 16;
     let mut schema = schema;
     for _ in 0..CHAIN {

@@ -77,7 +77,7 @@ pub struct UnknownValue {
 
 impl UnknownValue {
     /// Keeps the text and what would have been allowed in its place.
-    pub(crate) fn new(value: &str, allowed: &'static [&'static str]) -> Self {
+    pub fn new(value: &str, allowed: &'static [&'static str]) -> Self {
         Self {
             value: value.to_owned(),
             allowed,
@@ -118,13 +118,13 @@ fn one_of(allowed: &[impl Display]) -> String {
 }
 
 /// A type that knows the bounds of its fields.
-pub(crate) trait Check {
+pub trait Check {
     /// Reports every value outside its bounds.
     fn check(&self, checker: Checker<'_>);
 }
 
 /// Runs the check over a whole value.
-pub(crate) fn run(value: &impl Check) -> Result<(), Violations> {
+pub fn run(value: &impl Check) -> Result<(), Violations> {
     let mut found = Vec::new();
     value.check(Checker {
         path: Path::Root,
@@ -142,7 +142,7 @@ pub(crate) fn run(value: &impl Check) -> Result<(), Violations> {
 
 /// Knows the place of the value under check and collects the violations.
 #[derive(Debug)]
-pub(crate) struct Checker<'a> {
+pub struct Checker<'a> {
     path: Path<'a>,
     found: &'a mut Vec<Violation>,
 }
@@ -168,7 +168,7 @@ impl Display for Path<'_> {
 
 impl Checker<'_> {
     /// The checker of what stands under a name.
-    pub(crate) fn at<'b>(&'b mut self, name: &'b str) -> Checker<'b> {
+    pub fn at<'b>(&'b mut self, name: &'b str) -> Checker<'b> {
         Checker {
             path: Path::Field(&self.path, name),
             found: self.found,
@@ -176,7 +176,7 @@ impl Checker<'_> {
     }
 
     /// The checker of an item of a list.
-    pub(crate) fn item(&mut self, index: usize) -> Checker<'_> {
+    pub fn item(&mut self, index: usize) -> Checker<'_> {
         Checker {
             path: Path::Item(&self.path, index),
             found: self.found,
@@ -184,21 +184,21 @@ impl Checker<'_> {
     }
 
     /// Checks a number against its range.
-    pub(crate) fn range<T: PartialOrd + Display>(&mut self, value: &T, range: impl RangeBounds<T>) {
+    pub fn range<T: PartialOrd + Display>(&mut self, value: &T, range: impl RangeBounds<T>) {
         if !range.contains(value) {
             self.report(value, describe(&range));
         }
     }
 
     /// Refuses the two floats that JSON cannot carry: "not a number" and infinity.
-    pub(crate) fn finite(&mut self, value: &f64) {
+    pub fn finite(&mut self, value: &f64) {
         if !value.is_finite() {
             self.report(value, "a finite number");
         }
     }
 
     /// Checks a number against its step.
-    pub(crate) fn multiple_of(&mut self, value: f64, step: f64) {
+    pub fn multiple_of(&mut self, value: f64, step: f64) {
         let steps = value / step;
         // Decimal steps such as 0.1 have no exact binary form.
         if (steps - steps.round()).abs() > 1e-9 * steps.abs().max(1.0) {
@@ -207,7 +207,7 @@ impl Checker<'_> {
     }
 
     /// Checks how many characters, items or entries there are.
-    pub(crate) fn count(&mut self, count: usize, unit: &str, range: impl RangeBounds<usize>) {
+    pub fn count(&mut self, count: usize, unit: &str, range: impl RangeBounds<usize>) {
         if !range.contains(&count) {
             self.report(
                 format!("{count} {unit}"),
@@ -217,12 +217,12 @@ impl Checker<'_> {
     }
 
     /// Reports a value that is not there.
-    pub(crate) fn missing(&mut self) {
+    pub fn missing(&mut self) {
         self.report("missing", "given");
     }
 
     /// Reports a value that the enumeration does not list.
-    pub(crate) fn unlisted(&mut self, value: impl Display, listed: &[impl Display]) {
+    pub fn unlisted(&mut self, value: impl Display, listed: &[impl Display]) {
         self.report(format!("`{value}`"), one_of(listed));
     }
 

@@ -11,22 +11,22 @@ use serde_json::Value;
 
 /// One shape of a union.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Alternative<T> {
+pub struct Alternative<T> {
     /// The shape in words, like "an object with `width` and `height`".
-    pub(crate) expected: &'static str,
+    pub expected: &'static str,
     /// The kind of JSON value that has this shape.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// The field names of an object with this shape; empty for other kinds.
-    pub(crate) keys: &'static [&'static str],
+    pub keys: &'static [&'static str],
     /// A field with only one possible value, which tells the shape from others.
-    pub(crate) tag: Option<(&'static str, &'static str)>,
+    pub tag: Option<(&'static str, &'static str)>,
     /// Decodes a value of this shape.
-    pub(crate) read: fn(&Value) -> Result<T, Mismatch>,
+    pub read: fn(&Value) -> Result<T, Mismatch>,
 }
 
 /// The kinds of JSON values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `true` or `false`.
     Bool,
     /// A number.
@@ -69,7 +69,7 @@ impl<T> Alternative<T> {
 }
 
 /// Decodes a union.
-pub(crate) fn one_of<'de, D, T>(
+pub fn one_of<'de, D, T>(
     deserializer: D,
     alternatives: &'static [Alternative<T>],
 ) -> Result<T, D::Error>
@@ -106,7 +106,7 @@ where
 }
 
 /// Decodes a field, and names it in the error.
-pub(crate) fn field<'de, D, T>(deserializer: D, name: &'static str) -> Result<T, D::Error>
+pub fn field<'de, D, T>(deserializer: D, name: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: for<'a> Deserialize<'a>,
@@ -123,7 +123,7 @@ where
 }
 
 /// Decodes an untyped value.
-pub(crate) fn read<T: for<'a> Deserialize<'a>>(value: &Value) -> Result<T, Mismatch> {
+pub fn read<T: for<'a> Deserialize<'a>>(value: &Value) -> Result<T, Mismatch> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = match error.path().iter().next() {
             Some(_) => error.path().to_string(),
@@ -136,7 +136,7 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(value: &Value) -> Result<T, Misma
 
 /// The place in a value that could not be decoded, and the reason.
 #[derive(Debug)]
-pub(crate) struct Mismatch {
+pub struct Mismatch {
     path: String,
     reason: serde_json::Error,
 }

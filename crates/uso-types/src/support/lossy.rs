@@ -20,20 +20,21 @@ pub struct Unreadable {
 impl Unreadable {
     /// A value that is no object where the schema has one. serde decodes a list as well, by
     /// position.
-    pub(crate) fn unless_object(value: &Value) -> Result<(), Self> {
+    pub fn unless_object(value: &Value) -> Result<(), Self> {
         match value {
             Value::Object(_) => Ok(()),
             other => Err(Self::new("", misfit(other))),
         }
     }
 
-    pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+    /// A part at this place, and the reason.
+    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
         let (path, reason) = (path.into(), reason.into());
         Self { path, reason }
     }
 
     /// The same part, seen from the object that has a list with the value in it.
-    pub(crate) fn under(&self, list: &str, index: usize) -> Self {
+    pub fn under(&self, list: &str, index: usize) -> Self {
         let joint = if self.path.is_empty() { "" } else { "." };
         let path = format!("{list}[{index}]{joint}{}", self.path);
         Self::new(path, self.reason.clone())

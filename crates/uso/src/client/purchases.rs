@@ -7,6 +7,7 @@ use uso_webhook::Notification;
 
 use super::Client;
 use crate::job::Job;
+use crate::job::from_result::FromResult as _;
 use crate::output::Output;
 use crate::recovery::Recovery;
 use crate::runtime;
@@ -29,9 +30,12 @@ impl Client {
     ///
     /// As [`Client::submit`], without those of a wrong request.
     pub async fn place(&self, order: &Order) -> Result<Job> {
+        Ok(self.job(self.buy(order).await?))
+    }
+
+    pub(crate) async fn buy(&self, order: &Order) -> Result<Ticket> {
         runtime::check(Operation::Submit)?;
-        let ticket = self.unclaims.place(&self.transport, order).await?;
-        Ok(self.job(ticket))
+        self.unclaims.place(&self.transport, order).await
     }
 
     /// The purchases of [`Client::submit`], [`Client::place`] and [`Client::generate`] whose
@@ -92,18 +96,8 @@ impl Client {
     /// when the list cannot be fetched.
     pub async fn recover(&self, intent: &Intent) -> Result<Recovery> {
         runtime::check(Operation::Find)?;
-        Ok(match self.transport.recover(intent).await? {
-            uso_transport::Recovery::Found(ticket) => Recovery::Found(self.job(ticket)),
-            uso_transport::Recovery::NotYet { until } => Recovery::NotYet { until },
-            uso_transport::Recovery::NotBought => Recovery::NotBought,
-            uso_transport::Recovery::Undecidable { candidates, why } => {
-                Recovery::Undecidable { candidates, why }
-            }
-            other => Recovery::Undecidable {
-                candidates: Vec::new(),
-                why: format!("the outcome is not known to this version: {other:?}"),
-            },
-        })
+        let recovered = self.transport.recover(intent).await?;
+        Ok(Recovery::of(recovered, |ticket| self.job(ticket)))
     }
 
     /// The job of a purchase whose submit response was lost, proved by the notification of its end:

@@ -4,7 +4,7 @@ use uso_transport::{
     Completion, Delivery, Error, ErrorKind, Operation, Response, Result, Ticket, Transport,
 };
 
-use crate::output::Output;
+use super::from_result::FromResult;
 use crate::runtime;
 
 /// What fetching the output of a job takes.
@@ -15,18 +15,22 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) async fn output(&self) -> Result<Output> {
+    pub(super) async fn output<T: FromResult>(&self) -> Result<T> {
         runtime::check(Operation::Result)?;
         self.read(self.transport.result(&self.ticket).await?)
     }
 
-    pub(super) fn read(&self, response: Response) -> Result<Output> {
-        Output::read(&self.transport, Some(&self.ticket), response)
+    pub(super) fn read<T: FromResult>(&self, response: Response) -> Result<T> {
+        T::read(&self.transport, Some(&self.ticket), response)
     }
 
     /// The outcome of a job whose status says this about its end. Pictures count more than an error
     /// that the status names; without a picture the status decides.
-    pub(super) fn agree(&self, completion: &Completion, outcome: Result<Output>) -> Result<Output> {
+    pub(super) fn agree<T: FromResult>(
+        &self,
+        completion: &Completion,
+        outcome: Result<T>,
+    ) -> Result<T> {
         let Some(said) = completion.failure() else {
             return outcome;
         };

@@ -7,10 +7,12 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use serde::Serialize;
-use uso_transport::{Completion, LogLine, Operation, Result, State, Status, Update, Watch};
+use uso_transport::{
+    Completion, LogLine, Operation, Response, Result, State, Status, Update, Watch,
+};
 
 use super::collector::Collector;
-use crate::output::Output;
+use super::from_result::FromResult;
 use crate::runtime;
 
 /// A change in the progress of a job.
@@ -41,7 +43,8 @@ pub(super) struct Following {
     watch: Watch,
     ready: VecDeque<Event>,
     last: Option<State>,
-    outcome: Option<Result<Output>>,
+    /// What the service said about the end, and the result that confirms it.
+    end: Option<(Completion, Result<Response>)>,
 }
 
 impl Following {
@@ -51,7 +54,7 @@ impl Following {
             collector,
             ready: VecDeque::new(),
             last: None,
-            outcome: None,
+            end: None,
         }
     }
 
@@ -84,10 +87,7 @@ impl Following {
             State::Queued { position } => self.ready.push_back(Event::Queued { position }),
             State::Completed(completion) => {
                 let fetched = self.watch.take_result();
-                self.outcome = fetched.map(|fetched| {
-                    let read = fetched.and_then(|response| self.collector.read(response));
-                    self.collector.agree(&completion, read)
-                });
+                self.end = fetched.map(|fetched| (completion.clone(), fetched));
                 self.ready.push_back(Event::Completed(completion));
             }
             // Lines that come with the start of a run belong behind it.
@@ -96,9 +96,12 @@ impl Following {
     }
 
     /// The output, when the last event has been given.
-    pub(super) async fn into_output(self) -> Result<Output> {
-        match self.outcome {
-            Some(outcome) => outcome,
+    pub(super) async fn into_output<T: FromResult>(self) -> Result<T> {
+        match self.end {
+            Some((completion, fetched)) => {
+                let read = fetched.and_then(|response| self.collector.read(response));
+                self.collector.agree(&completion, read)
+            }
             None => Box::pin(self.collector.output()).await,
         }
     }

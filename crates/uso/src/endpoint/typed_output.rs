@@ -1,0 +1,119 @@
+//! Typed output: the output of a job of another endpoint.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uso_transport::{
+    Delivery, Download, Error, ErrorKind, Expected, Operation, Overwrite, Response, Result, Ticket,
+    Transport, json_repair,
+};
+
+use crate::job::from_result::{FromResult, sealed::Sealed};
+use crate::runtime;
+
+/// Output of a job of another endpoint.
+#[derive(Clone)]
+pub struct TypedOutput<O> {
+    /// The output. A part that cannot be read is left out and named by [`TypedOutput::warnings`].
+    pub value: O,
+    transport: Transport,
+    ticket: Option<Ticket>,
+    warnings: Vec<String>,
+    response: Response,
+}
+
+impl<O: fmt::Debug> fmt::Debug for TypedOutput<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypedOutput")
+            .field("request_id", &self.request_id())
+            .field("value", &self.value)
+            .field("billable_units", &self.billable_units())
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<O> Sealed for TypedOutput<O> {}
+
+impl<O: DeserializeOwned> FromResult for TypedOutput<O> {
+    fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self> {
+        let unusable = |message: String| {
+            let error = Error::new(Operation::Result, ErrorKind::Malformed, message)
+                .with_delivery(Delivery::Answered)
+                .with_raw_body(response.body().clone());
+            match ticket {
+                Some(ticket) => error.with_ticket(ticket),
+                None => error,
+            }
+        };
+        let parsed = json_repair::parse::<Value>(response.body());
+        let parsed = parsed.map_err(|_| unusable("the result is not JSON".to_owned()))?;
+        let repaired = "the result is not valid JSON and was repaired".to_owned();
+        let repaired = parsed.is_repaired.then_some(repaired);
+        let (value, left_out) = uso_types::from_value_lossy(parsed.value)
+            .map_err(|part| unusable(format!("the result cannot be read: {part}")))?;
+        let left_out = left_out.iter().map(|part| format!("left out: {part}"));
+        Ok(Self {
+            value,
+            transport: transport.clone(),
+            ticket: ticket.cloned(),
+            warnings: repaired.into_iter().chain(left_out).collect(),
+            response,
+        })
+    }
+
+    fn with_warning(mut self, warning: String) -> Self {
+        self.warnings.push(warning);
+        self
+    }
+}
+
+impl<O> TypedOutput<O> {
+    /// The request's id on the service.
+    pub fn request_id(&self) -> Option<&str> {
+        let of_ticket = self.ticket.as_ref().map(Ticket::request_id);
+        of_ticket.or(self.response.request_id())
+    }
+
+    /// What of the result could not be read, one line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The billed units as the service's header gives them. What a unit is differs by endpoint.
+    pub fn billable_units(&self) -> Option<&str> {
+        self.response.billable_units()
+    }
+
+    /// The body of the response, unchanged.
+    pub fn raw_body(&self) -> &[u8] {
+        self.response.body()
+    }
+
+    /// Fetches a file that the output names to a path, and returns its length in bytes. The file
+    /// appears whole or not at all, and replaces nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves either the whole file or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Exists`] when the name is taken, [`ErrorKind::Io`] when the file cannot be
+    /// written, [`ErrorKind::Gone`] when the service no longer has the file,
+    /// [`ErrorKind::Malformed`] when the file stays damaged. Each carries the ticket.
+    pub async fn save(&self, url: &str, path: impl AsRef<Path>) -> Result<u64> {
+        runtime::check(Operation::Save)?;
+        let anything = Expected::anything();
+        let saved = self
+            .transport
+            .download(url, path.as_ref(), Overwrite::Never, &anything);
+        match (saved.await, &self.ticket) {
+            (Ok(Download { bytes, .. }), _) => Ok(bytes),
+            (Err(error), Some(ticket)) => Err(error.with_ticket(ticket)),
+            (Err(error), None) => Err(error),
+        }
+    }
+}
