@@ -2,8 +2,8 @@
 //!
 //! The command needs a stable toolchain with clippy and rustfmt. A test that needs more (Node,
 //! Python, a browser, PostgreSQL) runs where those are found and reports a skip elsewhere; with
-//! `--no-skips`, which continuous integration uses, a skip is a failure. cargo-deny, cargo-machete
-//! and typos run where they are installed.
+//! `--no-skips`, which continuous integration uses, a skip is a failure. cargo-deny, cargo-machete,
+//! typos and actionlint run where they are installed.
 
 use std::process::Command;
 use std::time::Instant;
@@ -51,6 +51,7 @@ pub fn run(no_skips: bool) -> Result<()> {
     optional("cargo-deny", "licences, sources and banned crates", &DENY)?;
     optional("cargo-machete", "unused dependencies", &[])?;
     optional("typos", "spelling", &[])?;
+    optional("actionlint", "workflows", &[])?;
     println!("==> all checks passed in {} s", started.elapsed().as_secs());
     Ok(())
 }

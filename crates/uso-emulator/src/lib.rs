@@ -42,6 +42,8 @@
 //!   real time, although the sockets are real.
 //! - **Pictures** are tiny and flat unless [`PictureMode::Restyled`] is set, which decodes the
 //!   references and draws for seconds in a debug build.
+//! - **Serve another endpoint** with [`EmulatorBuilder::endpoint`]: inputs are checked against its
+//!   document, and outputs are made up in its shape.
 //!
 //! # Addresses
 //!

@@ -25,26 +25,10 @@
 //!
 //! # Requests
 //!
-//! A [`Request`] has one constructor for each use of the model, and knobs for everything that the
-//! endpoint takes. A [`Reference`] is a path, bytes, a reader, a URL or a data URI.
-//!
-//! ```
-//! use uso::{ImageSizePreset, OutputFormat, Request};
-//!
-//! // This subject in a new scene.
-//! let cat = Request::subject("cat.png", "a cat on a lighthouse, at dusk");
-//! // This picture in that look, with its layout kept; two looks are mixed.
-//! let mixed = Request::restyle("photo.jpg", ["ink.webp", "https://example.org/wash.png"]);
-//! // This subject, that look, a new scene.
-//! let scene = Request::styled_scene("cat.png", "ink.webp", "a cat in the rain")
-//!     .size(ImageSizePreset::Landscape16_9)
-//!     .images(4)
-//!     .seed(7)
-//!     .format(OutputFormat::Jpeg);
-//! ```
-//!
-//! Errors in a request are found before anything is sent, and [`Request::estimate`] gives the
-//! price.
+//! A [`Request`] has one constructor for each use of the model, such as [`Request::restyle`] and
+//! [`Request::subject`], and knobs for everything that the endpoint takes. A [`Reference`] is a
+//! path, bytes, a reader, a URL or a data URI. Errors in a request are found before anything is
+//! sent, and [`Request::estimate`] gives the price.
 //!
 //! # Where to read on
 //!
@@ -61,6 +45,15 @@
 //! | [`testing`] | clients of a local emulator |
 //! | [`types`] | the endpoint's own input and output |
 //! | [`faults`] | the outcome of every fault, measured |
+//! | [`from_fal_clients`] | fal's JavaScript and Python clients, call by call |
+//!
+//! | crate | subject |
+//! | --- | --- |
+//! | `uso-journal` | purchases that survive their process, budgets, batches |
+//! | `uso-studio` | a local page for making pictures |
+//! | `uso-proxy` | a router that keeps the key on the server, for web pages |
+//! | `uso-webhook` | verification of notifications in a back end without a key |
+//! | `uso-emulator` | a fal on this machine, for tests |
 //!
 //! # In your tests
 //!

@@ -186,7 +186,7 @@ async fn within(
         .unwrap_or_else(silent)
 }
 
-/// The queue, with what its response tells of the key and the clock.
+/// The queue, and what its response says about the key and the clock.
 async fn queue(transport: &Transport) -> Vec<Finding> {
     let host = transport.config().base_urls().queue().to_string();
     let mut findings = Vec::new();
