@@ -153,11 +153,11 @@ pub(crate) fn command() -> clap::Command {
             ],
             "generate" => &["rest"],
             "login" | "logout" | "skill" | "completions" | "man" | "help" => {
-                &["emulator", "base_url", "verbose", "quiet"]
+                &["emulator", "base_url", "journal", "verbose", "quiet"]
             }
             "list" | "budget" | "prune" | "status" | "watch" | "result" | "cancel" | "resume"
             | "upload" | "webhook" | "doctor" => &["emulator"],
-            "emulator" => &["emulator", "base_url", "verbose"],
+            "emulator" => &["emulator", "base_url", "journal", "verbose"],
             _ => &[],
         };
         for nested in subcommand.get_subcommands_mut() {
