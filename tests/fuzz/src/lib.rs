@@ -1,4 +1,9 @@
 //! The properties of the integration tests, without the crates that only those tests need.
 
-#[path = "../../src/properties.rs"]
-pub mod properties;
+pub use tests::properties;
+
+/// The library of the integration tests.
+#[path = "../../src"]
+mod tests {
+    pub mod properties;
+}
