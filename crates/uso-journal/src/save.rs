@@ -263,14 +263,17 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
     is_file && std::fs::read(path).is_ok_and(|found| found == bytes)
 }
 
-/// Reads a saved picture back for its digest. Saving has synced the file and its name.
+/// Reads a saved picture back for its digest and its type, which the service can have wrong. Saving
+/// has synced the file and its name.
 async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPicture, Unsaved> {
     let owned = path.to_owned();
-    let digest = tokio::task::spawn_blocking(move || {
-        digest(&owned).map_err(|error| Error::io(&owned, "read", error))
+    let read = tokio::task::spawn_blocking(move || {
+        let failed = |error| Error::io(&owned, "read", error);
+        let kind = kind_of(&owned).map_err(failed)?;
+        digest(&owned).map_err(failed).map(|read| (read, kind))
     });
     let ended = |error| Error::io(path, "read", io::Error::other(error));
-    let (bytes, sha256) = digest.await.map_err(ended)??;
+    let ((bytes, sha256), kind) = read.await.map_err(ended)??;
     Ok(SavedPicture {
         number,
         path: path.to_owned(),
@@ -279,11 +282,18 @@ async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPict
         flagged: picture.is_flagged(),
         width: picture.width(),
         height: picture.height(),
-        content_type: picture.content_type().map(str::to_owned),
+        content_type: kind,
         url: Some(picture.url())
             .filter(|url| !url.starts_with("data:"))
             .map(str::to_owned),
     })
+}
+
+/// The MIME type that the first bytes of a file tell.
+fn kind_of(path: &Path) -> io::Result<Option<String>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(64).read_to_end(&mut head)?;
+    Ok(infer::get(&head).map(|kind| kind.mime_type().to_owned()))
 }
 
 /// Makes sure that a file of an earlier process and its name are on the disk.

@@ -3,7 +3,8 @@
 use uso::pictures::escaped;
 use uso::upload::{Access, Lifecycle};
 use uso::{ErrorKind, ImageSizePreset, Request, UsoInput};
-use uso_tests::rig::{Rig, content, style};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Cli, Rig, content, style};
 
 use super::dimensions;
 
@@ -40,6 +41,36 @@ async fn a_file_appears_whole_or_not_at_all_and_replaces_nothing_unasked() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_type_of_a_saved_picture_is_that_of_its_bytes() {
+    // The service says PNG, and gives JPEG.
+    let scenario = || Scenario::new().on(Operation::Submit, Fault::MistypedPicture);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario())).await;
+    let request = Request::reimagine("https://example.org/a.png", "x");
+    let output = rig.client.generate(request).await.unwrap();
+    let picture = &output.images()[0];
+    assert_eq!(picture.content_type(), Some("image/png"));
+    let folder = tempfile::tempdir().unwrap();
+    let saved = picture.save(folder.path().join("own.png")).await.unwrap();
+    assert_eq!(saved.content_type, "image/jpeg");
+    let saved = output.save_all(folder.path(), "{n}.{ext}").await.unwrap();
+    let saved = saved[0].as_ref().unwrap();
+    assert_eq!(saved.content_type, "image/jpeg");
+    assert_eq!(saved.path, folder.path().join("1.jpg"));
+    assert!(!folder.path().join("1.png").exists());
+
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario())).await;
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+    let (content, style) = (content(), style());
+    let paths = [content.to_str().unwrap(), style.to_str().unwrap()];
+    let run = cli.run(&["restyle", paths[0], paths[1], "-o", "own.png", "--json"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.stdout.contains("\"content_type\":\"image/jpeg\""),
+        "{run:?}"
+    );
 }
 
 #[tokio::test]
