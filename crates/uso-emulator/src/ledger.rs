@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::queue::outcome::{megapixels, micro_dollars};
+use crate::text::beginning;
 
 /// A snapshot of everything that was bought so far.
 #[derive(Clone, Debug, Default)]
@@ -198,7 +199,7 @@ fn abridge(value: &mut Value) {
     const LONG: usize = 200;
     match value {
         Value::String(text) if text.len() > LONG => {
-            text.truncate(text.floor_char_boundary(LONG));
+            text.truncate(beginning(text, LONG).len());
             text.push_str("...");
         }
         Value::Array(items) => items.iter_mut().for_each(abridge),

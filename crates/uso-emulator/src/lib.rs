@@ -90,6 +90,7 @@ mod server;
 mod settings;
 mod state;
 mod storage;
+mod text;
 mod webhook;
 
 pub use emulator::{Emulator, EmulatorBuilder};

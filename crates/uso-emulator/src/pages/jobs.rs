@@ -8,6 +8,7 @@ use crate::lock::lock;
 use crate::queue::outcome::{Content, Place, path_on_the_cdn};
 use crate::queue::{Job, Machine, Phase};
 use crate::state::State;
+use crate::text::beginning;
 
 /// Bytes of a text, items of a list and pictures that are shown.
 const TEXT: usize = 500;
@@ -130,8 +131,9 @@ fn shortened(value: &Value) -> Value {
 }
 
 fn short(text: &str) -> String {
-    match text.get(..text.floor_char_boundary(TEXT)) {
-        Some(start) if start.len() < text.len() => format!("{start}... ({} bytes)", text.len()),
-        _ => text.to_owned(),
+    let start = beginning(text, TEXT);
+    match start.len() < text.len() {
+        true => format!("{start}... ({} bytes)", text.len()),
+        false => text.to_owned(),
     }
 }

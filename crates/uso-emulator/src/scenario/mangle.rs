@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Fault;
 use super::odd::{self, set};
+use crate::text::beginning;
 
 /// The id of a request that is not the caller's.
 const FOREIGN_ID: &str = "00000000-0000-4000-8000-000000000000";
@@ -32,10 +33,7 @@ pub(super) fn bytes(fault: &Fault, body: &[u8]) -> Option<Bytes> {
 /// The text under this fault, if it is one of text.
 pub(super) fn text(fault: &Fault, text: &str) -> Option<String> {
     match fault {
-        Fault::TruncatedJson => {
-            let half = text.floor_char_boundary(text.len() / 2);
-            Some(text.get(..half).unwrap_or_default().to_owned())
-        }
+        Fault::TruncatedJson => Some(beginning(text, text.len() / 2).to_owned()),
         Fault::Undecodable => Some("<<not json>>".to_owned()),
         Fault::Body(body) => Some(body.clone()),
         Fault::DeepJson(levels) => {
