@@ -177,10 +177,10 @@ impl Exchange {
     }
 
     /// Sends a request in the retry loop and reads its response, whatever its status is.
-    pub(crate) async fn send(
+    pub(crate) async fn send<B: Into<RequestBody>>(
         &self,
         operation: Operation,
-        request: impl Fn() -> Request<Bytes>,
+        request: impl Fn() -> Request<B>,
     ) -> Result<Response> {
         let attempt = || async {
             self.attempt(operation, request().map(Into::into))

@@ -21,6 +21,16 @@ const QUEUE_PRIORITY: HeaderName = HeaderName::from_static("x-fal-queue-priority
 const NO_RETRY: HeaderName = HeaderName::from_static("x-fal-no-retry");
 const STORE_IO: HeaderName = HeaderName::from_static("x-fal-store-io");
 
+/// Condition under which a purchase may be sent.
+#[derive(Clone)]
+pub(crate) struct Guard(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Guard {
+    pub(crate) fn allows(&self) -> bool {
+        (self.0)()
+    }
+}
+
 /// A purchase that is ready to be sent.
 ///
 /// ```
@@ -42,6 +52,7 @@ struct Content {
     input: Bytes,
     headers: HeaderMap,
     webhook: Option<Webhook>,
+    guard: Option<Guard>,
 }
 
 impl fmt::Debug for Order {
@@ -87,6 +98,7 @@ impl Order {
             input,
             headers,
             webhook: None,
+            guard: None,
         })))
     }
 
@@ -138,6 +150,17 @@ impl Order {
         self
     }
 
+    /// Sends the order only while this holds, which is asked when the connection takes the first byte
+    /// of the body. Otherwise nothing is sent, and the error is of the kind [`ErrorKind::Deadline`].
+    ///
+    /// For a caller whose permission to buy can end while the process is frozen, such as the holder
+    /// of a lease. What remains is the time between this question and the system's write.
+    #[must_use]
+    pub fn only_while(mut self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.0).guard = Some(Guard(Arc::new(holds)));
+        self
+    }
+
     fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut Arc::make_mut(&mut self.0).headers
     }
@@ -149,6 +172,10 @@ impl Order {
 
     pub(crate) fn webhook(&self) -> Option<&Webhook> {
         self.0.webhook.as_ref()
+    }
+
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        self.0.guard.as_ref()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange};
+use crate::http::{Guarded, RequestBody};
 use crate::intent::Intent;
 use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::order::Order;
@@ -57,7 +58,13 @@ impl Queue<'_> {
     }
 
     async fn send_order(&self, order: &Order) -> Result<Ticket> {
-        let request = || self.0.requests().submit(order);
+        let request = || {
+            let request = self.0.requests().submit(order);
+            request.map(|body| match order.guard() {
+                Some(guard) => RequestBody::stream(Guarded::new(body, guard.clone())),
+                None => body.into(),
+            })
+        };
         let ticket = match self.0.send(Operation::Submit, request).await {
             Ok(response) if response.is_success() => read_submitted(order.intent(), &response)?,
             Ok(response) => return Err(self.0.refused(response)),
