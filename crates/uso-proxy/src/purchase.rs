@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uso_transport::{Delivery, EndpointId, MicroDollars, Operation, Verdict};
 
 use crate::caller::Caller;
@@ -12,16 +13,16 @@ use crate::caller::Caller;
 ///
 /// As JSON it is one flat object: `at` is in RFC 3339, money in `…_micro_dollars`, and `outcome` is
 /// `bought`, `not_bought` or `unknown`, or null while the purchase is being sent.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Purchase {
     /// Random id, the same in the record before the purchase and in the one after it.
     pub id: String,
     /// Time of the record before the purchase.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     pub at: SystemTime,
     /// The buyer.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "name", deserialize_with = "caller")]
     pub caller: Caller,
     /// The endpoint.
     pub endpoint: EndpointId,
@@ -31,10 +32,18 @@ pub struct Purchase {
     /// valid request id is left out.
     pub request_id: Option<String>,
     /// Estimated price.
-    #[serde(rename = "estimated_micro_dollars", serialize_with = "micro")]
+    #[serde(
+        rename = "estimated_micro_dollars",
+        serialize_with = "micro",
+        deserialize_with = "dollars"
+    )]
     pub estimate: MicroDollars,
     /// Amount that counts for the caller's limit; at least the estimate.
-    #[serde(rename = "reserved_micro_dollars", serialize_with = "micro")]
+    #[serde(
+        rename = "reserved_micro_dollars",
+        serialize_with = "micro",
+        deserialize_with = "dollars"
+    )]
     pub reserved: MicroDollars,
     /// HTTP status of the response, if one came.
     pub status: Option<u16>,
@@ -104,6 +113,19 @@ fn digest(caller: &Caller, operation: Operation, endpoint: &EndpointId, body: &[
 
 fn rfc3339<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&humantime::format_rfc3339_millis(*at))
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_rfc3339(&text).map_err(D::Error::custom)
+}
+
+fn caller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Caller, D::Error> {
+    String::deserialize(deserializer).map(Caller::new)
+}
+
+fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MicroDollars, D::Error> {
+    u64::deserialize(deserializer).map(MicroDollars::new)
 }
 
 fn name<S: Serializer>(caller: &Caller, serializer: S) -> Result<S::Ok, S::Error> {

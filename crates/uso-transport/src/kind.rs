@@ -111,7 +111,7 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Whether the request reached the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// The request provably did not leave: no connection was made, or our own check stopped it.
@@ -123,7 +123,7 @@ pub enum Delivery {
 }
 
 /// What was being done when the error happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Operation {

@@ -99,6 +99,7 @@ pub mod endpoint;
 mod estimate;
 mod job;
 mod output;
+mod portable;
 mod prepared;
 mod ready;
 mod recipe;
@@ -209,6 +210,7 @@ pub mod error {
 /// # }
 /// ```
 pub mod purchase {
+    pub use crate::portable::Portable;
     pub use crate::prepared::{Prepared, Preview};
     pub use crate::recipe::Recipe;
     pub use crate::recovery::Recovery;

@@ -1,12 +1,14 @@
 //! Requests made ready for their purchase, and the uploads of their pictures.
 
 use uso_transport::{
-    Billed, EndpointId, Error, ErrorKind, Operation, Order, Problem, Result, Upload, Uploaded,
-    Webhook,
+    Billed, EndpointId, Error, ErrorKind, Operation, Order, Problem, Result, Ticket, Upload,
+    Uploaded, Webhook,
 };
 
 use super::Client;
 use crate::content_type::content_type;
+use crate::output::Picture;
+use crate::portable::Portable;
 use crate::prepared::{self, Prepared, PreparedPicture, Preview};
 use crate::request::Request;
 use crate::runtime;
@@ -81,6 +83,35 @@ impl Client {
         let _permits = self.uploads.admit(request.references().count()).await;
         let preview = self.preview(request).await?;
         self.complete_admitted(preview).await
+    }
+
+    /// Uploads the pictures of a request, so that another machine can buy it, and says how each
+    /// picture goes to the service. Nothing is bought.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::prepare`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future buys nothing. An upload that was under way is made again next time.
+    pub async fn portable(&self, request: Request) -> Result<(Portable, Vec<PreparedPicture>)> {
+        runtime::check(Operation::Prepare)?;
+        let _permits = self.uploads.admit(request.references().count()).await;
+        let preview = self.preview(request.clone()).await?;
+        let (input, pictures) = prepared::complete(preview, &self.uploads, &self.transport).await?;
+        Ok((Portable::new(&request, input), pictures))
+    }
+
+    /// A picture of a finished job by its address, as [`Picture::url`] told it, and its MIME type: to
+    /// fetch it again, for as long as the service keeps it.
+    pub fn stored_picture(
+        &self,
+        ticket: Option<Ticket>,
+        url: impl Into<String>,
+        content_type: Option<String>,
+    ) -> Picture {
+        Picture::stored(self.transport.clone(), ticket, url.into(), content_type)
     }
 
     async fn complete_admitted(&self, preview: Preview) -> Result<Prepared> {

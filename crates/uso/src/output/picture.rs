@@ -46,6 +46,18 @@ impl Picture {
         }
     }
 
+    /// A picture of a finished job by its address, as an earlier [`Picture::url`] told it.
+    pub(crate) fn stored(
+        transport: Transport,
+        ticket: Option<Ticket>,
+        url: String,
+        kind: Option<String>,
+    ) -> Self {
+        let mut image = Image::new(url);
+        image.content_type = kind;
+        Self::new(transport, ticket, image, false)
+    }
+
     /// The picture's address: an `https` URL, or a data URI for a job in sync mode.
     pub fn url(&self) -> &str {
         &self.image.url
