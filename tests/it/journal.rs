@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use uso::{ImageSize, Request};
 use uso_journal::Journal;
+use uso_tests::postgres;
 use uso_tests::rig::{Rig, content};
 
 /// A journal in a folder of its own, and an emulator.
@@ -26,16 +27,40 @@ struct Desk {
     rig: Rig,
     journal: Journal,
     folder: Arc<tempfile::TempDir>,
+    place: String,
 }
 
 impl Desk {
+    /// On a database of the server that `USO_TEST_SERVER` names, or in a file.
     async fn new(rig: Rig) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let journal = Journal::open(folder.path().join("state/journal.db")).unwrap();
-        Self {
+        let place = match std::env::var("USO_TEST_SERVER") {
+            Ok(server) => database(&server).await,
+            Err(_) => folder.path().join("state/journal.db").display().to_string(),
+        };
+        let mut desk = Self {
+            journal: Journal::temporary().unwrap(),
             rig,
-            journal,
             folder,
+            place,
+        };
+        desk.journal = desk.open().await;
+        desk
+    }
+
+    /// The journal, opened once more, as another process opens it.
+    async fn open(&self) -> Journal {
+        let journal = Journal::connect(&self.place).await.unwrap();
+        match self.place.contains("://") {
+            true => journal.keep_in(self.path().join("state")),
+            false => journal,
+        }
+    }
+
+    /// Ends the lease of every worker, as time does; in a file, locks end with their process.
+    async fn end_leases(&self) {
+        if self.place.contains("://") {
+            postgres::run(&self.place, "UPDATE uso.worker SET expires_at = 0").await;
         }
     }
 
@@ -50,6 +75,13 @@ impl Desk {
     fn bought(&self) -> usize {
         self.rig.emulator.ledger().purchases().len()
     }
+}
+
+/// An empty database of the server at this URL.
+async fn database(server: &str) -> String {
+    let name = format!("t{:016x}", fastrand::u64(..));
+    postgres::run(server, &format!("CREATE DATABASE {name}")).await;
+    server.replacen("/postgres?", &format!("/{name}?"), 1)
 }
 
 /// A request whose picture is tiny.

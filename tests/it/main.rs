@@ -19,6 +19,8 @@ mod emulator;
 mod endpoints;
 mod examples;
 mod facade;
+#[cfg(unix)]
+mod fleet;
 mod hostile;
 mod journal;
 mod mcp;

@@ -4,6 +4,8 @@
 
 pub mod measure;
 pub mod pictures;
+#[cfg(unix)]
+pub mod postgres;
 pub mod properties;
 pub mod rig;
 #[cfg(unix)]

@@ -16,8 +16,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::agents::McpArgs;
 pub(crate) use self::batch::{
-    BatchArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs, BatchReportArgs,
-    BatchResumeArgs, BatchRetryArgs, BatchRunArgs, PaceOptions, RerunArgs,
+    BatchArgs, BatchCollectArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs,
+    BatchReportArgs, BatchResumeArgs, BatchRetryArgs, BatchRunArgs, BatchWorkArgs, PaceOptions,
+    RerunArgs,
 };
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
@@ -27,7 +28,9 @@ pub(crate) use self::jobs::{
 pub(crate) use self::picture::{Format, MoneyOptions, PictureArgs, Preview};
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::studio::StudioArgs;
-pub(crate) use self::tools::{CompletionsArgs, EmulatorArgs, ManArgs, Shell, UploadArgs};
+pub(crate) use self::tools::{
+    CompletionsArgs, EmulatorArgs, JournalArgs, JournalCommand, ManArgs, Shell, UploadArgs,
+};
 pub(crate) use self::values::Cap;
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};
 
@@ -92,6 +95,9 @@ pub(crate) enum Command {
     /// Erases prompts, inputs, URLs and paths of closed jobs from the journal.
     #[command(after_help = help::PRUNE)]
     Prune(PruneArgs),
+    /// Makes the tables of a journal on a server, or brings them to the newest version.
+    #[command(after_help = help::JOURNAL)]
+    Journal(JournalArgs),
     /// Uploads files and prints their URLs.
     #[command(after_help = help::UPLOAD)]
     Upload(UploadArgs),

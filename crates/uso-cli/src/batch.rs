@@ -10,6 +10,7 @@ pub(crate) mod manifest;
 pub(crate) mod manifest_rows;
 pub(crate) mod names;
 pub(crate) mod new_manifest;
+pub(crate) mod offered;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod plan_text;

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod emulator;
 pub(crate) mod estimate;
 pub(crate) mod generate;
+pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod man;

@@ -15,7 +15,29 @@ use crate::output_names::{free, plain_id};
 /// Name of the journal in the state folder that `USO_STATE_DIR` names.
 const NAME: &str = "journal.db";
 
-/// The file of the journal.
+/// The journal, which takes no connection to the service to open.
+pub(crate) async fn connect(global: &Global) -> Result<Journal, Failure> {
+    let place = path(global)?;
+    let Some(url) = server(&place) else {
+        return Ok(Journal::open(place)?);
+    };
+    let journal = Journal::connect(url).await?;
+    let Some(folder) = set("USO_STATE_DIR") else {
+        return Ok(journal);
+    };
+    let name = plain_id(journal.location());
+    Ok(journal.keep_in(PathBuf::from(folder).join("servers").join(name)))
+}
+
+/// The URL of a journal on a server.
+fn server(place: &Path) -> Option<&str> {
+    let schemes = ["postgres://", "postgresql://"];
+    let place = place.to_str()?;
+    let is_url = schemes.iter().any(|scheme| place.starts_with(scheme));
+    is_url.then_some(place)
+}
+
+/// The file of the journal, or its URL.
 pub(crate) fn path(global: &Global) -> Result<PathBuf, Failure> {
     match (&global.journal, set("USO_STATE_DIR")) {
         (Some(path), _) => Ok(path.clone()),
@@ -30,7 +52,7 @@ pub(crate) async fn open(global: &Global, connection: &Connection) -> Result<Jou
     if connection.is_emulated() {
         return Ok(Journal::temporary()?);
     }
-    let journal = Journal::open(path(global)?)?;
+    let journal = connect(global).await?;
     import(global, &journal, &connection.client).await?;
     Ok(journal)
 }
@@ -148,7 +170,11 @@ pub(crate) fn keep_response(
     body: &[u8],
 ) -> io::Result<PathBuf> {
     let journal = path(global).map_err(|failure| io::Error::other(failure.chain()))?;
-    let folder = journal.with_file_name("responses");
+    let beside = match server(&journal) {
+        Some(_) => first_release().ok_or(io::ErrorKind::NotFound)?.join(NAME),
+        None => journal,
+    };
+    let folder = beside.with_file_name("responses");
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     let mut options = OpenOptions::new();

@@ -143,6 +143,7 @@ async fn run(
         Command::Estimate(args) => until_signal(cmd::estimate::run(args, printer)).await,
         Command::List(args) => until_signal(cmd::list::run(global, args, printer)).await,
         Command::Budget(args) => until_signal(cmd::budget::run(global, args, printer)).await,
+        Command::Journal(args) => until_signal(cmd::journal::run(global, args, printer)).await,
         Command::Prune(args) => until_signal(cmd::prune::run(global, args, printer)).await,
         Command::Status(args) => until_signal(cmd::status::run(global, args, printer)).await,
         Command::Watch(args) => until_signal(cmd::watch::run(global, args, printer)).await,

@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use uso::{Client, MicroDollars};
 
 use crate::batch_event::{BatchEvent, Summary};
-use crate::batch_row::BatchRow;
 use crate::driver::{Driver, Terms};
 use crate::money::UnitPrice;
 use crate::pace::Pace;
 use crate::shared::Shared;
+use crate::source::Source;
 use crate::stop::Stop;
 use crate::submits::Submits;
 use crate::target::Target;
@@ -25,7 +25,7 @@ const EVENTS: usize = 1024;
 #[must_use = "nothing is bought until it is started"]
 pub struct Batch {
     terms: Terms,
-    rows: Box<dyn Iterator<Item = BatchRow> + Send>,
+    source: Source,
     concurrency: Option<usize>,
 }
 
@@ -40,11 +40,7 @@ impl std::fmt::Debug for Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(
-        shared: Shared,
-        client: Client,
-        rows: Box<dyn Iterator<Item = BatchRow> + Send>,
-    ) -> Self {
+    pub(crate) fn new(shared: Shared, client: Client, source: Source) -> Self {
         Self {
             terms: Terms {
                 shared,
@@ -56,7 +52,7 @@ impl Batch {
                 stop: Stop::new(),
                 longest_lock: None,
             },
-            rows,
+            source,
             concurrency: None,
         }
     }
@@ -120,7 +116,7 @@ impl Batch {
         let start_within = self.terms.client.config().start_limit();
         let pace = Pace::new(self.concurrency, start_within);
         let submits = Submits::default();
-        let driver = Driver::new(self.terms, self.rows, pace, submits.clone(), tell);
+        let driver = Driver::new(self.terms, self.source, pace, submits.clone(), tell);
         tokio::spawn(driver.drive());
         Run {
             events,

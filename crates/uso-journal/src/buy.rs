@@ -157,7 +157,7 @@ impl Buy {
         }
     }
 
-    async fn claim(&self) -> Result<Claim, Error> {
+    pub(crate) async fn claim(&self) -> Result<Claim, Error> {
         let realm = self.shared.realm(&self.client).await?;
         let recipe = self.request.recipe().await.map_err(Error::Request)?;
         let estimate = self.request.estimate().await.map_err(Error::Request)?;
@@ -173,7 +173,6 @@ impl Buy {
             recipe,
             quote: Quote::new(&estimate, self.price),
             target: target.absolute(),
-            worker: self.shared.worker.id().to_owned(),
         })
     }
 
@@ -246,7 +245,7 @@ impl Buy {
     }
 }
 
-fn conflict(row: &Row, claim: &Claim) -> Error {
+pub(crate) fn conflict(row: &Row, claim: &Claim) -> Error {
     Error::Conflict {
         id: row.purchase.id,
         difference: difference(row.purchase.input.as_ref(), claim.recipe.json()),

@@ -1,13 +1,14 @@
 //! Driver of a batch: begins purchases as the pace allows, pauses while the service takes none, and
 //! tells what becomes of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::warn;
 use uso::{Client, ErrorKind, MicroDollars};
 
 use crate::batch_event::{BatchEvent, Stopped};
@@ -16,14 +17,17 @@ use crate::buy::Buy;
 use crate::error::Error;
 use crate::money::UnitPrice;
 use crate::pace::Pace;
+use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, Purchase};
-use crate::row::Step;
+use crate::row::{Row, Step};
 use crate::shared::Shared;
+use crate::source::{Begun, Next, Source, Wanted, request_of};
 use crate::state::State;
 use crate::stop::Stop;
 use crate::store::Traffic;
 use crate::submits::Submits;
 use crate::target::Target;
+use crate::work::Work;
 
 /// Pauses while the account is locked or the service takes nothing.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -53,14 +57,14 @@ pub(crate) struct Terms {
 /// A batch that is driven.
 pub(crate) struct Driver {
     pub(crate) terms: Terms,
-    pub(crate) rows: Box<dyn Iterator<Item = BatchRow> + Send>,
+    pub(crate) source: Source,
     pub(crate) pace: Pace,
     pub(crate) submits: Submits,
     pub(crate) tell: mpsc::Sender<BatchEvent>,
     /// Whether every row has begun.
     exhausted: bool,
-    /// Rows that are begun again.
-    again: VecDeque<BatchRow>,
+    /// The source has no row before this time.
+    asks_at: Instant,
     /// Times that the job of a key did not start in time.
     late: HashMap<String, u32>,
     flying: JoinSet<Flight>,
@@ -73,7 +77,7 @@ pub(crate) struct Driver {
 
 /// A purchase that has an outcome.
 struct Flight {
-    row: BatchRow,
+    begun: Begun,
     began: Instant,
     outcome: Result<Purchase, Error>,
 }
@@ -99,19 +103,19 @@ impl Pause {
 impl Driver {
     pub(crate) fn new(
         terms: Terms,
-        rows: Box<dyn Iterator<Item = BatchRow> + Send>,
+        source: Source,
         pace: Pace,
         submits: Submits,
         tell: mpsc::Sender<BatchEvent>,
     ) -> Self {
         Self {
             terms,
-            rows,
+            source,
             pace,
             submits,
             tell,
             exhausted: false,
-            again: VecDeque::new(),
+            asks_at: Instant::now(),
             late: HashMap::new(),
             flying: JoinSet::new(),
             elsewhere: 0,
@@ -123,7 +127,7 @@ impl Driver {
 
     pub(crate) async fn drive(mut self) {
         // What dead workers had in flight counts no longer.
-        let _ = self.terms.shared.bury_the_dead().await;
+        let _ = self.terms.shared.store.release_gone().await;
         self.look_around().await;
         loop {
             // A reader that has gone wants no more; what flies goes on in tasks of its own.
@@ -138,13 +142,12 @@ impl Driver {
             }
             self.end_pause().await;
             if self.may_begin()
-                && let Some(row) = self.next_row()
+                && let Some(wanted) = self.next_wanted().await
             {
-                self.begin(row).await;
+                self.begin(wanted).await;
                 continue;
             }
-            let is_last = self.exhausted && self.again.is_empty();
-            if self.flying.is_empty() && (is_last || self.stopped.is_some()) {
+            if self.flying.is_empty() && (self.exhausted || self.stopped.is_some()) {
                 break;
             }
             if let Some(flight) = self.wait().await {
@@ -206,16 +209,24 @@ impl Driver {
                 self.flying.len() < limit.max(1)
             }
         };
-        has_room && self.stopped.is_none()
+        let has_rows = !self.exhausted && self.asks_at <= Instant::now();
+        has_room && has_rows && self.stopped.is_none()
     }
 
-    fn next_row(&mut self) -> Option<BatchRow> {
-        if let Some(row) = self.again.pop_front() {
-            return Some(row);
+    async fn next_wanted(&mut self) -> Option<Wanted> {
+        match self.source.next(&self.terms.shared).await {
+            Ok(Next::Wanted(wanted)) => return Some(wanted),
+            Ok(Next::End) => self.exhausted = true,
+            Ok(Next::Later) => self.asks_at = Instant::now() + LOOK,
+            Ok(Next::Stop(stop)) => {
+                self.stopped.get_or_insert(Stopped::Budget(stop));
+            }
+            Err(error) => {
+                warn!(%error, "the journal gives no row");
+                self.asks_at = Instant::now() + LOOK;
+            }
         }
-        let next = self.rows.next();
-        self.exhausted = next.is_none();
-        next
+        None
     }
 
     /// The next purchase that has an outcome; `None` when something else happens first.
@@ -238,27 +249,48 @@ impl Driver {
         }
     }
 
-    async fn begin(&mut self, row: BatchRow) {
-        let key = row.key.clone();
+    async fn begin(&mut self, wanted: Wanted) {
+        let key = wanted.key().to_owned();
         let _ = self.tell.send(BatchEvent::Started { key }).await;
-        let buy = self.buy(&row);
         if let Some(pause) = &mut self.pause {
             pause.is_tried = true;
         }
         let began = Instant::now();
-        self.flying.spawn(async move {
-            let outcome = buy.await;
-            Flight {
-                row,
-                began,
-                outcome,
+        match wanted {
+            Wanted::Given(row) => {
+                let buy = self.buy(&row);
+                self.flying.spawn(async move {
+                    let outcome = buy.await;
+                    let begun = Begun::Given(row);
+                    Flight {
+                        begun,
+                        began,
+                        outcome,
+                    }
+                });
             }
-        });
+            Wanted::Held(row) => {
+                let (id, key) = (row.purchase.id, row.purchase.key.clone());
+                let work = self.work(*row);
+                self.flying.spawn(async move {
+                    let outcome = match work {
+                        Some(work) => work.run().await.outcome,
+                        None => Err(Error::Busy(id)),
+                    };
+                    let begun = Begun::Held { id, key };
+                    Flight {
+                        begun,
+                        began,
+                        outcome,
+                    }
+                });
+            }
+        }
     }
 
     async fn landed(&mut self, flight: Flight) {
         let Flight {
-            row,
+            begun,
             began,
             outcome,
         } = flight;
@@ -273,9 +305,20 @@ impl Driver {
                 ..
             }) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Throttled) => {
                 let (kind, message) = (error.kind(), error.to_string());
-                self.again.push_back(row);
+                self.begin_again(begun).await;
                 return self.refused(kind, message, began).await;
             }
+            // The lease was about to end; nothing was sent.
+            Err(Error::NotBought {
+                source: Some(error),
+                ..
+            }) if error.kind() == ErrorKind::Deadline && matches!(begun, Begun::Held { .. }) => {
+                return self.begin_again(begun).await;
+            }
+            // Another worker has the row, and tells its outcome.
+            Err(Error::TakenOver(_)) if matches!(begun, Begun::Held { .. }) => return,
+            Err(Error::NotCollected { purchase, .. }) => self.source.give_up(purchase.id),
+            Err(Error::Busy(id)) => self.source.give_up(*id),
             Err(Error::Budget(stop)) => {
                 self.stopped.get_or_insert(Stopped::Budget(stop.clone()));
                 return;
@@ -288,16 +331,21 @@ impl Driver {
             }
             Ok(purchase) if self.stopped.is_none() => {
                 if let Some(message) = self.may_start_later(purchase).await {
-                    let key = row.key.clone();
-                    self.again.push_back(row);
+                    let key = begun.key().to_owned();
+                    self.begin_again(begun).await;
                     let _ = self.tell.send(BatchEvent::Again { key, message }).await;
                     return;
                 }
             }
             _ => {}
         }
-        let (key, outcome) = (row.key, Box::new(outcome));
+        let (key, outcome) = (begun.key().to_owned(), Box::new(outcome));
         let _ = self.tell.send(BatchEvent::Ended { key, outcome }).await;
+    }
+
+    async fn begin_again(&mut self, begun: Begun) {
+        self.source.again(begun, &self.terms.shared).await;
+        self.exhausted = false;
     }
 
     /// The service took a submit of none of the purchases for now.
@@ -392,10 +440,28 @@ impl Driver {
         buy.batch_cap = terms.cap;
         buy.price = terms.price;
         buy.target = row.target.clone().or_else(|| terms.target.clone());
-        let (tell, key) = (self.tell.clone(), row.key.clone());
-        let watched = self.pace.watch();
-        let submit = self.submits.follow();
-        let buy = buy.on_progress(move |progress| {
+        let listener = self.listener(row.key.clone());
+        let buy = buy.on_progress(move |progress| listener(progress));
+        async move { buy.await }
+    }
+
+    /// The work on a row that this worker holds; `None` while this process works on its key.
+    fn work(&self, row: Row) -> Option<Work> {
+        let terms = &self.terms;
+        let turn = terms.shared.active.enter(row.realm, &row.purchase.key)?;
+        let listener = self.listener(row.purchase.key.clone());
+        let request = request_of(&row);
+        let mut work = Work::new(terms.shared.clone(), terms.client.clone(), row, turn);
+        work.request = request;
+        work.stop = Some(terms.stop.clone());
+        work.listener = Listener::new(listener);
+        Some(work)
+    }
+
+    fn listener(&self, key: String) -> impl Fn(&Progress) + Send + Sync + 'static {
+        let tell = self.tell.clone();
+        let (watched, submit) = (self.pace.watch(), self.submits.follow());
+        move |progress| {
             watched.tell(progress);
             submit.tell(progress);
             // A reader that is slow misses steps of the way, and never an outcome.
@@ -403,7 +469,6 @@ impl Driver {
                 key: key.clone(),
                 progress: progress.clone(),
             });
-        });
-        async move { buy.await }
+        }
     }
 }

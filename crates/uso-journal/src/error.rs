@@ -119,14 +119,14 @@ pub enum Error {
         kind: String,
     },
 
-    /// A newer version of this library made the file.
+    /// A newer version of this library made the journal.
     #[error(
-        "{}: the journal has version {found} and this program reads versions up to {known}; \
-         use the newer program, or name another file", path.display()
+        "{journal}: the journal has version {found} and this program reads versions up to {known}; \
+         use the newer program, or name another journal"
     )]
     Newer {
-        /// The journal.
-        path: PathBuf,
+        /// The journal: its file, or its server and database.
+        journal: String,
         /// Its version.
         found: i64,
         /// The newest version that this library reads.
@@ -150,13 +150,27 @@ pub enum Error {
     OldSqlite(&'static str),
 
     /// The database refused to read or to write.
-    #[error("the journal {} cannot be used", path.display())]
+    #[error("the journal {journal} cannot be used")]
     Database {
-        /// The journal.
-        path: PathBuf,
+        /// The journal: its file, or its server and database without user and password.
+        journal: String,
         /// The database's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The address of a journal on a server cannot be used. The message has no part of a password.
+    #[error("the journal's address cannot be used: {0}")]
+    Address(String),
+
+    /// The tables on a server are missing or old, and the role may not make them.
+    #[error(
+        "{journal}: the journal's tables are missing or of an older version, and this role may not \
+         make them; run once, with a role that may: uso journal migrate"
+    )]
+    NotMigrated {
+        /// Server and database.
+        journal: String,
     },
 
     /// A file or a folder of the journal cannot be made, read or locked.

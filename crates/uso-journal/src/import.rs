@@ -189,5 +189,6 @@ fn new_row(realm: &Realm, key: String, endpoint: String, target: Target) -> Row 
         fence: 0,
         reserved_at: 0,
         cancel_asked: false,
+        sendable: None,
     }
 }

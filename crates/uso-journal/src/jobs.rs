@@ -71,7 +71,7 @@ impl Jobs {
     ///
     /// When the journal cannot be used.
     pub async fn read(&self) -> Result<Vec<Purchase>, Error> {
-        self.shared.bury_the_dead().await?;
+        self.shared.store.release_gone().await?;
         let realm = self.shared.realm(&self.client).await?;
         self.shared.store.list(realm, self.filter.clone()).await
     }
@@ -82,7 +82,7 @@ impl Jobs {
     ///
     /// When the journal cannot be used.
     pub async fn count(&self) -> Result<Vec<(State, u64)>, Error> {
-        self.shared.bury_the_dead().await?;
+        self.shared.store.release_gone().await?;
         let realm = self.shared.realm(&self.client).await?;
         self.shared
             .store

@@ -16,9 +16,9 @@ use crate::place;
 use crate::purchase::{Purchase, to_ms};
 use crate::row::Row;
 use crate::shared::Shared;
+use crate::source::Source;
 use crate::sqlite::Sqlite;
 use crate::store::Caps;
-use crate::worker::Worker;
 
 /// Shorter starts of request ids are typing errors more often than ids.
 const SHORTEST_START: usize = 4;
@@ -40,6 +40,37 @@ impl Journal {
     /// is left as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_at(place::file_of(path.as_ref())?, None)
+    }
+
+    /// Opens the journal that a text names: a `postgres://` URL, or a path as for [`Journal::open`].
+    ///
+    /// A journal on a server is shared by any number of machines. Its tables are made where they are
+    /// missing, if the role may do so. What the URL leaves out comes from `PGUSER`, `PGPASSWORD`,
+    /// `PGPASSFILE` (or `~/.pgpass`) and `PGSSLROOTCERT`. A server on another machine is reached with
+    /// TLS and a verified certificate alone; `sslrootcert=FILE` names a private authority.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::open`]; [`Error::Address`], [`Error::NotMigrated`], and [`Error::Database`]
+    /// while the server cannot be reached. Without the feature `postgres`, [`Error::Address`].
+    pub async fn connect(place: &str) -> Result<Self, Error> {
+        if !place::is_url(place) {
+            return Self::open(place);
+        }
+        #[cfg(feature = "postgres")]
+        {
+            let store = crate::postgres::Postgres::connect(place).await?;
+            let location = store.location().to_owned();
+            let beside = place::beside(&location)?;
+            Ok(Self {
+                shared: Shared::new(Arc::new(store), location, beside, None),
+            })
+        }
+        #[cfg(not(feature = "postgres"))]
+        Err(Error::Address(
+            "this program was built without PostgreSQL (feature postgres of uso-journal)"
+                .to_owned(),
+        ))
     }
 
     /// Opens the journal that `USO_JOURNAL` names, or the one at the platform's place for the state
@@ -75,13 +106,26 @@ impl Journal {
 
     fn open_at(path: PathBuf, temporary: Option<tempfile::TempDir>) -> Result<Self, Error> {
         let store = Arc::new(Sqlite::open(&path)?);
-        let worker = Worker::start(&path)?;
         Ok(Self {
-            shared: Shared::new(store, worker, path, temporary),
+            shared: Shared::new(store, path.display().to_string(), path, temporary),
         })
     }
 
-    /// The journal's file.
+    /// Keeps in this folder what belongs to a journal on a server and stays on this machine: pictures
+    /// without another place, and records of batches.
+    #[must_use]
+    pub fn keep_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.shared.path = place::name_in(folder.as_ref());
+        self
+    }
+
+    /// Where the journal is: its file, or its server and database without user and password.
+    pub fn location(&self) -> &str {
+        &self.shared.location
+    }
+
+    /// The journal's file. For a journal on a server, a path under which there is no file: what stays
+    /// on this machine is kept beside it.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
@@ -145,7 +189,8 @@ impl Journal {
         I::IntoIter: Send + 'static,
     {
         let rows = Box::new(rows.into_iter().map(Into::into).fuse());
-        Batch::new(self.shared.clone(), client.clone(), rows)
+        let source = Source::given(rows);
+        Batch::new(self.shared.clone(), client.clone(), source)
     }
 
     /// The purchases of this client's service and account.

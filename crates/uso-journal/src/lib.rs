@@ -47,6 +47,56 @@
 //! commits; a copy of the file that is restored forgets what was bought since, so that its keys buy
 //! again.
 //!
+//! # On a server
+//!
+//! With the feature `postgres`, [`Journal::connect`] takes a `postgres://` URL, and any number of
+//! machines share the journal. Rows, states and guarantees are the same.
+//!
+//! - **Claims** are row locks of the database. Each process that holds rows has one lease, renewed by
+//!   the database's clock and 30 seconds long (`lease_ms` in the table `uso.journal`); when the lease
+//!   ends, another process takes the rows over. Every claim has a fence, a number that grows, and a
+//!   write under an older fence is refused. A row that may have been sent becomes `unknown`.
+//! - **A process that was frozen sends nothing late.** It looks at its lease when the connection takes
+//!   the first byte of the submit, by a clock that counts suspended time, and sends only in the first
+//!   half of the lease. What remains are the microseconds between that look and the system's write: a
+//!   machine that is frozen exactly there, for more than half a lease, sends late, and the service has
+//!   no way to refuse that. The row is `unknown` by then, is found in the account's listing, and is
+//!   not sent again unless its owner asks for it.
+//! - **The database may go away.** A transaction is tried again for a minute while the server
+//!   restarts, is full, or cuts the connection. Each transaction marks the rows that it writes, so
+//!   that a commit whose answer was lost is recognised and not made twice.
+//! - **Pictures are on the machine that collected them.** A saved picture names its machine;
+//!   [`Journal::copy`] fetches it again elsewhere, while the service keeps it. How long that is is not
+//!   certain: collect soon. [`Journal::offer`] uploads the pictures of a row once, so that
+//!   [`Journal::work`] needs no shared disk.
+//! - **Connections to other machines** are encrypted and the certificate is verified. A pooler that
+//!   gives each transaction another connection cannot be used: the journal keeps settings and prepared
+//!   statements for the length of a connection.
+//!
+//! The tables are in the schema `uso`. A role that may make it does so on the first connection; for
+//! other roles, run `uso journal migrate` once and grant:
+//!
+//! ```sql
+//! GRANT USAGE ON SCHEMA uso TO worker;
+//! GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uso TO worker;
+//! ```
+//!
+//! # Why a database and a state machine
+//!
+//! A program that sends one POST and is killed after the response arrived and before the engine noted
+//! it, then started again, sent on engines that were tried:
+//!
+//! | engine | POSTs | reported as |
+//! | --- | --- | --- |
+//! | DBOS for Rust 0.5.0 with PostgreSQL 15 | 2 | success |
+//! | apalis 1.0.0 with apalis-sqlite 1.0.0 | 2 | done |
+//! | Restate 1.7.12 with restate-sdk 0.13, one attempt | 2 | completed |
+//!
+//! An engine repeats a step whose end it does not know, which is right for every step that costs
+//! nothing. None has a state for "sent, and the response is not known". That state, and the look into
+//! the account's listing that ends it, is what the journal adds; claims, locks, transactions and
+//! durability are those of the database.
+//!
 //! # States
 //!
 //! `pending → reserved → sending → submitted → done | failed | cancelled`, and `unknown` beside
@@ -143,22 +193,32 @@ mod batch_row;
 pub mod batches;
 mod buy;
 mod cancel;
+mod claiming;
+mod columns;
 mod difference;
 mod driver;
 mod error;
+mod host;
 mod import;
 mod jobs;
 mod journal;
 mod money;
 mod notified;
+mod offers;
 mod pace;
 mod path_text;
 mod place;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod progress;
 mod purchase;
+mod relay;
+mod relays;
 mod row;
 mod save;
+mod sendable;
 mod shared;
+mod source;
 mod sqlite;
 mod state;
 mod stop;
@@ -183,6 +243,7 @@ pub use crate::money::{Quote, UnitPrice};
 pub use crate::notified::Notified;
 pub use crate::progress::Progress;
 pub use crate::purchase::{Cause, Cost, LocalId, NoLocalId, Purchase, Reason, SavedPicture};
+pub use crate::relay::{Relay, RelayEnd, RelayLimits, RelayRefusal};
 pub use crate::row::NotAllowed;
 pub use crate::state::State;
 pub use crate::stop::Stop;

@@ -42,6 +42,33 @@ fn path_from(
     folder.map(|folder| folder.join(NAME)).ok_or(Error::NoPlace)
 }
 
+/// Whether a text names a journal on a server.
+pub(crate) fn is_url(place: &str) -> bool {
+    let scheme = place.split_once("://").map(|(scheme, _)| scheme);
+    matches!(scheme, Some("postgres" | "postgresql"))
+}
+
+/// The path of a journal in a folder.
+pub(crate) fn name_in(folder: &Path) -> PathBuf {
+    folder.join(NAME)
+}
+
+/// The path beside which this machine keeps what belongs to a journal on a server: a folder for each
+/// server and database, in the platform's place for the state of programs.
+#[cfg(feature = "postgres")]
+pub(crate) fn beside(location: &str) -> Result<PathBuf, Error> {
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(location.as_bytes());
+    let name: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let not_set = |name: &str| std::env::var_os(name).filter(|_| name != "USO_JOURNAL");
+    let usual = path_from(|name| not_set(name).map(PathBuf::from), std::env::home_dir)?;
+    Ok(name_in(&usual.with_file_name("servers").join(name)))
+}
+
 /// The absolute path of a journal; a folder's is the one in it.
 pub(crate) fn file_of(path: &Path) -> Result<PathBuf, Error> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io(path, "found", error))?;

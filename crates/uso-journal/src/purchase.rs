@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uso::{Error as ClientError, ErrorKind, Intent, MicroDollars, Ticket};
 
+use crate::host;
 use crate::money::UnitPrice;
 use crate::state::State;
 use crate::target::Target;
@@ -190,11 +191,24 @@ pub struct SavedPicture {
     /// Where the service keeps the picture for a while.
     #[serde(default)]
     pub url: Option<String>,
+    /// The machine that has the file, where several share the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 impl SavedPicture {
-    /// Whether the file is still there, with its length.
+    /// Whether the file is on another machine, where its path means nothing here.
+    pub fn is_elsewhere(&self) -> bool {
+        self.host
+            .as_deref()
+            .is_some_and(|host| host != host::name())
+    }
+
+    /// Whether the file is still there on this machine, with its length.
     pub fn is_on_disk(&self) -> bool {
+        if self.is_elsewhere() {
+            return false;
+        }
         let found = std::fs::metadata(&self.path);
         found.is_ok_and(|found| found.is_file() && found.len() == self.bytes)
     }

@@ -5,6 +5,7 @@ use uso::{Intent, MicroDollars, Ticket};
 
 use crate::money::Quote;
 use crate::purchase::{Cause, Purchase, Reason, SavedPicture, from_ms, to_ms};
+use crate::sendable::Sendable;
 use crate::state::{Move, State};
 use crate::target::Target;
 
@@ -21,6 +22,8 @@ pub(crate) struct Row {
     /// When the current reservation was made; it counts for 24 hours from then on.
     pub(crate) reserved_at: i64,
     pub(crate) cancel_asked: bool,
+    /// The input with its pictures uploaded, so that any worker can buy it.
+    pub(crate) sendable: Option<Sendable>,
 }
 
 /// An attempt that a later one took the place of.
@@ -56,6 +59,7 @@ pub(crate) enum Step {
         reason: Reason,
         billed: Option<MicroDollars>,
     },
+    HandOver(Option<Box<Ticket>>),
     Withdraw,
     WriteOff,
     Retry,
@@ -152,6 +156,12 @@ impl Row {
                 self.go(Move::Cancel, "cancelled")?;
                 self.settle(billed);
                 self.end(reason);
+            }
+            Step::HandOver(ticket) => {
+                self.go(Move::HandOver, "handed over")?;
+                self.purchase.ticket = ticket.map(|ticket| *ticket);
+                self.purchase.reason = None;
+                self.worker = None;
             }
             Step::Withdraw => {
                 self.go(Move::Withdraw, "withdrawn")?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
-use uso::{ErrorKind, Output, Picture};
+use uso::{Client, ErrorKind, Output, Picture};
 
 use crate::error::Error;
 use crate::place::{make_folder_shared, sync_folder_of};
@@ -46,7 +46,7 @@ pub(crate) async fn save(
     let missing = (1_u32..).zip(output.images());
     let missing = missing.filter(|(number, _)| saved.iter().all(|saved| saved.number != *number));
     let saves = missing.map(|(number, picture)| async move {
-        let name = name(row, target, output, picture, number, several);
+        let name = name(row, target, output.seed(), picture, (number, several));
         let saved = save_one(store, row, picture, number, name).await?;
         listener.tell(&Progress::Saved(saved.clone()));
         Ok(saved)
@@ -61,6 +61,41 @@ pub(crate) async fn save(
     }
     saved.sort_by_key(|picture| picture.number);
     failure.map_or(Ok(()), Err)
+}
+
+/// Fetches the pictures of a row that is done once more, and proves that they are the same.
+pub(crate) async fn copy(
+    store: &dyn Store,
+    row: &Row,
+    client: &Client,
+    target: &Target,
+) -> Result<Vec<PathBuf>, Unsaved> {
+    let saved = &row.purchase.pictures;
+    let copies = saved.iter().map(|known| async move {
+        let failed = |message: String| Error::NotCollected {
+            purchase: Box::new(row.purchase.clone()),
+            message,
+            source: None,
+        };
+        let Some(url) = known.url.clone() else {
+            return Err(failed("the service gave its picture no address".to_owned()).into());
+        };
+        let ticket = row.purchase.ticket.clone();
+        let picture = client.stored_picture(ticket, url, known.content_type.clone());
+        let several = (known.number, saved.len() > 1);
+        let name = name(row, target, row.purchase.seed, &picture, several);
+        let copy = save_one(store, row, &picture, known.number, name).await?;
+        match copy.sha256 == known.sha256 {
+            true => Ok(copy.path),
+            false => Err(failed(format!(
+                "{} is another picture than the one that was saved first",
+                copy.path.display()
+            ))
+            .into()),
+        }
+    });
+    let copies: Vec<_> = copies.collect();
+    join_all(copies).await.into_iter().collect()
 }
 
 /// The name that a picture should have.
@@ -81,10 +116,9 @@ enum Taken {
 fn name(
     row: &Row,
     target: &Target,
-    output: &Output,
+    seed: Option<u64>,
     picture: &Picture,
-    number: u32,
-    several: bool,
+    (number, several): (u32, bool),
 ) -> Name {
     match target {
         Target::Files { paths, replace } => {
@@ -106,9 +140,7 @@ fn name(
         }
         Target::Folder { folder, name } => {
             let purchase = &row.purchase;
-            let seed = output
-                .seed()
-                .or(purchase.ticket.as_ref().and_then(uso::Ticket::seed));
+            let seed = seed.or(purchase.ticket.as_ref().and_then(uso::Ticket::seed));
             let filled = fill(name, |place| match place {
                 "local" => Some(purchase.id.to_string()),
                 "key" => Some(plain(&purchase.key)),
@@ -224,7 +256,7 @@ async fn save_one(
     };
     if name.taken == Taken::Replace || name.taken == Taken::KeepUnlessEmpty && is_reserved() {
         picture.save_over(&first).await.map_err(Unsaved::Service)?;
-        return record(&first, picture, number).await;
+        return record(&first, picture, number, store.host()).await;
     }
     let mut bytes = None;
     let mut path = first.clone();
@@ -238,12 +270,12 @@ async fn save_one(
                 let text = path.to_string_lossy().into_owned();
                 if !store.has_path(text, row.purchase.id).await? {
                     sync(&path).await?;
-                    return record(&path, picture, number).await;
+                    return record(&path, picture, number, store.host()).await;
                 }
             }
         } else {
             match picture.save(&path).await {
-                Ok(_) => return record(&path, picture, number).await,
+                Ok(_) => return record(&path, picture, number, store.host()).await,
                 // Another process was faster.
                 Err(error) if error.kind() == ErrorKind::Io && path.exists() => {}
                 Err(error) => return Err(Unsaved::Service(error)),
@@ -265,7 +297,12 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
 
 /// Reads a saved picture back for its digest and its type, which the service can have wrong. Saving
 /// has synced the file and its name.
-async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPicture, Unsaved> {
+async fn record(
+    path: &Path,
+    picture: &Picture,
+    number: u32,
+    host: Option<&str>,
+) -> Result<SavedPicture, Unsaved> {
     let owned = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
         let failed = |error| Error::io(&owned, "read", error);
@@ -286,6 +323,7 @@ async fn record(path: &Path, picture: &Picture, number: u32) -> Result<SavedPict
         url: Some(picture.url())
             .filter(|url| !url.starts_with("data:"))
             .map(str::to_owned),
+        host: host.map(str::to_owned),
     })
 }
 

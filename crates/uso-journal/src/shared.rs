@@ -13,14 +13,14 @@ use crate::error::Error;
 use crate::purchase::LocalId;
 use crate::row::{Row, Step};
 use crate::store::{Realm, Store};
-use crate::worker::Worker;
 
 /// An open journal. Clones share everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) worker: Arc<Worker>,
     pub(crate) active: Active,
+    /// The journal, to show.
+    pub(crate) location: String,
     pub(crate) path: PathBuf,
     /// What was read or written before, so that it is not done again.
     known: Arc<Mutex<Known>>,
@@ -39,14 +39,14 @@ struct Known {
 impl Shared {
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        worker: Worker,
+        location: String,
         path: PathBuf,
         temporary: Option<tempfile::TempDir>,
     ) -> Self {
         Self {
             store,
-            worker: Arc::new(worker),
             active: Active::default(),
+            location,
             path,
             known: Arc::default(),
             _temporary: temporary.map(Arc::new),
@@ -78,7 +78,7 @@ impl Shared {
         let Some(worker) = &row.worker else {
             return Ok(true);
         };
-        if worker == self.worker.id() {
+        if *worker == self.store.worker() {
             // The caller has the turn of its key, so that no task of this process works on it: a
             // runtime ended before the work did.
             let bury = self
@@ -89,21 +89,7 @@ impl Shared {
                 Err(error) => Err(error),
             };
         }
-        if !self.worker.is_gone(worker) {
-            return Ok(false);
-        }
-        self.store.bury(worker.clone()).await?;
-        Ok(true)
-    }
-
-    /// Releases all rows of workers that are gone.
-    pub(crate) async fn bury_the_dead(&self) -> Result<(), Error> {
-        for worker in self.store.workers().await? {
-            if self.worker.is_gone(&worker) {
-                self.store.bury(worker).await?;
-            }
-        }
-        Ok(())
+        self.store.release(worker.clone()).await
     }
 
     /// Tells the client, once, which pictures the service has already.

@@ -2,6 +2,7 @@
 
 mod budget;
 mod claims;
+mod relays;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -15,12 +16,16 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uso::MicroDollars;
 
+use crate::columns::{self, SELECT, micro};
 use crate::error::Error;
 use crate::place;
 use crate::purchase::{LocalId, Purchase, to_ms};
+use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal};
 use crate::row::{Effect, Row, Step};
+use crate::sendable::Sendable;
 use crate::state::State;
-use crate::store::{Caps, Claim, Claimed, Filter, Realm, Reply, Store, Traffic};
+use crate::store::{Caps, Claim, Claimed, Filter, Guard, Offer, Realm, Reply, Store, Traffic};
+use crate::worker::Worker;
 
 use self::schema::Unfit;
 use self::writer::{Durability, Failure, GROUP, Writer};
@@ -39,6 +44,7 @@ const IDLE_READERS: usize = 4;
 pub(crate) struct Sqlite {
     shared: Arc<Shared>,
     writer: Writer,
+    worker: Worker,
 }
 
 #[derive(Debug)]
@@ -66,7 +72,7 @@ impl Sqlite {
         let mut connection = shared.connect()?;
         let unfit = |unfit| match unfit {
             Unfit::Newer(found) => Error::Newer {
-                path: path.to_owned(),
+                journal: path.display().to_string(),
                 found,
                 known: schema::VERSION,
             },
@@ -86,6 +92,7 @@ impl Sqlite {
         Ok(Self {
             shared: Arc::new(shared),
             writer,
+            worker: Worker::start(path)?,
         })
     }
 
@@ -185,7 +192,7 @@ impl Shared {
         match failure.is_damage {
             true => self.damaged(failure.message),
             false => Error::Database {
-                path: self.path.clone(),
+                journal: self.path.display().to_string(),
                 source: failure.message.into(),
             },
         }
@@ -216,6 +223,19 @@ fn durable(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 impl Store for Sqlite {
+    fn worker(&self) -> String {
+        self.worker.id().to_owned()
+    }
+
+    /// A process that is frozen keeps its lock.
+    fn guard(&self) -> Option<Guard> {
+        None
+    }
+
+    fn host(&self) -> Option<&str> {
+        None
+    }
+
     fn realm(&self, realm: Realm) -> Reply<'_, i64> {
         self.write_lazily(move |connection| {
             let find = "SELECT id FROM realm WHERE origin = ?1 AND account = ?2";
@@ -232,10 +252,42 @@ impl Store for Sqlite {
     }
 
     fn claim(&self, claim: Claim) -> Reply<'_, Claimed> {
-        self.write_lazily(move |connection| claims::claim(connection, &claim))
+        let worker = self.worker();
+        self.write_lazily(move |connection| claims::claim(connection, &claim, &worker))
     }
 
-    fn take(&self, id: LocalId, worker: String) -> Reply<'_, Option<Row>> {
+    fn offer(&self, claim: Claim, sendable: Sendable) -> Reply<'_, Claimed> {
+        self.write(move |connection| claims::offer(connection, &claim, sendable))
+    }
+
+    fn next(&self, offer: Offer) -> Reply<'_, Option<Row>> {
+        let worker = self.worker();
+        self.write_lazily(move |connection| claims::next(connection, &offer, &worker))
+    }
+
+    fn is_open(&self, offer: Offer) -> Reply<'_, bool> {
+        self.read(move |connection| {
+            let sql = "SELECT 1 FROM job WHERE realm = ?1 AND batch = ?2 \
+                       AND sendable IS NOT NULL \
+                       AND state IN ('pending', 'reserved', 'sending', 'submitted') \
+                       AND id NOT IN (SELECT value FROM json_each(?3)) LIMIT 1";
+            let given_up = serde_json::json!(offer.given_up).to_string();
+            let mut select = connection.prepare_cached(sql)?;
+            select.exists((offer.realm, offer.batch, given_up))
+        })
+    }
+
+    fn set_batch_cap(&self, realm: i64, batch: String, cap: Option<MicroDollars>) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            let sql = "INSERT INTO batch (realm, name, committed, cap) VALUES (?1, ?2, 0, ?3) \
+                       ON CONFLICT DO UPDATE SET cap = excluded.cap";
+            connection.execute(sql, (realm, batch, cap.map(micro)))?;
+            Ok(Ok(()))
+        })
+    }
+
+    fn take(&self, id: LocalId) -> Reply<'_, Option<Row>> {
+        let worker = self.worker();
         self.write_lazily(move |connection| claims::take(connection, id, &worker))
     }
 
@@ -243,16 +295,29 @@ impl Store for Sqlite {
         self.write(move |connection| claims::apply(connection, id, fence, step))
     }
 
-    fn bury(&self, worker: String) -> Reply<'_, ()> {
-        self.write(move |connection| claims::bury(connection, &worker))
+    fn release(&self, worker: String) -> Reply<'_, bool> {
+        Box::pin(async move {
+            let is_gone = self.worker.is_gone(&worker);
+            if is_gone {
+                self.write(move |connection| claims::bury(connection, &worker))
+                    .await?;
+            }
+            Ok(is_gone)
+        })
     }
 
-    fn workers(&self) -> Reply<'_, Vec<String>> {
-        self.read(|connection| {
+    fn release_gone(&self) -> Reply<'_, ()> {
+        let workers = self.read(|connection| {
             let all = "SELECT DISTINCT worker FROM job WHERE worker IS NOT NULL";
             let mut select = connection.prepare_cached(all)?;
             let workers = select.query_map([], |row| row.get(0))?;
-            workers.collect()
+            workers.collect::<rusqlite::Result<Vec<String>>>()
+        });
+        Box::pin(async move {
+            for worker in workers.await? {
+                self.release(worker).await?;
+            }
+            Ok(())
         })
     }
 
@@ -274,7 +339,7 @@ impl Store for Sqlite {
                 add(rows::by_id(connection, id)?);
             }
             add(rows::by_key(connection, realm, &text)?);
-            let by_request = format!("{} WHERE job.realm = ?1 AND request_id = ?2", rows::SELECT);
+            let by_request = format!("{SELECT} WHERE job.realm = ?1 AND request_id = ?2");
             let mut select = connection.prepare_cached(&by_request)?;
             for row in select.query_map((realm, &text), rows::read)? {
                 add(Some(row?));
@@ -287,8 +352,7 @@ impl Store for Sqlite {
         self.read(move |connection| {
             // A range, so that the index serves it; 0x7f is after every letter of an id.
             let sql = format!(
-                "{} WHERE job.realm = ?1 AND request_id >= ?2 AND request_id < ?2 || x'7f' LIMIT 2",
-                rows::SELECT
+                "{SELECT} WHERE job.realm = ?1 AND request_id >= ?2 AND request_id < ?2 || x'7f' LIMIT 2"
             );
             let mut select = connection.prepare_cached(&sql)?;
             let found = select.query_map((realm, text), rows::read)?;
@@ -298,13 +362,63 @@ impl Store for Sqlite {
 
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>> {
         self.read(move |connection| {
-            let sql = format!(
-                "{} WHERE request_id = ?1 OR attempt_digest = ?2",
-                rows::SELECT
-            );
+            let sql = format!("{SELECT} WHERE request_id = ?1 OR attempt_digest = ?2");
             let mut select = connection.prepare_cached(&sql)?;
             let found = select.query_map((request_id, attempt_digest), rows::read)?;
             found.collect()
+        })
+    }
+
+    fn begin_relay(
+        &self,
+        realm: i64,
+        relay: Relay,
+        limits: RelayLimits,
+    ) -> Reply<'_, Result<(), RelayRefusal>> {
+        let worker = self.worker();
+        self.write(move |connection| relays::begin(connection, realm, &relay, &limits, &worker))
+    }
+
+    fn change_relay(&self, realm: i64, change: RelayChange) -> Reply<'_, ()> {
+        self.write(move |connection| relays::change(connection, realm, &change))
+    }
+
+    fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            let sql = "UPDATE relay SET repeat_until = 0 \
+                       WHERE realm = ?1 AND id = ?2 AND repeat_until IS NOT NULL";
+            connection.prepare_cached(sql)?.execute((realm, id))?;
+            Ok(Ok(()))
+        })
+    }
+
+    fn relay_owner(
+        &self,
+        realm: i64,
+        app: String,
+        request_id: String,
+    ) -> Reply<'_, Option<String>> {
+        self.read(move |connection| {
+            let sql = "SELECT owner FROM relay WHERE realm = ?1 AND app = ?2 AND request_id = ?3 \
+                       AND kept_until > ?4 LIMIT 1";
+            let values = (realm, app, request_id, claims::now(connection)?);
+            let mut select = connection.prepare_cached(sql)?;
+            select.query_row(values, |row| row.get(0)).optional()
+        })
+    }
+
+    fn adopt_relay(&self, realm: i64, names: [String; 3], kept_ms: i64) -> Reply<'_, ()> {
+        self.write(move |connection| relays::adopt(connection, realm, &names, kept_ms))
+    }
+
+    fn unknown_relays(&self, realm: i64) -> Reply<'_, Vec<String>> {
+        self.read(move |connection| {
+            let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
+                       WHERE relay.realm = ?1 AND (state = 'unknown' OR state = 'handed_over' \
+                       AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
+            let mut select = connection.prepare_cached(sql)?;
+            let records = select.query_map([realm], |row| row.get(0))?;
+            records.collect()
         })
     }
 
@@ -313,11 +427,10 @@ impl Store for Sqlite {
             let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
             let states = serde_json::json!(states).to_string();
             let sql = format!(
-                "{} WHERE job.realm = ?1 AND job.id < ?2 AND changed_at >= ?3 \
+                "{SELECT} WHERE job.realm = ?1 AND job.id < ?2 AND changed_at >= ?3 \
                  AND (?4 IS NULL OR batch = ?4) \
                  AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5))) \
-                 ORDER BY job.id DESC LIMIT ?6",
-                rows::SELECT
+                 ORDER BY job.id DESC LIMIT ?6"
             );
             let mut select = connection.prepare_cached(&sql)?;
             let values = (
@@ -338,7 +451,7 @@ impl Store for Sqlite {
             let count = |row: &rusqlite::Row<'_>| {
                 let count: i64 = row.get(1)?;
                 Ok((
-                    rows::state(row, 0)?,
+                    columns::state(row, 0)?,
                     u64::try_from(count).unwrap_or_default(),
                 ))
             };
@@ -380,10 +493,7 @@ impl Store for Sqlite {
     ) -> Reply<'_, ()> {
         self.write(move |connection| {
             let update = "UPDATE realm SET day_cap = ?2, total_cap = ?3 WHERE id = ?1";
-            connection.execute(
-                update,
-                (realm, day.map(rows::micro), total.map(rows::micro)),
-            )?;
+            connection.execute(update, (realm, day.map(micro), total.map(micro)))?;
             Ok(Ok(()))
         })
     }
@@ -449,7 +559,7 @@ impl Store for Sqlite {
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
         self.write(move |connection| {
             const CLOSED: &str = "(SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 \
-                AND pruned = 0 AND worker IS NULL AND state IN ('done', 'failed', 'cancelled'))";
+                AND pruned = 0 AND worker IS NULL AND state IN ('done', 'failed', 'cancelled', 'handed_over'))";
             let when = (realm, before);
             connection.execute(&format!("DELETE FROM file WHERE job IN {CLOSED}"), when)?;
             let past = format!(
@@ -459,7 +569,8 @@ impl Store for Sqlite {
             connection.execute(&past, when)?;
             let jobs = format!(
                 "UPDATE job SET input = NULL, target = NULL, intent = NULL, attempt_digest = NULL, \
-                 ticket = NULL, request_id = NULL, pictures = '[]', seed = NULL, message = '', pruned = 1 \
+                 ticket = NULL, request_id = NULL, pictures = '[]', seed = NULL, message = '', \
+                 sendable = NULL, pruned = 1 \
                  WHERE id IN {CLOSED}"
             );
             let pruned = connection.execute(&jobs, when)?;

@@ -25,11 +25,13 @@ pub enum State {
     Unknown,
     /// Closed: the job was cancelled, or was withdrawn before anything was sent.
     Cancelled,
+    /// Closed: bought for the caller of a proxy, who collects the pictures; none is on this disk.
+    HandedOver,
 }
 
 impl State {
     /// Every state, in the order of a purchase's life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Reserved,
         Self::Sending,
@@ -38,6 +40,7 @@ impl State {
         Self::Failed,
         Self::Unknown,
         Self::Cancelled,
+        Self::HandedOver,
     ];
 
     /// The state's name in lower case, as it stands in the database and in JSON.
@@ -51,6 +54,7 @@ impl State {
             Self::Failed => "failed",
             Self::Unknown => "unknown",
             Self::Cancelled => "cancelled",
+            Self::HandedOver => "handed_over",
         }
     }
 
@@ -61,7 +65,10 @@ impl State {
 
     /// Whether the purchase has ended. A closed purchase can be reopened.
     pub fn is_closed(self) -> bool {
-        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+        matches!(
+            self,
+            Self::Done | Self::Failed | Self::Cancelled | Self::HandedOver
+        )
     }
 
     /// Whether the service may have been paid: the submit left, and nothing proves that it was
@@ -69,7 +76,7 @@ impl State {
     pub fn may_be_bought(self) -> bool {
         matches!(
             self,
-            Self::Sending | Self::Submitted | Self::Unknown | Self::Done
+            Self::Sending | Self::Submitted | Self::Unknown | Self::Done | Self::HandedOver
         )
     }
 }
@@ -97,6 +104,8 @@ pub(crate) enum Move {
     Lose,
     /// Every picture is whole on disk.
     Finish,
+    /// The caller of a proxy has its request id.
+    HandOver,
     /// The service says that the job failed.
     Fail,
     /// The service says that the job was cancelled.
@@ -115,7 +124,7 @@ pub(crate) enum Move {
 
 impl Move {
     #[cfg(test)]
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Reserve,
         Self::Release,
         Self::Send,
@@ -123,6 +132,7 @@ impl Move {
         Self::Refuse,
         Self::Lose,
         Self::Finish,
+        Self::HandOver,
         Self::Fail,
         Self::Cancel,
         Self::Withdraw,
@@ -148,12 +158,15 @@ impl State {
             (Self::Reserved | Self::Sending, M::Refuse) => Self::Failed,
             (Self::Sending, M::Lose) => Self::Unknown,
             (Self::Submitted, M::Finish) => Self::Done,
+            (Self::Sending | Self::Unknown, M::HandOver) => Self::HandedOver,
             (Self::Submitted, M::Fail) => Self::Failed,
             (Self::Submitted, M::Cancel) => Self::Cancelled,
             (Self::Pending | Self::Reserved, M::Withdraw) => Self::Cancelled,
             (Self::Unknown | Self::Submitted, M::WriteOff) => Self::Failed,
             (Self::Failed | Self::Cancelled, M::Retry) => Self::Pending,
-            (Self::Done | Self::Failed | Self::Cancelled, M::ReopenBought) => Self::Submitted,
+            (Self::Done | Self::Failed | Self::Cancelled | Self::HandedOver, M::ReopenBought) => {
+                Self::Submitted
+            }
             (Self::Failed | Self::Cancelled, M::ReopenUnknown) => Self::Unknown,
             _ => return None,
         })

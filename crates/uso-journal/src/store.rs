@@ -2,6 +2,7 @@
 //! implementation. Each method is one transaction.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use uso::MicroDollars;
@@ -10,11 +11,16 @@ use uso::purchase::Recipe;
 use crate::error::Error;
 use crate::money::Quote;
 use crate::purchase::{LocalId, Purchase};
+use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
+use crate::sendable::Sendable;
 use crate::state::State;
 use crate::target::Target;
 
 pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// Whether this worker may send now.
+pub(crate) type Guard = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A service and an account. Rows of different realms never mix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +42,6 @@ pub(crate) struct Claim {
     pub(crate) recipe: Recipe,
     pub(crate) quote: Quote,
     pub(crate) target: Target,
-    pub(crate) worker: String,
 }
 
 /// What a claim comes to.
@@ -50,6 +55,17 @@ pub(crate) enum Claimed {
     Ended(Box<Row>),
     /// The key belongs to another request.
     Conflict(Box<Row>),
+}
+
+/// Rows of a batch that are offered to every worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) realm: i64,
+    pub(crate) batch: String,
+    /// The folder of this worker's pictures.
+    pub(crate) folder: PathBuf,
+    /// Rows that this worker gave up for now.
+    pub(crate) given_up: Vec<i64>,
 }
 
 /// Which rows a list shows.
@@ -82,8 +98,18 @@ pub(crate) struct Traffic {
     pub(crate) is_locked: bool,
 }
 
-/// A database.
+/// A database, opened by one worker.
 pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
+    /// This worker, as the rows name it.
+    fn worker(&self) -> String;
+
+    /// Whether this worker may send, for the moment before it does: `false` when another worker may
+    /// have taken its rows over meanwhile. `None` where that cannot happen.
+    fn guard(&self) -> Option<Guard>;
+
+    /// This machine, where several share the journal.
+    fn host(&self) -> Option<&str>;
+
     /// The number of a realm, which is made if it is new.
     fn realm(&self, realm: Realm) -> Reply<'_, i64>;
 
@@ -91,17 +117,30 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// transaction as its budget is checked.
     fn claim(&self, claim: Claim) -> Reply<'_, Claimed>;
 
+    /// Offers the purchase of a key to every worker, unless it is bought, or may be. No worker
+    /// holds the row afterwards.
+    fn offer(&self, claim: Claim, sendable: Sendable) -> Reply<'_, Claimed>;
+
+    /// Takes up the next row of an offer, as [`Store::claim`] does; `None` when there is none now.
+    fn next(&self, offer: Offer) -> Reply<'_, Option<Row>>;
+
+    /// Whether a row of an offer is still to be bought or collected, by any worker.
+    fn is_open(&self, offer: Offer) -> Reply<'_, bool>;
+
+    /// Caps what a batch may spend, for all workers.
+    fn set_batch_cap(&self, realm: i64, batch: String, cap: Option<MicroDollars>) -> Reply<'_, ()>;
+
     /// Takes a row up by its id, unless another caller works on it; `None` in that case.
-    fn take(&self, id: LocalId, worker: String) -> Reply<'_, Option<Row>>;
+    fn take(&self, id: LocalId) -> Reply<'_, Option<Row>>;
 
     /// Applies a step to a row. With a fence, only while the claim with that fence holds.
     fn apply(&self, id: LocalId, fence: Option<i64>, step: Step) -> Reply<'_, Row>;
 
-    /// Releases every row of a worker that is gone.
-    fn bury(&self, worker: String) -> Reply<'_, ()>;
+    /// Releases every row of another worker if that worker is gone; `false` while it lives.
+    fn release(&self, worker: String) -> Reply<'_, bool>;
 
-    /// The workers that have rows.
-    fn workers(&self) -> Reply<'_, Vec<String>>;
+    /// Releases every row of every worker that is gone.
+    fn release_gone(&self) -> Reply<'_, ()>;
 
     /// A row by its short id.
     fn row(&self, id: LocalId) -> Reply<'_, Option<Row>>;
@@ -115,6 +154,31 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The rows of all realms that a notification may be about: those with its request id, and the
     /// one with this digest of its attempt id.
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>>;
+
+    /// As [`crate::Journal::begin_relay`].
+    fn begin_relay(
+        &self,
+        realm: i64,
+        relay: Relay,
+        limits: RelayLimits,
+    ) -> Reply<'_, Result<(), RelayRefusal>>;
+
+    /// Changes what is recorded beside the row of a proxy's purchase.
+    fn change_relay(&self, realm: i64, change: RelayChange) -> Reply<'_, ()>;
+
+    /// Lets a purchase that is equal to this one begin.
+    fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()>;
+
+    /// The owner of a request, by app and request id.
+    fn relay_owner(&self, realm: i64, app: String, request_id: String)
+    -> Reply<'_, Option<String>>;
+
+    /// Records owner, app and request id, unless the request has an owner; kept for so many
+    /// milliseconds.
+    fn adopt_relay(&self, realm: i64, names: [String; 3], kept_ms: i64) -> Reply<'_, ()>;
+
+    /// The records of purchases that may have been bought and cannot be collected.
+    fn unknown_relays(&self, realm: i64) -> Reply<'_, Vec<String>>;
 
     /// Rows, newest first.
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>>;
@@ -160,6 +224,6 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Adds rows of another journal, unless they are there; says how many are new.
     fn import(&self, rows: Vec<(Realm, Row)>) -> Reply<'_, u64>;
 
-    /// Checks the whole file; `Err` names the damage.
+    /// Checks the whole journal; `Err` names the damage.
     fn check(&self) -> Reply<'_, ()>;
 }

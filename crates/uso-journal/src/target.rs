@@ -64,6 +64,18 @@ impl Target {
         }
     }
 
+    /// Keeps the names and takes another folder.
+    pub(crate) fn move_to(&mut self, other: &Path) {
+        match self {
+            Self::Folder { folder, .. } => other.clone_into(folder),
+            Self::Files { paths, .. } => {
+                for path in paths {
+                    *path = other.join(path.file_name().unwrap_or_default());
+                }
+            }
+        }
+    }
+
     /// With absolute paths, so that another process in another folder saves to the same place.
     pub(crate) fn absolute(self) -> Self {
         let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);

@@ -1,6 +1,8 @@
 //! What the owner of a purchase can ask for, beside buying: collecting, looking up, closing and
 //! reopening.
 
+use std::path::PathBuf;
+
 use uso::Client;
 
 use crate::error::Error;
@@ -9,6 +11,7 @@ use crate::journal::Journal;
 use crate::progress::{Listener, Progress};
 use crate::purchase::{LocalId, Purchase};
 use crate::row::{Row, Step};
+use crate::save::{Unsaved, copy};
 use crate::state::State;
 use crate::target::Target;
 use crate::work::{Until, Work};
@@ -87,8 +90,7 @@ impl Journal {
         if !self.shared.release_if_dead(&row).await? {
             return Err(Error::Busy(id));
         }
-        let worker = self.shared.worker.id().to_owned();
-        let Some(row) = self.shared.store.take(id, worker).await? else {
+        let Some(row) = self.shared.store.take(id).await? else {
             return Ok(self.shared.row(id).await?.purchase);
         };
         let mut work = Work::new(self.shared.clone(), client.clone(), row, turn);
@@ -141,6 +143,34 @@ impl Journal {
     ) -> Result<Purchase, Error> {
         let step = Step::Retarget(target.absolute());
         self.step(client, id, step).await
+    }
+
+    /// Fetches the pictures of a purchase that is done once more, to another place, and proves that
+    /// they are the ones that were saved first. The purchase stays as it is. This needs no file of
+    /// the machine that saved them, and works for as long as the service keeps the pictures: how long
+    /// that is is not certain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotCollected`] when a picture cannot be fetched any more, or is another one.
+    pub async fn copy(
+        &self,
+        client: &Client,
+        id: LocalId,
+        target: Target,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let realm = self.shared.realm(client).await?;
+        let row = self.own(realm, id).await?;
+        let target = target.absolute();
+        let copied = copy(self.shared.store.as_ref(), &row, client, &target).await;
+        copied.map_err(|unsaved| match unsaved {
+            Unsaved::Journal(error) => error,
+            Unsaved::Service(error) => Error::NotCollected {
+                purchase: Box::new(row.purchase.clone()),
+                message: error.to_string(),
+                source: Some(Box::new(error)),
+            },
+        })
     }
 
     /// Records a job of this account that was bought elsewhere, so that its pictures can be

@@ -122,8 +122,7 @@ impl Watching {
         let realm = shared.realm(&self.client).await?;
         let row = self.journal.own(realm, self.id).await?;
         match &row.worker {
-            Some(worker) if shared.worker.is_gone(worker) => {
-                shared.store.bury(worker.clone()).await?;
+            Some(worker) if shared.store.release(worker.clone()).await? => {
                 Ok(self.journal.own(realm, self.id).await?.purchase)
             }
             _ => Ok(row.purchase),

@@ -199,7 +199,11 @@ impl Work {
         self.record(Step::Send(prepared.order().intent().clone()))
             .await?;
         self.listener.tell(&Progress::Sending);
-        let placed = self.client.place(prepared.order()).await;
+        let mut order = prepared.order().clone();
+        if let Some(guard) = self.shared.store.guard() {
+            order = order.only_while(guard);
+        }
+        let placed = self.client.place(&order).await;
         self.prepared = Some(prepared);
         let error = match placed {
             Ok(job) => return self.bought(job.ticket().clone()).await,

@@ -13,7 +13,7 @@ use super::uso;
 
 /// Long enough for anything here to happen; nothing waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(20);
-const TOKEN: &str = "a-token-0123456789";
+pub(crate) const TOKEN: &str = "a-token-0123456789";
 const ORIGIN: [&str; 2] = ["--allow-origin", "https://app.example"];
 
 #[test]
@@ -52,7 +52,7 @@ fn a_proxy_that_would_let_in_no_caller_or_any_page_does_not_start() {
 }
 
 /// A proxy of the command's, its address, and its further lines.
-fn start(
+pub(crate) fn start(
     cli: &Cli,
     more: &[&str],
 ) -> (
@@ -70,7 +70,7 @@ fn start(
     (child, url, lines)
 }
 
-fn submit(url: &str, token: &str, seed: u64) -> reqwest::RequestBuilder {
+pub(crate) fn submit(url: &str, token: &str, seed: u64) -> reqwest::RequestBuilder {
     let input = json!({ "input_image_urls": ["https://example.org/a.png"], "seed": seed });
     let client = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
     let request = client.build().unwrap().post(url);

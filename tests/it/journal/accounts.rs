@@ -72,12 +72,11 @@ async fn uploads_of_one_account_are_used_again_by_it_alone() {
         let buy = desk.journal.purchase(&client, number, request);
         async move { buy.await.unwrap() }
     };
-    let journal = desk.journal.path().to_owned();
     buy("one:secret", "1").await;
     let first = uploads();
     assert_eq!(first, 1, "{:?}", desk.rig.operations());
-    // Another process: another handle of the file.
-    let again = uso_journal::Journal::open(&journal).unwrap();
+    // Another process: another handle of the journal.
+    let again = desk.open().await;
     let request = || uso::Request::subject(uso_tests::rig::content(), "y");
     let one = client(&origin, "one:secret");
     again.purchase(&one, "2", request()).await.unwrap();

@@ -237,7 +237,7 @@ async fn all_runs_of_an_account_share_one_limit() {
         ));
     }
     // Another process has the journal open a second time.
-    let second = uso_journal::Journal::open(desk.journal.path()).unwrap();
+    let second = desk.open().await;
     let more = (10..20).map(|key| (format!("k{key}"), request(&format!("k{key}"))));
     let mut second = second.run(client, more).concurrency(4).start();
     let mut begun = 0;
@@ -277,7 +277,7 @@ async fn one_lock_pauses_every_run_of_the_account() {
         .filter(|word| *word == "submit")
         .count();
     assert_eq!(refused, 1);
-    let second = uso_journal::Journal::open(desk.journal.path()).unwrap();
+    let second = desk.open().await;
     let more = (10..20).map(|key| (format!("k{key}"), request(&format!("k{key}"))));
     let mut second = second
         .run(client, more)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Journal, State};
+use uso_journal::State;
 use uso_tests::rig::Rig;
 
 use super::Desk;
@@ -17,7 +17,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_journal-under-test");
 /// A process that buys these keys, some at a time.
 fn start(desk: &Desk, cap: &str, at_once: &str, keys: &[String]) -> Child {
     Command::new(PROGRAM)
-        .arg(desk.path().join("state/journal.db"))
+        .arg(&desk.place)
         .arg(desk.rig.emulator.origin())
         .arg(desk.path().join("pictures"))
         .args([cap, at_once])
@@ -98,6 +98,7 @@ async fn twenty_killed_processes_buy_nothing_twice_and_lose_nothing() {
         reach(&desk, &mut child, round * 2).await;
         child.kill().unwrap();
         child.wait().unwrap();
+        desk.end_leases().await;
 
         // Each further run looks up what is unknown, and collects what is bought.
         for _ in 0..4 {
@@ -156,11 +157,10 @@ async fn a_process_killed_in_the_middle_of_a_submit_leaves_an_unknown_purchase()
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    desk.end_leases().await;
     let listed = desk.journal.jobs(&desk.rig.client).read().await.unwrap();
     assert_eq!(listed[0].state, State::Unknown);
-    let path = desk.journal.path().to_owned();
-    drop(desk.journal);
-    let journal = Journal::open(path).unwrap();
+    let journal = desk.open().await;
     let id = listed[0].id;
     let found = journal.reconcile(&desk.rig.client, id).await.unwrap();
     assert_eq!(found.state, State::Submitted);

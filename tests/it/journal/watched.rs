@@ -27,7 +27,7 @@ async fn a_begun_purchase_is_durable_at_once_and_watched_to_its_end() {
     let begun = begin().await.unwrap();
     assert_eq!((begun.state, desk.bought()), (State::Reserved, 0));
     // A second journal is what another process is.
-    let other = uso_journal::Journal::open(desk.journal.path()).unwrap();
+    let other = desk.open().await;
     let mut events = other.watch(client, begun.id);
     let (mut states, mut has_run) = (Vec::new(), false);
     while let Some(event) = events.next().await {

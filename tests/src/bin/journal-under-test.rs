@@ -32,7 +32,7 @@ async fn main() -> Result<ExitCode, AnyError> {
         .without_reconciliation()
         .retry(quick);
     let client = Client::new(config)?;
-    let journal = Journal::open(journal)?;
+    let journal = Journal::connect(journal).await?;
     let cap: Option<MicroDollars> = match cap.as_str() {
         "-" => None,
         cap => Some(cap.parse()?),

@@ -39,6 +39,12 @@ pub(crate) enum BatchCommand {
     /// Writes a page with content, style and result of every row, the failures and the money.
     #[command(after_help = help::BATCH_REPORT)]
     Report(BatchReportArgs),
+    /// Buys and collects rows that a run offered, beside any number of other machines.
+    #[command(after_help = help::BATCH_WORK)]
+    Work(BatchWorkArgs),
+    /// Fetches the pictures of a batch into a folder here, whichever machines made them.
+    #[command(after_help = help::BATCH_COLLECT)]
+    Collect(BatchCollectArgs),
     /// Cancels every row that is bought and not done.
     #[command(after_help = help::BATCH_CANCEL)]
     Cancel(BatchNameArgs),
@@ -96,6 +102,10 @@ pub(crate) struct RowOptions {
     /// refused, and the changes are listed with their price.
     #[arg(long)]
     pub(crate) accept_changes: bool,
+    /// Uploads the pictures and offers the rows to every machine that runs uso batch work on this
+    /// journal; buys nothing itself.
+    #[arg(long)]
+    pub(crate) offer: bool,
     /// Name of the batch, by which the other commands find it [default: the manifest's name].
     #[arg(long, value_name = "NAME")]
     pub(crate) batch: Option<String>,
@@ -155,6 +165,31 @@ pub(crate) struct BatchNameArgs {
     /// Name of the batch [default: the one that ran last].
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchWorkArgs {
+    /// Name of the batch.
+    #[arg(value_name = "NAME")]
+    pub(crate) batch: String,
+    /// Folder of the pictures that this machine collects.
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchCollectArgs {
+    /// Name of the batch.
+    #[arg(value_name = "NAME")]
+    pub(crate) batch: String,
+    /// Folder of the pictures.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+    /// Stops waiting for a job after this time [default: 1h].
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -20,8 +20,9 @@ pub(crate) struct Global {
     /// USO_BASE_URL].
     #[arg(long, global = true, value_name = "URL", help_heading = "Connection", display_order = 201, value_hint = ValueHint::Url)]
     pub(crate) base_url: Option<String>,
-    /// The file that records the purchases [default: journal.db in the state folder].
-    #[arg(long, global = true, value_name = "FILE", env = "USO_JOURNAL", hide_env_values = true,
+    /// The file that records the purchases, or a database that several machines share:
+    /// postgres://USER@HOST/DATABASE [default: journal.db in the state folder].
+    #[arg(long, global = true, value_name = "FILE|URL", env = "USO_JOURNAL", hide_env_values = true,
         help_heading = "Connection", display_order = 202, value_hint = ValueHint::FilePath)]
     pub(crate) journal: Option<PathBuf>,
     /// Prints JSON to standard output, errors included.

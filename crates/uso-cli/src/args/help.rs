@@ -133,6 +133,25 @@ Examples:
   uso batch resume
   uso batch resume photos --concurrency 8";
 
+pub(super) const BATCH_WORK: &str = "\
+Each machine takes the next row that no other one has. Rows of a machine that died are taken over when its lease ends, 30 seconds after its last sign of life; what it may have sent is not sent again. The command ends when every row has an outcome.
+
+Examples:
+  uso batch run photos.csv --offer --budget 20 --journal postgres://uso@db.example.org/uso
+  uso batch work photos --output pictures --journal postgres://uso@db.example.org/uso";
+
+pub(super) const BATCH_COLLECT: &str = "\
+The pictures are fetched from the service again. How long it keeps them is not certain: collect soon.
+
+Examples:
+  uso batch collect photos --out pictures --journal postgres://uso@db.example.org/uso";
+
+pub(super) const JOURNAL: &str = "\
+Other commands do this by themselves where their role may make tables. A role that works with the journal needs USAGE on the schema uso, and SELECT, INSERT, UPDATE and DELETE on its tables.
+
+Examples:
+  uso journal migrate --journal postgres://owner@db.example.org/uso";
+
 pub(super) const BATCH_RETRY: &str = "\
 Each row is a new purchase. Rows that were refused before they were bought, and rows that the budget stopped, need no retry: uso batch resume buys them.
 

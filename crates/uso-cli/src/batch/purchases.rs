@@ -74,6 +74,10 @@ impl Known {
 }
 
 fn is_there(picture: &SavedPicture) -> bool {
+    // Another machine proved that the file is there.
+    if picture.is_elsewhere() {
+        return true;
+    }
     let found = std::fs::metadata(&picture.path);
     found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes)
 }

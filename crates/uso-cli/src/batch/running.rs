@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 use uso::MicroDollars;
-use uso_journal::{BatchEvent, BatchRow, Error, Purchase, Run, State, Stop, Stopped, Target};
+use uso_journal::{
+    Batch, BatchEvent, BatchRow, Error, Purchase, Run, State, Stop, Stopped, Target,
+};
 
 use super::display::Display;
 use super::plan::PlannedRow;
@@ -38,16 +40,28 @@ pub(crate) struct Ended {
     pub(crate) signal: Option<Signal>,
 }
 
+/// How fast a run goes, and how long it waits for a top-up.
+pub(crate) struct Pace {
+    pub(crate) concurrency: Option<u16>,
+    pub(crate) locked_for: Option<Duration>,
+}
+
+impl Pace {
+    pub(crate) fn set(&self, batch: Batch) -> Batch {
+        batch
+            .concurrency(self.concurrency.map(usize::from))
+            .wait_while_locked(self.locked_for.unwrap_or(LOCKED_FOR))
+    }
+}
+
 /// Buys and collects these rows. `tally` has the counts before the run.
 pub(crate) async fn run(
     session: &Session,
     record: &BatchRecord,
     rows: Vec<PlannedRow>,
-    mut tally: Tally,
+    tally: Tally,
     printer: &Printer,
 ) -> Result<Ended, Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let mut by_key: HashMap<String, Row> = HashMap::with_capacity(rows.len());
     let mut wanted = Vec::with_capacity(rows.len());
     for row in rows {
@@ -57,16 +71,37 @@ pub(crate) async fn run(
         by_key.insert(key, row.row);
     }
     let client = &session.connection.client;
+    let batch = session.journal.run(client, wanted).name(&record.name);
+    let batch = batch.budget(record.budget.map(MicroDollars::new));
+    let pace = Pace {
+        concurrency: record.concurrency,
+        locked_for: record.locked_for.map(Duration::from_secs),
+    };
+    drive(
+        session,
+        &record.name,
+        pace.set(batch),
+        &by_key,
+        tally,
+        printer,
+    )
+    .await
+}
+
+/// Drives a batch to its end, and tells what becomes of its rows, by their keys.
+pub(crate) async fn drive(
+    session: &Session,
+    name: &str,
+    batch: Batch,
+    by_key: &HashMap<String, Row>,
+    mut tally: Tally,
+    printer: &Printer,
+) -> Result<Ended, Failure> {
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let client = &session.connection.client;
     let stop = Stop::new();
-    let mut run = session
-        .journal
-        .run(client, wanted)
-        .name(&record.name)
-        .budget(record.budget.map(MicroDollars::new))
-        .concurrency(record.concurrency.map(usize::from))
-        .wait_while_locked(record.locked_for.map_or(LOCKED_FOR, Duration::from_secs))
-        .stop(&stop)
-        .start();
+    let mut run = batch.stop(&stop).start();
     let mut display = Display::start(printer);
     let mut ticks = tokio::time::interval(TICK);
     let mut flying = 0_usize;
@@ -91,12 +126,12 @@ pub(crate) async fn run(
                         let (row, purchase) = (row.clone(), purchase.clone());
                         sidecars.spawn_blocking(move || write_sidecar(&row, &purchase));
                     }
-                    tell(event, &by_key, &mut tally, &display, printer);
+                    tell(event, by_key, &mut tally, &display, printer);
                 }
                 None => break,
             },
             _ = ticks.tick() => {
-                let committed = session.journal.batch_committed(client, &record.name).await;
+                let committed = session.journal.batch_committed(client, name).await;
                 let committed = committed.unwrap_or(MicroDollars::new(0));
                 display.update(&tally, flying, committed);
             }
@@ -142,9 +177,7 @@ fn tell(
     match event {
         BatchEvent::Ended { key, outcome } => {
             tally.count(&outcome);
-            if let Some(row) = rows.get(&key) {
-                told_outcome(row, &outcome, display, printer);
-            }
+            told_outcome(&key, rows.get(&key), &outcome, display, printer);
         }
         BatchEvent::Paused {
             message, again_in, ..
@@ -185,12 +218,16 @@ fn told_sidecar(written: Result<Result<(), String>, JoinError>, display: &Displa
 }
 
 fn told_outcome(
-    row: &Row,
+    key: &str,
+    row: Option<&Row>,
     outcome: &Result<Purchase, Error>,
     display: &Display,
     printer: &Printer,
 ) {
-    let place = place(row);
+    let place = match row {
+        Some(row) => place(row),
+        None => key.to_owned(),
+    };
     let reason = |purchase: &Purchase| match &purchase.reason {
         Some(reason) => reason.message.clone(),
         None => "the service does not say why".to_owned(),

@@ -1,13 +1,16 @@
 //! `uso batch`: many pictures, planned, bought and collected.
 
 mod cancel;
+mod collect;
 mod new;
+mod offer;
 mod reconcile;
 mod report;
 mod resume;
 mod retry;
 mod run;
 mod status;
+mod work;
 
 use std::process::ExitCode;
 
@@ -34,6 +37,8 @@ pub(crate) async fn run(
         BatchCommand::Retry(args) => retry::run(global, args, printer).await,
         BatchCommand::Reconcile(args) => reconcile::run(global, args, printer).await,
         BatchCommand::Report(args) => report::run(global, args, printer).await,
+        BatchCommand::Work(args) => work::run(global, args, printer).await,
+        BatchCommand::Collect(args) => collect::run(global, args, printer).await,
         BatchCommand::Cancel(args) => cancel::run(global, args, printer).await,
     }
 }

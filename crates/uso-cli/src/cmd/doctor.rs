@@ -10,7 +10,6 @@ use url::Url;
 use uso::Config;
 use uso::error::Operation;
 use uso::webhook::{FalKeys, KeySource as _};
-use uso_journal::Journal;
 use uso_transport::{Expected, Forward, Service, Transport};
 
 use crate::args::Global;
@@ -343,14 +342,14 @@ fn proxy() -> Finding {
 
 async fn recorded(global: &Global) -> Finding {
     let checked = async {
-        let journal = Journal::open(journal::path(global)?)?;
+        let journal = journal::connect(global).await?;
         journal.check().await?;
         Ok(journal)
     };
     match checked.await {
         Ok(journal) => Finding::good(
             "journal",
-            format!("{} is whole and writable", journal.path().display()),
+            format!("{} is whole and writable", journal.location()),
         ),
         Err(failure) => Finding::of("journal", &failure),
     }

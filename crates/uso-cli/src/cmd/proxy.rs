@@ -1,5 +1,6 @@
 //! `uso proxy`: serves web pages in fal's place until Ctrl-C.
 
+mod journal_records;
 mod records;
 
 use std::future::ready;
@@ -12,10 +13,12 @@ use tokio::sync::oneshot;
 use uso_proxy::{PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens, stand_alone};
 use uso_transport::Transport;
 
+use self::journal_records::JournalRecords;
 use self::records::Lines;
 use crate::args::{Global, ProxyArgs};
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::journal;
 use crate::printer::Printer;
 use crate::serve::{Limits, listen, serve};
 use crate::signals::Signals;
@@ -29,9 +32,14 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let tokens = tokens(args)?;
-    let records = Lines::new(*printer);
-    let settings = settings(args)?.records(records.clone());
+    let settings = settings(args)?;
     let connection = Connection::open(global).await?;
+    let journal = journal::open(global, &connection).await?;
+    let records = JournalRecords::new(journal, connection.client.clone());
+    let records = Lines::new(*printer, records);
+    let settings = settings.records(records.clone());
+    // Those of earlier runs, and of other proxies that died.
+    records.warn_of_unknown().await;
     let transport = Transport::new(connection.client.config().clone())?;
     let check = tokens.clone();
     let proxy = Proxy::new(transport, settings, move |headers| {

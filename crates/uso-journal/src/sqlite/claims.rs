@@ -1,12 +1,13 @@
 //! Taking rows up and changing them, each in one transaction.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::claiming::{self, Examined};
 use crate::error::Error;
-use crate::purchase::{Cost, LocalId, Purchase, from_ms};
+use crate::purchase::LocalId;
 use crate::row::{Effect, Row, Step};
-use crate::state::State;
-use crate::store::{Claim, Claimed};
+use crate::sendable::Sendable;
+use crate::store::{Claim, Claimed, Offer};
 
 use super::budget;
 use super::rows::{by_id, by_key, insert, save};
@@ -21,109 +22,81 @@ pub(super) fn now(connection: &Connection) -> rusqlite::Result<i64> {
     select.query_row([], |row| row.get(0))
 }
 
+fn find_or_add(connection: &Connection, claim: &Claim, now: i64) -> rusqlite::Result<Row> {
+    if let Some(row) = by_key(connection, claim.realm, &claim.key)? {
+        return Ok(row);
+    }
+    let mut row = claiming::new_row(claim, now);
+    insert(connection, &mut row)?;
+    // With the names of its realm.
+    Ok(by_id(connection, row.purchase.id)?.unwrap_or(row))
+}
+
 /// As [`crate::store::Store::claim`].
-pub(super) fn claim(connection: &Connection, claim: &Claim) -> Done<Claimed> {
+pub(super) fn claim(connection: &Connection, claim: &Claim, worker: &str) -> Done<Claimed> {
     let now = now(connection)?;
-    let mut row = match by_key(connection, claim.realm, &claim.key)? {
-        Some(row) => {
-            let row = Box::new(row);
-            if row.purchase.fingerprint != claim.recipe.fingerprint().as_str() {
-                return Ok(Ok(Claimed::Conflict(row)));
-            }
-            if row.worker.is_some() {
-                return Ok(Ok(Claimed::Busy(row)));
-            }
-            if row.purchase.pruned {
-                return Ok(Ok(Claimed::Ended(row)));
-            }
-            *row
-        }
-        None => {
-            let mut row = new_row(claim, now);
-            insert(connection, &mut row)?;
-            // With the names of its realm.
-            by_id(connection, row.purchase.id)?.unwrap_or(row)
-        }
-    };
+    let row = find_or_add(connection, claim, now)?;
     let before = row.committed();
-    let mut effect = Effect::default();
-    // Without a worker nothing is reserved or being sent.
-    if matches!(row.purchase.state, State::Reserved | State::Sending)
-        && let Err(error) = change(&mut row, Step::Bury, now)
-    {
-        return Ok(Err(error));
-    }
-    match row.purchase.state {
-        State::Submitted | State::Unknown => {
-            hold(&mut row, &claim.worker);
-            save(connection, &row, before, &effect)?;
-            return Ok(Ok(Claimed::Mine(Box::new(row))));
+    let (mut row, effect) = match claiming::examine(row, claim, now) {
+        Ok(Examined::Ends(claimed)) => return Ok(Ok(claimed)),
+        Ok(Examined::Holds(row)) => (row, Effect::default()),
+        Ok(Examined::Buys(mut row, effect)) => {
+            if let Err(stop) = budget::admit(connection, claim, now)? {
+                return Ok(Err(stop.into()));
+            }
+            if let Err(error) = claiming::reserve(&mut row, claim, now) {
+                return Ok(Err(error));
+            }
+            (row, effect)
         }
-        State::Pending => {}
-        State::Failed if row.purchase.is_not_bought() => match change(&mut row, Step::Retry, now) {
-            Ok(more) => effect = more,
-            Err(error) => return Ok(Err(error)),
-        },
-        _ => return Ok(Ok(Claimed::Ended(Box::new(row)))),
-    }
-    if let Err(stop) = budget::admit(connection, claim, now)? {
-        return Ok(Err(stop.into()));
-    }
-    // What was not bought yet belongs to the caller who buys it.
-    row.purchase.batch.clone_from(&claim.batch);
-    row.purchase.input = Some(claim.recipe.json().clone());
-    row.purchase.target = Some(claim.target.clone());
-    if let Err(error) = change(&mut row, Step::Reserve(claim.quote), now) {
-        return Ok(Err(error));
-    }
-    hold(&mut row, &claim.worker);
+        Err(error) => return Ok(Err(error)),
+    };
+    claiming::hold(&mut row, worker);
     save(connection, &row, before, &effect)?;
     Ok(Ok(Claimed::Mine(Box::new(row))))
 }
 
-fn new_row(claim: &Claim, now: i64) -> Row {
-    Row {
-        purchase: Purchase {
-            id: LocalId(0),
-            key: claim.key.clone(),
-            batch: claim.batch.clone(),
-            origin: String::new(),
-            account: String::new(),
-            endpoint: claim.endpoint.clone(),
-            state: State::Pending,
-            attempt: 1,
-            reason: None,
-            fingerprint: claim.recipe.fingerprint().as_str().to_owned(),
-            input: None,
-            intent: None,
-            ticket: None,
-            target: None,
-            pictures: Vec::new(),
-            seed: None,
-            cost: Cost::default(),
-            created_at: from_ms(now),
-            changed_at: from_ms(now),
-            in_work: false,
-            pruned: false,
-        },
-        realm: claim.realm,
-        worker: None,
-        fence: 0,
-        reserved_at: 0,
-        cancel_asked: false,
+/// As [`crate::store::Store::offer`].
+pub(super) fn offer(connection: &Connection, claim: &Claim, sendable: Sendable) -> Done<Claimed> {
+    let now = now(connection)?;
+    let row = find_or_add(connection, claim, now)?;
+    let before = row.committed();
+    let (mut row, effect) = match claiming::examine(row, claim, now) {
+        Ok(Examined::Ends(claimed)) => return Ok(Ok(claimed)),
+        Ok(Examined::Holds(row)) => return Ok(Ok(Claimed::Ended(Box::new(row)))),
+        Ok(Examined::Buys(row, effect)) => (row, effect),
+        Err(error) => return Ok(Err(error)),
+    };
+    claiming::offer(&mut row, claim, sendable);
+    save(connection, &row, before, &effect)?;
+    Ok(Ok(Claimed::Mine(Box::new(row))))
+}
+
+/// As [`crate::store::Store::next`].
+pub(super) fn next(connection: &Connection, offer: &Offer, worker: &str) -> Done<Option<Row>> {
+    let sql = "SELECT id FROM job WHERE realm = ?1 AND batch = ?2 AND worker IS NULL \
+               AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
+               AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT 1";
+    let given_up = serde_json::json!(offer.given_up).to_string();
+    let mut select = connection.prepare_cached(sql)?;
+    let values = (offer.realm, &offer.batch, given_up);
+    let id: Option<i64> = select.query_row(values, |row| row.get(0)).optional()?;
+    let row = id.map(|id| by_id(connection, LocalId(id))).transpose()?;
+    let Some(mut row) = row.flatten() else {
+        return Ok(Ok(None));
+    };
+    let (before, now) = (row.committed(), now(connection)?);
+    let quote = claiming::price(&row);
+    if let Some(quote) = quote
+        && let Err(stop) = budget::admit_offered(connection, offer, quote, now)?
+    {
+        return Ok(Err(stop.into()));
     }
-}
-
-fn hold(row: &mut Row, worker: &str) {
-    row.worker = Some(worker.to_owned());
-    row.purchase.in_work = true;
-    row.fence = row.fence.saturating_add(1);
-}
-
-fn change(row: &mut Row, step: Step, now: i64) -> Result<Effect, Error> {
-    let id = row.purchase.id;
-    row.apply(step, now)
-        .map_err(|source| Error::NotAllowed { id, source })
+    if let Err(error) = claiming::accept(&mut row, offer, quote, worker, now) {
+        return Ok(Err(error));
+    }
+    save(connection, &row, before, &Effect::default())?;
+    Ok(Ok(Some(row)))
 }
 
 /// As [`crate::store::Store::take`].
@@ -131,12 +104,11 @@ pub(super) fn take(connection: &Connection, id: LocalId, worker: &str) -> Done<O
     let Some(mut row) = by_id(connection, id)? else {
         return Ok(Err(Error::NotFound(id.to_string())));
     };
-    let has_work = matches!(row.purchase.state, State::Submitted | State::Unknown);
-    if row.worker.is_some() || !has_work {
+    if !claiming::has_work(&row) {
         return Ok(Ok(None));
     }
     let before = row.committed();
-    hold(&mut row, worker);
+    claiming::hold(&mut row, worker);
     save(connection, &row, before, &Effect::default())?;
     Ok(Ok(Some(row)))
 }
@@ -151,16 +123,11 @@ pub(super) fn apply(
     let Some(mut row) = by_id(connection, id)? else {
         return Ok(Err(Error::NotFound(id.to_string())));
     };
-    match (fence, &row.worker) {
-        (Some(fence), Some(_)) if fence == row.fence => {}
-        (Some(_), _) => return Ok(Err(Error::TakenOver(id))),
-        // News of the service is taken whatever a worker does; the worker reads the row again.
-        (None, Some(_)) if matches!(step, Step::Accept(_) | Step::AskCancel) => {}
-        (None, Some(_)) => return Ok(Err(Error::Busy(id))),
-        (None, None) => {}
+    if let Err(error) = claiming::check_fence(&row, fence, &step) {
+        return Ok(Err(error));
     }
     let before = row.committed();
-    let effect = match change(&mut row, step, now(connection)?) {
+    let effect = match claiming::step(&mut row, step, now(connection)?) {
         Ok(effect) => effect,
         Err(error) => return Ok(Err(error)),
     };
@@ -168,7 +135,7 @@ pub(super) fn apply(
     Ok(Ok(row))
 }
 
-/// As [`crate::store::Store::bury`].
+/// Releases every row of a worker that is gone.
 pub(super) fn bury(connection: &Connection, worker: &str) -> Done<()> {
     let now = now(connection)?;
     let mut select = connection.prepare_cached("SELECT id FROM job WHERE worker = ?1")?;
@@ -179,7 +146,7 @@ pub(super) fn bury(connection: &Connection, worker: &str) -> Done<()> {
             continue;
         };
         let before = row.committed();
-        match change(&mut row, Step::Bury, now) {
+        match claiming::step(&mut row, Step::Bury, now) {
             Ok(effect) => save(connection, &row, before, &effect)?,
             Err(error) => return Ok(Err(error)),
         }

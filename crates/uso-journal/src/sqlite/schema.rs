@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i64 = 0x7573_6f4a;
 
 /// Each entry leads from the version of its index to the next one. An entry that was released is
 /// never changed.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// The newest version that this library reads.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -130,6 +130,32 @@ SELECT
     strftime('%Y-%m-%dT%H:%M:%fZ', job.created_at / 1000.0, 'unixepoch') AS created_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', job.changed_at / 1000.0, 'unixepoch') AS changed_at
 FROM job JOIN realm ON realm.id = job.realm;
+";
+
+/// Rows that any worker can buy, caps that all workers of a batch share, and purchases of proxies.
+const V2: &str = "
+ALTER TABLE job ADD COLUMN sendable TEXT;
+ALTER TABLE batch ADD COLUMN cap INTEGER;
+CREATE INDEX job_claimable ON job (realm, batch, id)
+WHERE worker IS NULL AND sendable IS NOT NULL AND state IN ('pending', 'submitted');
+
+CREATE TABLE relay (
+    id TEXT PRIMARY KEY,
+    realm INTEGER NOT NULL REFERENCES realm,
+    job INTEGER REFERENCES job,
+    owner TEXT NOT NULL,
+    digest TEXT,
+    app TEXT NOT NULL,
+    request_id TEXT,
+    is_kept INTEGER NOT NULL,
+    record TEXT,
+    repeat_until INTEGER,
+    kept_until INTEGER
+) STRICT;
+CREATE INDEX relay_digest ON relay (realm, digest) WHERE digest IS NOT NULL;
+CREATE INDEX relay_owner ON relay (realm, owner, is_kept);
+CREATE INDEX relay_request ON relay (realm, request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX relay_job ON relay (job) WHERE job IS NOT NULL;
 ";
 
 /// Why a file is not used.

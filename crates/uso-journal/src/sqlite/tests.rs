@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
     }
 }
 
-async fn claim(realm: i64, key: &str, worker: &str) -> Claim {
+async fn claim(realm: i64, key: &str) -> Claim {
     let request = Request::subject("https://example.org/a.png", key);
     let estimate = request.estimate().await.unwrap();
     Claim {
@@ -36,7 +36,6 @@ async fn claim(realm: i64, key: &str, worker: &str) -> Claim {
         recipe: request.recipe().await.unwrap(),
         quote: Quote::new(&estimate, Some(UnitPrice::published())),
         target: Target::folder("pictures"),
-        worker: worker.to_owned(),
     }
 }
 
@@ -55,13 +54,13 @@ async fn of_two_processes_at_the_edge_of_the_cap_one_buys_a_thousand_times() {
     // Two connections that write are what two processes are to the database.
     let (one, two) = (Sqlite::open(&path).unwrap(), Sqlite::open(&path).unwrap());
     let realm = realm(&one).await;
-    let bound = claim(realm, "x", "x").await.quote.bound.unwrap().get();
+    let bound = claim(realm, "x").await.quote.bound.unwrap().get();
     for round in 0..1000_u64 {
         let cap = MicroDollars::new((round + 1) * bound + bound / 2);
         one.set_caps(realm, None, Some(cap)).await.unwrap();
         let (left, right) = (format!("{round}-left"), format!("{round}-right"));
-        let left = claim(realm, &left, "left").await;
-        let right = claim(realm, &right, "right").await;
+        let left = claim(realm, &left).await;
+        let right = claim(realm, &right).await;
         let (left, right) = tokio::join!(one.claim(left), two.claim(right));
         let bought = [&left, &right]
             .into_iter()
@@ -85,7 +84,7 @@ async fn commits(group: usize, rows: usize) -> u64 {
     let before = store.commits();
     let mut claims = tokio::task::JoinSet::new();
     for row in 0..rows {
-        let claim = claim(realm, &row.to_string(), "worker").await;
+        let claim = claim(realm, &row.to_string()).await;
         let store = Arc::clone(&store);
         claims.spawn(async move { store.claim(claim).await.unwrap() });
     }
@@ -103,14 +102,16 @@ async fn two_hundred_in_flight_share_their_commits() {
 #[tokio::test]
 async fn a_write_of_an_earlier_claim_is_refused() {
     let folder = folder();
-    let store = Sqlite::open(&folder.path().join("journal.db")).unwrap();
+    let path = folder.path().join("journal.db");
+    let (one, store) = (Sqlite::open(&path).unwrap(), Sqlite::open(&path).unwrap());
     let realm = realm(&store).await;
-    let Claimed::Mine(first) = store.claim(claim(realm, "key", "one").await).await.unwrap() else {
+    let Claimed::Mine(first) = one.claim(claim(realm, "key").await).await.unwrap() else {
         panic!("the row is new");
     };
     let id = first.purchase.id;
-    store.bury("one".to_owned()).await.unwrap();
-    let Claimed::Mine(second) = store.claim(claim(realm, "key", "two").await).await.unwrap() else {
+    drop(one);
+    store.release_gone().await.unwrap();
+    let Claimed::Mine(second) = store.claim(claim(realm, "key").await).await.unwrap() else {
         panic!("the first worker is gone");
     };
     assert!(second.fence > first.fence);
@@ -127,9 +128,9 @@ async fn a_failed_write_undoes_itself_and_not_its_neighbours() {
     let realm = realm(&store).await;
     let capped = Claim {
         cap: Some(MicroDollars::new(1)),
-        ..claim(realm, "capped", "one").await
+        ..claim(realm, "capped").await
     };
-    let free = claim(realm, "free", "one").await;
+    let free = claim(realm, "free").await;
     let (capped, free) = tokio::join!(store.claim(capped), store.claim(free));
     assert!(matches!(capped, Err(Error::Budget(_))), "{capped:?}");
     assert!(matches!(free, Ok(Claimed::Mine(_))), "{free:?}");

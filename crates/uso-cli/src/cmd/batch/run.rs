@@ -8,6 +8,7 @@ use uso::MicroDollars;
 use uso_journal::State;
 
 use super::new::text;
+use super::offer;
 use crate::args::{BatchRunArgs, Global};
 use crate::batch::changes::Changes;
 use crate::batch::manifest_rows::column_name;
@@ -101,7 +102,10 @@ pub(crate) async fn run(
         done_before: plan.rows.len() - todo.len(),
         ..Tally::default()
     };
-    let todo = todo.into_iter().cloned().collect();
+    let todo: Vec<PlannedRow> = todo.into_iter().cloned().collect();
+    if args.rows.offer {
+        return offer::offer(&session, &record, todo, printer).await;
+    }
     going_on::run(&session, &record, &bought, todo, tally, printer).await
 }
 

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use uso_proxy::{
-    Caller, MemoryRecords, NotBegun, Purchase, PurchaseLimits, Recording, Records, RecordsError,
-};
+use uso_proxy::{Caller, NotBegun, Purchase, PurchaseLimits, Recording, Records, RecordsError};
 use uso_transport::{Delivery, Ticket, Verdict};
 
+use super::journal_records::JournalRecords;
 use crate::printer::Printer;
 
 /// The longest wait for a line. A reader that keeps up takes a line in less than a millisecond.
@@ -22,12 +21,12 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Lines that wait to be written.
 const QUEUE: usize = 256;
 
-/// Records in memory that are also lines on stdout. Clones share everything.
+/// Records in the journal that are also lines on stdout. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
 struct Shared {
-    memory: MemoryRecords,
+    inner: JournalRecords,
     queue: mpsc::Sender<Line>,
     printer: Printer,
 }
@@ -40,7 +39,7 @@ struct Line {
 
 impl Lines {
     /// Records whose lines go to the printer.
-    pub(super) fn new(printer: Printer) -> Self {
+    pub(super) fn new(printer: Printer, inner: JournalRecords) -> Self {
         let (queue, mut lines) = mpsc::channel::<Line>(QUEUE);
         std::thread::spawn(move || {
             while let Some(line) = lines.blocking_recv() {
@@ -57,7 +56,7 @@ impl Lines {
             }
         });
         Self(Arc::new(Shared {
-            memory: MemoryRecords::new(),
+            inner,
             queue,
             printer,
         }))
@@ -65,7 +64,7 @@ impl Lines {
 
     /// Says which purchases may have been made and cannot be collected.
     pub(super) async fn warn_of_unknown(&self) {
-        for purchase in self.0.memory.unknown().await.unwrap_or_default() {
+        for purchase in self.0.inner.unknown().await.unwrap_or_default() {
             let line = text(&purchase);
             self.0
                 .printer
@@ -98,11 +97,11 @@ impl Records for Lines {
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<(), NotBegun>> {
         Box::pin(async move {
-            self.0.memory.begin(purchase, limits).await?;
+            self.0.inner.begin(purchase, limits).await?;
             if let Err(error) = self.0.line(purchase).await {
                 self.0.printer.warn(&format!("nothing is bought: {error}"));
-                // In memory this cannot fail.
-                let _ = self.0.memory.end(&not_sent(purchase), limits).await;
+                // Where this fails, the purchase counts as unknown, and nothing was sent.
+                let _ = self.0.inner.end(&not_sent(purchase), limits).await;
                 return Err(NotBegun::Unavailable(error));
             }
             Ok(())
@@ -115,7 +114,7 @@ impl Records for Lines {
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<(), RecordsError>> {
         Box::pin(async move {
-            self.0.memory.end(purchase, limits).await?;
+            self.0.inner.end(purchase, limits).await?;
             let written = self.0.line(purchase).await;
             if written.is_err() {
                 let line = text(purchase);
@@ -128,7 +127,7 @@ impl Records for Lines {
     }
 
     fn received<'a>(&'a self, purchase: &'a Purchase) -> Recording<'a, ()> {
-        self.0.memory.received(purchase)
+        self.0.inner.received(purchase)
     }
 
     fn owns<'a>(
@@ -136,7 +135,7 @@ impl Records for Lines {
         caller: &'a Caller,
         ticket: &'a Ticket,
     ) -> Recording<'a, Result<bool, RecordsError>> {
-        self.0.memory.owns(caller, ticket)
+        self.0.inner.owns(caller, ticket)
     }
 
     fn adopt<'a>(
@@ -145,11 +144,11 @@ impl Records for Lines {
         ticket: &'a Ticket,
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<(), RecordsError>> {
-        self.0.memory.adopt(caller, ticket, limits)
+        self.0.inner.adopt(caller, ticket, limits)
     }
 
     fn unknown(&self) -> Recording<'_, Result<Vec<Purchase>, RecordsError>> {
-        self.0.memory.unknown()
+        self.0.inner.unknown()
     }
 }
 

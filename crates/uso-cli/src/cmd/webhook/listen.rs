@@ -55,7 +55,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let config = Config::keyless(base_urls(global)?);
     let keys = FalKeys::new(&config)?;
-    let journal = Journal::open(journal::path(global)?)?;
+    let journal = journal::connect(global).await?;
     let desk = Arc::new(Desk {
         receiver: Receiver::new(keys.clone()).verifier(Verifier::new().max_body(MAX_BODY)),
         handled: MemoryStore::default(),

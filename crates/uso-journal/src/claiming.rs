@@ -1,0 +1,284 @@
+//! Claims of rows, and what a budget admits: the decisions that every store makes alike. Nothing
+//! here does input or output.
+
+use uso::MicroDollars;
+
+use crate::error::{BudgetStop, Error, Scope};
+use crate::money::Quote;
+use crate::purchase::{Cost, LocalId, Purchase, from_ms};
+use crate::relay::{self, Relay};
+use crate::row::{Effect, Row, Step};
+use crate::sendable::Sendable;
+use crate::state::State;
+use crate::store::{Caps, Claim, Claimed, Offer};
+
+/// What a claim of a row needs next.
+pub(crate) enum Examined {
+    /// The claim ends so; nothing is written.
+    Ends(Claimed),
+    /// The row is bought already, or may be: the caller holds it, and no budget is asked.
+    Holds(Row),
+    /// The row is bought if the budget admits its price.
+    Buys(Row, Effect),
+}
+
+/// Looks at the row of a claim's key.
+pub(crate) fn examine(mut row: Row, claim: &Claim, now: i64) -> Result<Examined, Error> {
+    let ended = |claimed: fn(Box<Row>) -> Claimed, row| Ok(Examined::Ends(claimed(Box::new(row))));
+    if row.purchase.fingerprint != claim.recipe.fingerprint().as_str() {
+        return ended(Claimed::Conflict, row);
+    }
+    if row.worker.is_some() {
+        return ended(Claimed::Busy, row);
+    }
+    if row.purchase.pruned {
+        return ended(Claimed::Ended, row);
+    }
+    // Without a worker nothing is reserved or being sent.
+    if matches!(row.purchase.state, State::Reserved | State::Sending) {
+        step(&mut row, Step::Bury, now)?;
+    }
+    match row.purchase.state {
+        State::Submitted | State::Unknown => Ok(Examined::Holds(row)),
+        State::Pending => Ok(Examined::Buys(row, Effect::default())),
+        State::Failed if row.purchase.is_not_bought() => {
+            let effect = step(&mut row, Step::Retry, now)?;
+            Ok(Examined::Buys(row, effect))
+        }
+        _ => ended(Claimed::Ended, row),
+    }
+}
+
+/// Makes a row what its buyer asks for, and reserves its price.
+pub(crate) fn reserve(row: &mut Row, claim: &Claim, now: i64) -> Result<(), Error> {
+    // What was not bought yet belongs to the caller who buys it.
+    row.purchase.batch.clone_from(&claim.batch);
+    row.purchase.input = Some(claim.recipe.json().clone());
+    row.purchase.target = Some(claim.target.clone());
+    step(row, Step::Reserve(claim.quote), now)?;
+    Ok(())
+}
+
+/// Makes a row what is asked for, so that any worker can buy it.
+pub(crate) fn offer(row: &mut Row, claim: &Claim, sendable: Sendable) {
+    row.purchase.batch.clone_from(&claim.batch);
+    row.purchase.input = Some(claim.recipe.json().clone());
+    row.purchase.target = Some(claim.target.clone());
+    row.purchase.cost.unit_price = claim.quote.unit;
+    row.purchase.cost.estimate = claim.quote.estimate;
+    row.sendable = Some(sendable);
+}
+
+/// The price of an offered row that is not bought yet; `None` when it is only to be collected.
+pub(crate) fn price(row: &Row) -> Option<Quote> {
+    let sendable = row.sendable.as_ref()?;
+    (row.purchase.state == State::Pending).then(|| sendable.quote())
+}
+
+/// Gives an offered row to a worker, whose pictures go into a folder of its own.
+pub(crate) fn accept(
+    row: &mut Row,
+    offer: &Offer,
+    quote: Option<Quote>,
+    worker: &str,
+    now: i64,
+) -> Result<(), Error> {
+    if let Some(quote) = quote {
+        step(row, Step::Reserve(quote), now)?;
+    }
+    if let Some(target) = &mut row.purchase.target {
+        target.move_to(&offer.folder);
+    }
+    hold(row, worker);
+    Ok(())
+}
+
+/// A row that no claim was made of before.
+pub(crate) fn new_row(claim: &Claim, now: i64) -> Row {
+    Row {
+        purchase: Purchase {
+            id: LocalId(0),
+            key: claim.key.clone(),
+            batch: claim.batch.clone(),
+            origin: String::new(),
+            account: String::new(),
+            endpoint: claim.endpoint.clone(),
+            state: State::Pending,
+            attempt: 1,
+            reason: None,
+            fingerprint: claim.recipe.fingerprint().as_str().to_owned(),
+            input: None,
+            intent: None,
+            ticket: None,
+            target: None,
+            pictures: Vec::new(),
+            seed: None,
+            cost: Cost::default(),
+            created_at: from_ms(now),
+            changed_at: from_ms(now),
+            in_work: false,
+            pruned: false,
+        },
+        realm: claim.realm,
+        worker: None,
+        fence: 0,
+        reserved_at: 0,
+        cancel_asked: false,
+        sendable: None,
+    }
+}
+
+/// The row of a purchase that a proxy is about to send: reserved and `sending` at once.
+pub(crate) fn relayed(realm: i64, relay: &Relay, worker: &str, now: i64) -> Row {
+    let mut row = Row {
+        purchase: Purchase {
+            id: LocalId(0),
+            key: relay::key(&relay.id),
+            batch: None,
+            origin: String::new(),
+            account: String::new(),
+            endpoint: relay.endpoint.clone(),
+            state: State::Sending,
+            attempt: 1,
+            reason: None,
+            fingerprint: relay.digest.clone(),
+            input: None,
+            intent: None,
+            ticket: None,
+            target: None,
+            pictures: Vec::new(),
+            seed: None,
+            cost: Cost::default(),
+            created_at: from_ms(now),
+            changed_at: from_ms(now),
+            in_work: false,
+            pruned: false,
+        },
+        realm,
+        worker: None,
+        fence: 0,
+        reserved_at: now,
+        cancel_asked: false,
+        sendable: None,
+    };
+    row.purchase.cost.reserved = Some(relay.bound);
+    hold(&mut row, worker);
+    row
+}
+
+/// Gives a row to a worker, under a new fence.
+pub(crate) fn hold(row: &mut Row, worker: &str) {
+    row.worker = Some(worker.to_owned());
+    row.purchase.in_work = true;
+    row.fence = row.fence.saturating_add(1);
+}
+
+/// Whether a worker can take a row up as it is: to look it up, or to collect it.
+pub(crate) fn has_work(row: &Row) -> bool {
+    let is_open = matches!(row.purchase.state, State::Submitted | State::Unknown);
+    row.worker.is_none() && is_open
+}
+
+/// Applies a step to a row.
+pub(crate) fn step(row: &mut Row, step: Step, now: i64) -> Result<Effect, Error> {
+    let id = row.purchase.id;
+    row.apply(step, now)
+        .map_err(|source| Error::NotAllowed { id, source })
+}
+
+/// Whether a caller may apply a step: the holder of the row's current claim, or a caller without a
+/// claim where no worker has the row.
+pub(crate) fn check_fence(row: &Row, fence: Option<i64>, step: &Step) -> Result<(), Error> {
+    let id = row.purchase.id;
+    match (fence, &row.worker) {
+        (Some(fence), Some(_)) if fence == row.fence => Ok(()),
+        (Some(_), _) => Err(Error::TakenOver(id)),
+        // News of the service is taken whatever a worker does; the worker reads the row again.
+        (None, Some(_)) if matches!(step, Step::Accept(_) | Step::AskCancel) => Ok(()),
+        (None, Some(_)) => Err(Error::Busy(id)),
+        (None, None) => Ok(()),
+    }
+}
+
+const MINUTE: i64 = 60_000;
+const MINUTES_OF_A_DAY: i64 = 24 * 60;
+
+/// The minute in which an amount is booked that was reserved at this time.
+///
+/// Sums are kept, not computed: a cap of 24 hours adds up at most 1441 minutes, however many rows
+/// there are.
+pub(crate) fn minute(reserved_at: i64) -> i64 {
+    reserved_at / MINUTE
+}
+
+/// The first minute that counts against the cap of 24 hours. The minute that began 24 hours ago
+/// counts as a whole. A minute that is still to come, because the clock was set back, counts as well.
+pub(crate) fn first_minute(now: i64) -> i64 {
+    minute(now) - MINUTES_OF_A_DAY
+}
+
+/// A row's change of what is committed, in micro-dollars.
+pub(crate) fn delta(row: &Row, before: u64, effect: &Effect) -> i64 {
+    let past = effect.archived.as_ref();
+    let past = past.map_or(0, |past| past.committed.get());
+    let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    signed(row.committed().saturating_add(past)) - signed(before)
+}
+
+/// What a purchase may cost, beside the caps of its account.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) purchase: Option<MicroDollars>,
+    pub(crate) batch: Option<MicroDollars>,
+    /// Upper bound of the price.
+    pub(crate) bound: Option<MicroDollars>,
+}
+
+impl From<&Relay> for Limits {
+    fn from(relay: &Relay) -> Self {
+        Self {
+            purchase: None,
+            batch: None,
+            bound: Some(relay.bound),
+        }
+    }
+}
+
+impl From<&Claim> for Limits {
+    fn from(claim: &Claim) -> Self {
+        Self {
+            purchase: claim.cap,
+            batch: claim.batch_cap,
+            bound: claim.quote.bound,
+        }
+    }
+}
+
+/// Whether every cap leaves room for a purchase.
+pub(crate) fn admit(
+    limits: Limits,
+    caps: &Caps,
+    batch_committed: MicroDollars,
+) -> Result<(), BudgetStop> {
+    let scopes = [
+        (Scope::Purchase, limits.purchase, MicroDollars::new(0)),
+        (Scope::Batch, limits.batch, batch_committed),
+        (Scope::Day, caps.day, caps.day_committed),
+        (Scope::Total, caps.total, caps.total_committed),
+    ];
+    for (scope, cap, committed) in scopes {
+        let Some(cap) = cap else { continue };
+        let Some(bound) = limits.bound else {
+            return Err(BudgetStop::NoPrice { scope, cap });
+        };
+        if committed.get().saturating_add(bound.get()) > cap.get() {
+            return Err(BudgetStop::Exceeded {
+                scope,
+                cap,
+                committed,
+                bound,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Columns of the table `job` as a row, and back: one mapping for every database.
+
+use std::error::Error as StdError;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uso::MicroDollars;
+
+use crate::purchase::{Cause, Cost, LocalId, Purchase, Reason, from_ms, to_ms};
+use crate::row::Row;
+use crate::state::State;
+
+/// The columns that [`read`] reads, in its order.
+pub(crate) const SELECT: &str = "SELECT job.id, job.realm, key, batch, origin, account, endpoint, \
+    state, attempt, cause, message, fingerprint, input, target, intent, ticket, pictures, seed, \
+    unit_price, estimate, reserved, billed, reserved_at, created_at, changed_at, worker, fence, \
+    cancel_asked, pruned, kind, sendable FROM job JOIN realm ON realm.id = job.realm";
+
+/// A row of a database's result.
+pub(crate) trait Columns {
+    /// The database's error.
+    type Error;
+
+    fn text(&self, column: usize) -> Result<Option<String>, Self::Error>;
+    fn number(&self, column: usize) -> Result<Option<i64>, Self::Error>;
+    fn flag(&self, column: usize) -> Result<bool, Self::Error>;
+    /// The error of a column whose text means nothing.
+    fn unreadable(column: usize, why: Box<dyn StdError + Send + Sync>) -> Self::Error;
+}
+
+/// A value of a column.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Text(Option<String>),
+    Number(Option<i64>),
+    Flag(bool),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("{0:?} is not known")]
+    Word(String),
+    #[error("the column is empty")]
+    Null,
+}
+
+fn required<C: Columns, T>(column: usize, value: Option<T>) -> Result<T, C::Error> {
+    value.ok_or_else(|| C::unreadable(column, Unreadable::Null.into()))
+}
+
+fn text<C: Columns>(row: &C, column: usize) -> Result<String, C::Error> {
+    required::<C, _>(column, row.text(column)?)
+}
+
+fn number<C: Columns>(row: &C, column: usize) -> Result<i64, C::Error> {
+    required::<C, _>(column, row.number(column)?)
+}
+
+fn json<C: Columns, T: DeserializeOwned>(row: &C, column: usize) -> Result<Option<T>, C::Error> {
+    let value = row.text(column)?.map(|text| serde_json::from_str(&text));
+    value
+        .transpose()
+        .map_err(|error| C::unreadable(column, error.into()))
+}
+
+fn amount<C: Columns>(row: &C, column: usize) -> Result<Option<MicroDollars>, C::Error> {
+    Ok(row.number(column)?.map(dollars))
+}
+
+/// The state that a column names.
+pub(crate) fn state<C: Columns>(row: &C, column: usize) -> Result<State, C::Error> {
+    let word = text(row, column)?;
+    let state = State::from_name(&word);
+    state.ok_or_else(|| C::unreadable(column, Unreadable::Word(word).into()))
+}
+
+fn reason<C: Columns>(row: &C) -> Result<Option<Reason>, C::Error> {
+    let Some(word) = row.text(9)? else {
+        return Ok(None);
+    };
+    let cause = Cause::from_name(&word);
+    let cause = cause.ok_or_else(|| C::unreadable(9, Unreadable::Word(word).into()))?;
+    let kind = row.text(29)?;
+    Ok(Some(Reason {
+        kind: kind.and_then(|kind| serde_json::from_value(kind.into()).ok()),
+        ..Reason::new(cause, row.text(10)?.unwrap_or_default())
+    }))
+}
+
+/// A row of [`SELECT`].
+pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
+    let worker = row.text(25)?;
+    let seed = row.text(17)?.map(|seed| seed.parse());
+    let seed = seed
+        .transpose()
+        .map_err(|error: std::num::ParseIntError| C::unreadable(17, error.into()))?;
+    let attempt = u32::try_from(number(row, 8)?);
+    Ok(Row {
+        purchase: Purchase {
+            id: LocalId(number(row, 0)?),
+            key: text(row, 2)?,
+            batch: row.text(3)?,
+            origin: text(row, 4)?,
+            account: text(row, 5)?,
+            endpoint: text(row, 6)?,
+            state: state(row, 7)?,
+            attempt: attempt.map_err(|error| C::unreadable(8, error.into()))?,
+            reason: reason(row)?,
+            fingerprint: text(row, 11)?,
+            input: json(row, 12)?,
+            intent: json(row, 14)?,
+            ticket: json(row, 15)?,
+            target: json(row, 13)?,
+            pictures: json(row, 16)?.unwrap_or_default(),
+            seed,
+            cost: Cost {
+                unit_price: json(row, 18)?,
+                estimate: amount(row, 19)?,
+                reserved: amount(row, 20)?,
+                billed: amount(row, 21)?,
+            },
+            created_at: from_ms(number(row, 23)?),
+            changed_at: from_ms(number(row, 24)?),
+            in_work: worker.is_some(),
+            pruned: row.flag(28)?,
+        },
+        realm: number(row, 1)?,
+        worker,
+        fence: number(row, 26)?,
+        reserved_at: number(row, 22)?,
+        cancel_asked: row.flag(27)?,
+        sendable: json(row, 30)?,
+    })
+}
+
+/// A value as JSON, in a column of text.
+pub(crate) fn to_json(value: &impl Serialize) -> serde_json::Result<Value> {
+    Ok(Value::Text(Some(serde_json::to_string(value)?)))
+}
+
+fn optional_json(value: Option<&impl Serialize>) -> serde_json::Result<Value> {
+    value.map_or(Ok(Value::Text(None)), to_json)
+}
+
+/// An amount, as the columns have it.
+pub(crate) fn micro(amount: MicroDollars) -> i64 {
+    i64::try_from(amount.get()).unwrap_or(i64::MAX)
+}
+
+/// The amount of a column.
+pub(crate) fn dollars(micro: i64) -> MicroDollars {
+    MicroDollars::new(u64::try_from(micro).unwrap_or_default())
+}
+
+/// The columns of a row that change, with their values.
+pub(crate) fn changing(row: &Row) -> serde_json::Result<Vec<(&'static str, Value)>> {
+    let purchase = &row.purchase;
+    let (cost, reason) = (&purchase.cost, purchase.reason.as_ref());
+    let word = |word: Option<&str>| Value::Text(word.map(str::to_owned));
+    let amount = |amount: Option<MicroDollars>| Value::Number(amount.map(micro));
+    let kind = reason.and_then(|reason| reason.kind);
+    let digest = purchase.intent.as_ref();
+    let digest = digest.and_then(uso::Intent::attempt_digest);
+    Ok(vec![
+        ("batch", Value::Text(purchase.batch.clone())),
+        ("state", word(Some(purchase.state.as_str()))),
+        ("attempt", Value::Number(Some(purchase.attempt.into()))),
+        ("cause", word(reason.map(|reason| reason.cause.as_str()))),
+        ("kind", word(kind.map(uso::ErrorKind::as_str))),
+        (
+            "message",
+            word(reason.map(|reason| reason.message.as_str())),
+        ),
+        ("attempt_digest", word(digest)),
+        ("input", optional_json(purchase.input.as_ref())?),
+        ("target", optional_json(purchase.target.as_ref())?),
+        ("intent", optional_json(purchase.intent.as_ref())?),
+        ("ticket", optional_json(purchase.ticket.as_ref())?),
+        ("request_id", word(purchase.request_id())),
+        ("pictures", to_json(&purchase.pictures)?),
+        (
+            "seed",
+            Value::Text(purchase.seed.map(|seed| seed.to_string())),
+        ),
+        ("unit_price", optional_json(cost.unit_price.as_ref())?),
+        ("estimate", amount(cost.estimate)),
+        ("reserved", amount(cost.reserved)),
+        ("billed", amount(cost.billed)),
+        ("reserved_at", Value::Number(Some(row.reserved_at))),
+        (
+            "changed_at",
+            Value::Number(Some(to_ms(purchase.changed_at))),
+        ),
+        ("worker", Value::Text(row.worker.clone())),
+        ("fence", Value::Number(Some(row.fence))),
+        ("cancel_asked", Value::Flag(row.cancel_asked)),
+        ("pruned", Value::Flag(purchase.pruned)),
+        ("sendable", optional_json(row.sendable.as_ref())?),
+    ])
+}

@@ -1,0 +1,200 @@
+//! Taking rows up and changing them, each in one transaction.
+//!
+//! Locks are taken in one order: rows of jobs by their ids, then the realm with its sums. A
+//! transaction that is run again after its connection was lost finds its token in the row if the
+//! first try was committed; the lock of the row waits for a first try that is still under way.
+
+use uso::MicroDollars;
+
+use super::budget;
+use super::fault::Fault;
+use super::rows::{Locked, insert, lock, lock_key, lock_next, lock_worker, save, written};
+use super::transaction::Transaction;
+use crate::claiming::{self, Examined, Limits};
+use crate::error::Error;
+use crate::purchase::{LocalId, to_ms};
+use crate::row::{Effect, Row, Step};
+use crate::sendable::Sendable;
+use crate::store::{Claim, Claimed, Offer};
+
+/// As [`crate::store::Store::claim`].
+pub(super) async fn claim(
+    transaction: &Transaction,
+    claim: &Claim,
+    worker: &str,
+) -> Result<Claimed, Fault> {
+    let Locked { row, written, now } = find_or_add(transaction, claim).await?;
+    if written == Some(transaction.token) {
+        return Ok(Claimed::Mine(Box::new(row)));
+    }
+    let before = row.committed();
+    let (mut row, effect) = match claiming::examine(row, claim, now)? {
+        Examined::Ends(claimed) => return Ok(claimed),
+        Examined::Holds(row) => (row, Effect::default()),
+        Examined::Buys(mut row, effect) => {
+            budget::lock(transaction, claim.realm).await?;
+            let caps = budget::caps(transaction, claim.realm, now).await?;
+            let batch = match (&claim.batch, claim.batch_cap) {
+                (Some(name), Some(_)) => {
+                    let of_batch = budget::of_batch(transaction, claim.realm, name);
+                    of_batch.await?.0
+                }
+                _ => MicroDollars::new(0),
+            };
+            claiming::admit(claim.into(), &caps, batch)?;
+            claiming::reserve(&mut row, claim, now)?;
+            (row, effect)
+        }
+    };
+    claiming::hold(&mut row, worker);
+    save(transaction, &row, before, &effect).await?;
+    Ok(Claimed::Mine(Box::new(row)))
+}
+
+/// As [`crate::store::Store::offer`].
+pub(super) async fn offer(
+    transaction: &Transaction,
+    claim: &Claim,
+    sendable: Sendable,
+) -> Result<Claimed, Fault> {
+    let Locked { row, written, now } = find_or_add(transaction, claim).await?;
+    if written == Some(transaction.token) {
+        return Ok(Claimed::Mine(Box::new(row)));
+    }
+    let before = row.committed();
+    let (mut row, effect) = match claiming::examine(row, claim, now)? {
+        Examined::Ends(claimed) => return Ok(claimed),
+        Examined::Holds(row) => return Ok(Claimed::Ended(Box::new(row))),
+        Examined::Buys(row, effect) => (row, effect),
+    };
+    claiming::offer(&mut row, claim, sendable);
+    save(transaction, &row, before, &effect).await?;
+    Ok(Claimed::Mine(Box::new(row)))
+}
+
+/// As [`crate::store::Store::next`].
+pub(super) async fn next(
+    transaction: &Transaction,
+    offer: &Offer,
+    worker: &str,
+) -> Result<Option<Row>, Fault> {
+    if transaction.is_repeat {
+        // An earlier try may be under way on the server still; the lock waits for its end.
+        let lock = "SELECT pg_advisory_xact_lock($1)";
+        transaction.rows(lock, &[&transaction.token]).await?;
+        if let Some(row) = written(transaction, worker).await? {
+            return Ok(Some(row));
+        }
+    }
+    let found = lock_next(transaction, offer).await?;
+    let Some(Locked { mut row, now, .. }) = found else {
+        return Ok(None);
+    };
+    let before = row.committed();
+    let quote = claiming::price(&row);
+    if let Some(quote) = quote {
+        let realm = offer.realm;
+        budget::lock(transaction, realm).await?;
+        let caps = budget::caps(transaction, realm, now).await?;
+        let (committed, cap) = budget::of_batch(transaction, realm, &offer.batch).await?;
+        let limits = Limits {
+            purchase: None,
+            batch: cap,
+            bound: quote.bound,
+        };
+        claiming::admit(limits, &caps, committed)?;
+    }
+    claiming::accept(&mut row, offer, quote, worker, now)?;
+    save(transaction, &row, before, &Effect::default()).await?;
+    Ok(Some(row))
+}
+
+/// As [`crate::store::Store::take`].
+pub(super) async fn take(
+    transaction: &Transaction,
+    id: LocalId,
+    worker: &str,
+) -> Result<Option<Row>, Fault> {
+    let Locked {
+        mut row, written, ..
+    } = found(transaction, id).await?;
+    if written == Some(transaction.token) {
+        return Ok(Some(row));
+    }
+    if !claiming::has_work(&row) {
+        return Ok(None);
+    }
+    let before = row.committed();
+    claiming::hold(&mut row, worker);
+    save(transaction, &row, before, &Effect::default()).await?;
+    Ok(Some(row))
+}
+
+/// As [`crate::store::Store::apply`].
+pub(super) async fn apply(
+    transaction: &Transaction,
+    id: LocalId,
+    fence: Option<i64>,
+    step: Step,
+) -> Result<Row, Fault> {
+    let Locked {
+        mut row,
+        written,
+        now,
+    } = found(transaction, id).await?;
+    if written == Some(transaction.token) {
+        return Ok(row);
+    }
+    claiming::check_fence(&row, fence, &step)?;
+    let before = row.committed();
+    let effect = claiming::step(&mut row, step, now)?;
+    save(transaction, &row, before, &effect).await?;
+    Ok(row)
+}
+
+/// Releases every row of a worker whose lease has ended, or that has none; `false` while it has one.
+pub(super) async fn release(transaction: &Transaction, worker: &str) -> Result<bool, Fault> {
+    let lease = "SELECT expires_at < uso_now() FROM worker WHERE id = $1 FOR UPDATE";
+    let lease = transaction.row_opt(lease, &[&worker]).await?;
+    let has_ended = lease.map(|row| row.try_get(0)).transpose()?;
+    if has_ended == Some(false) {
+        return Ok(false);
+    }
+    let end = "DELETE FROM worker WHERE id = $1";
+    transaction.execute(end, &[&worker]).await?;
+    for Locked { mut row, now, .. } in lock_worker(transaction, worker).await? {
+        let before = row.committed();
+        let effect = claiming::step(&mut row, Step::Bury, now)?;
+        save(transaction, &row, before, &effect).await?;
+    }
+    Ok(true)
+}
+
+/// Adds a row of another journal; `false` when its key has one.
+pub(super) async fn import(transaction: &Transaction, row: Row) -> Result<bool, Fault> {
+    if !insert(transaction, &row).await? {
+        return Ok(false);
+    }
+    let added = lock_key(transaction, row.realm, &row.purchase.key).await?;
+    let Some(added) = added else { return Ok(false) };
+    let mut row = row;
+    row.purchase.id = added.row.purchase.id;
+    row.reserved_at = to_ms(row.purchase.changed_at);
+    save(transaction, &row, 0, &Effect::default()).await?;
+    Ok(true)
+}
+
+async fn find_or_add(transaction: &Transaction, claim: &Claim) -> Result<Locked, Fault> {
+    let (realm, key) = (claim.realm, claim.key.as_str());
+    if let Some(found) = lock_key(transaction, realm, key).await? {
+        return Ok(found);
+    }
+    insert(transaction, &claiming::new_row(claim, 0)).await?;
+    let found = lock_key(transaction, realm, key).await?;
+    Ok(found.ok_or_else(|| Error::NotFound(claim.key.clone()))?)
+}
+
+async fn found(transaction: &Transaction, id: LocalId) -> Result<Locked, Fault> {
+    let found = lock(transaction, id).await?;
+    Ok(found.ok_or_else(|| Error::NotFound(id.to_string()))?)
+}

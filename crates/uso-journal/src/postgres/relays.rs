@@ -1,0 +1,120 @@
+//! Purchases of proxies in PostgreSQL. An open place without an end of its time is `NULL`.
+
+use super::budget;
+use super::fault::Fault;
+use super::rows::{insert, lock_key, save};
+use super::transaction::{Transaction, Values};
+use crate::claiming;
+use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal, Standing, first_minute, key};
+use crate::row::Effect;
+
+/// As [`crate::store::Store::begin_relay`].
+pub(super) async fn begin(
+    transaction: &Transaction,
+    realm: i64,
+    relay: &Relay,
+    limits: &RelayLimits,
+    worker: &str,
+) -> Result<Result<(), RelayRefusal>, Fault> {
+    budget::lock(transaction, realm).await?;
+    // The key is new for each purchase: a row is of an earlier try of this transaction.
+    if lock_key(transaction, realm, &key(&relay.id))
+        .await?
+        .is_some()
+    {
+        return Ok(Ok(()));
+    }
+    let now = transaction.row("SELECT uso_now()", &[]).await?.try_get(0)?;
+    let standing = standing(transaction, realm, relay, now).await?;
+    if let Err(refusal) = standing.admit(relay, limits, now) {
+        return Ok(Err(refusal));
+    }
+    let caps = budget::caps(transaction, realm, now).await?;
+    if let Err(stop) = claiming::admit(relay.into(), &caps, uso::MicroDollars::new(0)) {
+        return Ok(Err(RelayRefusal::Budget(stop)));
+    }
+    let mut row = claiming::relayed(realm, relay, worker, now);
+    insert(transaction, &row).await?;
+    if let Some(added) = lock_key(transaction, realm, &row.purchase.key).await? {
+        row.purchase.id = added.row.purchase.id;
+    }
+    save(transaction, &row, 0, &Effect::default()).await?;
+    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let record = relay.record.to_string();
+    let values: Values<'_> = &[
+        &relay.id,
+        &realm,
+        &row.purchase.id.0,
+        &relay.owner,
+        &relay.digest,
+        &relay.endpoint,
+        &relay.is_kept,
+        &record,
+    ];
+    transaction.execute(sql, values).await?;
+    Ok(Ok(()))
+}
+
+async fn standing(
+    transaction: &Transaction,
+    realm: i64,
+    relay: &Relay,
+    now: i64,
+) -> Result<Standing, Fault> {
+    // A purchase whose proxy died is not repeated for two minutes from then on.
+    let equal = "SELECT relay.request_id, \
+                 coalesce(repeat_until, job.changed_at + 120000), job.worker IS NOT NULL \
+                 FROM relay JOIN job ON job.id = relay.job \
+                 WHERE relay.realm = $1 AND digest = $2 AND job.state <> 'failed' \
+                 AND (job.worker IS NOT NULL \
+                      OR coalesce(repeat_until, job.changed_at + 120000) > $3) LIMIT 1";
+    let kept = "SELECT count(*), count(*) FILTER (WHERE owner = $3) \
+                FROM relay LEFT JOIN job ON job.id = relay.job WHERE relay.realm = $1 AND is_kept \
+                AND (kept_until > $2 OR kept_until IS NULL AND job.worker IS NOT NULL)";
+    let spent = "SELECT reserved_at / 60000, sum(coalesce(billed, reserved, 0))::bigint \
+                 FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = $1 AND owner = $2 \
+                 AND reserved_at >= $3::bigint * 60000 GROUP BY 1 ORDER BY 1";
+    let found = transaction
+        .row_opt(equal, &[&realm, &relay.digest, &now])
+        .await?;
+    let equal = match found {
+        Some(row) => Some((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)),
+        None => None,
+    };
+    let kept = transaction.row(kept, &[&realm, &now, &relay.owner]).await?;
+    let since = first_minute(now);
+    let sums = transaction
+        .rows(spent, &[&realm, &relay.owner, &since])
+        .await?;
+    let sums = sums
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    Ok(Standing {
+        equal,
+        kept: kept.try_get(0)?,
+        kept_each: kept.try_get(1)?,
+        spent: sums.collect::<Result<_, Fault>>()?,
+    })
+}
+
+/// As [`crate::store::Store::change_relay`].
+pub(super) async fn change(
+    transaction: &Transaction,
+    realm: i64,
+    change: &RelayChange,
+) -> Result<(), Fault> {
+    let sql = "UPDATE relay SET request_id = $3, record = $4, \
+               repeat_until = uso_now() + $5::bigint, kept_until = uso_now() + $6::bigint \
+               WHERE realm = $1 AND id = $2";
+    let RelayChange {
+        id,
+        request_id,
+        record,
+        repeat_ms,
+        kept_ms,
+    } = change;
+    let values: Values<'_> = &[&realm, id, request_id, record, repeat_ms, kept_ms];
+    transaction.execute(sql, values).await?;
+    Ok(())
+}

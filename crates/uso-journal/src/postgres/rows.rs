@@ -1,0 +1,230 @@
+//! Rows of the table `job` in PostgreSQL.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use bytes::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use super::budget;
+use super::fault::Fault;
+use super::transaction::{Transaction, Values};
+use crate::claiming;
+use crate::columns::{self, SELECT, Value, micro};
+use crate::purchase::{LocalId, to_ms};
+use crate::row::{Effect, Row};
+use crate::store::Offer;
+
+/// A row that this transaction has locked.
+pub(super) struct Locked {
+    pub(super) row: Row,
+    /// Mark of the transaction that wrote the row last.
+    pub(super) written: Option<i64>,
+    /// The time by the database's clock, in milliseconds since 1970.
+    pub(super) now: i64,
+}
+
+/// The columns of a locked row: those of [`SELECT`], the mark, and the time.
+pub(super) static LOCK: LazyLock<String> =
+    LazyLock::new(|| SELECT.replacen(" FROM ", ", written, uso_now() FROM ", 1));
+
+/// Index of the mark among the columns of [`LOCK`].
+const WRITTEN: usize = 31;
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Self::Text(text) => text.to_sql(kind, out),
+            Self::Number(number) => number.to_sql(kind, out),
+            Self::Flag(flag) => flag.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::TEXT, Type::INT8, Type::BOOL].contains(kind)
+    }
+
+    to_sql_checked!();
+}
+
+fn locked(row: Option<&tokio_postgres::Row>) -> Result<Option<Locked>, Fault> {
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Locked {
+        row: columns::read(row)?,
+        written: row.try_get(WRITTEN)?,
+        now: row.try_get(WRITTEN + 1)?,
+    }))
+}
+
+pub(super) async fn lock(transaction: &Transaction, id: LocalId) -> Result<Option<Locked>, Fault> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("{} WHERE job.id = $1 FOR UPDATE OF job", *LOCK));
+    locked(transaction.row_opt(&SQL, &[&id.0]).await?.as_ref())
+}
+
+pub(super) async fn lock_key(
+    transaction: &Transaction,
+    realm: i64,
+    key: &str,
+) -> Result<Option<Locked>, Fault> {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} WHERE job.realm = $1 AND key = $2 FOR UPDATE OF job",
+            *LOCK
+        )
+    });
+    locked(transaction.row_opt(&SQL, &[&realm, &key]).await?.as_ref())
+}
+
+/// Locks the next row of an offer that no other transaction has locked.
+pub(super) async fn lock_next(
+    transaction: &Transaction,
+    offer: &Offer,
+) -> Result<Option<Locked>, Fault> {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} WHERE job.realm = $1 AND batch = $2 AND worker IS NULL AND sendable IS NOT NULL \
+             AND state IN ('pending', 'submitted') AND job.id <> ALL($3) \
+             ORDER BY job.id LIMIT 1 FOR UPDATE OF job SKIP LOCKED",
+            *LOCK
+        )
+    });
+    let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
+    locked(transaction.row_opt(&SQL, values).await?.as_ref())
+}
+
+/// The row of a worker that an earlier try of this transaction wrote.
+pub(super) async fn written(transaction: &Transaction, worker: &str) -> Result<Option<Row>, Fault> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("{SELECT} WHERE worker = $1 AND written = $2"));
+    let row = transaction
+        .row_opt(&SQL, &[&worker, &transaction.token])
+        .await?;
+    row.as_ref().map(columns::read).transpose()
+}
+
+/// Locks every row of a worker, in one order, so that two transactions never wait for each other.
+pub(super) async fn lock_worker(
+    transaction: &Transaction,
+    worker: &str,
+) -> Result<Vec<Locked>, Fault> {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} WHERE worker = $1 ORDER BY job.id FOR UPDATE OF job",
+            *LOCK
+        )
+    });
+    let rows = transaction.rows(&SQL, &[&worker]).await?;
+    let rows = rows.iter().map(|row| locked(Some(row)));
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// Adds a row, unless its key has one; says whether it is new.
+pub(super) async fn insert(transaction: &Transaction, row: &Row) -> Result<bool, Fault> {
+    let purchase = &row.purchase;
+    let insert = "INSERT INTO job (realm, key, batch, endpoint, state, attempt, fingerprint, \
+                  created_at, changed_at) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, uso_now()), uso_now()) \
+                  ON CONFLICT (realm, key) DO NOTHING";
+    let created = Some(to_ms(purchase.created_at)).filter(|time| *time > 0);
+    let values: [&(dyn ToSql + Sync); 8] = [
+        &row.realm,
+        &purchase.key,
+        &purchase.batch,
+        &purchase.endpoint,
+        &purchase.state.as_str(),
+        &i64::from(purchase.attempt),
+        &purchase.fingerprint,
+        &created,
+    ];
+    Ok(transaction.execute(insert, &values).await? > 0)
+}
+
+/// Writes a row that was changed, and books the difference of what it commits.
+pub(super) async fn save(
+    transaction: &Transaction,
+    row: &Row,
+    before: u64,
+    effect: &Effect,
+) -> Result<(), Fault> {
+    let purchase = &row.purchase;
+    let changing = columns::changing(row)?;
+    let mut update = "UPDATE job SET written = $1".to_owned();
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&transaction.token];
+    for (name, value) in &changing {
+        values.push(value);
+        let _ = write!(update, ", {name} = ${}", values.len());
+    }
+    values.push(&purchase.id.0);
+    let _ = write!(update, " WHERE id = ${}", values.len());
+    transaction.execute(&update, &values).await?;
+    for picture in &purchase.pictures {
+        let insert = "INSERT INTO file (path, job) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let path = picture.path.to_string_lossy();
+        transaction
+            .execute(insert, &[&path, &purchase.id.0])
+            .await?;
+    }
+    if let Some(past) = &effect.archived {
+        let insert = "INSERT INTO past_attempt (job, number, state, cause, message, intent, ticket, \
+                      request_id, committed, ended_at) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let reason = past.reason.as_ref();
+        let intent = past
+            .intent
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()?;
+        let ticket = past
+            .ticket
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()?;
+        let values: [&(dyn ToSql + Sync); 10] = [
+            &purchase.id.0,
+            &i64::from(past.number),
+            &past.state.as_str(),
+            &reason.map(|reason| reason.cause.as_str()),
+            &reason.map(|reason| reason.message.as_str()),
+            &intent,
+            &ticket,
+            &past.ticket.as_ref().map(uso::Ticket::request_id),
+            &micro(past.committed),
+            &past.ended_at,
+        ];
+        transaction.execute(insert, &values).await?;
+    }
+    budget::book(transaction, row, claiming::delta(row, before, effect)).await
+}
+
+/// As [`crate::store::Store::prune`].
+pub(super) async fn prune(
+    transaction: &Transaction,
+    realm: i64,
+    before: i64,
+) -> Result<u64, Fault> {
+    let closed = "SELECT id FROM job WHERE realm = $1 AND changed_at < $2 AND NOT pruned \
+                  AND worker IS NULL AND state IN ('done', 'failed', 'cancelled', 'handed_over') \
+                  ORDER BY id FOR UPDATE";
+    let rows = transaction.rows(closed, &[&realm, &before]).await?;
+    let ids = rows.iter().map(|row| row.try_get(0));
+    let ids = ids.collect::<Result<Vec<i64>, _>>()?;
+    transaction
+        .execute("DELETE FROM file WHERE job = ANY($1)", &[&ids])
+        .await?;
+    let past = "UPDATE past_attempt SET intent = NULL, ticket = NULL, request_id = NULL, \
+                message = '' WHERE job = ANY($1)";
+    transaction.execute(past, &[&ids]).await?;
+    let jobs = "UPDATE job SET input = NULL, target = NULL, intent = NULL, attempt_digest = NULL, \
+                ticket = NULL, request_id = NULL, pictures = '[]', seed = NULL, message = '', \
+                sendable = NULL, pruned = true WHERE id = ANY($1)";
+    let pruned = transaction.execute(jobs, &[&ids]).await?;
+    let uploads = "DELETE FROM upload WHERE realm = $1 AND recorded_at < $2";
+    transaction.execute(uploads, &[&realm, &before]).await?;
+    Ok(pruned)
+}

@@ -1,0 +1,140 @@
+//! What a proxy does with the records of its purchases.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use uso::Client;
+
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::purchase::{Cause, Reason};
+use crate::relay::{Relay, RelayChange, RelayEnd, RelayLimits, RelayRefusal, key};
+use crate::row::Step;
+
+impl Journal {
+    /// Records a purchase that a proxy is about to send for a caller, and reserves its money, in one
+    /// transaction: of several equal purchases at the same time, also through several proxies, one
+    /// begins.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used; then nothing may be sent.
+    pub async fn begin_relay(
+        &self,
+        client: &Client,
+        relay: Relay,
+        limits: RelayLimits,
+    ) -> Result<Result<(), RelayRefusal>, Error> {
+        let realm = self.shared.realm(client).await?;
+        self.shared.store.release_gone().await?;
+        let begun = self.shared.store.begin_relay(realm, relay, limits);
+        begun.await
+    }
+
+    /// Records the outcome of a purchase: one that was not bought frees its money and its place, one
+    /// whose outcome is not known stays reserved and is `unknown`, and any other is `handed_over`.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used; the purchase then counts as unknown.
+    pub async fn end_relay(&self, client: &Client, end: RelayEnd) -> Result<(), Error> {
+        let realm = self.shared.realm(client).await?;
+        let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
+        let is_free = end.is_bought == Some(false);
+        let change = RelayChange {
+            id: end.id.clone(),
+            request_id: end
+                .ticket
+                .as_ref()
+                .map(|ticket| ticket.request_id().to_owned()),
+            record: end.record.to_string(),
+            repeat_ms: if is_free {
+                0
+            } else {
+                milliseconds(end.not_repeated_for)
+            },
+            kept_ms: if end.ticket.is_some() && !is_free {
+                milliseconds(end.kept_for)
+            } else {
+                0
+            },
+        };
+        // First, so that the owner of a request id is known however this process ends.
+        self.shared.store.change_relay(realm, change).await?;
+        let row = self.shared.by_key(realm, &key(&end.id)).await?;
+        let row = row.ok_or_else(|| Error::NotFound(end.id.clone()))?;
+        let step = match end.is_bought {
+            Some(true) => Step::HandOver(end.ticket.map(Box::new)),
+            Some(false) => Step::Refuse(Reason::new(
+                Cause::NotBought,
+                "the service refused the submit",
+            )),
+            None => Step::Lose(Reason::new(Cause::ResponseLost, "the response was lost")),
+        };
+        let fence = row.worker.is_some().then_some(row.fence);
+        self.shared
+            .store
+            .apply(row.purchase.id, fence, step)
+            .await?;
+        Ok(())
+    }
+
+    /// Lets an equal purchase begin: the caller has the whole response to this one.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn relay_received(&self, client: &Client, id: &str) -> Result<(), Error> {
+        let realm = self.shared.realm(client).await?;
+        self.shared.store.relay_received(realm, id.to_owned()).await
+    }
+
+    /// The owner of a request, if a proxy of this journal has one.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn relay_owner(
+        &self,
+        client: &Client,
+        app: &str,
+        request_id: &str,
+    ) -> Result<Option<String>, Error> {
+        let realm = self.shared.realm(client).await?;
+        let (app, request_id) = (app.to_owned(), request_id.to_owned());
+        self.shared.store.relay_owner(realm, app, request_id).await
+    }
+
+    /// Makes a caller the owner of a request that has none.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn adopt_relay(
+        &self,
+        client: &Client,
+        owner: &str,
+        (app, request_id): (&str, &str),
+        kept_for: Duration,
+    ) -> Result<(), Error> {
+        let realm = self.shared.realm(client).await?;
+        let kept = i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX / 4);
+        let names = [owner, app, request_id].map(str::to_owned);
+        self.shared.store.adopt_relay(realm, names, kept).await
+    }
+
+    /// The records of purchases that may have been bought and cannot be collected.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn unknown_relays(&self, client: &Client) -> Result<Vec<Value>, Error> {
+        let realm = self.shared.realm(client).await?;
+        self.shared.store.release_gone().await?;
+        let records = self.shared.store.unknown_relays(realm).await?;
+        let records = records.iter();
+        Ok(records
+            .filter_map(|record| serde_json::from_str(record).ok())
+            .collect())
+    }
+}

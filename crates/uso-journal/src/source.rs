@@ -1,0 +1,116 @@
+//! Source of a batch's purchases: rows that its caller gives, or rows of the journal that are offered
+//! to every worker.
+
+use std::collections::VecDeque;
+
+use uso::Request;
+
+use crate::batch_row::BatchRow;
+use crate::error::{BudgetStop, Error};
+use crate::purchase::LocalId;
+use crate::row::{Row, Step};
+use crate::shared::Shared;
+use crate::store::Offer;
+
+/// Source of a batch's purchases.
+pub(crate) enum Source {
+    Given {
+        rows: Box<dyn Iterator<Item = BatchRow> + Send>,
+        /// Rows that begin again.
+        again: VecDeque<BatchRow>,
+    },
+    Offered(Offer),
+}
+
+/// A purchase that begins.
+pub(crate) enum Wanted {
+    Given(Box<BatchRow>),
+    /// A row that this worker holds already.
+    Held(Box<Row>),
+}
+
+/// The answer of a source.
+pub(crate) enum Next {
+    Wanted(Wanted),
+    /// Other workers have rows, which may become free.
+    Later,
+    End,
+    Stop(BudgetStop),
+}
+
+impl Wanted {
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::Given(row) => &row.key,
+            Self::Held(row) => &row.purchase.key,
+        }
+    }
+}
+
+impl Source {
+    pub(crate) fn given(rows: Box<dyn Iterator<Item = BatchRow> + Send>) -> Self {
+        let again = VecDeque::new();
+        Self::Given { rows, again }
+    }
+
+    /// The next purchase.
+    pub(crate) async fn next(&mut self, shared: &Shared) -> Result<Next, Error> {
+        let offer = match self {
+            Self::Given { rows, again } => {
+                let next = again.pop_front().or_else(|| rows.next());
+                return Ok(next.map_or(Next::End, |row| Next::Wanted(Wanted::Given(Box::new(row)))));
+            }
+            Self::Offered(offer) => offer,
+        };
+        match shared.store.next(offer.clone()).await {
+            Ok(Some(row)) => Ok(Next::Wanted(Wanted::Held(Box::new(row)))),
+            Ok(None) => {
+                shared.store.release_gone().await?;
+                let is_open = shared.store.is_open(offer.clone()).await?;
+                Ok(if is_open { Next::Later } else { Next::End })
+            }
+            Err(Error::Budget(stop)) => Ok(Next::Stop(stop)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a purchase begin again of which nothing was bought.
+    pub(crate) async fn again(&mut self, wanted: Begun, shared: &Shared) {
+        match (self, wanted) {
+            (Self::Given { again, .. }, Begun::Given(row)) => again.push_back(*row),
+            // Any worker may take the row up again; one that is pending already needs no step.
+            (_, Begun::Held { id, .. }) => {
+                let _ = shared.store.apply(id, None, Step::Retry).await;
+            }
+            (Self::Offered(_), Begun::Given(_)) => {}
+        }
+    }
+
+    /// Leaves a row to later runs.
+    pub(crate) fn give_up(&mut self, id: LocalId) {
+        if let Self::Offered(offer) = self {
+            offer.given_up.push(id.0);
+        }
+    }
+}
+
+/// A purchase that has begun.
+pub(crate) enum Begun {
+    Given(Box<BatchRow>),
+    Held { id: LocalId, key: String },
+}
+
+impl Begun {
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::Given(row) => &row.key,
+            Self::Held { key, .. } => key,
+        }
+    }
+}
+
+/// The request of an offered row.
+pub(crate) fn request_of(row: &Row) -> Option<Request> {
+    let sendable = row.sendable.as_ref()?;
+    Some(sendable.request.clone().into())
+}

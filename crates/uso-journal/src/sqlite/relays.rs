@@ -1,0 +1,114 @@
+//! Purchases of proxies in SQLite. An open place without an end of its time is `NULL`.
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::budget;
+use super::claims::{Done, now};
+use super::rows::{insert, save};
+use crate::claiming;
+use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal, Standing, first_minute};
+use crate::row::Effect;
+
+/// As [`crate::store::Store::begin_relay`].
+pub(super) fn begin(
+    connection: &Connection,
+    realm: i64,
+    relay: &Relay,
+    limits: &RelayLimits,
+    worker: &str,
+) -> Done<Result<(), RelayRefusal>> {
+    let now = now(connection)?;
+    if let Err(refusal) = standing(connection, realm, relay, now)?.admit(relay, limits, now) {
+        return Ok(Ok(Err(refusal)));
+    }
+    let caps = budget::caps(connection, realm, now)?;
+    if let Err(stop) = claiming::admit(relay.into(), &caps, uso::MicroDollars::new(0)) {
+        return Ok(Ok(Err(RelayRefusal::Budget(stop))));
+    }
+    let mut row = claiming::relayed(realm, relay, worker, now);
+    insert(connection, &mut row)?;
+    save(connection, &row, 0, &Effect::default())?;
+    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection.prepare_cached(sql)?.execute((
+        &relay.id,
+        realm,
+        row.purchase.id.0,
+        &relay.owner,
+        &relay.digest,
+        &relay.endpoint,
+        relay.is_kept,
+        relay.record.to_string(),
+    ))?;
+    Ok(Ok(Ok(())))
+}
+
+fn standing(
+    connection: &Connection,
+    realm: i64,
+    relay: &Relay,
+    now: i64,
+) -> rusqlite::Result<Standing> {
+    // A purchase whose proxy died is not repeated for two minutes from then on.
+    let equal = "SELECT relay.request_id, \
+                 coalesce(repeat_until, job.changed_at + 120000), job.worker IS NOT NULL \
+                 FROM relay JOIN job ON job.id = relay.job \
+                 WHERE relay.realm = ?1 AND digest = ?2 AND job.state <> 'failed' \
+                 AND (job.worker IS NOT NULL \
+                      OR coalesce(repeat_until, job.changed_at + 120000) > ?3) LIMIT 1";
+    let kept = "SELECT count(*), coalesce(sum(owner = ?3), 0) \
+                FROM relay LEFT JOIN job ON job.id = relay.job WHERE relay.realm = ?1 AND is_kept \
+                AND (kept_until > ?2 OR kept_until IS NULL AND job.worker IS NOT NULL)";
+    let spent = "SELECT reserved_at / 60000, sum(coalesce(billed, reserved, 0)) \
+                 FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = ?1 AND owner = ?2 \
+                 AND reserved_at >= ?3 * 60000 GROUP BY 1 ORDER BY 1";
+    let mut select = connection.prepare_cached(equal)?;
+    let equal = select.query_row((realm, &relay.digest, now), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    });
+    let mut select = connection.prepare_cached(kept)?;
+    let (kept, kept_each) = select.query_row((realm, now, &relay.owner), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    let mut select = connection.prepare_cached(spent)?;
+    let since = (realm, &relay.owner, first_minute(now));
+    let spent = select.query_map(since, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Standing {
+        equal: equal.optional()?,
+        kept,
+        kept_each,
+        spent: spent.collect::<rusqlite::Result<_>>()?,
+    })
+}
+
+/// As [`crate::store::Store::change_relay`].
+pub(super) fn change(connection: &Connection, realm: i64, change: &RelayChange) -> Done<()> {
+    let now = now(connection)?;
+    let sql = "UPDATE relay SET request_id = ?3, record = ?4, repeat_until = ?5, kept_until = ?6 \
+               WHERE realm = ?1 AND id = ?2";
+    connection.prepare_cached(sql)?.execute((
+        realm,
+        &change.id,
+        &change.request_id,
+        &change.record,
+        now.saturating_add(change.repeat_ms),
+        now.saturating_add(change.kept_ms),
+    ))?;
+    Ok(Ok(()))
+}
+
+/// As [`crate::store::Store::adopt_relay`].
+pub(super) fn adopt(
+    connection: &Connection,
+    realm: i64,
+    [owner, app, request_id]: &[String; 3],
+    kept_ms: i64,
+) -> Done<()> {
+    let until = now(connection)?.saturating_add(kept_ms);
+    let sql = "INSERT INTO relay (id, realm, owner, app, request_id, is_kept, kept_until) \
+               SELECT 'adopted:' || ?1 || ':' || ?4, ?1, ?2, ?3, ?4, 1, ?5 WHERE NOT EXISTS \
+               (SELECT 1 FROM relay WHERE realm = ?1 AND request_id = ?4)";
+    let values = (realm, owner, app, request_id, until);
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(Ok(()))
+}
