@@ -3,6 +3,7 @@
 mod budget;
 mod faults;
 mod proxies;
+mod security;
 mod stores;
 mod workers;
 

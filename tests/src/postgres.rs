@@ -60,8 +60,17 @@ impl Cluster {
     /// # Panics
     ///
     /// When the server does not start.
-    #[expect(clippy::expect_used, reason = "a test without its server ends here")]
     pub fn start(settings: &[&str]) -> Option<Self> {
+        Self::start_at(5432, settings)
+    }
+
+    /// As [`Cluster::start`], with another port.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not start.
+    #[expect(clippy::expect_used, reason = "a test without its server ends here")]
+    pub fn start_at(port: u16, settings: &[&str]) -> Option<Self> {
         let programs = programs()?;
         // Memory where there is some: the tests commit some thousand times.
         let memory = Path::new("/dev/shm");
@@ -88,6 +97,7 @@ impl Cluster {
             command.args(["-c", setting]);
         }
         let mut keeper = command
+            .env("PGPORT", port.to_string())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

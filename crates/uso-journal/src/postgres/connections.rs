@@ -22,6 +22,9 @@ const MOST: usize = 6;
 /// How long a transaction is tried again while the server is away, restarts or has no space.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// As [`PATIENCE`], for the first connection: the address may be wrong.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Pauses between two tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -83,6 +86,14 @@ impl Connections {
     /// Tries of statements that change nothing, each by itself.
     pub(super) fn read(&self) -> Tries<'_> {
         self.tries(None)
+    }
+
+    /// As [`Connections::read`], for the first look at a server.
+    pub(super) fn first_read(&self) -> Tries<'_> {
+        Tries {
+            deadline: Instant::now() + FIRST_PATIENCE,
+            ..self.tries(None)
+        }
     }
 
     fn tries(&self, commit: Option<Commit>) -> Tries<'_> {

@@ -192,7 +192,7 @@ FROM job JOIN realm ON realm.id = job.realm;
 /// Brings the tables to the newest version, unless they have it.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), Error> {
     let location = connections.location();
-    let found = transact!(connections.read(), |transaction| version(transaction))?;
+    let found = transact!(connections.first_read(), |transaction| version(transaction))?;
     check(found, location)?;
     if found == VERSION {
         return Ok(());
