@@ -146,7 +146,9 @@ fn explain(json: &str, error: &serde_json::Error, path: &str) -> ScenarioError {
         let end = passed.iter().rposition(|line| line.contains('}'));
         place = format!("line {}", end.map_or(error.line(), |line| line + 1));
     }
-    ScenarioError(format!("{field}{place}: {text}"))
+    // Names of the file are repeated, which can hold line ends and controls of a terminal.
+    let message = format!("{field}{place}: {text}");
+    ScenarioError(message.replace(char::is_control, " "))
 }
 
 #[cfg(test)]
