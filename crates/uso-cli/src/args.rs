@@ -12,6 +12,7 @@ mod tools;
 pub(crate) mod values;
 mod webhook;
 
+use clap::builder::Resettable;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::agents::McpArgs;
@@ -137,6 +138,10 @@ pub(crate) enum Command {
 pub(crate) fn command() -> clap::Command {
     // Building spreads the global options over the commands, where some mean nothing.
     let mut command = Cli::command();
+    // An empty variable is none.
+    if std::env::var_os("USO_JOURNAL").is_some_and(|place| place.is_empty()) {
+        command = command.mut_arg("journal", |journal| journal.env(Resettable::Reset));
+    }
     command.build();
     for subcommand in command.get_subcommands_mut() {
         let hidden: &[&str] = match subcommand.get_name() {

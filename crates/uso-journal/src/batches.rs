@@ -5,7 +5,12 @@
 //! `cargo xtask bench batch [ROWS]` measures `uso batch run` with 200 purchases in flight against an
 //! emulator whose jobs take 0.2 s. A row of the batch is read, hashed and priced once for the plan
 //! and once for the purchase, and is four changes of state in the journal, which share a sync with
-//! those of other rows.
+//! those of other rows. On a virtual machine with two cores, which the emulator shares:
+//!
+//! | rows | CPU time of the command a row | peak memory | wall time |
+//! | --- | --- | --- | --- |
+//! | 1 000 | 2.1 ms | 49 MiB | 2.7 s |
+//! | 10 000 | 2.1 ms | 98 MiB | 28 s |
 //!
 //! | what limits | where | what to do |
 //! | --- | --- | --- |

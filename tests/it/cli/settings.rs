@@ -154,3 +154,13 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
     assert!(run.code == 1 && run.stdout.contains("uso login"), "{run:?}");
     assert!(emulator.ledger().purchases().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_variable_names_no_journal() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin()).variable("USO_JOURNAL", "");
+    let run = cli.run(&["list", "--json"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let refused = cli.run(&["list", "--journal", ""]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+}

@@ -87,6 +87,8 @@ fn script(shell: Shell) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
+const ELSEWHERE: &str = "name a folder that you may write to with --prefix";
+
 /// zsh loads the file when `uso` is completed for the first time, and takes the candidates of that
 /// call from the file itself.
 const ZSH_FIRST_CALL: &str = "
@@ -100,7 +102,7 @@ fi
 fn install(prefix: Option<&Path>, printer: &Printer) -> Result<ExitCode, Failure> {
     let share = share(prefix)?;
     let pages = share.join("man/man1");
-    man::write_pages(&pages)?;
+    man::write_pages(&pages).map_err(|failure| failure.with_hint(ELSEWHERE))?;
     let mut places = vec![pages.join("uso.1")];
     for (shell, place) in [
         (Shell::Bash, "bash-completion/completions/uso"),
@@ -147,6 +149,6 @@ fn write(place: &Path, script: &str) -> Result<(), Failure> {
         .and_then(|()| std::fs::write(place, script))
         .map_err(|error| {
             Failure::io(format!("{} cannot be written: {error}", place.display()))
-                .with_hint("name a folder that you may write to with --prefix")
+                .with_hint(ELSEWHERE)
         })
 }
