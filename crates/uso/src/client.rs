@@ -37,7 +37,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when there is no key or a value cannot be used.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when there is no key or a value cannot be used.
     pub fn from_env() -> Result<Self> {
         Self::new(Config::from_env()?)
     }
@@ -54,7 +54,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when TLS is needed and there are no root certificates.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when TLS is needed and there are no root certificates.
     pub fn new(config: Config) -> Result<Self> {
         Ok(Self {
             transport: Transport::new(config)?,
@@ -73,9 +73,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] when the request is wrong, before anything is sent;
-    /// [`ErrorKind::OutcomeUnknown`] when the job may have been bought; [`ErrorKind::Unreachable`],
-    /// [`ErrorKind::Throttled`], [`ErrorKind::Auth`] or [`ErrorKind::Locked`] when it was not.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) when the request is wrong, before anything is sent;
+    /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) when the job may have been bought; [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable),
+    /// [`ErrorKind::Throttled`](crate::ErrorKind::Throttled), [`ErrorKind::Auth`](crate::ErrorKind::Auth) or [`ErrorKind::Locked`](crate::ErrorKind::Locked) when it was not.
     pub async fn submit(&self, request: Request) -> Result<Job> {
         let prepared = self.prepare(request).await?;
         self.place(prepared.order()).await

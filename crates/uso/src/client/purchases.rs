@@ -19,7 +19,7 @@ impl Client {
     /// The order is sent again only when it provably did not leave, or when the service refused it
     /// with 429 before queueing it. When the response is lost, the purchase is looked for among
     /// the account's requests by its exact input, which includes the pinned seed, and adopted when
-    /// it is found; see [`Config::reconcile_within`].
+    /// it is found; see [`Config::reconcile_within`](crate::Config::reconcile_within).
     ///
     /// # Cancel safety
     ///
