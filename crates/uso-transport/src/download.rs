@@ -6,7 +6,7 @@ mod temporary;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_url::DataUrl;
@@ -94,7 +94,7 @@ impl Expected<'_> {
 pub(crate) struct Downloads<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) tokens: &'a Tokens,
-    pub(crate) leftovers: &'a Arc<Leftovers>,
+    pub(crate) leftovers: &'a Leftovers,
 }
 
 /// What an attempt received before it turned out not to be whole.
@@ -151,7 +151,7 @@ impl Downloads<'_> {
         let failed = |error| Failure::lasting(cannot_write(path, error));
         let damaged = Mutex::new(None);
         let attempt = || async {
-            let temporary = match Temporary::beside(path, self.leftovers).await {
+            let temporary = match Temporary::beside(path, self.leftovers) {
                 Ok(temporary) => temporary,
                 Err(error) => return failed(error).into(),
             };

@@ -30,8 +30,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// Pause between two looks whether submits are still on their way.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// Sidecars that are written at once.
-const SIDECARS: usize = 64;
+/// Sidecars that are written at once. Each takes a thread, and a thread takes memory.
+const SIDECARS: usize = 4;
 
 /// How a run ended.
 pub(crate) struct Ended {

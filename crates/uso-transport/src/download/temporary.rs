@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tempfile::{Builder, NamedTempFile, PersistError};
 use tokio::fs::File;
@@ -19,13 +18,7 @@ const NAMES: u32 = 100;
 pub(super) struct Temporary(NamedTempFile);
 
 impl Temporary {
-    pub(super) async fn beside(path: &Path, leftovers: &Arc<Leftovers>) -> io::Result<Self> {
-        let (path, leftovers) = (path.to_owned(), Arc::clone(leftovers));
-        let made = tokio::task::spawn_blocking(move || Self::make(&path, &leftovers));
-        made.await.map_err(io::Error::other)?
-    }
-
-    fn make(path: &Path, leftovers: &Leftovers) -> io::Result<Self> {
+    pub(super) fn beside(path: &Path, leftovers: &Leftovers) -> io::Result<Self> {
         let Some(name) = path.file_name() else {
             return Err(io::Error::other("it is not the name of a file"));
         };
