@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use uso_tests::rig::{Rig, content, file, style};
+use uso_tests::rig::{Rig, content, file, style, until};
 use xtask::codegen::Support;
 
 /// The document of the endpoint that an example uses.
@@ -15,9 +15,6 @@ const FLUX: &str = "fixtures/endpoints/flux-schnell.json";
 
 /// How long a job takes on the emulator's clock, which the tests move.
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Longest time that a restarted service takes to collect.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running example.
 struct Example {
@@ -177,13 +174,7 @@ async fn the_service_example_collects_after_a_kill_what_it_bought_before() {
             .read_dir()
             .is_ok_and(|mut files| files.next().is_some())
     };
-    tokio::time::timeout(PATIENCE, async {
-        while !is_collected() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await
-    .expect("the restarted service collects by itself");
+    until("the restarted service collects by itself", is_collected).await;
     let got = http.get(origin.clone() + &picture).send().await.unwrap();
     assert_eq!(got.status(), 200);
     assert_eq!(got.headers()["content-type"], "image/png");

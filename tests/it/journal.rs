@@ -12,6 +12,8 @@ mod places;
 #[cfg(target_os = "linux")]
 mod power;
 mod processes;
+#[cfg(unix)]
+mod relays;
 mod watched;
 
 use std::path::Path;

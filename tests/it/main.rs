@@ -12,6 +12,7 @@
 mod answers;
 mod architecture;
 mod batch;
+mod browser;
 mod cli;
 mod codegen;
 mod corpus;

@@ -1,8 +1,11 @@
 //! TLS and HTTP/2: trust, and few connections.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use uso::error::{Delivery, Verdict};
 use uso::{Client, ErrorKind, Request};
 use uso_emulator::Emulator;
 use uso_tests::rig::{Cli, Rig, config_for};
@@ -69,6 +72,38 @@ async fn hundreds_of_jobs_share_a_few_connections_and_make_three_requests_each()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_submit_whose_permission_has_ended_is_not_sent_and_not_repeated() {
+    let certificate = certificate();
+    let encrypted = emulator(&certificate).await;
+    let plain = Rig::plain_builder().start().await.unwrap();
+    for emulator in [encrypted, plain] {
+        let config = config_for(&emulator.origin())
+            .unwrap()
+            .root_certificates(certificate.certificate.clone());
+        let client = Client::new(config).unwrap();
+        let request = Request::subject("https://example.org/a.png", "x");
+        let prepared = client.prepare(request).await.unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let order = prepared.order().clone().only_while(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            false
+        });
+        let error = client.place(&order).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.delivery(), error.verdict()),
+            (ErrorKind::Deadline, Delivery::NotSent, Verdict::NotBought)
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "it is not tried again");
+        assert!(emulator.ledger().purchases().is_empty());
+
+        let order = prepared.order().clone().only_while(|| true);
+        client.place(&order).await.unwrap();
+        assert_eq!(emulator.ledger().purchases().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_untrusted_certificate_is_refused_before_the_key_is_sent() {
     let emulator = emulator(&certificate()).await;
     let quick = uso::config::RetryPolicy::default().attempts(1);
@@ -79,7 +114,7 @@ async fn an_untrusted_certificate_is_refused_before_the_key_is_sent() {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.delivery()),
-        (ErrorKind::Unreachable, uso::error::Delivery::NotSent)
+        (ErrorKind::Unreachable, Delivery::NotSent)
     );
     assert!(emulator.requests().is_empty());
     let host = emulator.origin().replace("https://", "");

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use tokio_postgres::{Client, NoTls};
 
 /// The user that runs the server when the tests run as root, which PostgreSQL refuses.
-const NOBODY: &str = "65534";
+const UNPRIVILEGED: &str = "65534";
 
 /// Makes a cluster, serves it until the standard input ends, and removes it. The arguments are the
 /// folder of the programs and that of the cluster.
@@ -81,10 +81,21 @@ impl Cluster {
         let folder = folder.expect("a temporary folder").keep();
         let mut command = match is_root() {
             true => {
-                std::os::unix::fs::chown(&folder, NOBODY.parse().ok(), NOBODY.parse().ok())
-                    .expect("root gives a folder away");
+                std::os::unix::fs::chown(
+                    &folder,
+                    UNPRIVILEGED.parse().ok(),
+                    UNPRIVILEGED.parse().ok(),
+                )
+                .expect("root gives a folder away");
                 let mut command = Command::new("setpriv");
-                command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "sh"]);
+                command.args([
+                    "--reuid",
+                    UNPRIVILEGED,
+                    "--regid",
+                    UNPRIVILEGED,
+                    "--clear-groups",
+                    "sh",
+                ]);
                 command
             }
             false => Command::new("sh"),

@@ -2,10 +2,30 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use uso::{ApiKey, BaseUrls, Client, Config};
 use uso_emulator::{Emulator, EmulatorBuilder, PictureMode};
+
+/// The longest time that another process or task may take to reach a state.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Returns once a state is reached that no event announces, such as one of another process.
+///
+/// # Panics
+///
+/// When the state is not reached.
+#[expect(clippy::panic, reason = "a test without the state ends here")]
+pub async fn until(what: &str, mut is_reached: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_reached() {
+        if began.elapsed() > PATIENCE {
+            panic!("not reached: {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
 
 /// An emulator and a client of it.
 pub struct Rig {

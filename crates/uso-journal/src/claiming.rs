@@ -95,72 +95,18 @@ pub(crate) fn accept(
 
 /// A row that no claim was made of before.
 pub(crate) fn new_row(claim: &Claim, now: i64) -> Row {
-    Row {
-        purchase: Purchase {
-            id: LocalId(0),
-            key: claim.key.clone(),
-            batch: claim.batch.clone(),
-            origin: String::new(),
-            account: String::new(),
-            endpoint: claim.endpoint.clone(),
-            state: State::Pending,
-            attempt: 1,
-            reason: None,
-            fingerprint: claim.recipe.fingerprint().as_str().to_owned(),
-            input: None,
-            intent: None,
-            ticket: None,
-            target: None,
-            pictures: Vec::new(),
-            seed: None,
-            cost: Cost::default(),
-            created_at: from_ms(now),
-            changed_at: from_ms(now),
-            in_work: false,
-            pruned: false,
-        },
-        realm: claim.realm,
-        worker: None,
-        fence: 0,
-        reserved_at: 0,
-        cancel_asked: false,
-        sendable: None,
-    }
+    let fingerprint = claim.recipe.fingerprint().as_str();
+    let mut row = empty(claim.realm, &claim.key, &claim.endpoint, fingerprint, now);
+    row.purchase.batch.clone_from(&claim.batch);
+    row
 }
 
 /// The row of a purchase that a proxy is about to send: reserved and `sending` at once.
 pub(crate) fn relayed(realm: i64, relay: &Relay, worker: &str, now: i64) -> Row {
-    let mut row = Row {
-        purchase: Purchase {
-            id: LocalId(0),
-            key: relay::key(&relay.id),
-            batch: None,
-            origin: String::new(),
-            account: String::new(),
-            endpoint: relay.endpoint.clone(),
-            state: State::Sending,
-            attempt: 1,
-            reason: None,
-            fingerprint: relay.digest.clone(),
-            input: None,
-            intent: None,
-            ticket: None,
-            target: None,
-            pictures: Vec::new(),
-            seed: None,
-            cost: Cost::default(),
-            created_at: from_ms(now),
-            changed_at: from_ms(now),
-            in_work: false,
-            pruned: false,
-        },
-        realm,
-        worker: None,
-        fence: 0,
-        reserved_at: now,
-        cancel_asked: false,
-        sendable: None,
-    };
+    let key = relay::key(&relay.id);
+    let mut row = empty(realm, &key, &relay.endpoint, &relay.digest, now);
+    row.purchase.state = State::Sending;
+    row.reserved_at = now;
     row.purchase.cost.reserved = Some(relay.bound);
     hold(&mut row, worker);
     row
@@ -281,4 +227,39 @@ pub(crate) fn admit(
         }
     }
     Ok(())
+}
+
+/// A row of which nothing is known but its request.
+fn empty(realm: i64, key: &str, endpoint: &str, fingerprint: &str, now: i64) -> Row {
+    Row {
+        purchase: Purchase {
+            id: LocalId(0),
+            key: key.to_owned(),
+            batch: None,
+            origin: String::new(),
+            account: String::new(),
+            endpoint: endpoint.to_owned(),
+            state: State::Pending,
+            attempt: 1,
+            reason: None,
+            fingerprint: fingerprint.to_owned(),
+            input: None,
+            intent: None,
+            ticket: None,
+            target: None,
+            pictures: Vec::new(),
+            seed: None,
+            cost: Cost::default(),
+            created_at: from_ms(now),
+            changed_at: from_ms(now),
+            in_work: false,
+            pruned: false,
+        },
+        realm,
+        worker: None,
+        fence: 0,
+        reserved_at: 0,
+        cancel_asked: false,
+        sendable: None,
+    }
 }

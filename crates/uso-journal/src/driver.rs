@@ -1,6 +1,9 @@
 //! Driver of a batch: begins purchases as the pace allows, pauses while the service takes none, and
 //! tells what becomes of them.
 
+mod pause;
+mod pausing;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
@@ -29,9 +32,7 @@ use crate::submits::Submits;
 use crate::target::Target;
 use crate::work::Work;
 
-/// Pauses while the account is locked or the service takes nothing.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+use self::pause::Pause;
 
 /// How often a row is bought again whose job did not start in time.
 const NEW_STARTS: u32 = 3;
@@ -80,24 +81,6 @@ struct Flight {
     begun: Begun,
     began: Instant,
     outcome: Result<Purchase, Error>,
-}
-
-/// No purchase begins until then.
-#[derive(Clone, Copy)]
-struct Pause {
-    kind: ErrorKind,
-    began: Instant,
-    /// When the last refusal came.
-    refused: Instant,
-    length: Duration,
-    /// Whether a purchase tries whether the service takes any again.
-    is_tried: bool,
-}
-
-impl Pause {
-    fn until(self) -> Instant {
-        self.refused + self.length
-    }
 }
 
 impl Driver {
@@ -346,65 +329,6 @@ impl Driver {
     async fn begin_again(&mut self, begun: Begun) {
         self.source.again(begun, &self.terms.shared).await;
         self.exhausted = false;
-    }
-
-    /// The service took a submit of none of the purchases for now.
-    async fn refused(&mut self, kind: ErrorKind, message: String, began: Instant) {
-        let now = Instant::now();
-        let Some(pause) = self.pause else {
-            if kind == ErrorKind::Locked {
-                self.share_lock(true).await;
-            }
-            return self.pause_for(kind, message, FIRST_PAUSE).await;
-        };
-        // Purchases that began before the pause say nothing new.
-        if began < pause.refused {
-            return;
-        }
-        let is_too_long = |longest: Duration| now.duration_since(pause.began) >= longest;
-        if kind == ErrorKind::Locked && self.terms.longest_lock.is_some_and(is_too_long) {
-            self.stopped.get_or_insert(Stopped::Locked(message));
-            return;
-        }
-        self.pause = Some(Pause {
-            refused: now,
-            length: (pause.length * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
-            is_tried: false,
-            ..pause
-        });
-    }
-
-    async fn pause_for(&mut self, kind: ErrorKind, message: String, length: Duration) {
-        let now = Instant::now();
-        self.pause = Some(Pause {
-            kind,
-            began: now,
-            refused: now,
-            length,
-            is_tried: false,
-        });
-        let pause = BatchEvent::Paused {
-            kind,
-            message,
-            again_in: length,
-        };
-        let _ = self.tell.send(pause).await;
-    }
-
-    async fn go_on(&mut self) {
-        self.pause = None;
-        let _ = self.tell.send(BatchEvent::Continued).await;
-    }
-
-    /// Ends the pause once a submit that left after the last refusal was accepted.
-    async fn end_pause(&mut self) {
-        let is_over = |pause: &Pause| self.submits.is_accepted_since(pause.until());
-        if let Some(pause) = self.pause.filter(is_over) {
-            if pause.kind == ErrorKind::Locked {
-                self.share_lock(false).await;
-            }
-            self.go_on().await;
-        }
     }
 
     /// Asks for a new attempt at a job that did not start in time, which is free. Says why it did

@@ -18,7 +18,6 @@ mod transaction;
 
 use std::sync::Arc;
 
-use tokio_postgres::types::ToSql;
 use uso::MicroDollars;
 
 use crate::columns::{self, SELECT, micro};
@@ -268,11 +267,7 @@ impl Store for Postgres {
     }
 
     fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()> {
-        Box::pin(async move {
-            let sql = "UPDATE relay SET repeat_until = 0 \
-                       WHERE realm = $1 AND id = $2 AND repeat_until IS NOT NULL";
-            self.execute(sql, &[&realm, &id]).await
-        })
+        Box::pin(async move { self.execute(relays::RECEIVED, &[&realm, &id]).await })
     }
 
     fn relay_owner(
@@ -282,78 +277,42 @@ impl Store for Postgres {
         request_id: String,
     ) -> Reply<'_, Option<String>> {
         Box::pin(async move {
-            let sql = "SELECT owner FROM relay WHERE realm = $1 AND app = $2 AND request_id = $3 \
-                       AND kept_until > uso_now() LIMIT 1";
             let tries = self.connections.read();
             let values: Values<'_> = &[&realm, &app, &request_id];
-            let found = transact!(tries, |transaction| transaction.row_opt(sql, values))?;
-            Ok(found.and_then(|row| row.try_get(0).ok()))
+            transact!(tries, |transaction| relays::owner(transaction, values))
         })
     }
 
     fn adopt_relay(&self, realm: i64, names: [String; 3], kept_ms: i64) -> Reply<'_, ()> {
         Box::pin(async move {
-            let sql = "INSERT INTO relay (id, realm, owner, app, request_id, is_kept, kept_until) \
-                       SELECT 'adopted:' || $1::bigint || ':' || $4::text, $1, $2, $3, $4, true, \
-                       uso_now() + $5::bigint WHERE NOT EXISTS \
-                       (SELECT 1 FROM relay WHERE realm = $1 AND request_id = $4) \
-                       ON CONFLICT DO NOTHING";
             let [owner, app, request_id] = &names;
             let values: Values<'_> = &[&realm, owner, app, request_id, &kept_ms];
-            self.execute(sql, values).await
+            self.execute(relays::ADOPT, values).await
         })
     }
 
     fn unknown_relays(&self, realm: i64) -> Reply<'_, Vec<String>> {
         Box::pin(async move {
-            let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
-                       WHERE relay.realm = $1 AND (state = 'unknown' OR state = 'handed_over' \
-                       AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
             let tries = self.connections.read();
-            transact!(tries, |transaction| async {
-                let rows = transaction.rows(sql, &[&realm]).await?;
-                let records = rows.iter().map(|row| Ok(row.try_get(0)?));
-                records.collect()
-            })
+            transact!(tries, |transaction| relays::unknown(transaction, realm))
         })
     }
 
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>> {
         Box::pin(async move {
-            let states = filter.states.iter().map(|state| state.as_str());
-            let states: Option<Vec<&str>> =
-                Some(states.collect()).filter(|all: &Vec<_>| !all.is_empty());
-            let end = "WHERE job.realm = $1 AND job.id < $2 AND changed_at >= $3 \
-                       AND ($4::text IS NULL OR batch = $4) \
-                       AND ($5::text[] IS NULL OR state = ANY($5)) \
-                       ORDER BY job.id DESC LIMIT $6";
-            let (before, limit) = (filter.before.unwrap_or(i64::MAX), i64::from(filter.limit));
-            let since = filter.since.unwrap_or_default();
-            let values: [&(dyn ToSql + Sync); 6] =
-                [&realm, &before, &since, &filter.batch, &states, &limit];
-            Ok(self
-                .rows(end, &values)
-                .await?
-                .into_iter()
-                .map(|row| row.purchase)
-                .collect())
+            let tries = self.connections.read();
+            transact!(tries, |transaction| rows::list(transaction, realm, &filter))
         })
     }
 
     fn counts(&self, realm: i64, batch: Option<String>) -> Reply<'_, Vec<(State, u64)>> {
         Box::pin(async move {
-            let sql = "SELECT state, count(*) FROM job WHERE realm = $1 \
-                       AND ($2::text IS NULL OR batch = $2) GROUP BY state";
             let tries = self.connections.read();
-            transact!(tries, |transaction| async {
-                let rows = transaction.rows(sql, &[&realm, &batch]).await?;
-                let counts = rows.iter().map(|row| {
-                    let count: i64 = row.try_get(1)?;
-                    let count = u64::try_from(count).unwrap_or_default();
-                    Ok((columns::state(row, 0)?, count))
-                });
-                counts.collect()
-            })
+            transact!(tries, |transaction| rows::counts(
+                transaction,
+                realm,
+                &batch
+            ))
         })
     }
 

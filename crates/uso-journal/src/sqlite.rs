@@ -2,55 +2,45 @@
 
 mod budget;
 mod claims;
+mod connections;
 mod relays;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod writer;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 use uso::MicroDollars;
 
-use crate::columns::{self, SELECT, micro};
+use crate::columns::{SELECT, micro};
 use crate::error::Error;
 use crate::place;
-use crate::purchase::{LocalId, Purchase, to_ms};
+use crate::purchase::{LocalId, Purchase};
 use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal};
-use crate::row::{Effect, Row, Step};
+use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
 use crate::store::{Caps, Claim, Claimed, Filter, Guard, Offer, Realm, Reply, Store, Traffic};
 use crate::worker::Worker;
 
+use self::connections::{Connections, durable};
 use self::schema::Unfit;
-use self::writer::{Durability, Failure, GROUP, Writer};
+use self::writer::{Durability, GROUP, Writer};
 
 /// Versions from 3.7.0 on can damage a file in WAL mode that several connections write to.
 const OLDEST: i32 = 3_051_003;
 
-/// How long a write waits for another process. Each holds the lock for one commit.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Readers that are kept for the next read.
-const IDLE_READERS: usize = 4;
-
 /// The store on SQLite.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    shared: Arc<Shared>,
+    connections: Arc<Connections>,
     writer: Writer,
     worker: Worker,
-}
-
-#[derive(Debug)]
-struct Shared {
-    path: PathBuf,
-    readers: Mutex<Vec<Connection>>,
 }
 
 impl Sqlite {
@@ -65,22 +55,19 @@ impl Sqlite {
             return Err(Error::OldSqlite(rusqlite::version()));
         }
         let is_new = place::make_private(path)?;
-        let shared = Shared {
-            path: path.to_owned(),
-            readers: Mutex::default(),
-        };
-        let mut connection = shared.connect()?;
+        let connections = Connections::new(path);
+        let mut connection = connections.connect()?;
         let unfit = |unfit| match unfit {
             Unfit::Newer(found) => Error::Newer {
                 journal: path.display().to_string(),
                 found,
                 known: schema::VERSION,
             },
-            Unfit::Foreign => shared.damaged("it holds tables of another program".to_owned()),
-            Unfit::Failed(error) => shared.fault(&error),
+            Unfit::Foreign => connections.damaged("it holds tables of another program".to_owned()),
+            Unfit::Failed(error) => connections.fault(&error),
         };
         let is_newest = schema::look(&connection).map_err(unfit)?;
-        durable(&connection).map_err(|error| shared.fault(&error))?;
+        durable(&connection).map_err(|error| connections.fault(&error))?;
         if !is_newest {
             schema::migrate(&mut connection).map_err(unfit)?;
         }
@@ -90,7 +77,7 @@ impl Sqlite {
         let writer = Writer::start(connection, group.max(1))
             .map_err(|error| Error::io(path, "served by a thread", error))?;
         Ok(Self {
-            shared: Arc::new(shared),
+            connections: Arc::new(connections),
             writer,
             worker: Worker::start(path)?,
         })
@@ -127,7 +114,7 @@ impl Sqlite {
         let written = self.writer.write(durability, work);
         Box::pin(async move {
             let written = written.await;
-            written.unwrap_or_else(|failure| Err(self.shared.failed(failure)))
+            written.unwrap_or_else(|failure| Err(self.connections.failed(failure)))
         })
     }
 
@@ -136,90 +123,19 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Reply<'_, T> {
-        let shared = Arc::clone(&self.shared);
+        let connections = Arc::clone(&self.connections);
         Box::pin(async move {
-            let path = shared.path.clone();
+            let path = connections.path.clone();
             let read = tokio::task::spawn_blocking(move || {
-                let connection = shared.reader()?;
-                let outcome = work(&connection).map_err(|error| shared.fault(&error));
-                shared.put_back(connection);
+                let connection = connections.reader()?;
+                let outcome = work(&connection).map_err(|error| connections.fault(&error));
+                connections.put_back(connection);
                 outcome
             });
             let ended = |error| Error::io(&path, "read", std::io::Error::other(error));
             read.await.map_err(ended)?
         })
     }
-}
-
-impl Shared {
-    fn connect(&self) -> Result<Connection, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(&self.path, flags);
-        let connection = opened.map_err(|error| self.fault(&error))?;
-        let patient = connection.busy_timeout(PATIENCE);
-        patient.map_err(|error| self.fault(&error))?;
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(connection)
-    }
-
-    fn reader(&self) -> Result<Connection, Error> {
-        let kept = self
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        if let Some(connection) = kept {
-            return Ok(connection);
-        }
-        let connection = self.connect()?;
-        let only = connection.pragma_update(None, "query_only", true);
-        only.map_err(|error| self.fault(&error))?;
-        Ok(connection)
-    }
-
-    fn put_back(&self, connection: Connection) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < IDLE_READERS {
-            readers.push(connection);
-        }
-    }
-
-    fn fault(&self, error: &rusqlite::Error) -> Error {
-        self.failed(Failure::of(error))
-    }
-
-    fn failed(&self, failure: Failure) -> Error {
-        match failure.is_damage {
-            true => self.damaged(failure.message),
-            false => Error::Database {
-                journal: self.path.display().to_string(),
-                source: failure.message.into(),
-            },
-        }
-    }
-
-    fn damaged(&self, why: String) -> Error {
-        Error::Damaged {
-            path: self.path.clone(),
-            why,
-        }
-    }
-}
-
-/// Settings under which a commit is on the disk when it returns.
-fn durable(connection: &Connection) -> rusqlite::Result<()> {
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        let why = format!("the file system does not take the journal mode WAL, only {mode}");
-        return Err(rusqlite::Error::ToSqlConversionFailure(why.into()));
-    }
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // On macOS a sync reaches the disk only so; elsewhere these change nothing.
-    connection.pragma_update(None, "fullfsync", true)?;
-    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // What is pruned is not to be found in the file's free pages.
-    connection.pragma_update(None, "secure_delete", true)
 }
 
 impl Store for Sqlite {
@@ -326,26 +242,7 @@ impl Store for Sqlite {
     }
 
     fn named(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
-        self.read(move |connection| {
-            let mut found: Vec<Row> = Vec::new();
-            let mut add = |row: Option<Row>| {
-                let row = row.filter(|row| row.realm == realm);
-                let is_new = |row: &Row| found.iter().all(|old| old.purchase.id != row.purchase.id);
-                if let Some(row) = row.filter(is_new) {
-                    found.push(row);
-                }
-            };
-            if let Ok(id) = text.parse() {
-                add(rows::by_id(connection, id)?);
-            }
-            add(rows::by_key(connection, realm, &text)?);
-            let by_request = format!("{SELECT} WHERE job.realm = ?1 AND request_id = ?2");
-            let mut select = connection.prepare_cached(&by_request)?;
-            for row in select.query_map((realm, &text), rows::read)? {
-                add(Some(row?));
-            }
-            Ok(found)
-        })
+        self.read(move |connection| rows::named(connection, realm, &text))
     }
 
     fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
@@ -384,12 +281,7 @@ impl Store for Sqlite {
     }
 
     fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()> {
-        self.write(move |connection| {
-            let sql = "UPDATE relay SET repeat_until = 0 \
-                       WHERE realm = ?1 AND id = ?2 AND repeat_until IS NOT NULL";
-            connection.prepare_cached(sql)?.execute((realm, id))?;
-            Ok(Ok(()))
-        })
+        self.write(move |connection| relays::received(connection, realm, &id))
     }
 
     fn relay_owner(
@@ -398,13 +290,7 @@ impl Store for Sqlite {
         app: String,
         request_id: String,
     ) -> Reply<'_, Option<String>> {
-        self.read(move |connection| {
-            let sql = "SELECT owner FROM relay WHERE realm = ?1 AND app = ?2 AND request_id = ?3 \
-                       AND kept_until > ?4 LIMIT 1";
-            let values = (realm, app, request_id, claims::now(connection)?);
-            let mut select = connection.prepare_cached(sql)?;
-            select.query_row(values, |row| row.get(0)).optional()
-        })
+        self.read(move |connection| relays::owner(connection, realm, &app, &request_id))
     }
 
     fn adopt_relay(&self, realm: i64, names: [String; 3], kept_ms: i64) -> Reply<'_, ()> {
@@ -412,65 +298,15 @@ impl Store for Sqlite {
     }
 
     fn unknown_relays(&self, realm: i64) -> Reply<'_, Vec<String>> {
-        self.read(move |connection| {
-            let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
-                       WHERE relay.realm = ?1 AND (state = 'unknown' OR state = 'handed_over' \
-                       AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
-            let mut select = connection.prepare_cached(sql)?;
-            let records = select.query_map([realm], |row| row.get(0))?;
-            records.collect()
-        })
+        self.read(move |connection| relays::unknown(connection, realm))
     }
 
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>> {
-        self.read(move |connection| {
-            let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
-            let states = serde_json::json!(states).to_string();
-            let sql = format!(
-                "{SELECT} WHERE job.realm = ?1 AND job.id < ?2 AND changed_at >= ?3 \
-                 AND (?4 IS NULL OR batch = ?4) \
-                 AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5))) \
-                 ORDER BY job.id DESC LIMIT ?6"
-            );
-            let mut select = connection.prepare_cached(&sql)?;
-            let values = (
-                realm,
-                filter.before.unwrap_or(i64::MAX),
-                filter.since.unwrap_or_default(),
-                filter.batch,
-                states,
-                filter.limit,
-            );
-            let rows = select.query_map(values, rows::read)?;
-            rows.map(|row| row.map(|row| row.purchase)).collect()
-        })
+        self.read(move |connection| rows::list(connection, realm, filter))
     }
 
     fn counts(&self, realm: i64, batch: Option<String>) -> Reply<'_, Vec<(State, u64)>> {
-        self.read(move |connection| {
-            let count = |row: &rusqlite::Row<'_>| {
-                let count: i64 = row.get(1)?;
-                Ok((
-                    columns::state(row, 0)?,
-                    u64::try_from(count).unwrap_or_default(),
-                ))
-            };
-            match batch {
-                Some(batch) => {
-                    let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 AND batch = ?2 \
-                               GROUP BY state";
-                    let mut select = connection.prepare_cached(sql)?;
-                    let counts = select.query_map((realm, batch), count)?;
-                    counts.collect()
-                }
-                None => {
-                    let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 GROUP BY state";
-                    let mut select = connection.prepare_cached(sql)?;
-                    let counts = select.query_map([realm], count)?;
-                    counts.collect()
-                }
-            }
-        })
+        self.read(move |connection| rows::counts(connection, realm, batch))
     }
 
     fn has_path(&self, path: String, besides: LocalId) -> Reply<'_, bool> {
@@ -527,57 +363,19 @@ impl Store for Sqlite {
     }
 
     fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>> {
-        self.read(move |connection| {
-            let mut select = connection.prepare("SELECT known FROM upload WHERE realm = ?1")?;
-            let known = select.query_map([realm], |row| row.get(0))?;
-            known.collect()
-        })
+        self.read(move |connection| uploads::known(connection, realm))
     }
 
-    fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()> {
-        self.write(move |connection| {
-            let sql = "INSERT INTO upload (realm, url, known, recorded_at) VALUES (?1, ?2, ?3, ?4) \
-                       ON CONFLICT DO UPDATE SET known = excluded.known";
-            let now = claims::now(connection)?;
-            let mut insert = connection.prepare_cached(sql)?;
-            for (url, known) in &uploads {
-                insert.execute((realm, url, known, now))?;
-            }
-            Ok(Ok(()))
-        })
+    fn put_uploads(&self, realm: i64, new: Vec<(String, String)>) -> Reply<'_, ()> {
+        self.write(move |connection| uploads::put(connection, realm, &new))
     }
 
     fn keep_uploads(&self, realm: i64, urls: Vec<String>) -> Reply<'_, ()> {
-        self.write(move |connection| {
-            let sql = "DELETE FROM upload WHERE realm = ?1 \
-                       AND url NOT IN (SELECT value FROM json_each(?2))";
-            connection.execute(sql, (realm, serde_json::json!(urls).to_string()))?;
-            Ok(Ok(()))
-        })
+        self.write(move |connection| uploads::keep(connection, realm, &urls))
     }
 
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
-        self.write(move |connection| {
-            const CLOSED: &str = "(SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 \
-                AND pruned = 0 AND worker IS NULL AND state IN ('done', 'failed', 'cancelled', 'handed_over'))";
-            let when = (realm, before);
-            connection.execute(&format!("DELETE FROM file WHERE job IN {CLOSED}"), when)?;
-            let past = format!(
-                "UPDATE past_attempt SET intent = NULL, ticket = NULL, request_id = NULL, \
-                 message = '' WHERE job IN {CLOSED}"
-            );
-            connection.execute(&past, when)?;
-            let jobs = format!(
-                "UPDATE job SET input = NULL, target = NULL, intent = NULL, attempt_digest = NULL, \
-                 ticket = NULL, request_id = NULL, pictures = '[]', seed = NULL, message = '', \
-                 sendable = NULL, pruned = 1 \
-                 WHERE id IN {CLOSED}"
-            );
-            let pruned = connection.execute(&jobs, when)?;
-            let uploads = "DELETE FROM upload WHERE realm = ?1 AND recorded_at < ?2";
-            connection.execute(uploads, when)?;
-            Ok(Ok(u64::try_from(pruned).unwrap_or(u64::MAX)))
-        })
+        self.write(move |connection| Ok(Ok(rows::prune(connection, realm, before)?)))
     }
 
     fn import(&self, imported: Vec<(Realm, Row)>) -> Reply<'_, u64> {
@@ -585,18 +383,9 @@ impl Store for Sqlite {
             let mut count = 0;
             for (realm, row) in imported {
                 let realm = self.realm(realm).await?;
-                let new = self.write(move |connection| {
-                    let mut row = Row { realm, ..row };
-                    if rows::by_key(connection, realm, &row.purchase.key)?.is_some() {
-                        return Ok(Ok(0));
-                    }
-                    rows::insert(connection, &mut row)?;
-                    let changed = to_ms(row.purchase.changed_at);
-                    row.reserved_at = changed;
-                    rows::save(connection, &row, 0, &Effect::default())?;
-                    Ok(Ok(1))
-                });
-                count += new.await?;
+                let row = Row { realm, ..row };
+                let new = self.write(move |connection| Ok(Ok(rows::import(connection, row)?)));
+                count += u64::from(new.await?);
             }
             Ok(count)
         })
@@ -610,7 +399,7 @@ impl Store for Sqlite {
         Box::pin(async move {
             match found.await?.as_str() {
                 "ok" => Ok(()),
-                why => Err(self.shared.damaged(why.to_owned())),
+                why => Err(self.connections.damaged(why.to_owned())),
             }
         })
     }

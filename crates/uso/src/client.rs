@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use uso_transport::{Config, Error, Order, Problem, Result, Transport};
 
+use crate::from_result::FromResult as _;
 use crate::job::Job;
-use crate::job::from_result::FromResult as _;
 use crate::output::Output;
 use crate::request::Request;
 use crate::unclaimed::Unclaims;

@@ -59,8 +59,8 @@ pub use uso_types::support;
 
 pub use self::typed_output::TypedOutput;
 use crate::client::Client;
+pub use crate::from_result::FromResult;
 use crate::job::Job;
-pub use crate::job::from_result::FromResult;
 use crate::recovery::Recovery;
 use crate::runtime;
 

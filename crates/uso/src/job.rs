@@ -2,7 +2,6 @@
 
 mod collector;
 mod events;
-pub(crate) mod from_result;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +10,7 @@ use uso_transport::{Cancellation, Operation, Result, State, Status, Ticket, Tran
 
 use self::collector::Collector;
 pub use self::events::{Event, Events};
-use self::from_result::FromResult;
+use crate::from_result::FromResult;
 use crate::output::Output;
 use crate::runtime;
 

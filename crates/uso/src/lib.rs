@@ -97,6 +97,7 @@ mod client;
 mod content_type;
 pub mod endpoint;
 mod estimate;
+mod from_result;
 mod job;
 mod output;
 mod portable;

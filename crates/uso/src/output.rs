@@ -16,7 +16,7 @@ use uso_types::UsoOutput;
 use self::names::{Template, Values};
 pub use self::names::{escaped, id_in_name};
 pub use self::picture::{Picture, Saved};
-use crate::job::from_result::{FromResult, sealed::Sealed};
+use crate::from_result::{FromResult, sealed::Sealed};
 use crate::runtime;
 
 /// Pictures that are fetched at a time.

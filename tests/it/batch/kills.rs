@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Rig, Run};
+use uso_tests::rig::{Rig, Run, until};
 
 use super::Studio;
 
@@ -70,17 +70,15 @@ async fn a_batch_that_is_killed_at_random_moments_buys_every_row_once_and_loses_
             .unwrap();
         let seen = || studio.rig.emulator.requests().len();
         let moment = seen() + fastrand::usize(1..=(rows * 8 / kills).max(4));
-        loop {
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
-            if seen() >= moment {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                killed += 1;
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let has_ended = |child: &mut std::process::Child| child.try_wait().unwrap().is_some();
+        until("the moment of the kill, or the end", || {
+            seen() >= moment || has_ended(&mut child)
+        })
+        .await;
+        if !has_ended(&mut child) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
         }
     }
     assert!(

@@ -1,38 +1,13 @@
 //! The report of a batch in a real browser, from the disk, with a hostile row in it.
 
-use std::path::Path;
-
-use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Rig, file, skipped};
+use uso_tests::rig::Rig;
 
 use super::Studio;
-use crate::official::javascript;
-use crate::proxy::official::{chromium, which};
+use crate::browser::Browser;
 
 const HOSTILE: &str =
     "</script><script>window.hacked = true</script><img src=x onerror=window.hacked=true>";
-
-/// What the browser saw of a page; screenshots go to the folder that `USO_SHOTS` names.
-async fn seen(test: &str, page: &Path) -> Option<Value> {
-    let client = javascript(test)?;
-    let Some(chromium) = chromium() else {
-        skipped(&format!("batch::report::{test}"), "chromium");
-        return None;
-    };
-    let home = tempfile::tempdir().unwrap();
-    let mut node = tokio::process::Command::new("node");
-    node.arg(file("official/report.mjs"))
-        .arg(client)
-        .arg(which(chromium))
-        .arg(page)
-        .args(std::env::var_os("USO_SHOTS"))
-        .env("HOME", home.path());
-    let output = node.output().await.unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{talk}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_opens_from_the_disk_and_runs_nothing_of_its_rows() {
@@ -76,9 +51,10 @@ async fn a_report_opens_from_the_disk_and_runs_nothing_of_its_rows() {
         !text.contains("<script>window.hacked"),
         "the data cannot end its element"
     );
-    let Some(seen) = seen(TEST, Path::new(&page)).await else {
+    let Some(browser) = Browser::found(TEST) else {
         return;
     };
+    let seen = browser.saw("report.mjs", &page).await;
     for request in seen["requests"].as_array().unwrap() {
         assert!(request.as_str().unwrap().starts_with("file:"), "{request}");
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 #[cfg(unix)]
 use uso_tests::terminal::Terminal;
 
@@ -230,9 +230,7 @@ async fn a_terminal_shows_one_block_and_a_pipe_a_last_line() {
         .until("0 of 2 rows done, 2 in flight")
         .until("reserved");
     // A reservation precedes its submit.
-    while studio.bought() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    until("both submits", || studio.bought() == 2).await;
     studio.rig.emulator.advance(hour);
     let session = terminal.end();
     assert_eq!(session.status.code(), Some(0), "{session:?}");

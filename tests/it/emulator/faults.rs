@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
+use uso_tests::rig::until;
 
 use super::{Answer, Fal, answer, http, input, plain};
 
@@ -516,22 +517,19 @@ async fn no_fault_harms_the_emulator_itself() {
                     .iter()
                     .any(|request| request.fault.is_some())
             };
-            // Hanging is one of the ways: once the fault has struck, the answer gets a moment only.
-            let moment = async {
-                while !struck() {
-                    tokio::task::yield_now().await;
+            // Hanging is one of the ways, so that nothing waits for the response.
+            let afterwards = async {
+                until("the fault", struck).await;
+                let fresh = fal.submit(&input()).await;
+                if fault != Fault::NeverStarts {
+                    fresh.finished().await;
+                    assert_eq!(fresh.result().await.status, 200, "{fault} on {operation}");
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
             };
+            tokio::pin!(meet, afterwards);
             tokio::select! {
-                () = meet => {}
-                () = moment => {}
-            }
-            assert!(struck(), "{fault} on {operation}");
-            let fresh = fal.submit(&input()).await;
-            if fault != Fault::NeverStarts {
-                fresh.finished().await;
-                assert_eq!(fresh.result().await.status, 200, "{fault} on {operation}");
+                () = &mut meet => afterwards.await,
+                () = &mut afterwards => {}
             }
         }
     }

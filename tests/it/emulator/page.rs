@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use uso::{ImageSizePreset, Request};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Rig, content, file, skipped, style};
+use uso_tests::rig::{Rig, content, style, until};
 
 use super::{Fal, answer, input, plain};
-use crate::official::javascript;
-use crate::proxy::official::{chromium, which};
+use crate::browser::Browser;
 
 /// How long a job takes on the emulator's clock.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -116,27 +115,6 @@ async fn the_page_runs_its_own_script_alone_and_shows_pictures_alone() {
     assert_eq!(fal.get("/emulator/files/b/none/none.png").await.status, 404);
 }
 
-/// What the browser saw; screenshots go to the folder that `USO_SHOTS` names.
-async fn seen(test: &str, rig: &Rig) -> Option<Value> {
-    let client = javascript(test)?;
-    let Some(chromium) = chromium() else {
-        skipped(&format!("emulator::page::{test}"), "chromium");
-        return None;
-    };
-    let home = tempfile::tempdir().unwrap();
-    let mut node = tokio::process::Command::new("node");
-    node.arg(file("official/emulator.mjs"))
-        .arg(client)
-        .arg(which(chromium))
-        .arg(rig.emulator.origin())
-        .args(std::env::var_os("USO_SHOTS"))
-        .env("HOME", home.path());
-    let output = node.output().await.unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{talk}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_watches_jobs_pictures_requests_ledger_and_webhooks() {
     const TEST: &str = "a_person_watches_jobs_pictures_requests_ledger_and_webhooks";
@@ -165,18 +143,15 @@ async fn a_person_watches_jobs_pictures_requests_ledger_and_webhooks() {
     failed.wait().await.unwrap_err();
     rig.client.submit(request("runs")).await.unwrap();
     rig.client.submit(request("waits")).await.unwrap();
-    let told = async {
-        while rig.emulator.webhook_attempts().is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), told)
-        .await
-        .unwrap();
+    until("a notification", || {
+        !rig.emulator.webhook_attempts().is_empty()
+    })
+    .await;
 
-    let Some(seen) = seen(TEST, &rig).await else {
+    let Some(browser) = Browser::found(TEST) else {
         return;
     };
+    let seen = browser.saw("emulator.mjs", rig.emulator.origin()).await;
     assert_eq!(seen["errors"], json!([]), "{seen:#}");
     assert_eq!(seen["dialogs"], 0);
     for request in seen["requests"].as_array().unwrap() {

@@ -2,12 +2,11 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Child;
-use std::time::Duration;
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::postgres;
-use uso_tests::rig::{Cli, Rig, Run};
+use uso_tests::rig::{Cli, Rig, Run, until};
 
 use super::server;
 use crate::cli::proxy::{TOKEN, start, submit};
@@ -102,9 +101,8 @@ async fn a_purchase_of_a_proxy_that_was_killed_is_told_and_not_repeated() {
         let before = rig.emulator.ledger().purchases().len();
         let (mut killed, url, _lines) = start(&cli, &[]);
         let waiting = tokio::spawn(submit(&url, TOKEN, 1).send());
-        while rig.emulator.ledger().purchases().len() == before {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let bought = || rig.emulator.ledger().purchases().len();
+        until("the purchase", || bought() > before).await;
         killed.kill().unwrap();
         killed.wait().unwrap();
         assert!(waiting.await.unwrap().is_err());

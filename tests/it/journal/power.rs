@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use uso_emulator::{Emulator, EmulatorBuilder};
 use uso_journal::{Journal, State};
-use uso_tests::rig::{Rig, skipped};
+use uso_tests::rig::{Rig, skipped, until};
 
 use super::Desk;
 
@@ -206,9 +206,10 @@ async fn a_power_cut_forgets_nothing_that_was_bought_and_without_syncs_it_would(
             .spawn()
             .unwrap();
         let most = usize::try_from(round * 5).unwrap();
-        while desk.bought() < most && child.try_wait().unwrap().is_none() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        until("that many purchases, or the end", || {
+            desk.bought() >= most || child.try_wait().unwrap().is_some()
+        })
+        .await;
         child.kill().unwrap();
         child.wait().unwrap();
         let recording = read(&fs::read(&trace).unwrap());

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::State;
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 
 use super::Desk;
 
@@ -139,11 +139,10 @@ async fn twenty_killed_processes_buy_nothing_twice_and_lose_nothing() {
 
 /// Returns when the emulator has seen this many requests, or the process has ended.
 async fn reach(desk: &Desk, child: &mut Child, requests: usize) {
-    let started = Instant::now();
-    while desk.rig.emulator.requests().len() < requests && child.try_wait().unwrap().is_none() {
-        assert!(started.elapsed() < Duration::from_secs(60), "it hangs");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("that many requests, or the end", || {
+        desk.rig.emulator.requests().len() >= requests || child.try_wait().unwrap().is_some()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -151,10 +150,7 @@ async fn a_process_killed_in_the_middle_of_a_submit_leaves_an_unknown_purchase()
     let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenHang);
     let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
     let mut child = start(&desk, "-", "1", &["key".to_owned()]);
-    while desk.bought() == 0 {
-        assert!(child.try_wait().unwrap().is_none());
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("the purchase", || desk.bought() > 0).await;
     child.kill().unwrap();
     child.wait().unwrap();
     desk.end_leases().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uso::Event;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Cause, State, Stop, WatchEvent};
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 
 use super::{Desk, request};
 
@@ -79,9 +79,7 @@ async fn a_purchase_that_is_stopped_before_the_submit_is_withdrawn() {
         .purchase(client, "key", request("a cat"))
         .stop(&stop);
     let uploading = async {
-        while desk.rig.operations().is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until("a request", || !desk.rig.operations().is_empty()).await;
         stop.stop();
     };
     let (ended, ()) = tokio::join!(buy.into_future(), uploading);

@@ -11,9 +11,10 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use uso_emulator::{Emulator, Fault, Operation, PictureMode, Scenario};
 use uso_proxy::{PROXY_PATH, Settings};
-use uso_tests::rig::{Cli, Rig, file, skipped};
+use uso_tests::rig::{Cli, Rig, file};
 
 use super::{ALICE, KEY, Served, input};
+use crate::browser::Browser;
 use crate::official::{javascript, python};
 
 /// Longest time that one program may take.
@@ -158,18 +159,6 @@ async fn the_python_client_buys_once_through_the_proxy_and_ends_with_the_reason(
     }
 }
 
-/// The browser, where it is installed.
-pub(crate) fn chromium() -> Option<&'static str> {
-    let version = |program: &&str| {
-        let mut command = std::process::Command::new(program);
-        let output = command.arg("--version").stderr(Stdio::null()).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(version)
-}
-
 /// A program that is ended with the test, its lines, and its talk.
 struct Program {
     child: Child,
@@ -214,11 +203,7 @@ impl Program {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_in_a_browser_never_sees_the_key() {
     const TEST: &str = "a_page_in_a_browser_never_sees_the_key";
-    let Some(client) = javascript(TEST) else {
-        return;
-    };
-    let Some(chromium) = chromium() else {
-        skipped(&format!("proxy::official::{TEST}"), "chromium");
+    let Some(browser) = Browser::found(TEST) else {
         return;
     };
     let emulator = Emulator::builder()
@@ -231,12 +216,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
         .unwrap();
 
     let home = tempfile::tempdir().unwrap();
-    let mut node = Command::new("node");
-    node.arg(file("official/browser.mjs"))
-        .arg(client)
-        .arg(which(chromium))
-        .env("HOME", home.path());
-    let mut page = Program::start(node);
+    let mut page = Program::start(browser.script("browser.mjs", home.path()));
     let origin = page.line().await["page"].as_str().unwrap().to_owned();
 
     let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test"))
@@ -376,13 +356,4 @@ async fn a_page_in_a_browser_never_sees_the_key() {
             assert!(!logged.fal_headers.contains(&"x-fal-target-url".to_owned()));
         }
     }
-}
-
-/// The browser's driver wants a whole path.
-pub(crate) fn which(program: &str) -> std::path::PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
-        .unwrap()
 }

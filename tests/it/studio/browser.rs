@@ -6,10 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uso::{ImageSizePreset, Request};
 use uso_journal::{Journal, State};
-use uso_tests::rig::{Cli, Rig, content, file, skipped, style};
+use uso_tests::rig::{Cli, Rig, content, style};
 
-use crate::official::javascript;
-use crate::proxy::official::{chromium, which};
+use crate::browser::Browser;
 
 /// Longest time that the whole visit may take.
 const PATIENCE: Duration = Duration::from_secs(500);
@@ -45,11 +44,7 @@ async fn with_history(rig: &Rig, file: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste() {
     const TEST: &str = "a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste";
-    let Some(client) = javascript(TEST) else {
-        return;
-    };
-    let Some(chromium) = chromium() else {
-        skipped(&format!("studio::browser::{TEST}"), "chromium");
+    let Some(browser) = Browser::found(TEST) else {
         return;
     };
     // Long enough that the studio is killed before the job ends.
@@ -70,11 +65,8 @@ async fn a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste() {
     });
     // The environment of the command is the environment of the studio.
     let template = cli.command(&[]);
-    let mut node = tokio::process::Command::new("node");
-    node.arg(file("official/studio.mjs"))
-        .arg(client)
-        .arg(which(chromium))
-        .arg(settings.to_string())
+    let mut node = browser.script("studio.mjs", folder.path());
+    node.arg(settings.to_string())
         .current_dir(folder.path())
         .env_clear()
         .envs(

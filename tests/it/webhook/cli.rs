@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use serde_json::{Value, json};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::Journal;
-use uso_tests::rig::{Cli, Rig, Run, content, style};
+use uso_tests::rig::{Cli, Rig, Run, content, style, until};
 
 use super::{Scene, vector};
 use crate::cli::proxy::{shortest, silent};
@@ -116,9 +116,10 @@ async fn a_purchase_whose_answer_was_lost_is_adopted_and_resumed() {
 
     // It comes again, and is told once.
     assert!(rig.emulator.resend_webhook(&id));
-    while rig.emulator.webhook_attempts().len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    until("the second attempt", || {
+        rig.emulator.webhook_attempts().len() == 2
+    })
+    .await;
     let (code, talk) = listener.stop();
     assert_eq!(code, 0, "{talk}");
     assert!(talk.contains(&format!("uso resume {id}")), "{talk}");

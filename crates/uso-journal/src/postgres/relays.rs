@@ -24,7 +24,7 @@ pub(super) async fn begin(
     {
         return Ok(Ok(()));
     }
-    let now = transaction.row("SELECT uso_now()", &[]).await?.try_get(0)?;
+    let now: i64 = transaction.row("SELECT uso_now()", &[]).await?.try_get(0)?;
     let standing = standing(transaction, realm, relay, now).await?;
     if let Err(refusal) = standing.admit(relay, limits, now) {
         return Ok(Err(refusal));
@@ -39,8 +39,8 @@ pub(super) async fn begin(
         row.purchase.id = added.row.purchase.id;
     }
     save(transaction, &row, 0, &Effect::default()).await?;
-    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record, begun_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let record = relay.record.to_string();
     let values: Values<'_> = &[
         &relay.id,
@@ -51,6 +51,7 @@ pub(super) async fn begin(
         &relay.endpoint,
         &relay.is_kept,
         &record,
+        &now,
     ];
     transaction.execute(sql, values).await?;
     Ok(Ok(()))
@@ -69,12 +70,15 @@ async fn standing(
                  WHERE relay.realm = $1 AND digest = $2 AND job.state <> 'failed' \
                  AND (job.worker IS NOT NULL \
                       OR coalesce(repeat_until, job.changed_at + 120000) > $3) LIMIT 1";
-    let kept = "SELECT count(*), count(*) FILTER (WHERE owner = $3) \
-                FROM relay LEFT JOIN job ON job.id = relay.job WHERE relay.realm = $1 AND is_kept \
-                AND (kept_until > $2 OR kept_until IS NULL AND job.worker IS NOT NULL)";
+    // Two ranges of one index, so that what is kept no more costs nothing.
+    let kept = "SELECT count(*), count(*) FILTER (WHERE owner = $3) FROM \
+                (SELECT owner FROM relay WHERE realm = $1 AND is_kept AND kept_until > $2 \
+                 UNION ALL SELECT owner FROM relay JOIN job ON job.id = relay.job \
+                 WHERE relay.realm = $1 AND is_kept AND kept_until IS NULL \
+                 AND job.worker IS NOT NULL) AS kept";
     let spent = "SELECT reserved_at / 60000, sum(coalesce(billed, reserved, 0))::bigint \
                  FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = $1 AND owner = $2 \
-                 AND reserved_at >= $3::bigint * 60000 GROUP BY 1 ORDER BY 1";
+                 AND begun_at >= $3::bigint * 60000 GROUP BY 1 ORDER BY 1";
     let found = transaction
         .row_opt(equal, &[&realm, &relay.digest, &now])
         .await?;
@@ -117,4 +121,36 @@ pub(super) async fn change(
     let values: Values<'_> = &[&realm, id, request_id, record, repeat_ms, kept_ms];
     transaction.execute(sql, values).await?;
     Ok(())
+}
+
+/// As [`crate::store::Store::relay_received`]: realm and id.
+pub(super) const RECEIVED: &str = "UPDATE relay SET repeat_until = 0 \
+    WHERE realm = $1 AND id = $2 AND repeat_until IS NOT NULL";
+
+/// As [`crate::store::Store::adopt_relay`]: realm, owner, endpoint, request id and milliseconds.
+pub(super) const ADOPT: &str = "INSERT INTO relay \
+    (id, realm, owner, app, request_id, is_kept, begun_at, kept_until) \
+    SELECT 'adopted:' || $1::bigint || ':' || $4::text, $1, $2, $3, $4, true, \
+    uso_now(), uso_now() + $5::bigint WHERE NOT EXISTS \
+    (SELECT 1 FROM relay WHERE realm = $1 AND request_id = $4) ON CONFLICT DO NOTHING";
+
+/// As [`crate::store::Store::relay_owner`]: realm, endpoint and request id.
+pub(super) async fn owner(
+    transaction: &Transaction,
+    values: Values<'_>,
+) -> Result<Option<String>, Fault> {
+    let sql = "SELECT owner FROM relay WHERE realm = $1 AND app = $2 AND request_id = $3 \
+               AND kept_until > uso_now() LIMIT 1";
+    let found = transaction.row_opt(sql, values).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// As [`crate::store::Store::unknown_relays`].
+pub(super) async fn unknown(transaction: &Transaction, realm: i64) -> Result<Vec<String>, Fault> {
+    let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
+               WHERE relay.realm = $1 AND (state = 'unknown' OR state = 'handed_over' \
+               AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
+    let rows = transaction.rows(sql, &[&realm]).await?;
+    let records = rows.iter().map(|row| Ok(row.try_get(0)?));
+    records.collect()
 }

@@ -12,9 +12,10 @@ use super::fault::Fault;
 use super::transaction::{Transaction, Values};
 use crate::claiming;
 use crate::columns::{self, SELECT, Value, micro};
-use crate::purchase::{LocalId, to_ms};
+use crate::purchase::{LocalId, Purchase, to_ms};
 use crate::row::{Effect, Row};
-use crate::store::Offer;
+use crate::state::State;
+use crate::store::{Filter, Offer};
 
 /// A row that this transaction has locked.
 pub(super) struct Locked {
@@ -226,5 +227,49 @@ pub(super) async fn prune(
     let pruned = transaction.execute(jobs, &[&ids]).await?;
     let uploads = "DELETE FROM upload WHERE realm = $1 AND recorded_at < $2";
     transaction.execute(uploads, &[&realm, &before]).await?;
+    // A purchase whose request id is not known stays with its caller, and a day's spending counts.
+    let relays = "DELETE FROM relay WHERE realm = $1 AND kept_until < $2 \
+                  AND begun_at < $2 - 86400000 AND (request_id IS NOT NULL OR job IN \
+                  (SELECT id FROM job WHERE state = 'failed' \
+                   OR state = 'handed_over' AND NOT is_kept))";
+    transaction.execute(relays, &[&realm, &before]).await?;
     Ok(pruned)
+}
+
+/// As [`crate::store::Store::list`].
+pub(super) async fn list(
+    transaction: &Transaction,
+    realm: i64,
+    filter: &Filter,
+) -> Result<Vec<Purchase>, Fault> {
+    let sql = format!(
+        "{SELECT} WHERE job.realm = $1 AND job.id < $2 AND changed_at >= $3 \
+         AND ($4::text IS NULL OR batch = $4) AND ($5::text[] IS NULL OR state = ANY($5)) \
+         ORDER BY job.id DESC LIMIT $6"
+    );
+    let states = filter.states.iter().map(|state| state.as_str());
+    let states: Option<Vec<&str>> = Some(states.collect()).filter(|all: &Vec<_>| !all.is_empty());
+    let (before, limit) = (filter.before.unwrap_or(i64::MAX), i64::from(filter.limit));
+    let since = filter.since.unwrap_or_default();
+    let values: Values<'_> = &[&realm, &before, &since, &filter.batch, &states, &limit];
+    let rows = transaction.rows(&sql, values).await?;
+    let purchases = rows.iter().map(|row| Ok(columns::read(row)?.purchase));
+    purchases.collect()
+}
+
+/// As [`crate::store::Store::counts`].
+pub(super) async fn counts(
+    transaction: &Transaction,
+    realm: i64,
+    batch: &Option<String>,
+) -> Result<Vec<(State, u64)>, Fault> {
+    let sql = "SELECT state, count(*) FROM job WHERE realm = $1 \
+               AND ($2::text IS NULL OR batch = $2) GROUP BY state";
+    let rows = transaction.rows(sql, &[&realm, batch]).await?;
+    let counts = rows.iter().map(|row| {
+        let count: i64 = row.try_get(1)?;
+        let count = u64::try_from(count).unwrap_or_default();
+        Ok((columns::state(row, 0)?, count))
+    });
+    counts.collect()
 }

@@ -145,11 +145,13 @@ CREATE TABLE relay (
     request_id text,
     is_kept boolean NOT NULL,
     record text,
+    begun_at bigint NOT NULL,
     repeat_until bigint,
     kept_until bigint
 );
 CREATE INDEX relay_digest ON relay (realm, digest) WHERE digest IS NOT NULL;
-CREATE INDEX relay_owner ON relay (realm, owner, is_kept);
+CREATE INDEX relay_owner ON relay (realm, owner, begun_at);
+CREATE INDEX relay_kept ON relay (realm, kept_until, owner) WHERE is_kept;
 CREATE INDEX relay_request ON relay (realm, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX relay_job ON relay (job) WHERE job IS NOT NULL;
 

@@ -28,8 +28,8 @@ pub(super) fn begin(
     let mut row = claiming::relayed(realm, relay, worker, now);
     insert(connection, &mut row)?;
     save(connection, &row, 0, &Effect::default())?;
-    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record, begun_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     connection.prepare_cached(sql)?.execute((
         &relay.id,
         realm,
@@ -39,6 +39,7 @@ pub(super) fn begin(
         &relay.endpoint,
         relay.is_kept,
         relay.record.to_string(),
+        now,
     ))?;
     Ok(Ok(Ok(())))
 }
@@ -56,12 +57,16 @@ fn standing(
                  WHERE relay.realm = ?1 AND digest = ?2 AND job.state <> 'failed' \
                  AND (job.worker IS NOT NULL \
                       OR coalesce(repeat_until, job.changed_at + 120000) > ?3) LIMIT 1";
-    let kept = "SELECT count(*), coalesce(sum(owner = ?3), 0) \
-                FROM relay LEFT JOIN job ON job.id = relay.job WHERE relay.realm = ?1 AND is_kept \
-                AND (kept_until > ?2 OR kept_until IS NULL AND job.worker IS NOT NULL)";
+    // Two ranges of one index, so that what is kept no more costs nothing.
+    let kept = "SELECT count(*), coalesce(sum(is_mine), 0) FROM \
+                (SELECT owner = ?3 AS is_mine FROM relay \
+                 WHERE realm = ?1 AND is_kept AND kept_until > ?2 \
+                 UNION ALL SELECT owner = ?3 FROM relay JOIN job ON job.id = relay.job \
+                 WHERE relay.realm = ?1 AND is_kept AND kept_until IS NULL \
+                 AND job.worker IS NOT NULL)";
     let spent = "SELECT reserved_at / 60000, sum(coalesce(billed, reserved, 0)) \
                  FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = ?1 AND owner = ?2 \
-                 AND reserved_at >= ?3 * 60000 GROUP BY 1 ORDER BY 1";
+                 AND begun_at >= ?3 * 60000 GROUP BY 1 ORDER BY 1";
     let mut select = connection.prepare_cached(equal)?;
     let equal = select.query_row((realm, &relay.digest, now), |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -104,11 +109,44 @@ pub(super) fn adopt(
     [owner, app, request_id]: &[String; 3],
     kept_ms: i64,
 ) -> Done<()> {
-    let until = now(connection)?.saturating_add(kept_ms);
-    let sql = "INSERT INTO relay (id, realm, owner, app, request_id, is_kept, kept_until) \
-               SELECT 'adopted:' || ?1 || ':' || ?4, ?1, ?2, ?3, ?4, 1, ?5 WHERE NOT EXISTS \
+    let now = now(connection)?;
+    let sql = "INSERT INTO relay (id, realm, owner, app, request_id, is_kept, begun_at, kept_until) \
+               SELECT 'adopted:' || ?1 || ':' || ?4, ?1, ?2, ?3, ?4, 1, ?5, ?6 WHERE NOT EXISTS \
                (SELECT 1 FROM relay WHERE realm = ?1 AND request_id = ?4)";
-    let values = (realm, owner, app, request_id, until);
+    let until = now.saturating_add(kept_ms);
+    let values = (realm, owner, app, request_id, now, until);
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(Ok(()))
+}
+
+/// As [`crate::store::Store::relay_received`].
+pub(super) fn received(connection: &Connection, realm: i64, id: &str) -> Done<()> {
+    let sql = "UPDATE relay SET repeat_until = 0 \
+               WHERE realm = ?1 AND id = ?2 AND repeat_until IS NOT NULL";
+    connection.prepare_cached(sql)?.execute((realm, id))?;
+    Ok(Ok(()))
+}
+
+/// As [`crate::store::Store::relay_owner`].
+pub(super) fn owner(
+    connection: &Connection,
+    realm: i64,
+    app: &str,
+    request_id: &str,
+) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT owner FROM relay WHERE realm = ?1 AND app = ?2 AND request_id = ?3 \
+               AND kept_until > ?4 LIMIT 1";
+    let values = (realm, app, request_id, now(connection)?);
+    let mut select = connection.prepare_cached(sql)?;
+    select.query_row(values, |row| row.get(0)).optional()
+}
+
+/// As [`crate::store::Store::unknown_relays`].
+pub(super) fn unknown(connection: &Connection, realm: i64) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
+               WHERE relay.realm = ?1 AND (state = 'unknown' OR state = 'handed_over' \
+               AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
+    let mut select = connection.prepare_cached(sql)?;
+    let records = select.query_map([realm], |row| row.get(0))?;
+    records.collect()
 }

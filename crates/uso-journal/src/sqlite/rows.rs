@@ -9,6 +9,8 @@ use crate::claiming;
 use crate::columns::{self, Columns, SELECT, Value, micro};
 use crate::purchase::{LocalId, Purchase, to_ms};
 use crate::row::{Effect, Row};
+use crate::state::State;
+use crate::store::Filter;
 
 type Result<T> = rusqlite::Result<T>;
 
@@ -128,4 +130,119 @@ fn record_paths(connection: &Connection, purchase: &Purchase) -> Result<()> {
         insert.execute((picture.path.to_string_lossy(), purchase.id.0))?;
     }
     Ok(())
+}
+
+/// As [`crate::store::Store::list`].
+pub(super) fn list(connection: &Connection, realm: i64, filter: Filter) -> Result<Vec<Purchase>> {
+    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+    let states = serde_json::json!(states).to_string();
+    let sql = format!(
+        "{SELECT} WHERE job.realm = ?1 AND job.id < ?2 AND changed_at >= ?3 \
+         AND (?4 IS NULL OR batch = ?4) \
+         AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5))) \
+         ORDER BY job.id DESC LIMIT ?6"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let values = (
+        realm,
+        filter.before.unwrap_or(i64::MAX),
+        filter.since.unwrap_or_default(),
+        filter.batch,
+        states,
+        filter.limit,
+    );
+    let rows = select.query_map(values, read)?;
+    rows.map(|row| row.map(|row| row.purchase)).collect()
+}
+
+/// As [`crate::store::Store::counts`].
+pub(super) fn counts(
+    connection: &Connection,
+    realm: i64,
+    batch: Option<String>,
+) -> Result<Vec<(State, u64)>> {
+    let count = |row: &SqlRow<'_>| {
+        let count: i64 = row.get(1)?;
+        Ok((
+            columns::state(row, 0)?,
+            u64::try_from(count).unwrap_or_default(),
+        ))
+    };
+    match batch {
+        Some(batch) => {
+            let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 AND batch = ?2 \
+                       GROUP BY state";
+            let mut select = connection.prepare_cached(sql)?;
+            let counts = select.query_map((realm, batch), count)?;
+            counts.collect()
+        }
+        None => {
+            let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 GROUP BY state";
+            let mut select = connection.prepare_cached(sql)?;
+            let counts = select.query_map([realm], count)?;
+            counts.collect()
+        }
+    }
+}
+
+/// Adds a row of another journal, unless its key is there; says whether it was added.
+pub(super) fn import(connection: &Connection, mut row: Row) -> Result<bool> {
+    if by_key(connection, row.realm, &row.purchase.key)?.is_some() {
+        return Ok(false);
+    }
+    insert(connection, &mut row)?;
+    row.reserved_at = to_ms(row.purchase.changed_at);
+    save(connection, &row, 0, &Effect::default())?;
+    Ok(true)
+}
+
+/// As [`crate::store::Store::prune`].
+pub(super) fn prune(connection: &Connection, realm: i64, before: i64) -> Result<u64> {
+    const CLOSED: &str = "(SELECT id FROM job WHERE realm = ?1 AND changed_at < ?2 \
+        AND pruned = 0 AND worker IS NULL AND state IN ('done', 'failed', 'cancelled', 'handed_over'))";
+    let when = (realm, before);
+    connection.execute(&format!("DELETE FROM file WHERE job IN {CLOSED}"), when)?;
+    let past = format!(
+        "UPDATE past_attempt SET intent = NULL, ticket = NULL, request_id = NULL, \
+         message = '' WHERE job IN {CLOSED}"
+    );
+    connection.execute(&past, when)?;
+    let jobs = format!(
+        "UPDATE job SET input = NULL, target = NULL, intent = NULL, attempt_digest = NULL, \
+         ticket = NULL, request_id = NULL, pictures = '[]', seed = NULL, message = '', \
+         sendable = NULL, pruned = 1 \
+         WHERE id IN {CLOSED}"
+    );
+    let pruned = connection.execute(&jobs, when)?;
+    let uploads = "DELETE FROM upload WHERE realm = ?1 AND recorded_at < ?2";
+    connection.execute(uploads, when)?;
+    // A purchase whose request id is not known stays with its caller, and a day's spending counts.
+    let relays = "DELETE FROM relay WHERE realm = ?1 AND kept_until < ?2 \
+                  AND begun_at < ?2 - 86400000 AND (request_id IS NOT NULL OR job IN \
+                  (SELECT id FROM job WHERE state = 'failed' \
+                   OR state = 'handed_over' AND NOT is_kept))";
+    connection.execute(relays, when)?;
+    Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
+}
+
+/// As [`crate::store::Store::named`].
+pub(super) fn named(connection: &Connection, realm: i64, text: &str) -> Result<Vec<Row>> {
+    let mut found: Vec<Row> = Vec::new();
+    let mut add = |row: Option<Row>| {
+        let row = row.filter(|row| row.realm == realm);
+        let is_new = |row: &Row| found.iter().all(|old| old.purchase.id != row.purchase.id);
+        if let Some(row) = row.filter(is_new) {
+            found.push(row);
+        }
+    };
+    if let Ok(id) = text.parse() {
+        add(by_id(connection, id)?);
+    }
+    add(by_key(connection, realm, text)?);
+    let by_request = format!("{SELECT} WHERE job.realm = ?1 AND request_id = ?2");
+    let mut select = connection.prepare_cached(&by_request)?;
+    for row in select.query_map((realm, text), read)? {
+        add(Some(row?));
+    }
+    Ok(found)
 }

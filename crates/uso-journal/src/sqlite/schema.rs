@@ -149,11 +149,13 @@ CREATE TABLE relay (
     request_id TEXT,
     is_kept INTEGER NOT NULL,
     record TEXT,
+    begun_at INTEGER NOT NULL,
     repeat_until INTEGER,
     kept_until INTEGER
 ) STRICT;
 CREATE INDEX relay_digest ON relay (realm, digest) WHERE digest IS NOT NULL;
-CREATE INDEX relay_owner ON relay (realm, owner, is_kept);
+CREATE INDEX relay_owner ON relay (realm, owner, begun_at);
+CREATE INDEX relay_kept ON relay (realm, kept_until, owner) WHERE is_kept;
 CREATE INDEX relay_request ON relay (realm, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX relay_job ON relay (job) WHERE job IS NOT NULL;
 ";

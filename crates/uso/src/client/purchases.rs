@@ -6,8 +6,8 @@ use uso_transport::{
 use uso_webhook::Notification;
 
 use super::Client;
+use crate::from_result::FromResult as _;
 use crate::job::Job;
-use crate::job::from_result::FromResult as _;
 use crate::output::Output;
 use crate::recovery::Recovery;
 use crate::runtime;

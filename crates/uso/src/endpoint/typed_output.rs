@@ -10,7 +10,7 @@ use uso_transport::{
     Transport, json_repair,
 };
 
-use crate::job::from_result::{FromResult, sealed::Sealed};
+use crate::from_result::{FromResult, sealed::Sealed};
 use crate::runtime;
 
 /// Output of a job of another endpoint.

@@ -4,7 +4,7 @@ use uso_transport::{
     Completion, Delivery, Error, ErrorKind, Operation, Response, Result, Ticket, Transport,
 };
 
-use super::from_result::FromResult;
+use crate::from_result::FromResult;
 use crate::runtime;
 
 /// What fetching the output of a job takes.

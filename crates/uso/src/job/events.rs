@@ -12,7 +12,7 @@ use uso_transport::{
 };
 
 use super::collector::Collector;
-use super::from_result::FromResult;
+use crate::from_result::FromResult;
 use crate::runtime;
 
 /// A change in the progress of a job.

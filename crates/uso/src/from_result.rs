@@ -2,8 +2,8 @@
 
 use uso_transport::{Response, Result, Ticket, Transport};
 
-/// An output that can be read from the result of a job: [`Output`](crate::Output) for `fal-ai/uso`,
-/// [`TypedOutput`](crate::endpoint::TypedOutput) for every other endpoint.
+/// An output that can be read from the result of a job: `Output` for `fal-ai/uso`, and
+/// `endpoint::TypedOutput` for every other endpoint.
 pub trait FromResult: Sized + sealed::Sealed {
     #[doc(hidden)]
     fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self>;
