@@ -16,8 +16,7 @@ use tracing::debug;
 use url::Position;
 
 use self::clients::Clients;
-pub(crate) use self::guarded::Guarded;
-use self::guarded::is_withheld;
+pub(crate) use self::guarded::{Guarded, Withheld};
 use self::lanes::{Lanes, Place};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -215,10 +214,6 @@ impl Http {
 fn unanswered(operation: Operation, host: &str, error: reqwest::Error) -> Failure {
     if error.is_builder() {
         return Failure::not_sent(operation, "the request could not be built").caused_by(error);
-    }
-    if is_withheld(&error) {
-        let message = format!("{operation} was not sent: the permission to send had ended");
-        return Failure::lasting(Error::new(operation, ErrorKind::Deadline, message));
     }
     if !error.is_connect() {
         let why = format!("the connection to {host} broke before a response came");

@@ -2,18 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tracing::{Span, debug, info_span, warn};
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange};
-use crate::http::{Guarded, RequestBody};
+use crate::http::{Guarded, RequestBody, Withheld};
 use crate::intent::Intent;
 use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::order::Order;
 use crate::problem::Problem;
 use crate::reconcile::Reconcile;
+use crate::requests::Request;
 use crate::response::Response;
 use crate::status::{Cancellation, State, Status};
 use crate::ticket::Ticket;
@@ -58,14 +60,8 @@ impl Queue<'_> {
     }
 
     async fn send_order(&self, order: &Order) -> Result<Ticket> {
-        let request = || {
-            let request = self.0.requests().submit(order);
-            request.map(|body| match order.guard() {
-                Some(guard) => RequestBody::stream(Guarded::new(body, guard.clone())),
-                None => body.into(),
-            })
-        };
-        let ticket = match self.0.send(Operation::Submit, request).await {
+        let request = || self.0.requests().submit(order);
+        let ticket = match self.send_guarded(Operation::Submit, order, request).await {
             Ok(response) if response.is_success() => read_submitted(order.intent(), &response)?,
             Ok(response) => return Err(self.0.refused(response)),
             // A 2xx head carries the request id even if the body is lost.
@@ -83,6 +79,33 @@ impl Queue<'_> {
         Ok(ticket)
     }
 
+    /// Sends a purchase while its guard allows it.
+    async fn send_guarded(
+        &self,
+        operation: Operation,
+        order: &Order,
+        request: impl Fn() -> Request<Bytes>,
+    ) -> Result<Response> {
+        let withheld = Withheld::default();
+        let guarded = || {
+            request().map(|body| match order.guard() {
+                Some(guard) => {
+                    let body = Guarded::new(body, guard.clone(), withheld.clone());
+                    RequestBody::stream(body)
+                }
+                None => body.into(),
+            })
+        };
+        match self.0.send(operation, guarded).await {
+            // With a status, the service has judged the request without its body.
+            Err(error) if withheld.happened() && error.status().is_none() => {
+                let message = format!("{operation} was not sent: the permission to send had ended");
+                Err(Error::new(operation, ErrorKind::Deadline, message))
+            }
+            sent => sent,
+        }
+    }
+
     pub(crate) async fn run(&self, order: &Order) -> Result<Response> {
         if order.intent().has_webhook() {
             let problem = Problem::new(
@@ -92,7 +115,7 @@ impl Queue<'_> {
             return Err(Error::invalid(vec![problem]));
         }
         let request = || self.0.requests().run(order);
-        let response = self.0.send(Operation::Run, request).await?;
+        let response = self.send_guarded(Operation::Run, order, request).await?;
         match response.is_success() {
             true => Ok(response),
             false => Err(self.0.refused(response)),

@@ -1,15 +1,27 @@
 //! Guarded body: goes out only while a condition holds, which is checked when the connection asks for
 //! the first byte.
 
-use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::order::Guard;
+
+/// Whether a guard withheld a body. Over HTTP/2 the error of a body reaches only its connection, so
+/// that the sender asks here.
+#[derive(Clone, Default)]
+pub(crate) struct Withheld(Arc<AtomicBool>);
+
+impl Withheld {
+    pub(crate) fn happened(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// A body that is handed out only while its guard allows it.
 ///
@@ -20,17 +32,16 @@ pub(crate) struct Guarded {
     /// What has not gone out yet.
     body: Option<Bytes>,
     guard: Guard,
+    withheld: Withheld,
 }
 
-/// Nothing of the body left, because the guard did not allow it.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the permission to send had ended")]
-pub(super) struct Withheld;
-
 impl Guarded {
-    pub(crate) fn new(bytes: Bytes, guard: Guard) -> Self {
-        let body = Some(bytes);
-        Self { body, guard }
+    pub(crate) fn new(bytes: Bytes, guard: Guard, withheld: Withheld) -> Self {
+        Self {
+            body: Some(bytes),
+            guard,
+            withheld,
+        }
     }
 }
 
@@ -45,10 +56,12 @@ impl Body for Guarded {
         let Some(body) = self.body.take() else {
             return Poll::Ready(None);
         };
-        Poll::Ready(Some(match self.guard.allows() {
-            true => Ok(Frame::data(body)),
-            false => Err(io::Error::other(Withheld)),
-        }))
+        if self.guard.allows() {
+            return Poll::Ready(Some(Ok(Frame::data(body))));
+        }
+        self.withheld.0.store(true, Ordering::Release);
+        let why = io::Error::other("the permission to send had ended");
+        Poll::Ready(Some(Err(why)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -59,20 +72,4 @@ impl Body for Guarded {
         let length = self.body.as_ref().map_or(0, Bytes::len);
         SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
     }
-}
-
-/// Whether a request failed because its guard did not allow it.
-pub(super) fn is_withheld(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(found) = cause {
-        let io = found.downcast_ref::<io::Error>();
-        if io
-            .and_then(io::Error::get_ref)
-            .is_some_and(<dyn StdError + Send + Sync>::is::<Withheld>)
-        {
-            return true;
-        }
-        cause = found.source();
-    }
-    false
 }
