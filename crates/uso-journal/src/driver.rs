@@ -37,6 +37,9 @@ use self::pause::Pause;
 /// How often a row is bought again whose job did not start in time.
 const NEW_STARTS: u32 = 3;
 
+/// Jobs that have ended and are being collected, beside those at the service.
+const COLLECTED: usize = 50;
+
 /// How often the driver looks at what other workers of the account do.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -188,8 +191,9 @@ impl Driver {
             Some(pause) => !self.is_paused() && !pause.is_tried,
             // However much the others do, each run has room for one.
             None => {
-                let limit = self.pace.limit().saturating_sub(self.elsewhere);
-                self.flying.len() < limit.max(1)
+                let most = self.pace.limit();
+                let limit = most.saturating_sub(self.elsewhere).max(1);
+                self.pace.at_service() < limit && self.flying.len() < most + COLLECTED.min(most)
             }
         };
         let has_rows = !self.exhausted && self.asks_at <= Instant::now();

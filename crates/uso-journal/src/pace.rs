@@ -4,6 +4,7 @@
 //! from the submit to the start tells whether there are too many: while jobs start at once, one
 //! more is let in for each; when they wait, fewer.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ struct Inner {
     fixed: Option<usize>,
     longest_wait: Duration,
     limit: Mutex<Limit>,
+    at_service: AtomicUsize,
     changed: Notify,
 }
 
@@ -57,6 +59,7 @@ impl Pace {
                     most: FIRST,
                     lowered_at: None,
                 }),
+                at_service: AtomicUsize::new(0),
                 changed: Notify::new(),
             }),
         }
@@ -66,7 +69,12 @@ impl Pace {
         self.inner.fixed.unwrap_or_else(|| self.inner.limit().most)
     }
 
-    /// Returns when the limit may have changed.
+    /// Purchases that are watched and whose jobs have not ended.
+    pub(crate) fn at_service(&self) -> usize {
+        self.inner.at_service.load(Ordering::Acquire)
+    }
+
+    /// Returns when the limit may have changed, or a job has ended.
     pub(crate) async fn changed(&self) {
         self.inner.changed.notified().await;
     }
@@ -78,9 +86,11 @@ impl Pace {
 
     /// Watches one purchase.
     pub(crate) fn watch(&self) -> Watched {
+        self.inner.at_service.fetch_add(1, Ordering::AcqRel);
         Watched {
             pace: self.clone(),
             submitted: Mutex::default(),
+            has_ended: AtomicBool::new(false),
         }
     }
 }
@@ -117,6 +127,7 @@ impl Inner {
 pub(crate) struct Watched {
     pace: Pace,
     submitted: Mutex<Option<Instant>>,
+    has_ended: AtomicBool,
 }
 
 impl Watched {
@@ -134,5 +145,22 @@ impl Watched {
             }
             _ => {}
         }
+        if let Progress::Job(Event::Completed(_)) = progress {
+            self.end();
+        }
+    }
+
+    /// The service is done with the purchase; what is left is to fetch its pictures.
+    fn end(&self) {
+        if !self.has_ended.swap(true, Ordering::AcqRel) {
+            self.pace.inner.at_service.fetch_sub(1, Ordering::AcqRel);
+            self.pace.inner.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -95,7 +95,7 @@ impl Shared {
     /// Tells the client, once, which pictures the service has already.
     pub(crate) async fn share_uploads(&self, client: &Client, realm: i64) -> Result<(), Error> {
         // Another client of the same account knows nothing yet.
-        if self.known().told.contains(&realm) && !client.known_uploads().is_empty() {
+        if self.known().told.contains(&realm) && client.has_known_uploads() {
             return Ok(());
         }
         let known = self.store.uploads(realm).await?;

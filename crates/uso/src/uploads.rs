@@ -122,6 +122,12 @@ struct Picture {
 }
 
 impl Picture {
+    /// The upload, unless it is being made or no longer trusted.
+    fn known(&self) -> Option<KnownUpload> {
+        let known = self.known.try_lock().ok()?.clone()?;
+        known.is_trusted().then_some(known)
+    }
+
     fn failure(&self) -> MutexGuard<'_, Option<(Instant, ErrorKind, String)>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -246,18 +252,22 @@ impl Uploads {
     /// The uploads that may be used again, without those that are being made.
     pub(crate) fn known(&self) -> Vec<KnownUpload> {
         let pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = pictures.values().filter_map(|picture| {
-            let known = picture.known.try_lock().ok()?.clone()?;
-            known.is_trusted().then_some(known)
-        });
-        known.collect()
+        pictures
+            .values()
+            .filter_map(|picture| picture.known())
+            .collect()
+    }
+
+    /// Whether an upload may be used again. It ends at the first one.
+    pub(crate) fn is_any_known(&self) -> bool {
+        let pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        pictures.values().any(|picture| picture.known().is_some())
     }
 
     /// The upload of one picture.
     pub(crate) fn one(&self, key: &str) -> Option<KnownUpload> {
         let pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = pictures.get(key)?.known.try_lock().ok()?.clone()?;
-        known.is_trusted().then_some(known)
+        pictures.get(key)?.known()
     }
 
     /// Takes over uploads of other clients; those known here stay.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::writer::Failure;
@@ -36,6 +37,9 @@ impl Connections {
         let connection = opened.map_err(|error| self.fault(&error))?;
         let patient = connection.busy_timeout(PATIENCE);
         patient.map_err(|error| self.fault(&error))?;
+        // Without it, SQLite prepares a statement again for each value that is bound to it.
+        let stable = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        stable.map_err(|error| self.fault(&error))?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }

@@ -220,6 +220,11 @@ impl Client {
         self.uploads.known()
     }
 
+    /// Whether [`Client::known_uploads`] has any, which costs less than the list.
+    pub fn has_known_uploads(&self) -> bool {
+        self.uploads.is_any_known()
+    }
+
     /// The upload that a picture was sent with, for another process; `None` where the picture was
     /// not uploaded.
     pub fn known_upload(&self, picture: &PreparedPicture) -> Option<KnownUpload> {
