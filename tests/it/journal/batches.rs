@@ -85,6 +85,27 @@ async fn a_stop_lets_what_is_in_flight_end_and_begins_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_picture_that_arrives_slowly_holds_up_no_purchase() {
+    let builder = Rig::plain_builder();
+    let slow = Scenario::new().on(Operation::File, Fault::Hang);
+    let desk = Desk::new(Rig::of(builder.scenario(slow)).await).await;
+    let client = &desk.rig.client;
+    let mut run = desk.journal.run(client, rows(3)).concurrency(1).start();
+    let mut submitted = Vec::new();
+    while submitted.len() < 2 {
+        match run.next().await.unwrap() {
+            BatchEvent::Progress {
+                key,
+                progress: uso_journal::Progress::Submitted(_),
+            } => submitted.push(key),
+            BatchEvent::Ended { key, .. } => panic!("{key} has ended"),
+            _ => {}
+        }
+    }
+    assert_eq!(submitted, ["row-0", "row-1"]);
+}
+
+#[tokio::test]
 async fn a_dropped_run_loses_nothing() {
     let builder = Rig::plain_builder()
         .concurrency(3)
