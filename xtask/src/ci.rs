@@ -10,11 +10,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::steps::{cargo, step};
-use crate::{commands, package};
-
-/// Tells the tests that a missing tool is a failure.
-const NO_SKIPS: &str = "USO_NO_SKIPS";
+use crate::steps::{NO_SKIPS, cargo, step};
+use crate::{commands, engines, package};
 
 /// Runs every check, the cheap ones first.
 ///
@@ -46,6 +43,7 @@ pub fn run(no_skips: bool) -> Result<()> {
     let mut docs = cargo(["doc", "--workspace", "--no-deps", "--locked"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("docs", docs)?;
+    engines::run(&commands::root(), &commands::target(), no_skips)?;
     features()?;
     package::run(&commands::root(), &commands::target())?;
     optional("cargo-deny", "licences, sources and banned crates", &DENY)?;

@@ -7,6 +7,7 @@ pub mod code_map;
 pub mod codegen;
 pub mod commands;
 pub mod drift;
+pub mod engines;
 pub mod package;
 pub mod release;
 mod steps;

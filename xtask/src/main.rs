@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use xtask::codegen::Support;
-use xtask::{ci, code_map, commands, package, release};
+use xtask::{ci, code_map, commands, engines, package, release};
 
 const USAGE: &str = "\
 Tasks of the project.
@@ -21,7 +21,8 @@ Usage: cargo xtask <TASK>
   package                            compile the tarball of every published crate outside of the workspace
   release VERSION                    write versions and changes of a release, and check its tarballs
   release VERSION --dry-run          the same in a copy, and show what would change
-  ci                                 check everything: format, generated code, clippy, tests, docs, features, tarballs
+  engines                            run the examples of workflow engines and the kills of their programs (PostgreSQL)
+  ci                                 check everything: format, generated code, clippy, tests, docs, engines, features, tarballs
   ci --no-skips                      the same, where a test that misses a tool fails
   advisories                         check the dependencies against security advisories (cargo-deny, network)
   bench [NAME] [ARGUMENT...]         run a benchmark: batch, command, jobs, journal, pictures, proxy, uploads
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ["release", version, "--dry-run"] | ["release", "--dry-run", version] => {
             release::run(version, true)
         }
+        ["engines"] => engines::run(&commands::root(), &commands::target(), false),
         ["ci"] => ci::run(false),
         ["ci", "--no-skips"] => ci::run(true),
         ["advisories"] => ci::advisories(),

@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::commands;
 
+/// Tells the tests that a missing tool is a failure.
+pub(crate) const NO_SKIPS: &str = "USO_NO_SKIPS";
+
 /// Cargo with these arguments, at the root of the repository.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     cargo_in(&commands::root(), arguments)

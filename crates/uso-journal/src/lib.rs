@@ -121,31 +121,36 @@
 //! that POSTs to a paid endpoint then pays twice. With the journal inside, the repeated step finds
 //! the first one's purchase. Derive the key from the workflow's own id, not from a random number.
 //!
-//! An activity of Temporal; more than one attempt is harmless:
-//!
-//! ```ignore
-//! async fn restyle(context: ActivityContext, photo: String) -> Result<Vec<PathBuf>, ActivityError> {
-//!     let key = format!("{}/{}", context.info().workflow_id, photo);
-//!     let request = Request::restyle(photo.as_str(), "ink.webp");
-//!     let purchase = JOURNAL.purchase(&CLIENT, key, request).await?;
-//!     match purchase.state {
-//!         State::Done => Ok(purchase.pictures.into_iter().map(|picture| picture.path).collect()),
-//!         _ => Err(ActivityError::NonRetryable(format!("{purchase:?}"))),
+//! ```no_run
+//! # use std::path::{Path, PathBuf};
+//! # use uso::{Client, Request};
+//! # use uso_journal::{Journal, State};
+//! async fn step(
+//!     client: &Client,
+//!     journal: &Journal,
+//!     workflow: &str,
+//!     photo: &Path,
+//! ) -> Result<PathBuf, String> {
+//!     let request = Request::restyle(photo, "ink.webp");
+//!     let buy = journal.purchase(client, format!("{workflow}/picture"), request);
+//!     let purchase = buy.folder("pictures").await.map_err(|error| error.to_string())?;
+//!     match (purchase.state, purchase.pictures.first()) {
+//!         (State::Done, Some(picture)) => Ok(picture.path.clone()),
+//!         (state, _) => Err(format!("{} is {state}", purchase.id)),
 //!     }
 //! }
 //! ```
 //!
-//! A handler of Restate:
+//! | engine | the step is | the id is |
+//! | --- | --- | --- |
+//! | DBOS | the body of `dbos::step` | `dbos::workflow_id()` |
+//! | Temporal | an activity; more than one attempt is harmless | `workflow_id` of the activity's info |
+//! | Restate | the body of `ctx.run` | the key of the handler's context, and a part for each step |
 //!
-//! ```ignore
-//! let key = format!("{}/{}", context.key(), order_id);
-//! let paths = context
-//!     .run(|| async move {
-//!         let purchase = journal.purchase(&client, key, request).await?;
-//!         Ok(Json::from(purchase.pictures))
-//!     })
-//!     .await?;
-//! ```
+//! `tests/engines/dbos` in the repository is a whole program of DBOS around this step. Its test kills
+//! the process after the service accepted the submit, and again after the purchase returned and
+//! before DBOS recorded the step. DBOS runs the step again, and the service sees one purchase with
+//! the journal and two without.
 //!
 //! A cron job, here once a day and file; a run that is started twice buys nothing:
 //!
