@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod kills;
 mod manifests;
+mod notifications;
 mod report;
 mod runs;
 #[cfg(unix)]

@@ -17,6 +17,7 @@ mod exit_code;
 mod failure;
 mod journal;
 mod mcp;
+mod notifications;
 mod output_names;
 mod picture_request;
 mod price;

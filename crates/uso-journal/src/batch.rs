@@ -51,6 +51,7 @@ impl Batch {
                 target: None,
                 stop: Stop::new(),
                 longest_lock: None,
+                by_notification: false,
             },
             source,
             concurrency: None,
@@ -91,6 +92,16 @@ impl Batch {
     /// while jobs start at once, and shrinks while they wait in the service's queue.
     pub fn concurrency(mut self, purchases: impl Into<Option<usize>>) -> Self {
         self.concurrency = purchases.into();
+        self
+    }
+
+    /// Learns the ends of jobs from notifications, and not from a connection for each job: the
+    /// receiver of the notifications gives them to [`Journal::deliver`](crate::Journal::deliver) of
+    /// the same open journal. Jobs whose request has no webhook are watched. A notification may be
+    /// lost, so that the service is still asked for the status of a job once a minute. Events of a
+    /// job tell its end alone.
+    pub fn await_notifications(mut self) -> Self {
+        self.terms.by_notification = true;
         self
     }
 

@@ -41,6 +41,8 @@ pub struct Buy {
     pub(crate) price: Option<UnitPrice>,
     pub(crate) detach: bool,
     pub(crate) stop: Option<Stop>,
+    /// Whether a notification tells the end of the job.
+    pub(crate) by_notification: bool,
     pub(crate) listener: Listener,
 }
 
@@ -68,6 +70,7 @@ impl Buy {
             price: Some(UnitPrice::published()),
             detach: false,
             stop: None,
+            by_notification: false,
             listener: Listener::none(),
         }
     }
@@ -237,6 +240,7 @@ impl Buy {
         work.request = Some(self.request.clone());
         work.stop.clone_from(&self.stop);
         work.listener = self.listener.clone();
+        work.by_notification = self.by_notification;
         work.until = match self.detach {
             true => Until::Bought,
             false => Until::Saved,

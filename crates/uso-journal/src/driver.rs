@@ -56,6 +56,8 @@ pub(crate) struct Terms {
     pub(crate) target: Option<Target>,
     pub(crate) stop: Stop,
     pub(crate) longest_lock: Option<Duration>,
+    /// Whether notifications tell the ends of jobs.
+    pub(crate) by_notification: bool,
 }
 
 /// A batch that is driven.
@@ -367,6 +369,7 @@ impl Driver {
         buy.batch.clone_from(&terms.name);
         buy.batch_cap = terms.cap;
         buy.price = terms.price;
+        buy.by_notification = terms.by_notification;
         buy.target = row.target.clone().or_else(|| terms.target.clone());
         let listener = self.listener(row.key.clone());
         let buy = buy.on_progress(move |progress| listener(progress));
@@ -383,6 +386,7 @@ impl Driver {
         work.request = request;
         work.stop = Some(terms.stop.clone());
         work.listener = Listener::new(listener);
+        work.by_notification = terms.by_notification;
         Some(work)
     }
 

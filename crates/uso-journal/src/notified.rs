@@ -37,13 +37,23 @@ impl Notified {
 impl Journal {
     /// Takes a verified notification of the service: records the request id of a purchase whose
     /// response was lost. The purchase is found by the attempt id in the path of the notification,
-    /// which only this purchase knows, so that no key and no client is needed. Nothing is sent.
+    /// which only this purchase knows, so that no key and no client is needed. Nothing is sent. A
+    /// batch of this journal that [awaits notifications](crate::Batch::await_notifications) collects
+    /// the job.
     ///
     /// # Errors
     ///
     /// When the journal cannot be used: answer the notification with an error, so that it comes
     /// again.
     pub async fn deliver(&self, notification: &Notification) -> Result<Notified, Error> {
+        let notified = self.record(notification).await?;
+        if let Notified::Known(_) | Notified::Adopted(_) = &notified {
+            self.shared.awaited.tell(notification.request_id());
+        }
+        Ok(notified)
+    }
+
+    async fn record(&self, notification: &Notification) -> Result<Notified, Error> {
         let id = notification.request_id();
         let digest = notification.attempt_digest();
         let found = self.shared.store.notified(id.to_owned(), digest.clone());

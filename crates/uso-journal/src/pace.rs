@@ -107,8 +107,9 @@ impl Inner {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn started(&self, submitted: Instant) {
-        let waited = submitted.elapsed();
+    /// A job that was submitted then has started, and has run for so long.
+    fn started(&self, submitted: Instant, ran: Duration) {
+        let waited = submitted.elapsed().saturating_sub(ran);
         let mut limit = self.limit();
         if waited <= AT_ONCE {
             limit.most = limit.most.saturating_add(1).min(MOST);
@@ -138,9 +139,17 @@ impl Watched {
             .unwrap_or_else(PoisonError::into_inner);
         match progress {
             Progress::Submitted(_) => *submitted = Some(Instant::now()),
-            Progress::Job(Event::Running | Event::Completed(_)) => {
+            Progress::Job(Event::Running) => {
                 if let Some(submitted) = submitted.take() {
-                    self.pace.inner.started(submitted);
+                    self.pace.inner.started(submitted, Duration::ZERO);
+                }
+            }
+            Progress::Job(Event::Completed(completion)) => {
+                if let Some(submitted) = submitted.take() {
+                    // Nothing told when it started.
+                    let ran = completion.inference_seconds.unwrap_or_default();
+                    let ran = Duration::try_from_secs_f64(ran).unwrap_or_default();
+                    self.pace.inner.started(submitted, ran);
                 }
             }
             _ => {}

@@ -9,6 +9,7 @@ use uso::pictures::{PreparedPicture, Sending};
 use uso::upload::KnownUpload;
 
 use crate::active::Active;
+use crate::awaited::Awaited;
 use crate::error::Error;
 use crate::purchase::LocalId;
 use crate::row::{Row, Step};
@@ -19,6 +20,7 @@ use crate::store::{Realm, Store};
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) active: Active,
+    pub(crate) awaited: Awaited,
     /// The journal, to show.
     pub(crate) location: String,
     pub(crate) path: PathBuf,
@@ -46,6 +48,7 @@ impl Shared {
         Self {
             store,
             active: Active::default(),
+            awaited: Awaited::default(),
             location,
             path,
             known: Arc::default(),

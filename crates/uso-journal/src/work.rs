@@ -47,6 +47,8 @@ pub(crate) struct Work {
     pub(crate) stop: Option<Stop>,
     pub(crate) listener: Listener,
     pub(crate) until: Until,
+    /// Whether a notification tells the end of the job.
+    pub(crate) by_notification: bool,
     pub(crate) turn: Turn,
     /// What was sent by this work.
     prepared: Option<Prepared>,
@@ -84,6 +86,7 @@ impl Work {
             stop: None,
             listener: Listener::none(),
             until: Until::Saved,
+            by_notification: false,
             turn,
             prepared: None,
             lost_upload: false,
@@ -312,8 +315,14 @@ impl Work {
         }
         let listener = self.listener.clone();
         let tell = move |event: &uso::Event| listener.tell(&Progress::Job(event.clone()));
+        let intent = self.row.purchase.intent.as_ref();
+        let is_notified = self.by_notification && intent.is_some_and(uso::Intent::has_webhook);
+        let longest = self.client.config().finish_limit();
         let waited = match self.until {
             Until::SavedIfEnded => job.collect().await,
+            _ if is_notified && !self.shared.awaited.end_of(&job, longest).await => {
+                job.collect().await
+            }
             _ => job.wait_with(tell).await,
         };
         let first = match waited {

@@ -1,15 +1,19 @@
 //! News of purchases that came another way: notifications, and state files of the first release.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
 use uso::webhook::{FalKeys, Receiver};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Notified, State};
-use uso_tests::rig::{Rig, config_for};
+use uso_tests::rig::{Rig, config_for, until};
 
 use super::{Desk, request};
 use crate::webhook::Hook;
+
+/// Less than a signature may be ahead of the receiver's clock.
+const INFERENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn a_notification_finds_the_purchase_whose_response_was_lost() {
@@ -48,6 +52,41 @@ async fn a_notification_finds_the_purchase_whose_response_was_lost() {
     let request = request("a cat");
     let done = desk.journal.purchase(client, "key", request).await.unwrap();
     assert_eq!((done.state, desk.bought()), (State::Done, 1));
+}
+
+#[tokio::test]
+async fn notifications_tell_the_ends_of_jobs_in_place_of_connections() {
+    let builder = Rig::plain_builder()
+        .inference_time(INFERENCE)
+        .concurrency(3);
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let emulator = &desk.rig.emulator;
+    let mut hook = Hook::start().await;
+    let keys = FalKeys::new(&config_for(&emulator.origin()).unwrap()).unwrap();
+    let receiver = Receiver::new(keys);
+    let url = hook.url.clone();
+    let rows = ["a", "b", "c"].map(|key| {
+        let request = request(key).webhook(url.as_str());
+        (key.to_owned(), request)
+    });
+    let batch = desk.journal.run(&desk.rig.client, rows).concurrency(3);
+    let run = batch.await_notifications().start();
+    let asked = |operation: Operation| {
+        let requests = emulator.requests().into_iter();
+        requests
+            .filter(|request| request.operation == operation)
+            .count()
+    };
+    until("each job is awaited", || asked(Operation::Status) == 3).await;
+    assert_eq!(asked(Operation::Stream), 0);
+    emulator.advance(INFERENCE);
+    for _ in 0..3 {
+        let called = hook.next().await;
+        let verified = receiver.receive(called.map(|body| body.to_vec())).await;
+        desk.journal.deliver(&verified.unwrap()).await.unwrap();
+    }
+    assert_eq!(run.finish().await.done, 3);
+    assert_eq!((asked(Operation::Status), desk.bought()), (3, 3));
 }
 
 #[tokio::test]

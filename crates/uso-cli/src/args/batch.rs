@@ -1,6 +1,7 @@
 //! The arguments of `uso batch` and `uso rerun`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -158,6 +159,10 @@ pub(crate) struct PaceOptions {
     /// Stops waiting for a job after this time; the next run collects it [default: 1h].
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Receives notifications at this address, in place of a connection for each job. The rows need
+    /// a webhook that leads here, such as --set webhook=https://pictures.example.com/uso.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

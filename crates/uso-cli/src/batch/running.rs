@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use uso::MicroDollars;
+use uso::webhook::Notification;
 use uso_journal::{
-    Batch, BatchEvent, BatchRow, Error, Purchase, Run, State, Stop, Stopped, Target,
+    Batch, BatchEvent, BatchRow, Error, Notified, Purchase, Run, State, Stop, Stopped, Target,
 };
 
 use super::display::Display;
@@ -18,6 +22,7 @@ use super::session::Session;
 use super::sidecar;
 use super::tally::Tally;
 use crate::failure::Failure;
+use crate::notifications::{Audience, Notifications, contradiction};
 use crate::printer::Printer;
 use crate::signals::{Signal, Signals};
 
@@ -29,6 +34,9 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// Pause between two looks whether submits are still on their way.
 const MOMENT: Duration = Duration::from_millis(20);
+
+/// The longest wait for responses to notifications.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Sidecars that are written at once. Each takes a thread, and a thread takes memory.
 const SIDECARS: usize = 4;
@@ -62,6 +70,15 @@ pub(crate) async fn run(
     tally: Tally,
     printer: &Printer,
 ) -> Result<Ended, Failure> {
+    let has_webhook = |row: &PlannedRow| row.row.get("webhook").is_some();
+    if session.listen.is_some() && !rows.iter().any(has_webhook) {
+        return Err(Failure::usage(
+            "--listen: no row has a webhook, so that no notification will come; nothing was bought",
+        )
+        .with_hint(
+            "give the address that leads here with --set webhook=URL, or leave --listen out",
+        ));
+    }
     let mut by_key: HashMap<String, Row> = HashMap::with_capacity(rows.len());
     let mut wanted = Vec::with_capacity(rows.len());
     for row in rows {
@@ -100,6 +117,17 @@ pub(crate) async fn drive(
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let client = &session.connection.client;
+    let (warnings, mut warned) = mpsc::unbounded_channel();
+    let mut batch = batch;
+    let mut receiver = JoinSet::new();
+    let end = CancellationToken::new();
+    if let Some(address) = session.listen {
+        let notifications = Notifications::listen(client.config(), address)?;
+        batch = batch.await_notifications();
+        let (journal, heard) = (session.journal.clone(), Heard(warnings.clone()));
+        let ended = end.clone().cancelled_owned();
+        receiver.spawn(notifications.receive(journal, heard, ended));
+    }
     let stop = Stop::new();
     let mut run = batch.stop(&stop).start();
     let mut display = Display::start(printer);
@@ -111,6 +139,7 @@ pub(crate) async fn drive(
     loop {
         tokio::select! {
             Some(written) = sidecars.join_next() => told_sidecar(written, &display),
+            Some(warning) = warned.recv() => display.warn(&warning),
             event = run.next(), if sidecars.len() < SIDECARS => match event {
                 Some(event) => {
                     match &event {
@@ -153,11 +182,34 @@ pub(crate) async fn drive(
     while let Some(written) = sidecars.join_next().await {
         told_sidecar(written, &display);
     }
+    end.cancel();
+    // The last notification gets its response, so that fal does not send it again.
+    let _ = timeout(GRACE, receiver.join_next()).await;
     display.end();
     Ok(Ended {
         tally,
         signal: first_signal,
     })
+}
+
+/// Passes on what is wrong with notifications.
+struct Heard(mpsc::UnboundedSender<String>);
+
+impl Audience for Heard {
+    fn warn(&self, message: &str) {
+        // A run that has ended shows nothing more.
+        let _ = self.0.send(format!("notification: {message}"));
+    }
+
+    fn repeated(&self, _request_id: &str) {}
+
+    fn recorded(&self, notification: &Notification, notified: &Notified) -> Result<(), Failure> {
+        if let Notified::Contradicts(purchase) = notified {
+            let id = notification.request_id();
+            self.warn(&format!("{id}: {}", contradiction(purchase, id)));
+        }
+        Ok(())
+    }
 }
 
 /// Waits until no submit is on its way, so that the outcome of each is recorded.

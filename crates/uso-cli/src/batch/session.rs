@@ -1,11 +1,12 @@
 //! Session of a batch command: the client, the journal, and the records of batches.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use uso_journal::{Error, Journal};
 
 use super::record::Records;
-use crate::args::Global;
+use crate::args::{Global, PaceOptions};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::journal;
@@ -15,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) connection: Connection,
     pub(crate) journal: Journal,
     pub(crate) records: Records,
+    /// Where notifications arrive that tell the ends of jobs.
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 impl Session {
@@ -30,6 +33,16 @@ impl Session {
             connection,
             journal,
             records,
+            listen: None,
+        })
+    }
+
+    /// The session of a command that buys.
+    pub(crate) async fn paced(global: &Global, pace: &PaceOptions) -> Result<Self, Failure> {
+        let session = Self::open(global, pace.timeout).await?;
+        Ok(Self {
+            listen: pace.listen,
+            ..session
         })
     }
 }

@@ -17,7 +17,7 @@ pub(crate) async fn run(
     args: &BatchReconcileArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let session = Session::open(global, args.pace.timeout).await?;
+    let session = Session::paced(global, &args.pace).await?;
     let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
     let given_up = match args.buy_again.is_empty() {
         true => &args.write_off,

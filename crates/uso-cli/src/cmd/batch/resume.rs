@@ -14,7 +14,7 @@ pub(crate) async fn run(
     args: &BatchResumeArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let session = Session::open(global, args.pace.timeout).await?;
+    let session = Session::paced(global, &args.pace).await?;
     let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
     let (rows, tally) = stored.select(|_, known| !known.is_some_and(Known::is_whole));
     stored.go_on(&session, (rows, tally), printer).await

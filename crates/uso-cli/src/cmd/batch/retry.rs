@@ -17,7 +17,7 @@ pub(crate) async fn run(
     args: &BatchRetryArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let session = Session::open(global, args.pace.timeout).await?;
+    let session = Session::paced(global, &args.pace).await?;
     let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
     let only = args.only.as_deref().map(|only| only.replace('-', "_"));
     let is_ended = |known: &Known| matches!(known.state, State::Failed | State::Cancelled);

@@ -32,11 +32,16 @@ pub(crate) async fn run(
     if let Some(name) = &args.rows.batch {
         check_name(name)?;
     }
+    if args.rows.offer && args.pace.listen.is_some() {
+        return Err(Failure::usage(
+            "--listen cannot be used with --offer, which buys nothing; give it to uso batch work",
+        ));
+    }
     let (rows, problems) = rows(args)?;
     // Without a key there is no account, and still a plan to show.
     let session = match args.money.dry_run && global.emulator {
         true => Err(Failure::usage("a dry run needs no emulator")),
-        false => Session::open(global, args.pace.timeout).await,
+        false => Session::paced(global, &args.pace).await,
     };
     let source = std::path::absolute(&args.source).unwrap_or_else(|_| args.source.clone());
     let before = session

@@ -21,7 +21,7 @@ pub(crate) async fn run(
     args: &BatchWorkArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let session = Session::open(global, args.pace.timeout).await?;
+    let session = Session::paced(global, &args.pace).await?;
     let client = &session.connection.client;
     let before = Counts::read(&session, &args.batch).await?;
     before.refuse_none(&args.batch)?;
