@@ -16,6 +16,7 @@
 //! | --- | --- | --- |
 //! | jobs that the account runs at a time | fal queues the others and does not refuse them: the time of a batch is its rows, times the time of a job, divided by this number | ask fal for more; more in flight than that only wait |
 //! | start deadline | a job that waits for longer than its start deadline (ten minutes) is dropped, free of charge | [`Batch::concurrency`](crate::Batch::concurrency) left out: the number in flight shrinks when jobs wait for more than 20 s, or half the start deadline |
+//! | connections | a job that is watched holds one to the service, until it ends | [`Batch::await_notifications`](crate::Batch::await_notifications), or `uso batch run --listen ADDR` with `--set webhook=URL`: fal calls when a job has ended, and a job is asked for once a minute in case a notification was lost |
 //! | changes of state | one writer, and one sync for all that wait | keep the journal on a local disk; `cargo xtask bench journal` measures it |
 //! | memory | the command holds the rows of the manifest; [`Journal::run`](crate::Journal::run) itself reads its iterator as purchases begin and holds those in flight | split a manifest that is too large, or feed an iterator |
 //! | disk | the pictures, and a row of the journal for each | `uso prune` erases what is closed |

@@ -160,7 +160,7 @@ pub(crate) struct PaceOptions {
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
     /// Receives notifications at this address, in place of a connection for each job. The rows need
-    /// a webhook that leads here, such as --set webhook=https://pictures.example.com/uso.
+    /// a webhook that leads here: --set webhook=URL.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 }
