@@ -162,6 +162,15 @@ impl Agent {
         }
     }
 
+    /// The id of the next request that the server makes, which asks the user.
+    async fn question(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
+        let line = line.expect("a question in time").unwrap().unwrap();
+        let message: Value = serde_json::from_str(&line).expect(&line);
+        assert_eq!(message["method"], "elicitation/create", "{line}");
+        message["id"].clone()
+    }
+
     async fn ask(&mut self, method: &str, params: Value) -> Value {
         let id = self.send(method, params).await;
         self.answer(id).await

@@ -49,7 +49,7 @@ pub struct Reference(Kind);
 #[derive(Clone)]
 enum Kind {
     Path(Arc<File>),
-    Bytes(Bytes),
+    Bytes(Bytes, Option<Arc<Path>>),
     Reader(Arc<Mutex<Stream>>),
     Url(String),
     DataUri(String),
@@ -79,7 +79,13 @@ impl Reference {
 
     /// The picture's own bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self(Kind::Bytes(bytes.into()))
+        Self(Kind::Bytes(bytes.into(), None))
+    }
+
+    /// The content of a file that the caller has read: messages and the recipe of a request name the
+    /// path, and the file is not opened again. For callers that have checked which file they opened.
+    pub fn read(path: impl AsRef<Path>, bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Bytes(bytes.into(), Some(Arc::from(path.as_ref()))))
     }
 
     /// The content of a reader, such as standard input. It is read when it is needed, into memory,
@@ -95,10 +101,11 @@ impl Reference {
         Self(Kind::Reader(Arc::new(Mutex::new(Stream::reader(reader)))))
     }
 
-    /// The path of a reference that is a file or a pipe.
+    /// The path of a reference that is a file or a pipe, or was read from a file.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.0 {
             Kind::Path(file) => Some(&file.path),
+            Kind::Bytes(_, path) => path.as_deref(),
             _ => None,
         }
     }
@@ -141,7 +148,7 @@ impl Reference {
                 let source = Source::file(&file.path).await;
                 source.map_err(|error| refuse(error.to_string()))?
             }
-            Kind::Bytes(bytes) => Source::bytes(bytes.clone()),
+            Kind::Bytes(bytes, _) => Source::bytes(bytes.clone()),
             Kind::Reader(stream) => {
                 let read = stream.lock().await.read().await;
                 Source::bytes(read.map_err(|why| refuse(format!("{self} {why}")))?)
@@ -247,7 +254,8 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Path(file) => write!(f, "{}", file.path.display()),
-            Kind::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Kind::Bytes(_, Some(path)) => write!(f, "{}", path.display()),
+            Kind::Bytes(bytes, None) => write!(f, "{} bytes", bytes.len()),
             Kind::Reader(_) => f.write_str("the input"),
             Kind::Url(url) => {
                 // Without query, fragment, user and password, any of which may be a secret.

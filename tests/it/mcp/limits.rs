@@ -1,10 +1,12 @@
 //! What a server refuses: files that are not its root's, files that are no pictures, and wrong
 //! arguments. Nothing of them reaches the service.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use uso_tests::rig::Rig;
 
-use super::{Scene, picture, wish};
+use super::{Agent, Scene, picture, wish};
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,6 +77,43 @@ async fn only_pictures_below_the_root_leave_the_machine() {
     inside["content"] = json!("private.png");
     agent.ok("buy", inside).await;
     assert_eq!(scene.bought(), 1);
+}
+
+/// The picture is checked and the user is asked; meanwhile a link to a file outside takes its place.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_replaces_a_checked_picture_sends_nothing_from_outside() {
+    let scene = Scene::plain().await;
+    let outside = tempfile::tempdir().unwrap();
+    let private = outside.path().join("private.png");
+    picture(&private, 8, 8);
+    let checked = scene.cli.folder().join("photo.png");
+    let checked_bytes = std::fs::read(&checked).unwrap();
+    let mut agent = Agent::start(&scene.cli, &[]);
+    let client = json!({
+        "protocolVersion": "2025-06-18",
+        "capabilities": { "elicitation": {} },
+        "clientInfo": { "name": "a test", "version": "1" },
+    });
+    agent.ask("initialize", client).await;
+    agent.notify("notifications/initialized", json!({})).await;
+
+    let call = agent.send_call("buy", wish("swapped")).await;
+    let question = agent.question().await;
+    std::fs::remove_file(&checked).unwrap();
+    std::os::unix::fs::symlink(&private, &checked).unwrap();
+    agent
+        .write(json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept" } }))
+        .await;
+    let answer = agent.answer(call).await;
+    assert_ne!(answer["result"]["isError"], true, "{answer}");
+
+    let ledger = scene.rig.emulator.ledger();
+    let input = &ledger.purchases()[0].input;
+    let sent = input["input_image_urls"][0].as_str().unwrap();
+    let sent = sent.split_once("base64,").unwrap().1;
+    let sent = STANDARD.decode(sent).unwrap();
+    assert_eq!(sent, checked_bytes);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

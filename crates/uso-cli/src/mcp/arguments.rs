@@ -150,19 +150,18 @@ impl PurchaseInput {
 }
 
 impl PictureInput {
-    pub(crate) fn request(&self, root: &Root) -> Result<Request, Refusal> {
-        let content = root.picture("content", &self.content)?;
-        let styles = self
-            .styles
-            .iter()
-            .map(|style| root.picture("styles", style));
-        let styles = styles.collect::<Result<Vec<_>, _>>()?;
-        if styles.len() > 2 {
+    pub(crate) async fn request(&self, root: &Root) -> Result<Request, Refusal> {
+        if self.styles.len() > 2 {
             let why = format!(
                 "{} are given, and the service takes one or two",
-                styles.len()
+                self.styles.len()
             );
             return Err(Refusal::argument("styles", why));
+        }
+        let content = root.picture("content", &self.content).await?;
+        let mut styles = Vec::new();
+        for style in &self.styles {
+            styles.push(root.picture("styles", style).await?);
         }
         let mut styles = styles.into_iter();
         let prompt = self.prompt.as_deref().unwrap_or_default();

@@ -29,7 +29,7 @@ pub(crate) async fn buy(
 ) -> Result<CallToolResponse, Refusal> {
     let (purchase, picture) = parse_buy(arguments)?;
     let (label, most) = (purchase.label()?, purchase.max_cost()?);
-    let request = picture.request(&session.root)?;
+    let request = picture.request(&session.root).await?;
     let known = session.labelled(label).await?;
     let is_new = known.is_none_or(|known| known.state == State::Pending || known.is_not_bought());
     if is_new && session.asks && can_ask(context) {

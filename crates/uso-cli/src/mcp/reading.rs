@@ -15,7 +15,7 @@ use crate::price::dollars;
 const MOST: u32 = 10;
 
 pub(crate) async fn estimate(session: &Session, input: &PictureInput) -> Result<Price, Refusal> {
-    let request = input.request(&session.root)?;
+    let request = input.request(&session.root).await?;
     let estimate = request.estimate().await;
     let estimate = estimate.map_err(|error| Refusal::of_client(&error))?;
     let quote = Quote::new(&estimate, Some(UnitPrice::published()));
