@@ -1,8 +1,8 @@
 //! Cancelling a purchase.
 
 use serde::Serialize;
-use uso::status::Cancellation;
-use uso::{Client, ErrorKind, MicroDollars};
+use uso::status::{Cancellation, State as JobState};
+use uso::{Client, ErrorKind, Job, MicroDollars};
 
 use crate::error::Error;
 use crate::journal::Journal;
@@ -80,12 +80,8 @@ impl Journal {
                 });
             }
         };
-        // The removal is the first word of the service, and a look at the result the second.
-        if outcome == CancelOutcome::Removed
-            && let Err(error) = job.collect().await
-            && (matches!(error.kind(), ErrorKind::Gone | ErrorKind::Cancelled)
-                || error.status() == Some(499))
-        {
+        // The removal is the first statement of the service, and the job's end the second.
+        if outcome == CancelOutcome::Removed && has_ended_cancelled(&job).await {
             let step = Step::Cancel {
                 reason: Reason::new(Cause::Cancelled, "removed from the queue"),
                 billed: Some(MicroDollars::new(0)),
@@ -99,4 +95,19 @@ impl Journal {
         }
         Ok(Cancelled { purchase, outcome })
     }
+}
+
+/// Whether the service says that a job ended by its cancellation: in the status, or where the status
+/// says something else, in the result, which takes a second look half a second later.
+async fn has_ended_cancelled(job: &Job) -> bool {
+    if let Ok(status) = job.status().await
+        && let JobState::Completed(completion) = status.state
+        && completion.error_type.as_deref() == Some("client_cancelled")
+    {
+        return true;
+    }
+    let Err(error) = job.output().await else {
+        return false;
+    };
+    matches!(error.kind(), ErrorKind::Gone | ErrorKind::Cancelled) || error.status() == Some(499)
 }

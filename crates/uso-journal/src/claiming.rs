@@ -253,13 +253,13 @@ fn empty(realm: i64, key: &str, endpoint: &str, fingerprint: &str, now: i64) -> 
             created_at: from_ms(now),
             changed_at: from_ms(now),
             in_work: false,
+            cancel_asked: false,
             pruned: false,
         },
         realm,
         worker: None,
         fence: 0,
         reserved_at: 0,
-        cancel_asked: false,
         sendable: None,
     }
 }

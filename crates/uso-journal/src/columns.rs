@@ -122,13 +122,13 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
             created_at: from_ms(number(row, 23)?),
             changed_at: from_ms(number(row, 24)?),
             in_work: worker.is_some(),
+            cancel_asked: row.flag(27)?,
             pruned: row.flag(28)?,
         },
         realm: number(row, 1)?,
         worker,
         fence: number(row, 26)?,
         reserved_at: number(row, 22)?,
-        cancel_asked: row.flag(27)?,
         sendable: json(row, 30)?,
     })
 }
@@ -193,7 +193,7 @@ pub(crate) fn changing(row: &Row) -> serde_json::Result<Vec<(&'static str, Value
         ),
         ("worker", Value::Text(row.worker.clone())),
         ("fence", Value::Number(Some(row.fence))),
-        ("cancel_asked", Value::Flag(row.cancel_asked)),
+        ("cancel_asked", Value::Flag(purchase.cancel_asked)),
         ("pruned", Value::Flag(purchase.pruned)),
         ("sendable", optional_json(row.sendable.as_ref())?),
     ])

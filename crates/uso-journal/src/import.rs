@@ -182,13 +182,13 @@ fn new_row(realm: &Realm, key: String, endpoint: String, target: Target) -> Row 
             created_at: now,
             changed_at: now,
             in_work: false,
+            cancel_asked: false,
             pruned: false,
         },
         realm: 0,
         worker: None,
         fence: 0,
         reserved_at: 0,
-        cancel_asked: false,
         sendable: None,
     }
 }

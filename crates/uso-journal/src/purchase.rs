@@ -305,6 +305,8 @@ pub struct Purchase {
     pub changed_at: SystemTime,
     /// Whether some process works on it.
     pub in_work: bool,
+    /// Whether cancelling the current attempt was asked for. The job may complete all the same.
+    pub cancel_asked: bool,
     /// Whether its input, URLs and paths were erased.
     pub pruned: bool,
 }

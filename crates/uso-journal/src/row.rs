@@ -21,7 +21,6 @@ pub(crate) struct Row {
     pub(crate) fence: i64,
     /// When the current reservation was made; it counts for 24 hours from then on.
     pub(crate) reserved_at: i64,
-    pub(crate) cancel_asked: bool,
     /// The input with its pictures uploaded, so that any worker can buy it.
     pub(crate) sendable: Option<Sendable>,
 }
@@ -189,7 +188,7 @@ impl Row {
                 purchase.pictures.clear();
                 purchase.cost.reserved = None;
                 purchase.cost.billed = None;
-                self.cancel_asked = false;
+                purchase.cancel_asked = false;
                 self.worker = None;
             }
             Step::Reopen => {
@@ -200,7 +199,7 @@ impl Row {
                 };
                 self.go(step, "reopened")?;
                 self.purchase.reason = None;
-                self.cancel_asked = false;
+                self.purchase.cancel_asked = false;
                 self.count_again();
             }
             Step::Pause { reason, pictures } => {
@@ -221,7 +220,7 @@ impl Row {
                 if self.purchase.state != State::Submitted {
                     return Err(self.not_allowed("cancelled"));
                 }
-                self.cancel_asked = true;
+                self.purchase.cancel_asked = true;
             }
             Step::Retarget(target) => {
                 if self.purchase.state.is_closed() {

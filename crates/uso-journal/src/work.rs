@@ -307,7 +307,7 @@ impl Work {
             return self.pause(None).await;
         };
         let job = self.client.job(ticket);
-        if self.row.cancel_asked {
+        if self.row.purchase.cancel_asked {
             // Where it fails, the job goes on, and is watched.
             if let Ok(Cancellation::AlreadyCompleted) = job.cancel().await {
                 debug!(id = %self.row.purchase.id, "it had ended before it was cancelled");
@@ -339,9 +339,9 @@ impl Work {
         };
         // A cancel may have been asked for while the job was watched.
         if let Some(row) = self.shared.store.row(self.row.purchase.id).await? {
-            self.row.cancel_asked = row.cancel_asked;
+            self.row.purchase.cancel_asked = row.purchase.cancel_asked;
         }
-        match ending(&first, &second, self.row.cancel_asked) {
+        match ending(&first, &second, self.row.purchase.cancel_asked) {
             Some(Ending::Cancelled) => {
                 let reason =
                     Reason::new(Cause::Cancelled, "the service says that it was cancelled");

@@ -58,7 +58,7 @@ pub(crate) async fn purchase(
         .purchase(&shared.client, key.clone(), request)
         .batch(shared.session.clone(), shared.settings.budget)
         .max_cost(at_most);
-    let buy = match shared.live.listener(&key) {
+    let buy = match shared.live.listener(&key, "preparing") {
         Some(tell) => buy.on_progress(tell),
         None => buy,
     };

@@ -1,11 +1,13 @@
-//! Following of jobs that no process works on: after a restart of the studio, or after an error.
+//! Following of jobs: those that no process works on, after a restart of the studio or after an
+//! error; and for its log lines a job that another process works on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use uso_journal::{Cause, LocalId, Purchase, State};
+use uso::Event;
+use uso_journal::{Cause, LocalId, Progress, Purchase, State};
 
 use crate::shared::{KEY_PREFIX, Shared};
 
@@ -66,7 +68,7 @@ fn is_left(job: &Purchase) -> bool {
 
 /// Goes on with a job in a task of its own, unless this process works on it.
 pub(crate) fn resume(shared: &Arc<Shared>, job: &Purchase) {
-    let Some(tell) = shared.live.listener(&job.key) else {
+    let Some(tell) = shared.live.listener(&job.key, "queued") else {
         return;
     };
     let (shared, id) = (Arc::clone(shared), job.id);
@@ -74,6 +76,47 @@ pub(crate) fn resume(shared: &Arc<Shared>, job: &Purchase) {
         let outcome = shared.journal.resume(&shared.client, id, tell).await;
         if let Err(error) = outcome {
             tracing::debug!(%id, %error, "a job could not be collected yet");
+        }
+    });
+}
+
+/// Watches a job that another process works on, until that process is done with it. Nothing is
+/// recorded; the other process collects the job.
+pub(crate) fn watch(shared: &Arc<Shared>, job: &Purchase) {
+    let is_elsewhere = job.state == State::Submitted && job.in_work;
+    let Some(ticket) = job.ticket.clone().filter(|_| is_elsewhere) else {
+        return;
+    };
+    let Ok(turn) = Arc::clone(&shared.watched).try_acquire_owned() else {
+        return;
+    };
+    let Some(tell) = shared.live.listener(&job.key, "queued") else {
+        return;
+    };
+    let (shared, id) = (Arc::clone(shared), job.id);
+    tokio::spawn(async move {
+        let _turn = turn;
+        let mut events = shared.client.job(ticket).events();
+        let mut has_ended = false;
+        while !*shared.closed.borrow() {
+            let next = tokio::select! {
+                event = events.next(), if !has_ended => Some(event),
+                () = sleep(LOOK) => None,
+            };
+            match next {
+                Some(Some(Ok(event))) => {
+                    has_ended = matches!(event, Event::Completed(_));
+                    tell(&Progress::Job(event));
+                }
+                // The row tells how the job ended.
+                Some(_) => has_ended = true,
+                None => {
+                    let row = shared.journal.get(&shared.client, id).await;
+                    if row.is_ok_and(|row| row.state != State::Submitted || !row.in_work) {
+                        return;
+                    }
+                }
+            }
         }
     });
 }

@@ -34,6 +34,7 @@ pub(crate) fn view(shared: &Shared, purchase: &Purchase) -> Value {
         "state": purchase.state,
         "attempt": purchase.attempt,
         "in_work": purchase.in_work,
+        "cancel_asked": purchase.cancel_asked,
         "cause": reason.map(|reason| reason.cause),
         "message": reason.map(|reason| reason.message.as_str()),
         "source": source(purchase),
@@ -69,7 +70,9 @@ fn verbs(purchase: &Purchase, live: Option<&JobProgress>) -> Vec<&'static str> {
         State::Pending => verbs.push("cancel"),
         State::Reserved if !purchase.in_work => verbs.push("cancel"),
         State::Submitted => {
-            verbs.push("cancel");
+            if !purchase.cancel_asked {
+                verbs.push("cancel");
+            }
             if !purchase.in_work && live.is_none() {
                 verbs.push("collect");
                 verbs.push("write_off");

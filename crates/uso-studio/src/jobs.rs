@@ -14,6 +14,7 @@ use uso::MicroDollars;
 use uso_journal::{LocalId, Purchase, State as JobState};
 
 use crate::access::hexadecimal;
+use crate::following::watch;
 use crate::job_view::view;
 use crate::json;
 use crate::refusal::Refusal;
@@ -148,12 +149,14 @@ fn matches(row: &Purchase, words: &[String]) -> bool {
         .all(|word| names.contains(word) || texts.iter().any(|text| text.contains(word)))
 }
 
-/// `GET /api/jobs/ID`
+/// `GET /api/jobs/ID`: the job that the page shows. One of another process is watched from now on, so
+/// that its queue position and log lines are shown too.
 pub(crate) async fn one(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let job = shared.job(&id).await?;
+    watch(&shared, &job);
     Ok(json::ok(&view(&shared, &job)))
 }
 

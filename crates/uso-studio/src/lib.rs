@@ -92,7 +92,11 @@ mod routes;
 mod settings;
 mod shared;
 mod studio;
+mod thumbnails;
 mod verbs;
 
 pub use crate::settings::Settings;
 pub use crate::studio::Studio;
+
+#[doc = include_str!("../docs/studio.md")]
+pub mod guide {}

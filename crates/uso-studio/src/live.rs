@@ -38,18 +38,19 @@ impl Default for Live {
 }
 
 impl Live {
-    /// The listener of the work on a key; `None` while this process works on the key already. The
-    /// work has ended when the listener is dropped.
+    /// The listener of the work on a key, which begins in this phase; `None` while the key has one
+    /// already. The work has ended when the listener is dropped.
     pub(crate) fn listener(
         self: &Arc<Self>,
         key: &str,
+        phase: &'static str,
     ) -> Option<impl Fn(&Progress) + Send + Sync + 'static + use<>> {
         let mut jobs = self.jobs();
         if jobs.contains_key(key) {
             return None;
         }
         let job = JobProgress {
-            phase: "preparing",
+            phase,
             ..JobProgress::default()
         };
         jobs.insert(key.to_owned(), job);
@@ -65,7 +66,7 @@ impl Live {
         self.jobs().get(key).cloned()
     }
 
-    /// Whether this process works on the job.
+    /// Whether this process works on the job, or watches it.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.jobs().contains_key(key)
     }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
-use uso_journal::Purchase;
+use uso_journal::{Purchase, SavedPicture};
 
 use crate::body;
 use crate::inputs::LARGEST;
@@ -54,7 +54,21 @@ pub(crate) async fn result(
 ) -> Result<Response, Refusal> {
     let job = shared.job(&id).await?;
     let name = (query.as_deref() == Some("download")).then(|| format!("{}-{number}", job.id));
-    shown(&result_file(&job, number)?, name).await
+    shown(&saved(&job, number)?.path, name).await
+}
+
+/// `GET /api/jobs/ID/thumbnails/NUMBER`: a small JPEG of a result, or the result where none can be
+/// made.
+pub(crate) async fn thumbnail(
+    State(shared): State<Arc<Shared>>,
+    Path((id, number)): Path<(String, u32)>,
+) -> Result<Response, Refusal> {
+    let job = shared.job(&id).await?;
+    let picture = saved(&job, number)?;
+    match shared.thumbnails.of(&picture.sha256, &picture.path).await {
+        Some(bytes) => Ok(picture_response(bytes, "image/jpeg")),
+        None => shown(&picture.path, None).await,
+    }
 }
 
 /// `POST /api/jobs/ID/pictures/NUMBER`: takes a result in as an input.
@@ -65,8 +79,8 @@ pub(crate) async fn take_result(
 ) -> Result<Response, Refusal> {
     let _: Value = body::json(request).await?;
     let job = shared.job(&id).await?;
-    let file = result_file(&job, number)?;
-    let taken = shared.inputs.copy(&shared.client, &file, None).await?;
+    let file = &saved(&job, number)?.path;
+    let taken = shared.inputs.copy(&shared.client, file, None).await?;
     Ok(json::response(StatusCode::CREATED, &taken))
 }
 
@@ -122,9 +136,11 @@ fn local_pictures(job: &Purchase) -> Vec<(String, Option<PathBuf>)> {
     local.collect()
 }
 
-fn result_file(job: &Purchase, number: u32) -> Result<PathBuf, Refusal> {
-    let picture = job.pictures.iter().find(|picture| picture.number == number);
-    Ok(picture.ok_or_else(no_picture)?.path.clone())
+fn saved(job: &Purchase, number: u32) -> Result<&SavedPicture, Refusal> {
+    let mut pictures = job.pictures.iter();
+    pictures
+        .find(|picture| picture.number == number)
+        .ok_or_else(no_picture)
 }
 
 fn no_picture() -> Refusal {
@@ -142,19 +158,26 @@ async fn shown(file: &FilePath, name: Option<String>) -> Result<Response, Refusa
     }
     let bytes = tokio::fs::read(file).await.map_err(|_| no_picture())?;
     let kind = PictureKind::of(&bytes).ok_or_else(no_picture)?;
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = picture_response(bytes, kind.mime);
+    if let Some(name) = name {
+        let disposition = format!("attachment; filename=\"uso-{name}.{}\"", kind.extension);
+        if let Ok(disposition) = HeaderValue::try_from(disposition) {
+            response
+                .headers_mut()
+                .insert(CONTENT_DISPOSITION, disposition);
+        }
+    }
+    Ok(response)
+}
+
+fn picture_response(bytes: impl Into<Body>, mime: &'static str) -> Response {
+    let mut response = Response::new(bytes.into());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind.mime));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(mime));
     // The URLs name the content: a digest, or a job with the version of its picture.
     headers.insert(
         CACHE_CONTROL,
         HeaderValue::from_static("private, max-age=3600"),
     );
-    if let Some(name) = name {
-        let disposition = format!("attachment; filename=\"uso-{name}.{}\"", kind.extension);
-        if let Ok(disposition) = HeaderValue::try_from(disposition) {
-            headers.insert(CONTENT_DISPOSITION, disposition);
-        }
-    }
-    Ok(response)
+    response
 }

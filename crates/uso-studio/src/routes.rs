@@ -31,6 +31,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             "/api/jobs/{id}/pictures/{number}",
             get(pictures::result).post(pictures::take_result),
         )
+        .route(
+            "/api/jobs/{id}/thumbnails/{number}",
+            get(pictures::thumbnail),
+        )
         .route("/api/jobs/{id}/verbs/{verb}", post(verbs::apply))
         .route("/api/pictures", post(pictures::take))
         .route("/api/pictures/{digest}", get(pictures::input))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uso::{Client, MicroDollars};
 use uso_journal::{Journal, LocalId, Purchase};
 
@@ -12,6 +12,7 @@ use crate::inputs::Inputs;
 use crate::live::Live;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
+use crate::thumbnails::Thumbnails;
 
 /// Beginning of the journal's keys of the purchases that a studio makes.
 pub(crate) const KEY_PREFIX: &str = "studio/";
@@ -21,7 +22,10 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) guard: Arc<Guard>,
     pub(crate) inputs: Inputs,
+    pub(crate) thumbnails: Thumbnails,
     pub(crate) live: Arc<Live>,
+    /// Room for jobs of other processes that are watched at a time.
+    pub(crate) watched: Arc<Semaphore>,
     pub(crate) settings: Settings,
     /// Name of this session's purchases, which share the budget.
     pub(crate) session: String,

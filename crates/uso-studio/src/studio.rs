@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::HeaderMap;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uso::Client;
 use uso_journal::Journal;
 
@@ -22,9 +22,13 @@ use crate::live::Live;
 use crate::routes;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::thumbnails::Thumbnails;
 
 /// How often a closing studio looks whether every submit has its outcome.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Jobs of other processes that are watched at a time.
+const WATCHED: usize = 8;
 
 /// A studio. Clones are the same studio.
 #[derive(Clone)]
@@ -71,7 +75,9 @@ impl Studio {
                 access,
             }),
             inputs,
+            thumbnails: Thumbnails::default(),
             live: Arc::new(Live::default()),
+            watched: Arc::new(Semaphore::new(WATCHED)),
             settings,
             session: format!("studio-{session}"),
             closed: watch::Sender::new(false),

@@ -1,12 +1,16 @@
 //! What the page calls: prices, purchases, jobs and pictures.
 
+use std::process::Stdio;
+
 use serde_json::json;
 use uso::MicroDollars;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_studio::Settings;
-use uso_tests::rig::{Rig, content, style};
+use uso_tests::rig::{Cli, Rig, content, style};
 
 use super::Served;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_is_priced_bought_followed_and_shown() {
@@ -202,6 +206,108 @@ async fn a_queued_job_is_cancelled_and_its_place_is_told() {
     );
     let cancels = served.rig.operations().into_iter();
     assert_eq!(cancels.filter(|name| name == "cancel").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_another_process_shows_its_log_and_that_it_was_asked_to_cancel() {
+    let hour = std::time::Duration::from_secs(3600);
+    let served = Served::of(Rig::plain_builder().inference_time(hour), Settings::new()).await;
+    let journal = served.folder.path().join("journal.db");
+    let cli = Cli::new(PROGRAM)
+        .at(&served.rig.emulator.origin())
+        .variable("USO_JOURNAL", journal.to_str().unwrap());
+    let (content, style) = (content(), style());
+    let arguments = [
+        "restyle",
+        content.to_str().unwrap(),
+        style.to_str().unwrap(),
+    ];
+    let mut other = tokio::process::Command::from(cli.command(&arguments))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+
+    served.rig.emulator.when_running().await;
+    // The row exists before the submit leaves.
+    served.running("j1").await;
+    let with_log = async {
+        loop {
+            let job = served.get("/api/jobs/j1").await;
+            if job["live"]["log"]
+                .as_array()
+                .is_some_and(|log| !log.is_empty())
+            {
+                return job;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let job = tokio::time::timeout(super::PATIENCE, with_log)
+        .await
+        .unwrap();
+    assert_eq!(
+        (&job["source"], &job["cancel_asked"]),
+        (&json!("command line"), &json!(false))
+    );
+    assert_eq!(job["can"], json!(["cancel"]));
+
+    let (status, told) = served.post("/api/jobs/j1/verbs/cancel", &json!({})).await;
+    assert_eq!(
+        (status, &told["outcome"]),
+        (200, &json!("requested")),
+        "{told}"
+    );
+    // The job still runs; every page is told at once that it was asked to end.
+    let changes = served.get("/api/changes?tag=&since=0").await;
+    let job = &changes["jobs"][0];
+    assert_eq!(
+        (&job["state"], &job["cancel_asked"]),
+        (&json!("submitted"), &json!(true))
+    );
+    assert_eq!(job["can"], json!([]));
+
+    served.rig.emulator.advance(hour);
+    assert!(
+        other.wait().await.unwrap().success(),
+        "its own process collects it"
+    );
+    served.until(&json!("j1"), "done").await;
+    assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thumbnail_is_small_and_needs_the_cookie() {
+    let served = Served::of(Rig::pictures_builder(), Settings::new()).await;
+    let draft = served.draft().await;
+    let (_, job) = served.buy(1, &draft).await;
+    served.until(&job["id"], "done").await;
+    let whole = served.read("/api/jobs/j1/pictures/1").await;
+    let whole = whole.bytes().await.unwrap();
+    assert_eq!(image::load_from_memory(&whole).unwrap().width(), 512);
+    let mut lengths = Vec::new();
+    for _ in 0..2 {
+        let small = served.read("/api/jobs/j1/thumbnails/1").await;
+        assert_eq!(small.status(), 200);
+        assert_eq!(small.headers()["content-type"], "image/jpeg");
+        let small = small.bytes().await.unwrap();
+        let picture = image::load_from_memory(&small).unwrap();
+        assert_eq!((picture.width(), picture.height()), (400, 400));
+        lengths.push(small.len());
+    }
+    assert_eq!(lengths[0], lengths[1]);
+    assert!(
+        lengths[0] < 40_000 && lengths[0] * 4 < whole.len(),
+        "{lengths:?} of {}",
+        whole.len()
+    );
+    for missing in ["/api/jobs/j1/thumbnails/2", "/api/jobs/j9/thumbnails/1"] {
+        assert_eq!(served.read(missing).await.status(), 404, "{missing}");
+    }
+    // Without the cookie nothing is shown.
+    let stranger = served.bare("GET", "/api/jobs/j1/thumbnails/1").send().await;
+    assert_eq!(stranger.unwrap().status(), 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

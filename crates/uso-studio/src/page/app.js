@@ -521,6 +521,7 @@ const isActive = (job) => ["reserved", "sending", "submitted"].includes(job.stat
 const filtered = () => $("search").value.trim() !== "" || $("state").value !== "";
 
 function stateName(job) {
+  if (job.state === "submitted" && job.cancel_asked) return "Asked to cancel";
   if (job.state === "submitted" && job.live) {
     const { phase, position } = job.live;
     if (phase === "queued") return position > 0 ? `Queued, ${position} ahead` : "Queued";
@@ -592,7 +593,7 @@ function drawCard(job) {
   const card = cards.get(job.id) ?? el("li", { class: "card", "data-id": job.id });
   cards.set(job.id, card);
   const picture = job.pictures[0];
-  const thumb = el("span", { class: "thumb" }, picture ? el("img", { src: pictureUrl(job, picture), alt: "", loading: "lazy", decoding: "async" }) : stateName(job));
+  const thumb = el("span", { class: "thumb" }, picture ? el("img", { src: thumbnailUrl(job, picture), alt: "", loading: "lazy", decoding: "async" }) : stateName(job));
   const bill = usd(job.billed ?? job.estimate);
   const button = el("button", { type: "button", onclick: () => select(job.id) },
     el("span", { class: "hidden" }, job.id),
@@ -634,6 +635,7 @@ function compare(id, on) {
   drawStage();
 }
 
+const thumbnailUrl = (job, picture) => `/api/jobs/${job.id}/thumbnails/${picture.number}?v=${picture.version}`;
 const pictureUrl = (job, picture) => `/api/jobs/${job.id}/pictures/${picture.number}?v=${picture.version}`;
 
 // ---------------------------------------------------------------- the stage
@@ -641,9 +643,18 @@ const pictureUrl = (job, picture) => `/api/jobs/${job.id}/pictures/${picture.num
 let view = { how: "slider", picture: null, zoom: "fit", cut: 50 };
 let shown = "";
 
+const watched = new Set();
+/** Has the studio watch a job of another process, for its queue position and log lines. */
+function watchElsewhere(job) {
+  if (job.state !== "submitted" || !job.in_work || job.live || watched.has(job.id)) return;
+  watched.add(job.id);
+  read(`/api/jobs/${job.id}`).then((job) => merge([job]), () => watched.delete(job.id));
+}
+
 function drawStage() {
   const [first, second] = selected.map((id) => jobs.get(id));
   if (!first) return;
+  for (const job of [first, second]) if (job) watchElsewhere(job);
   const key = JSON.stringify([first, second, view.how, view.picture, view.zoom]);
   if (key === shown) return;
   shown = key;
