@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-//! What the README says of speed: `cargo xtask bench`.
+//! Measurements of the guide to speed: `cargo xtask bench`.
 //!
 //! The service, the facade and a bare `reqwest` loop run as processes of their own, so that each
 //! one's CPU time and memory are its own. The loop makes the same three requests a job over the

@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-//! What the README says of the proxy's speed: `cargo bench -p uso-tests --bench proxy [SECONDS]`.
+//! Measurements of the guide to speed, through the proxy: `cargo bench -p uso-tests --bench proxy [SECONDS]`.
 //!
 //! The service and `uso proxy` run as processes of their own. Two hundred callers, each with a token
 //! and a connection pool of its own, do what pages do: submit, ask for the status twice a second or

@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-//! What the README says of uploads: `cargo xtask bench uploads`.
+//! Measurements of the guide to speed, of uploads: `cargo xtask bench uploads`.
 //!
 //! The service, the upload and a bare `reqwest` loop run as processes of their own. The loop sends
 //! the same parts, as many at a time, from one buffer in memory: it reads no file, repeats nothing

@@ -22,6 +22,7 @@ mod examples;
 mod facade;
 #[cfg(unix)]
 mod fleet;
+mod guides;
 mod hostile;
 mod journal;
 mod mcp;

@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, messages to stderr, and the exit code says what to do next. The crate turns
 //! arguments into calls of the facade and their outcome into text or JSON; it must not know the
-//! protocol. Its library face is [`main`] alone, so that the binary is one call.
+//! protocol. Its library face is [`main`], so that the binary is one call, and the guide [`agents`].
 
 mod args;
 mod batch;
@@ -46,6 +46,9 @@ use crate::failure::Failure;
 use crate::picture_request::Kind;
 use crate::printer::Printer;
 use crate::signals::Signals;
+
+#[doc = include_str!("../docs/agents.md")]
+pub mod agents {}
 
 /// Runs the command line of this process to its exit code.
 pub fn main() -> ExitCode {

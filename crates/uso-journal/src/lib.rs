@@ -50,36 +50,8 @@
 //! # On a server
 //!
 //! With the feature `postgres`, [`Journal::connect`] takes a `postgres://` URL, and any number of
-//! machines share the journal. Rows, states and guarantees are the same.
-//!
-//! - **Claims** are row locks of the database. Each process that holds rows has one lease, renewed by
-//!   the database's clock and 30 seconds long (`lease_ms` in the table `uso.journal`); when the lease
-//!   ends, another process takes the rows over. Every claim has a fence, a number that grows, and a
-//!   write under an older fence is refused. A row that may have been sent becomes `unknown`.
-//! - **A process that was frozen sends nothing late.** It looks at its lease when the connection takes
-//!   the first byte of the submit, by a clock that counts suspended time, and sends only in the first
-//!   half of the lease. What remains are the microseconds between that look and the system's write: a
-//!   machine that is frozen exactly there, for more than half a lease, sends late, and the service has
-//!   no way to refuse that. The row is `unknown` by then, is found in the account's listing, and is
-//!   not sent again unless its owner asks for it.
-//! - **The database may go away.** A transaction is tried again for a minute while the server
-//!   restarts, is full, or cuts the connection. Each transaction marks the rows that it writes, so
-//!   that a commit whose answer was lost is recognised and not made twice.
-//! - **Pictures are on the machine that collected them.** A saved picture names its machine;
-//!   [`Journal::copy`] fetches it again elsewhere, while the service keeps it. How long that is is not
-//!   certain: collect soon. [`Journal::offer`] uploads the pictures of a row once, so that
-//!   [`Journal::work`] needs no shared disk.
-//! - **Connections to other machines** are encrypted and the certificate is verified. A pooler that
-//!   gives each transaction another connection cannot be used: the journal keeps settings and prepared
-//!   statements for the length of a connection.
-//!
-//! The tables are in the schema `uso`. A role that may make it does so on the first connection; for
-//! other roles, run `uso journal migrate` once and grant:
-//!
-//! ```sql
-//! GRANT USAGE ON SCHEMA uso TO worker;
-//! GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA uso TO worker;
-//! ```
+//! machines share the journal. Rows, states and guarantees are the same; [`guides::fleet`] says how
+//! the machines share the work, and what a lease is.
 //!
 //! # Why a database and a state machine
 //!
@@ -117,59 +89,9 @@
 //!
 //! # In a workflow engine
 //!
-//! Workflow engines run a step again when a process dies between the step and its checkpoint. A step
-//! that POSTs to a paid endpoint then pays twice. With the journal inside, the repeated step finds
-//! the first one's purchase. Derive the key from the workflow's own id, not from a random number.
-//!
-//! ```no_run
-//! # use std::path::{Path, PathBuf};
-//! # use uso::{Client, Request};
-//! # use uso_journal::{Journal, State};
-//! async fn step(
-//!     client: &Client,
-//!     journal: &Journal,
-//!     workflow: &str,
-//!     photo: &Path,
-//! ) -> Result<PathBuf, String> {
-//!     let request = Request::restyle(photo, "ink.webp");
-//!     let buy = journal.purchase(client, format!("{workflow}/picture"), request);
-//!     let purchase = buy.folder("pictures").await.map_err(|error| error.to_string())?;
-//!     match (purchase.state, purchase.pictures.first()) {
-//!         (State::Done, Some(picture)) => Ok(picture.path.clone()),
-//!         (state, _) => Err(format!("{} is {state}", purchase.id)),
-//!     }
-//! }
-//! ```
-//!
-//! | engine | the step is | the id is |
-//! | --- | --- | --- |
-//! | DBOS | the body of `dbos::step` | `dbos::workflow_id()` |
-//! | Temporal | an activity; more than one attempt is harmless | `workflow_id` of the activity's info |
-//! | Restate | the body of `ctx.run` | the key of the handler's context, and a part for each step |
-//!
-//! `tests/engines/dbos` in the repository is a whole program of DBOS around this step. Its test kills
-//! the process after the service accepted the submit, and again after the purchase returned and
-//! before DBOS recorded the step. DBOS runs the step again, and the service sees one purchase with
-//! the journal and two without.
-//!
-//! A cron job, here once a day and file; a run that is started twice buys nothing:
-//!
-//! ```no_run
-//! # async fn example(client: uso::Client, journal: uso_journal::Journal, today: &str)
-//! # -> Result<(), Box<dyn std::error::Error>> {
-//! use uso::Request;
-//!
-//! let files = std::fs::read_dir("inbox")?.flatten().map(|entry| entry.path());
-//! let today = today.to_owned();
-//! let rows = files.map(move |path| {
-//!     let key = format!("{today}/{}", path.display());
-//!     (key, Request::restyle(path, "ink.webp"))
-//! });
-//! let rows: Vec<_> = rows.collect();
-//! let summary = journal.run(&client, rows).folder("outbox").start().finish().await;
-//! # Ok(())
-//! # }
-//! ```
+//! Workflow engines run a step again when a process dies between the step and its checkpoint. With
+//! the journal inside, the repeated step finds the first purchase: [`guides::durable_buying`] has
+//! DBOS, Temporal, Restate and cron.
 //!
 //! # The file
 //!
@@ -196,7 +118,6 @@ mod awaited;
 mod batch;
 mod batch_event;
 mod batch_row;
-pub mod batches;
 mod buy;
 mod cancel;
 mod claiming;
@@ -204,6 +125,7 @@ mod columns;
 mod difference;
 mod driver;
 mod error;
+pub mod guides;
 mod host;
 mod import;
 mod jobs;

@@ -143,3 +143,6 @@ pub use crate::records::{
 pub use crate::routes::{PROXY_PATH, SESSION_PATH, stand_alone};
 pub use crate::settings::Settings;
 pub use crate::shared_tokens::SharedTokens;
+
+#[doc = include_str!("../docs/web-pages.md")]
+pub mod guide {}

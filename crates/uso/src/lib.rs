@@ -45,7 +45,7 @@
 //! | [`testing`] | clients of a local emulator |
 //! | [`types`] | the endpoint's own input and output |
 //! | [`faults`] | the outcome of every fault, measured |
-//! | [`from_fal_clients`] | fal's JavaScript and Python clients, call by call |
+//! | [`guides`] | a page for each task: money, tests, notifications, coming from fal's clients |
 //!
 //! | crate | subject |
 //! | --- | --- |
@@ -88,16 +88,15 @@
 //!
 //! # What is not known
 //!
-//! fal does not publish how it rounds megapixels, how many references it takes, what it wants in
-//! the first slot when there are only styles (so those forms are not offered), whether a job that
-//! is cancelled while it runs is billed, nor how long it keeps an upload (an upload is used again
-//! for six days). The docs of the functions concerned repeat this.
+//! [`guides::unknowns`] lists what fal does not publish, such as how it rounds megapixels. The docs
+//! of the functions concerned repeat it.
 
 mod client;
 mod content_type;
 pub mod endpoint;
 mod estimate;
 mod from_result;
+pub mod guides;
 mod job;
 mod output;
 mod portable;
@@ -285,11 +284,6 @@ pub mod types {
 ///
 #[doc = include_str!("../docs/faults.md")]
 pub mod faults {}
-
-/// Coming from fal's JavaScript and Python clients.
-///
-#[doc = include_str!("../docs/from-fal-clients.md")]
-pub mod from_fal_clients {}
 
 // The examples of the README are compiled with those of the documentation.
 #[cfg(doctest)]
