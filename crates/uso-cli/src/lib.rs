@@ -28,6 +28,7 @@ mod purchase;
 mod recovery;
 mod report;
 mod reservation;
+mod root_cause;
 mod same_file;
 pub mod serve;
 mod signals;

@@ -6,6 +6,7 @@ mod pausing;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -19,7 +20,7 @@ use crate::batch_row::BatchRow;
 use crate::buy::Buy;
 use crate::error::Error;
 use crate::money::UnitPrice;
-use crate::pace::Pace;
+use crate::pace::{Pace, Place, Watched};
 use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, Purchase};
 use crate::row::{Row, Step};
@@ -85,6 +86,8 @@ pub(crate) struct Driver {
 struct Flight {
     begun: Begun,
     began: Instant,
+    /// Kept until the outcome is taken note of, as it may stop the batch.
+    _place: Arc<Place>,
     outcome: Result<Purchase, Error>,
 }
 
@@ -245,22 +248,25 @@ impl Driver {
             pause.is_tried = true;
         }
         let began = Instant::now();
+        let watched = self.pace.watch();
+        let place = watched.place();
         match wanted {
             Wanted::Given(row) => {
-                let buy = self.buy(&row);
+                let buy = self.buy(&row, watched);
                 self.flying.spawn(async move {
                     let outcome = buy.await;
                     let begun = Begun::Given(row);
                     Flight {
                         begun,
                         began,
+                        _place: place,
                         outcome,
                     }
                 });
             }
             Wanted::Held(row) => {
                 let (id, key) = (row.purchase.id, row.purchase.key.clone());
-                let work = self.work(*row);
+                let work = self.work(*row, watched);
                 self.flying.spawn(async move {
                     let outcome = match work {
                         Some(work) => work.run().await.outcome,
@@ -270,6 +276,7 @@ impl Driver {
                     Flight {
                         begun,
                         began,
+                        _place: place,
                         outcome,
                     }
                 });
@@ -281,6 +288,7 @@ impl Driver {
         let Flight {
             begun,
             began,
+            _place,
             outcome,
         } = flight;
         if let Some(pause) = &mut self.pause
@@ -358,6 +366,7 @@ impl Driver {
     fn buy(
         &self,
         row: &BatchRow,
+        watched: Watched,
     ) -> impl Future<Output = Result<Purchase, Error>> + Send + 'static {
         let terms = &self.terms;
         let mut buy = Buy::new(
@@ -371,16 +380,16 @@ impl Driver {
         buy.price = terms.price;
         buy.by_notification = terms.by_notification;
         buy.target = row.target.clone().or_else(|| terms.target.clone());
-        let listener = self.listener(row.key.clone());
+        let listener = self.listener(row.key.clone(), watched);
         let buy = buy.on_progress(move |progress| listener(progress));
         async move { buy.await }
     }
 
     /// The work on a row that this worker holds; `None` while this process works on its key.
-    fn work(&self, row: Row) -> Option<Work> {
+    fn work(&self, row: Row, watched: Watched) -> Option<Work> {
         let terms = &self.terms;
         let turn = terms.shared.active.enter(row.realm, &row.purchase.key)?;
-        let listener = self.listener(row.purchase.key.clone());
+        let listener = self.listener(row.purchase.key.clone(), watched);
         let request = request_of(&row);
         let mut work = Work::new(terms.shared.clone(), terms.client.clone(), row, turn);
         work.request = request;
@@ -390,9 +399,12 @@ impl Driver {
         Some(work)
     }
 
-    fn listener(&self, key: String) -> impl Fn(&Progress) + Send + Sync + 'static {
-        let tell = self.tell.clone();
-        let (watched, submit) = (self.pace.watch(), self.submits.follow());
+    fn listener(
+        &self,
+        key: String,
+        watched: Watched,
+    ) -> impl Fn(&Progress) + Send + Sync + 'static {
+        let (tell, submit) = (self.tell.clone(), self.submits.follow());
         move |progress| {
             watched.tell(progress);
             submit.tell(progress);

@@ -69,7 +69,7 @@ impl Pace {
         self.inner.fixed.unwrap_or_else(|| self.inner.limit().most)
     }
 
-    /// Purchases that are watched and whose jobs have not ended.
+    /// Purchases whose jobs have not ended.
     pub(crate) fn at_service(&self) -> usize {
         self.inner.at_service.load(Ordering::Acquire)
     }
@@ -88,9 +88,11 @@ impl Pace {
     pub(crate) fn watch(&self) -> Watched {
         self.inner.at_service.fetch_add(1, Ordering::AcqRel);
         Watched {
-            pace: self.clone(),
+            place: Arc::new(Place {
+                pace: self.clone(),
+                is_free: AtomicBool::new(false),
+            }),
             submitted: Mutex::default(),
-            has_ended: AtomicBool::new(false),
         }
     }
 }
@@ -126,12 +128,17 @@ impl Inner {
 /// One purchase, whose wait in the service's queue is measured.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    pace: Pace,
+    place: Arc<Place>,
     submitted: Mutex<Option<Instant>>,
-    has_ended: AtomicBool,
 }
 
 impl Watched {
+    /// The place of the purchase among those at the service. It is free when the job has ended, or
+    /// when every clone is dropped.
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
     pub(crate) fn tell(&self, progress: &Progress) {
         let mut submitted = self
             .submitted
@@ -141,7 +148,7 @@ impl Watched {
             Progress::Submitted(_) => *submitted = Some(Instant::now()),
             Progress::Job(Event::Running) => {
                 if let Some(submitted) = submitted.take() {
-                    self.pace.inner.started(submitted, Duration::ZERO);
+                    self.place.pace.inner.started(submitted, Duration::ZERO);
                 }
             }
             Progress::Job(Event::Completed(completion)) => {
@@ -149,27 +156,33 @@ impl Watched {
                     // Nothing told when it started.
                     let ran = completion.inference_seconds.unwrap_or_default();
                     let ran = Duration::try_from_secs_f64(ran).unwrap_or_default();
-                    self.pace.inner.started(submitted, ran);
+                    self.place.pace.inner.started(submitted, ran);
                 }
+                self.place.leave();
             }
             _ => {}
         }
-        if let Progress::Job(Event::Completed(_)) = progress {
-            self.end();
-        }
     }
+}
 
-    /// The service is done with the purchase; what is left is to fetch its pictures.
-    fn end(&self) {
-        if !self.has_ended.swap(true, Ordering::AcqRel) {
+/// A place among the purchases at the service.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pace: Pace,
+    is_free: AtomicBool,
+}
+
+impl Place {
+    fn leave(&self) {
+        if !self.is_free.swap(true, Ordering::AcqRel) {
             self.pace.inner.at_service.fetch_sub(1, Ordering::AcqRel);
             self.pace.inner.changed.notify_one();
         }
     }
 }
 
-impl Drop for Watched {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.end();
+        self.leave();
     }
 }

@@ -243,3 +243,28 @@ async fn each_row_is_varied_and_named_by_its_value() {
         "{sidecar}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variations_are_named_by_their_ids() {
+    let studio = Studio::plain().await;
+    studio.photos(1);
+    studio.write("m.csv", "id,content\ncover,photos/p0001.jpg\n");
+    for source in ["photos", "m.csv"] {
+        let run = ["batch", "run", source, "--style", "ink.jpg", "-o", "out"];
+        let run = studio
+            .run(&[&run[..], &["--vary", "seed=1..2"]].concat())
+            .await;
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    let files = studio.files("out").into_iter();
+    let pictures: Vec<String> = files.filter(|name| name.ends_with(".png")).collect();
+    assert_eq!(
+        pictures,
+        [
+            "p0001-cover-seed1.png",
+            "p0001-cover-seed2.png",
+            "p0001-seed1.png",
+            "p0001-seed2.png",
+        ]
+    );
+}

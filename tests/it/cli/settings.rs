@@ -164,3 +164,19 @@ async fn an_empty_variable_names_no_journal() {
     let refused = cli.run(&["list", "--journal", ""]);
     assert_eq!(refused.code, 2, "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_the_journal_that_does_not_run_is_named_with_the_reason() {
+    let rig = Rig::plain().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("postgres://uso:hunter2@{}/uso", free.local_addr().unwrap());
+    drop(free);
+    let cli = uso()
+        .at(&rig.emulator.origin())
+        .variable("USO_JOURNAL", &place);
+    let run = cli.run(&["list"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("Connection refused"), "{run:?}");
+    assert!(run.stderr.contains("check that the server runs"), "{run:?}");
+    assert!(!run.stderr.contains("hunter2"), "{run:?}");
+}

@@ -13,6 +13,9 @@ use crate::progress_line;
 /// Pause between two plain lines, unless a twentieth of the rows ended meanwhile.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// Time in which a run takes up its first rows.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// Progress of a batch.
 pub(crate) struct Display {
     printer: Printer,
@@ -21,10 +24,12 @@ pub(crate) struct Display {
     told: Instant,
     /// Rows that had ended when the last plain line was printed.
     ended: usize,
+    /// Whether other machines take rows of the batch, too.
+    is_shared: bool,
 }
 
 impl Display {
-    pub(crate) fn start(printer: &Printer) -> Self {
+    pub(crate) fn start(printer: &Printer, is_shared: bool) -> Self {
         let is_live = printer.terminal && !printer.quiet && !printer.json;
         let block = is_live.then(|| {
             let block = ProgressBar::with_draw_target(None, progress_line::target());
@@ -40,6 +45,7 @@ impl Display {
             began: now,
             told: now,
             ended: 0,
+            is_shared,
         }
     }
 
@@ -64,8 +70,9 @@ impl Display {
         let rows = tally.total.saturating_sub(tally.done_before).max(1);
         if let Some(block) = &self.block {
             block.set_message(format!(
-                "{}, {flying} in flight\n{}",
+                "{}, {}\n{}",
                 tally.line(),
+                self.flight(flying),
                 self.pace(tally, committed)
             ));
             return;
@@ -76,11 +83,19 @@ impl Display {
             self.told = Instant::now();
             self.ended = tally.ended();
             let line = format!(
-                "{}, {flying} in flight; {}",
+                "{}, {}; {}",
                 tally.line(),
+                self.flight(flying),
                 self.pace(tally, committed)
             );
             self.printer.say(&line);
+        }
+    }
+
+    fn flight(&self, flying: usize) -> String {
+        match flying == 0 && self.is_shared && self.began.elapsed() > SETTLED {
+            true => "the others are held by other machines".to_owned(),
+            false => format!("{flying} in flight"),
         }
     }
 

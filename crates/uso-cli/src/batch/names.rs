@@ -82,12 +82,16 @@ impl NameTemplate {
         ])
     }
 
-    /// The template of rows whose usual names are equal.
-    pub(crate) fn with_id() -> Self {
-        let mut parts = Self::usual().0;
-        let id = [Part::Text("-".to_owned()), Part::Field(Field::Id)];
-        parts.splice(1..1, id);
-        Self(parts)
+    /// The template of a row whose usual name another row has too. An id that was made of the
+    /// content's name says it already.
+    pub(crate) fn with_id(known: &KnownNames) -> Self {
+        let id = Part::Field(Field::Id);
+        let beginning = match known.id.starts_with(&known.content) {
+            true => vec![id],
+            false => vec![Part::Field(Field::Content), Part::Text("-".to_owned()), id],
+        };
+        let ending = Self::usual().0.into_iter().skip(1);
+        Self(beginning.into_iter().chain(ending).collect())
     }
 
     /// Reads a template; `Err` continues the phrase "the template …".

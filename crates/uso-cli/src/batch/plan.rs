@@ -188,7 +188,7 @@ impl Plan {
             for row in &mut self.rows {
                 let is_shared = |file: &String| count.get(&folded(file)).is_some_and(|n| *n > 1);
                 if row.row.get("name").is_none() && row.files.iter().any(is_shared) {
-                    row.rename(&NameTemplate::with_id());
+                    row.rename();
                 }
             }
         }
@@ -212,7 +212,8 @@ impl Plan {
 }
 
 impl PlannedRow {
-    fn rename(&mut self, template: &NameTemplate) {
+    /// Names the files by the row's id, where the usual names would be equal.
+    fn rename(&mut self) {
         let extension = match self
             .files
             .first()
@@ -222,6 +223,7 @@ impl PlannedRow {
             false => "png",
         };
         let known = known_names(&self.row, &self.id, 0, "", extension);
+        let template = NameTemplate::with_id(&known);
         self.name = template.narrowed(&known);
         self.files = template.planned(&known, self.images);
     }

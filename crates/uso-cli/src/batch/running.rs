@@ -24,6 +24,7 @@ use super::tally::Tally;
 use crate::failure::Failure;
 use crate::notifications::{Audience, Notifications, contradiction};
 use crate::printer::Printer;
+use crate::root_cause::message_of;
 use crate::signals::{Signal, Signals};
 
 /// How long a run waits for a top-up, unless it is told otherwise.
@@ -130,7 +131,7 @@ pub(crate) async fn drive(
     }
     let stop = Stop::new();
     let mut run = batch.stop(&stop).start();
-    let mut display = Display::start(printer);
+    let mut display = Display::start(printer, by_key.is_empty());
     let mut ticks = tokio::time::interval(TICK);
     let mut flying = 0_usize;
     let mut first_signal = None;
@@ -302,6 +303,6 @@ fn told_outcome(
             purchase.state,
             reason(purchase)
         )),
-        Err(error) => display.warn(&format!("{place}: {}", super::session::message_of(error))),
+        Err(error) => display.warn(&format!("{place}: {}", message_of(error))),
     }
 }

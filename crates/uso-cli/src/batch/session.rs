@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use uso_journal::{Error, Journal};
+use uso_journal::Journal;
 
 use super::record::Records;
 use crate::args::{Global, PaceOptions};
@@ -44,20 +44,5 @@ impl Session {
             listen: pace.listen,
             ..session
         })
-    }
-}
-
-/// An error of the journal with its root cause.
-pub(crate) fn message_of(error: &Error) -> String {
-    let message = error.to_string();
-    let mut root = None;
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        root = Some(error.to_string());
-        cause = error.source();
-    }
-    match root.filter(|root| !message.contains(root.as_str())) {
-        Some(root) => format!("{message}: {root}"),
-        None => message,
     }
 }

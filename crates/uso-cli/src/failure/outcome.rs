@@ -9,6 +9,7 @@ use uso_journal::{BudgetStop, Cause, Error, Purchase, State};
 use super::{BUSY, Failure};
 use crate::exit_code::{FAILED, OTHER};
 use crate::journal::asked;
+use crate::root_cause::message_of;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -49,12 +50,13 @@ impl From<Error> for Failure {
             Error::NoPlace => Self::other("there is no place to record the purchase")
                 .with_hint("nothing was sent; name a file with --journal or USO_JOURNAL"),
             other => {
-                let mut message = other.to_string();
-                if let Some(root) = std::error::Error::source(&other) {
-                    message = format!("{message}: {root}");
-                }
-                Self::other(format!("{message}; nothing was sent"))
-                    .with_hint("name another file with --journal or USO_JOURNAL")
+                let is_server = other.to_string().contains("://");
+                Self::other(format!("{}; nothing was sent", message_of(&other))).with_hint(
+                    match is_server {
+                        true => "check that the server runs, and the address in --journal or USO_JOURNAL",
+                        false => "name another file with --journal or USO_JOURNAL",
+                    },
+                )
             }
         }
     }

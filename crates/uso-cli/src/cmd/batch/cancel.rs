@@ -8,10 +8,11 @@ use uso_journal::State;
 use crate::args::{BatchNameArgs, Global};
 use crate::batch::plan_text::counted;
 use crate::batch::purchases;
-use crate::batch::session::{Session, message_of};
+use crate::batch::session::Session;
 use crate::exit_code;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::root_cause::message_of;
 
 pub(crate) async fn run(
     global: &Global,

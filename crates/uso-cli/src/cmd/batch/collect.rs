@@ -8,10 +8,11 @@ use uso_journal::{Purchase, State, Target};
 
 use crate::args::{BatchCollectArgs, Global};
 use crate::batch::offered::Counts;
-use crate::batch::session::{Session, message_of};
+use crate::batch::session::Session;
 use crate::exit_code::{FAILED, OUTCOME_UNKNOWN};
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::root_cause::message_of;
 
 /// Purchases that are read at a time.
 const PAGE: u32 = 500;

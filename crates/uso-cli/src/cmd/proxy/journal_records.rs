@@ -26,7 +26,7 @@ impl JournalRecords {
     reason = "the shape that map_err asks for"
 )]
 fn unavailable(error: Error) -> RecordsError {
-    RecordsError(crate::batch::session::message_of(&error))
+    RecordsError(crate::root_cause::message_of(&error))
 }
 
 fn is_kept(purchase: &Purchase) -> bool {
