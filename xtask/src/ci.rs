@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::steps::{NO_SKIPS, cargo, step};
+use crate::steps::{NO_SKIPS, cargo, cargo_in, step};
 use crate::{commands, engines, package};
 
 /// Runs every check, the cheap ones first.
@@ -44,6 +44,7 @@ pub fn run(no_skips: bool) -> Result<()> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("docs", docs)?;
     engines::run(&commands::root(), &commands::target(), no_skips)?;
+    fuzz_targets()?;
     features()?;
     package::run(&commands::root(), &commands::target())?;
     optional("cargo-deny", "licences, sources and banned crates", &DENY)?;
@@ -75,6 +76,14 @@ pub fn advisories() -> Result<()> {
     deny.args(["--all-features", "check", "advisories"]);
     deny.current_dir(commands::root());
     step("advisories", deny)
+}
+
+/// Checks the fuzz targets, a workspace of its own, without the C++ of the search.
+fn fuzz_targets() -> Result<()> {
+    let folder = commands::root().join("tests/fuzz");
+    let mut check = cargo_in(&folder, ["check", "--locked", "--no-default-features"]);
+    check.env("CARGO_TARGET_DIR", std::path::absolute(commands::target())?);
+    step("fuzz targets", check)
 }
 
 /// Compiles each crate alone: without its default features and with all of them.
