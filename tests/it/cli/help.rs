@@ -126,6 +126,12 @@ fn manual_pages_come_from_the_same_definitions() {
         assert!(page(name).starts_with(".ie"), "{name}");
     }
     assert!(page("uso-restyle.1").contains("max\\-cost"));
+    let pages = std::fs::read_dir(cli.folder().join("pages")).unwrap();
+    let mut pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    assert!(
+        pages.all(|page| !page.contains("help")),
+        "help is no command to read about"
+    );
     let refused = cli.run(&["man", "/proc/nosuch"]);
     assert!(
         refused.code == 1 && refused.stderr.contains("/proc/nosuch"),

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Command;
+use clap_mangen::Man;
 use serde_json::json;
 
 use crate::args::{self, ManArgs};
@@ -27,5 +29,16 @@ pub(super) fn write_pages(folder: &Path) -> Result<(), Failure> {
         .with_hint("name a folder that you may write to")
     };
     std::fs::create_dir_all(folder).map_err(unwritable)?;
-    clap_mangen::generate_to(args::command(), folder).map_err(unwritable)
+    write_page(args::command(), folder).map_err(unwritable)
+}
+
+/// Writes the pages of a command and of those below it, but none about the help that each has.
+fn write_page(command: Command, folder: &Path) -> std::io::Result<()> {
+    let below = command
+        .get_subcommands()
+        .filter(|below| below.get_name() != "help");
+    for command in below {
+        write_page(command.clone(), folder)?;
+    }
+    Man::new(command).generate_to(folder).map(drop)
 }
