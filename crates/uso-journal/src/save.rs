@@ -1,5 +1,7 @@
 //! Pictures to disk, with the proof that they are there.
 
+mod naming;
+
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use crate::purchase::SavedPicture;
 use crate::row::Row;
 use crate::store::Store;
 use crate::target::Target;
+
+use self::naming::{Name, Taken, name, numbered};
 
 /// Names that are tried for a picture.
 const NAMES: u32 = 10_000;
@@ -46,8 +50,17 @@ pub(crate) async fn save(
     let missing = (1_u32..).zip(output.images());
     let missing = missing.filter(|(number, _)| saved.iter().all(|saved| saved.number != *number));
     let saves = missing.map(|(number, picture)| async move {
-        let name = name(row, target, output.seed(), picture, (number, several));
-        let saved = save_one(store, row, picture, number, name).await?;
+        let named = |extension| {
+            let numbers = (number, several);
+            name(row, target, output.seed(), extension, numbers)
+        };
+        let first = named(picture.extension());
+        let mut saved = save_one(store, row, picture, number, first).await?;
+        if let Some(extension) = extension_of(&saved)
+            && extension != picture.extension()
+        {
+            rename(&mut saved, named(extension).path).await;
+        }
         listener.tell(&Progress::Saved(saved.clone()));
         Ok(saved)
     });
@@ -83,7 +96,8 @@ pub(crate) async fn copy(
         let ticket = row.purchase.ticket.clone();
         let picture = client.stored_picture(ticket, url, known.content_type.clone());
         let several = (known.number, saved.len() > 1);
-        let name = name(row, target, row.purchase.seed, &picture, several);
+        let extension = extension_of(known).unwrap_or(picture.extension());
+        let name = name(row, target, row.purchase.seed, extension, several);
         let copy = save_one(store, row, &picture, known.number, name).await?;
         match copy.sha256 == known.sha256 {
             true => Ok(copy.path),
@@ -96,143 +110,6 @@ pub(crate) async fn copy(
     });
     let copies: Vec<_> = copies.collect();
     join_all(copies).await.into_iter().collect()
-}
-
-/// The name that a picture should have.
-struct Name {
-    path: PathBuf,
-    taken: Taken,
-}
-
-/// What happens to a file that has the name already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    Keep,
-    /// An empty file was made to reserve the name.
-    KeepUnlessEmpty,
-    Replace,
-}
-
-fn name(
-    row: &Row,
-    target: &Target,
-    seed: Option<u64>,
-    picture: &Picture,
-    (number, several): (u32, bool),
-) -> Name {
-    match target {
-        Target::Files { paths, replace } => {
-            let taken = match replace {
-                true => Taken::Replace,
-                false => Taken::KeepUnlessEmpty,
-            };
-            let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
-            match (paths.get(index), paths.last()) {
-                (Some(path), _) => Name {
-                    path: path.clone(),
-                    taken,
-                },
-                (None, last) => Name {
-                    path: numbered(last.map_or(Path::new("picture"), PathBuf::as_path), number),
-                    taken: if paths.len() == 1 { taken } else { Taken::Keep },
-                },
-            }
-        }
-        Target::Folder { folder, name } => {
-            let purchase = &row.purchase;
-            let seed = seed.or(purchase.ticket.as_ref().and_then(uso::Ticket::seed));
-            let filled = fill(name, |place| match place {
-                "local" => Some(purchase.id.to_string()),
-                "key" => Some(plain(&purchase.key)),
-                "n" | "number" => Some(number.to_string()),
-                "id" => Some(plain(purchase.request_id().unwrap_or("unknown"))),
-                "seed" => Some(seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())),
-                "ext" => Some(picture.extension().to_owned()),
-                _ => None,
-            });
-            let path = folder.join(plain_name(&filled));
-            let has_number = name.contains("{n}") || name.contains("{number}");
-            Name {
-                path: match several && !has_number && number > 1 {
-                    true => numbered(&path, number),
-                    false => path,
-                },
-                taken: Taken::Keep,
-            }
-        }
-    }
-}
-
-/// Fills the places of a template; `{{` and `}}` stand for braces. A value is never read as a
-/// template.
-fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, found)) = rest
-        .find(['{', '}'])
-        .and_then(|at| rest.split_at_checked(at))
-    {
-        filled.push_str(before);
-        let doubled = found.strip_prefix("{{").map(|after| ("{", after));
-        if let Some((brace, after)) =
-            doubled.or_else(|| found.strip_prefix("}}").map(|after| ("}", after)))
-        {
-            filled.push_str(brace);
-            rest = after;
-            continue;
-        }
-        let place = found
-            .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'));
-        match place.and_then(|(place, after)| Some((value(place)?, after))) {
-            Some((value, after)) => {
-                filled.push_str(&value);
-                rest = after;
-            }
-            None => {
-                let (brace, after) = found.split_at_checked(1).unwrap_or((found, ""));
-                filled.push_str(brace);
-                rest = after;
-            }
-        }
-    }
-    filled.push_str(rest);
-    filled
-}
-
-/// Letters, digits, '-', '_' and '.' of a value, so that it cannot lead to another folder.
-fn plain(value: &str) -> String {
-    let keep = |letter: char| match letter {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => letter,
-        _ => '_',
-    };
-    value.chars().take(80).map(keep).collect()
-}
-
-/// A file's name without separators, and never empty or hidden.
-fn plain_name(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .map(|letter| match letter {
-            '/' | '\\' | '\0' => '_',
-            letter => letter,
-        })
-        .collect();
-    match name.trim_matches(['.', ' ']).is_empty() {
-        true => "picture".to_owned(),
-        false => name,
-    }
-}
-
-/// `out.png` becomes `out-2.png`.
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{number}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
 }
 
 /// Saves a picture under its name, or under the next one that is free. A file that is there already
@@ -285,6 +162,35 @@ async fn save_one(
     }
     let taken = io::Error::from(io::ErrorKind::AlreadyExists);
     Err(Error::io(&first, "named", taken).into())
+}
+
+/// The extension that the bytes of a picture call for.
+fn extension_of(saved: &SavedPicture) -> Option<&'static str> {
+    match saved.content_type.as_deref()? {
+        "image/jpeg" => Some("jpg"),
+        "image/png" => Some("png"),
+        "image/webp" => Some("webp"),
+        "image/gif" => Some("gif"),
+        _ => None,
+    }
+}
+
+/// Gives a picture the name that its bytes call for, if it is another one and free. The first name
+/// is taken away only when the file has the second.
+async fn rename(saved: &mut SavedPicture, path: PathBuf) {
+    let old = saved.path.clone();
+    let Some(new) = std::path::absolute(path).ok().filter(|new| *new != old) else {
+        return;
+    };
+    let renaming = tokio::task::spawn_blocking(move || {
+        std::fs::hard_link(&old, &new)?;
+        sync_folder_of(&new).map_err(io::Error::other)?;
+        std::fs::remove_file(&old)?;
+        Ok::<_, io::Error>(new)
+    });
+    if let Ok(Ok(path)) = renaming.await {
+        saved.path = path;
+    }
 }
 
 /// Whether a file has exactly these bytes.
@@ -362,24 +268,5 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
         }
         digest.update(buffer.get(..read).unwrap_or_default());
         length += u64::try_from(read).unwrap_or_default();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_with_braces_is_no_template() {
-        let value = |place: &str| (place == "key").then(|| "{n}".to_owned());
-        assert_eq!(fill("{key}-{other}.{", value), "{n}-{other}.{");
-        assert_eq!(fill("{{key}}-{{{key}}}}", value), "{key}-{{n}}}");
-    }
-
-    #[test]
-    fn no_value_leads_to_another_folder() {
-        assert_eq!(plain("../a b"), ".._a_b");
-        assert_eq!(plain_name("../x"), ".._x");
-        assert_eq!(plain_name(".."), "picture");
     }
 }

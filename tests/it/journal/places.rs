@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Error, State, Target};
+use uso_tests::rig::Rig;
 
 use super::{Desk, request};
 
@@ -77,4 +79,24 @@ async fn a_job_that_was_bought_elsewhere_is_recorded_once_and_collected() {
     assert_eq!(found.id, adopted.id);
     let short = desk.journal.find(client, &id[..3]).await;
     assert!(matches!(short, Err(Error::NotFound(_))), "{short:?}");
+}
+
+#[tokio::test]
+async fn a_picture_is_named_by_what_its_bytes_are() {
+    // The service says PNG, and gives JPEG.
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::MistypedPicture)
+        .always();
+    let builder = Rig::plain_builder().scenario(scenario);
+    let desk = Desk::new(Rig::of(builder).await).await;
+    for (key, name) in [("one", "one.jpg"), ("two", "two.jpg")] {
+        let target = Target::named(desk.path().join("out"), "{key}.{ext}");
+        let buy = desk.journal.purchase(&desk.rig.client, key, request(key));
+        let done = buy.target(target).await.unwrap();
+        let picture = &done.pictures[0];
+        assert_eq!(picture.path, desk.path().join("out").join(name));
+        assert_eq!(picture.content_type.as_deref(), Some("image/jpeg"));
+        assert!(picture.path.is_file());
+    }
+    assert_eq!(fs::read_dir(desk.path().join("out")).unwrap().count(), 2);
 }
