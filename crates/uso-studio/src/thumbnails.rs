@@ -21,7 +21,7 @@ const LARGEST_SIDE: u32 = 16_384;
 const LARGEST_DECODED: u64 = 256 << 20;
 
 /// Pictures that are decoded at a time.
-const AT_A_TIME: usize = 1;
+const AT_A_TIME: usize = 2;
 
 /// Bytes of thumbnails that are kept: those of several hundred results.
 const KEPT: usize = 16 << 20;

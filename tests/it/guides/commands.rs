@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
+use serde_json::Value;
 use uso_tests::postgres::Cluster;
 use uso_tests::rig::{Cli, Rig, skipped};
 
@@ -61,6 +62,39 @@ async fn every_command_of_the_readme_and_the_guides_works() {
         assert!(rig.emulator.ledger().purchases().len() < 12, "{run:?}");
     }
     assert!(run.len() >= 8, "{run:?}");
+}
+
+/// The blocks of JSON are settings of clients that start a server of the Model Context Protocol.
+#[test]
+fn every_setting_of_an_agent_starts_a_server() {
+    let cli = Cli::new(PROGRAM).at("http://127.0.0.1:9");
+    let folder = cli.folder().to_str().unwrap();
+    let mut started = 0;
+    for page in Page::guides() {
+        for block in page.blocks("json") {
+            let settings: Value = serde_json::from_str(block).expect(block);
+            let servers = settings.as_object().unwrap().values();
+            let servers = servers.filter_map(|servers| servers.get("uso"));
+            for server in servers {
+                assert_eq!(server["command"], "uso", "{block}");
+                let arguments: Vec<String> = server["args"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|argument| match argument.as_str().unwrap() {
+                        "/path/to/project" | "${workspaceFolder}" => folder.to_owned(),
+                        other => other.to_owned(),
+                    })
+                    .collect();
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                // A client that is gone at once ends the server without an error.
+                let run = cli.run(&arguments);
+                assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{block}: {run:?}");
+                started += 1;
+            }
+        }
+    }
+    assert_eq!(started, 3);
 }
 
 /// The commands of a block: its lines without comments, settings of variables and cargo.

@@ -142,15 +142,14 @@ mod tests {
     fn a_part_of_a_path_that_has_become_a_link_is_not_followed() {
         let root_folder = tempfile::tempdir().expect("a folder");
         let outside = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(root_folder.path().join("a")).expect("a folder");
+        fs::create_dir(root_folder.path().join("a")).expect("a folder");
         for place in [root_folder.path().join("a"), outside.path().to_owned()] {
-            std::fs::write(place.join("photo.png"), "a picture").expect("a file");
+            fs::write(place.join("photo.png"), "a picture").expect("a file");
         }
         let root = Root::open(root_folder.path()).expect("a root");
         let path = Path::new("a/photo.png");
         assert!(root.open_below(path).is_ok());
-        std::fs::rename(root_folder.path().join("a"), root_folder.path().join("b"))
-            .expect("renamed");
+        fs::rename(root_folder.path().join("a"), root_folder.path().join("b")).expect("renamed");
         symlink(outside.path(), root_folder.path().join("a")).expect("a link");
         assert!(root.open_below(path).is_err(), "a folder");
         symlink(
