@@ -1,7 +1,12 @@
 //! Journals on a PostgreSQL server.
 
 mod budget;
+mod commits;
 mod faults;
+mod frozen;
+mod leaving;
+mod link;
+mod machines;
 mod proxies;
 mod security;
 mod stores;

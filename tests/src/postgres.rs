@@ -69,15 +69,25 @@ impl Cluster {
     /// # Panics
     ///
     /// When the server does not start.
-    #[expect(clippy::expect_used, reason = "a test without its server ends here")]
     pub fn start_at(port: u16, settings: &[&str]) -> Option<Self> {
-        let programs = programs()?;
         // Memory where there is some: the tests commit some thousand times.
         let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
-        };
+        match memory.is_dir() {
+            true => Self::start_in(memory, port, settings),
+            false => Self::start_in(&std::env::temp_dir(), port, settings),
+        }
+    }
+
+    /// As [`Cluster::start_at`], with the data in a new folder of this one, which every user may
+    /// enter.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not start.
+    #[expect(clippy::expect_used, reason = "a test without its server ends here")]
+    pub fn start_in(folder: &Path, port: u16, settings: &[&str]) -> Option<Self> {
+        let programs = programs()?;
+        let folder = tempfile::tempdir_in(folder);
         let folder = folder.expect("a temporary folder").keep();
         let mut command = match is_root() {
             true => {

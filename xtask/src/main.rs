@@ -25,7 +25,7 @@ Usage: cargo xtask <TASK>
   ci                                 check everything: format, generated code, clippy, tests, docs, engines, features, tarballs
   ci --no-skips                      the same, where a test that misses a tool fails
   advisories                         check the dependencies against security advisories (cargo-deny, network)
-  bench [NAME] [ARGUMENT...]         run a benchmark: batch, command, jobs, journal, pictures, proxy, uploads
+  bench [NAME] [ARGUMENT...]         run a benchmark: batch, command, fleet, jobs, journal, pictures, proxy, uploads
 ";
 
 fn main() -> ExitCode {

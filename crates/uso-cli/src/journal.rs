@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use uso::Client;
 use uso_journal::{Error, Journal, LocalId, Purchase};
@@ -11,6 +12,9 @@ use crate::args::Global;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output_names::{free, plain_id};
+
+/// How long a command waits for the server at its end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Name of the journal in the state folder that `USO_STATE_DIR` names.
 const NAME: &str = "journal.db";
@@ -22,11 +26,21 @@ pub(crate) async fn connect(global: &Global) -> Result<Journal, Failure> {
         return Ok(Journal::open(place)?);
     };
     let journal = Journal::connect(url).await?;
+    let _ = global.open_journal.set(journal.clone());
     let Some(folder) = set("USO_STATE_DIR") else {
         return Ok(journal);
     };
     let name = plain_id(journal.location());
     Ok(journal.keep_in(PathBuf::from(folder).join("servers").join(name)))
+}
+
+/// Ends the part of this process in a journal on a server, so that what a command left can go on
+/// elsewhere at once.
+pub(crate) async fn close(global: &Global) {
+    if let Some(journal) = global.open_journal.get() {
+        // Where the server is away, the lease ends by itself.
+        let _ = tokio::time::timeout(CLOSE_WITHIN, journal.close()).await;
+    }
 }
 
 /// The URL of a journal on a server.

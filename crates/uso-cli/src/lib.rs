@@ -77,7 +77,11 @@ pub fn main() -> ExitCode {
         .build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let outcome = runtime.block_on(run(&cli, &configuration, &printer));
+            let outcome = runtime.block_on(async {
+                let outcome = run(&cli, &configuration, &printer).await;
+                journal::close(&cli.global).await;
+                outcome
+            });
             // Work that was detached from must not hold the exit up.
             runtime.shutdown_background();
             outcome

@@ -249,6 +249,10 @@ impl Journal {
     /// fingerprint and outcome stay: the key of a pruned purchase still buys nothing. Says of how
     /// many.
     ///
+    /// Of a proxy's purchases the names of their owners are erased as well, once a day has passed, for
+    /// which the spending of each owner counts. A purchase that may be bought and has no request id
+    /// keeps its owner, because nothing else tells whose it is; [`Journal::write_off`] closes it.
+    ///
     /// # Errors
     ///
     /// When the journal cannot be used.
@@ -316,6 +320,18 @@ impl Journal {
             added,
             passed_over: found.passed_over,
         })
+    }
+
+    /// Ends the part of this process in a journal on a server: its lease ends at once, and so do its
+    /// claims, so that other processes need not wait for the end of the lease. Purchases that this
+    /// process still works on belong to others then, besides those that are being sent. A journal in
+    /// a file needs no such call.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached; the lease then ends by itself.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.shared.store.leave().await
     }
 
     /// Checks every page of the file; this reads all of it.

@@ -9,12 +9,14 @@ mod connections;
 mod fault;
 mod lease;
 mod pgpass;
+mod realms;
 mod relays;
 mod rows;
 mod schema;
 mod servers;
 mod tls;
 mod transaction;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -32,7 +34,6 @@ use crate::store::{Caps, Claim, Claimed, Filter, Guard, Offer, Realm, Reply, Sto
 
 use self::address::Address;
 use self::connections::{Connections, transact};
-use self::fault::Fault;
 use self::lease::Lease;
 use self::transaction::{Commit, Values};
 
@@ -91,16 +92,11 @@ impl Store for Postgres {
 
     fn realm(&self, realm: Realm) -> Reply<'_, i64> {
         Box::pin(async move {
-            let (origin, account) = (&realm.origin, &realm.account);
             let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| async {
-                let insert = "INSERT INTO realm (origin, account) VALUES ($1, $2) \
-                              ON CONFLICT DO NOTHING";
-                let find = "SELECT id FROM realm WHERE origin = $1 AND account = $2";
-                transaction.execute(insert, &[origin, account]).await?;
-                let row = transaction.row(find, &[origin, account]).await?;
-                Ok(row.try_get(0)?)
-            })
+            transact!(tries, |transaction| realms::find_or_add(
+                transaction,
+                &realm
+            ))
         })
     }
 
@@ -141,23 +137,16 @@ impl Store for Postgres {
 
     fn is_open(&self, offer: Offer) -> Reply<'_, bool> {
         Box::pin(async move {
-            let sql = "SELECT 1 FROM job WHERE realm = $1 AND batch = $2 \
-                       AND sendable IS NOT NULL \
-                       AND state IN ('pending', 'reserved', 'sending', 'submitted') \
-                       AND id <> ALL($3) LIMIT 1";
             let tries = self.connections.read();
-            let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
-            let found = transact!(tries, |transaction| transaction.row_opt(sql, values));
-            Ok(found?.is_some())
+            transact!(tries, |transaction| rows::is_open(transaction, &offer))
         })
     }
 
     fn set_batch_cap(&self, realm: i64, batch: String, cap: Option<MicroDollars>) -> Reply<'_, ()> {
         Box::pin(async move {
-            let sql = "INSERT INTO batch (realm, name, cap) VALUES ($1, $2, $3) \
-                       ON CONFLICT (realm, name) DO UPDATE SET cap = excluded.cap";
             let cap = cap.map(micro);
-            self.execute(sql, &[&realm, &batch, &cap]).await
+            self.execute(budget::SET_OF_BATCH, &[&realm, &batch, &cap])
+                .await
         })
     }
 
@@ -188,18 +177,21 @@ impl Store for Postgres {
         })
     }
 
+    fn leave(&self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let Some(worker) = self.lease.give_up() else {
+                return Ok(());
+            };
+            let tries = self.connections.write_briefly();
+            transact!(tries, |transaction| claims::leave(transaction, &worker))
+        })
+    }
+
     fn release_gone(&self) -> Reply<'_, ()> {
         Box::pin(async move {
-            let gone = "SELECT id FROM worker WHERE expires_at < uso_now() \
-                        UNION SELECT worker FROM job WHERE worker IS NOT NULL \
-                        AND worker NOT IN (SELECT id FROM worker)";
             let tries = self.connections.read();
-            let workers = transact!(tries, |transaction| async {
-                let rows = transaction.rows(gone, &[]).await?;
-                let ids = rows.iter().map(|row| Ok(row.try_get(0)?));
-                ids.collect::<Result<Vec<String>, Fault>>()
-            });
-            for worker in workers? {
+            let gone = transact!(tries, |transaction| claims::gone(transaction));
+            for worker in gone? {
                 self.release(worker).await?;
             }
             Ok(())
@@ -318,22 +310,19 @@ impl Store for Postgres {
 
     fn has_path(&self, path: String, besides: LocalId) -> Reply<'_, bool> {
         Box::pin(async move {
-            let sql = "SELECT 1 FROM file WHERE path = $1 AND job <> $2 LIMIT 1";
             let tries = self.connections.read();
-            transact!(tries, |transaction| async {
-                let found = transaction.row_opt(sql, &[&path, &besides.0]).await?;
-                Ok(found.is_some())
-            })
+            transact!(tries, |transaction| rows::has_path(
+                transaction,
+                &path,
+                besides
+            ))
         })
     }
 
     fn caps(&self, realm: i64) -> Reply<'_, Caps> {
         Box::pin(async move {
             let tries = self.connections.read();
-            transact!(tries, |transaction| async {
-                let now = transaction.row("SELECT uso_now()", &[]).await?;
-                budget::caps(transaction, realm, now.try_get(0)?).await
-            })
+            transact!(tries, |transaction| budget::caps(transaction, realm))
         })
     }
 
@@ -345,8 +334,7 @@ impl Store for Postgres {
     ) -> Reply<'_, ()> {
         Box::pin(async move {
             let (day, total) = (day.map(micro), total.map(micro));
-            let update = "UPDATE realm SET day_cap = $2, total_cap = $3 WHERE id = $1";
-            self.execute(update, &[&realm, &day, &total]).await
+            self.execute(budget::SET, &[&realm, &day, &total]).await
         })
     }
 
@@ -358,63 +346,40 @@ impl Store for Postgres {
                 realm,
                 &batch
             ));
-            Ok(found?.0)
+            Ok(found?.committed)
         })
     }
 
     fn traffic(&self, realm: i64) -> Reply<'_, Traffic> {
         Box::pin(async move {
-            let sql = "SELECT is_locked, (SELECT count(*) FROM job WHERE worker IS NOT NULL \
-                       AND realm = $1 AND state IN ('reserved', 'sending', 'submitted')) \
-                       FROM realm WHERE id = $1";
             let tries = self.connections.read();
-            transact!(tries, |transaction| async {
-                let row = transaction.row(sql, &[&realm]).await?;
-                let in_flight: i64 = row.try_get(1)?;
-                Ok(Traffic {
-                    is_locked: row.try_get(0)?,
-                    in_flight: usize::try_from(in_flight).unwrap_or_default(),
-                })
-            })
+            transact!(tries, |transaction| realms::traffic(transaction, realm))
         })
     }
 
     fn set_locked(&self, realm: i64, is_locked: bool) -> Reply<'_, ()> {
         Box::pin(async move {
-            let update = "UPDATE realm SET is_locked = $2 WHERE id = $1";
-            self.execute(update, &[&realm, &is_locked]).await
+            self.execute(realms::SET_LOCKED, &[&realm, &is_locked])
+                .await
         })
     }
 
     fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>> {
         Box::pin(async move {
-            let sql = "SELECT known FROM upload WHERE realm = $1";
             let tries = self.connections.read();
-            transact!(tries, |transaction| async {
-                let rows = transaction.rows(sql, &[&realm]).await?;
-                let known = rows.iter().map(|row| Ok(row.try_get(0)?));
-                known.collect()
-            })
+            transact!(tries, |transaction| uploads::known(transaction, realm))
         })
     }
 
     fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()> {
         Box::pin(async move {
             let (urls, known): (Vec<String>, Vec<String>) = uploads.into_iter().unzip();
-            // In one order, so that two transactions never wait for each other.
-            let sql = "INSERT INTO upload (realm, url, known, recorded_at) \
-                       SELECT $1, url, known, uso_now() FROM unnest($2::text[], $3::text[]) \
-                       AS new (url, known) ORDER BY url \
-                       ON CONFLICT (realm, url) DO UPDATE SET known = excluded.known";
-            self.execute(sql, &[&realm, &urls, &known]).await
+            self.execute(uploads::PUT, &[&realm, &urls, &known]).await
         })
     }
 
     fn keep_uploads(&self, realm: i64, urls: Vec<String>) -> Reply<'_, ()> {
-        Box::pin(async move {
-            let sql = "DELETE FROM upload WHERE realm = $1 AND url <> ALL($2)";
-            self.execute(sql, &[&realm, &urls]).await
-        })
+        Box::pin(async move { self.execute(uploads::KEEP, &[&realm, &urls]).await })
     }
 
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {

@@ -222,6 +222,11 @@ impl Store for Sqlite {
         })
     }
 
+    /// The lock of this worker ends with its process, and releases its rows.
+    fn leave(&self) -> Reply<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn release_gone(&self) -> Reply<'_, ()> {
         let workers = self.read(|connection| {
             let all = "SELECT DISTINCT worker FROM job WHERE worker IS NOT NULL";

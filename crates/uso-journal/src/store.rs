@@ -139,6 +139,9 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Releases every row of another worker if that worker is gone; `false` while it lives.
     fn release(&self, worker: String) -> Reply<'_, bool>;
 
+    /// Releases the rows of this worker, which ends, besides those that are being sent.
+    fn leave(&self) -> Reply<'_, ()>;
+
     /// Releases every row of every worker that is gone.
     fn release_gone(&self) -> Reply<'_, ()>;
 

@@ -7,6 +7,7 @@ use uso_journal::{Journal, State};
 use uso_tests::postgres::{self, Cluster};
 use uso_tests::rig::{Rig, content};
 
+use super::machines::{Fleet, end, work};
 use super::server;
 
 /// States that a purchase goes through.
@@ -93,4 +94,27 @@ async fn a_crash_of_the_server_in_the_middle_of_a_batch_loses_nothing() {
     assert_eq!(crashes, 2);
     assert_eq!(run.summary().done, 12, "{:?}", run.summary());
     assert_eq!(rig.emulator.ledger().purchases().len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_of_the_server_under_two_workers_lose_nothing() {
+    let Some(mut server) = Cluster::start(&[]) else {
+        uso_tests::rig::skipped("fleet::faults::crashes_under_two", "PostgreSQL");
+        return;
+    };
+    let builder = Rig::plain_builder().inference_time(Duration::from_millis(300));
+    let fleet = Fleet::new(&server, builder.start().await.unwrap(), 12).await;
+    let machines = [fleet.machine(), fleet.machine()];
+    let workers = machines.each_ref().map(work);
+    for crash in 1..=2 {
+        let enough = async || fleet.bought() >= 4 * crash;
+        fleet.until("purchases", enough).await;
+        tokio::task::block_in_place(|| server.crash());
+    }
+    for worker in workers {
+        let ended = end(worker).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert_eq!(fleet.count("state = 'done'").await, 12);
+    assert_eq!(fleet.bought(), 12);
 }

@@ -1,120 +1,15 @@
 //! Workers of one batch in separate folders: killed, stopped past their lease, and continued.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
+use std::time::Duration;
 
-use uso_emulator::Emulator;
 use uso_tests::postgres;
-use uso_tests::rig::{Cli, Rig, Run, content};
+use uso_tests::rig::{Cli, Rig};
 
+use super::machines::{Fleet, end, gate, signal, work};
 use super::server;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
-
-/// A batch whose rows are offered on a server, and the machines that work on it.
-struct Fleet {
-    emulator: Emulator,
-    place: String,
-    rows: usize,
-}
-
-impl Fleet {
-    /// Offers rows from a machine of their own. A lease lasts some seconds.
-    async fn new(server: &postgres::Cluster, emulator: Emulator, rows: usize) -> Self {
-        let place = server.database().await;
-        let fleet = Self {
-            emulator,
-            place,
-            rows,
-        };
-        let machine = fleet.machine();
-        let migrated = machine.run(&["journal", "migrate"]);
-        assert_eq!(migrated.code, 0, "{migrated:?}");
-        postgres::run(&fleet.place, "UPDATE uso.journal SET lease_ms = 4000").await;
-        let mut manifest = "id,content,prompt,seed,size\n".to_owned();
-        for row in 0..rows {
-            let content = content().display().to_string();
-            let _ = writeln!(manifest, "r{row:02},{content},x,{row},256x256");
-        }
-        std::fs::write(machine.folder().join("m.csv"), manifest).unwrap();
-        let run = [
-            "batch",
-            "run",
-            "m.csv",
-            "--batch",
-            "b",
-            "--name",
-            "{id}.{ext}",
-        ];
-        let offered = machine.run(&[run.as_slice(), &["--offer"]].concat());
-        assert_eq!(offered.code, 0, "{offered:?}");
-        assert_eq!(fleet.bought(), 0, "an offer buys nothing");
-        fleet
-    }
-
-    /// A machine with folders of its own.
-    fn machine(&self) -> Cli {
-        Cli::new(PROGRAM)
-            .at(&self.emulator.origin())
-            .variable("USO_JOURNAL", &self.place)
-    }
-
-    fn bought(&self) -> usize {
-        self.emulator.ledger().purchases().len()
-    }
-
-    async fn text(&self, sql: &str) -> String {
-        postgres::text(&self.place, sql).await
-    }
-
-    async fn count(&self, condition: &str) -> usize {
-        let sql = format!("SELECT count(*)::text FROM uso.job WHERE {condition}");
-        self.text(&sql).await.parse().unwrap()
-    }
-
-    /// Returns once this holds.
-    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let started = Instant::now();
-        while !holds().await {
-            assert!(
-                started.elapsed() < Duration::from_secs(120),
-                "never: {what}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-fn work(machine: &Cli) -> Child {
-    machine
-        .command(&[
-            "batch",
-            "work",
-            "b",
-            "--output",
-            "out",
-            "--concurrency",
-            "2",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-async fn end(child: Child) -> Run {
-    let waited = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
-    Run::of(&waited.await.unwrap())
-}
-
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", name, &id]).status();
-    assert!(sent.unwrap().success());
-}
 
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -159,19 +54,6 @@ async fn of_four_workers_two_are_killed_and_a_fifth_machine_collects_every_pictu
     assert_eq!(names(&fifth.folder().join("all")).len(), done);
     let again = fifth.run(&["batch", "work", "b"]);
     assert_eq!(fleet.bought(), done, "{again:?}");
-}
-
-/// Lets the first transaction that makes a row this state take its time, so that its worker can be
-/// stopped there.
-fn gate(point: &str) -> String {
-    format!(
-        "CREATE SEQUENCE public.passed; \
-         CREATE FUNCTION public.gate() RETURNS trigger LANGUAGE plpgsql AS $$ \
-         BEGIN IF nextval('public.passed') = 1 THEN PERFORM pg_sleep(0.5); END IF; \
-         RETURN NEW; END $$; \
-         CREATE TRIGGER gate AFTER UPDATE ON uso.job FOR EACH ROW \
-         WHEN (NEW.state = '{point}' AND OLD.state <> '{point}') EXECUTE FUNCTION public.gate()"
-    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,6 +70,42 @@ async fn age(desk: &Desk) {
     }
 }
 
+/// How many records name an owner.
+async fn owners(desk: &Desk) -> i64 {
+    match desk.place.contains("://") {
+        true => {
+            let count = postgres::text(&desk.place, "SELECT count(*)::text FROM uso.relay");
+            count.await.parse().unwrap()
+        }
+        false => {
+            let database = rusqlite::Connection::open(&desk.place).unwrap();
+            let count = database.query_row("SELECT count(*) FROM relay", [], |row| row.get(0));
+            count.unwrap()
+        }
+    }
+}
+
+#[tokio::test]
+async fn pruning_erases_the_owner_of_a_purchase_that_is_written_off() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let proxy = desk.open().await;
+    let begun = proxy.begin_relay(client, relay("died"), limits()).await;
+    begun.unwrap().unwrap();
+    drop(proxy);
+    desk.end_leases().await;
+    let lost = desk.journal.unknown_relays(client).await.unwrap();
+    assert_eq!(lost, [json!({ "id": "died" })]);
+    age(&desk).await;
+    desk.journal.prune(client, Duration::ZERO).await.unwrap();
+    assert_eq!(owners(&desk).await, 1, "the purchase is not closed");
+
+    let unknown = desk.journal.find(client, "proxy:died").await.unwrap();
+    desk.journal.write_off(client, unknown.id).await.unwrap();
+    desk.journal.prune(client, Duration::ZERO).await.unwrap();
+    assert_eq!(owners(&desk).await, 0);
+}
+
 #[tokio::test]
 async fn pruning_erases_owners_whose_time_is_over_and_keeps_what_cannot_be_collected() {
     const ID: &str = "11111111-2222-3333-4444-555555555555";

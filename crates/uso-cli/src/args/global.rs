@@ -1,8 +1,10 @@
 //! Options that every command takes.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::{Args, ValueHint};
+use uso_journal::Journal;
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -41,4 +43,7 @@ pub(crate) struct Global {
     /// Never a key, a prompt or a picture.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Output", display_order = 205)]
     pub(crate) verbose: u8,
+    /// The journal on a server that the command has open, to be closed at its end.
+    #[arg(skip)]
+    pub(crate) open_journal: OnceLock<Journal>,
 }

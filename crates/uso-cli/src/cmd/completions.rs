@@ -43,6 +43,7 @@ fn jobs() -> Vec<CompletionCandidate> {
         json: false,
         quiet: true,
         verbose: 0,
+        open_journal: std::sync::OnceLock::new(),
     };
     let client = connection::config(&global).map(Client::new);
     let (Ok(Ok(client)), Ok(path)) = (client, journal::path(&global)) else {

@@ -3,56 +3,101 @@
 //! Every transaction that books locks the row of its realm before the other sums, so that two of
 //! them never wait for each other.
 
+use tokio_postgres::Row;
 use uso::MicroDollars;
 
 use super::fault::Fault;
 use super::transaction::Transaction;
 use crate::claiming;
 use crate::columns::dollars;
-use crate::row::Row;
 use crate::store::Caps;
 
-/// Books a change of what a row commits, in the minute of its reservation.
-pub(super) async fn book(transaction: &Transaction, row: &Row, delta: i64) -> Result<(), Fault> {
-    if delta == 0 {
-        return Ok(());
-    }
-    let realm = "UPDATE realm SET committed = committed + $2 WHERE id = $1";
-    transaction.execute(realm, &[&row.realm, &delta]).await?;
-    let spend = "INSERT INTO spend (realm, minute, committed) VALUES ($1, $2, $3) \
-                 ON CONFLICT (realm, minute) \
-                 DO UPDATE SET committed = spend.committed + excluded.committed";
-    let minute = claiming::minute(row.reserved_at);
-    transaction
-        .execute(spend, &[&row.realm, &minute, &delta])
-        .await?;
-    if let Some(batch) = &row.purchase.batch {
-        let sum = "INSERT INTO batch (realm, name, committed) VALUES ($1, $2, $3) \
-                   ON CONFLICT (realm, name) \
-                   DO UPDATE SET committed = batch.committed + excluded.committed";
-        transaction
-            .execute(sum, &[&row.realm, batch, &delta])
-            .await?;
-    }
-    Ok(())
+/// The statements that book a change of what a row commits, in the minute of its reservation: on the
+/// realm, on the minute, and on the batch.
+pub(super) const BOOK: [&str; 3] = [
+    "UPDATE realm SET committed = committed + $2 WHERE id = $1",
+    "INSERT INTO spend (realm, minute, committed) VALUES ($1, $3, $2) \
+     ON CONFLICT (realm, minute) \
+     DO UPDATE SET committed = spend.committed + excluded.committed",
+    "INSERT INTO batch (realm, name, committed) VALUES ($1, $3, $2) \
+     ON CONFLICT (realm, name) \
+     DO UPDATE SET committed = batch.committed + excluded.committed",
+];
+
+/// Lets no other transaction book on a realm until this one ends. A new row of a job holds a weaker
+/// lock on its realm, which this one lets be.
+const LOCK: &str = "SELECT 1 FROM realm WHERE id = $1 FOR NO KEY UPDATE";
+
+const CAPS: &str = "SELECT day_cap, total_cap, committed, \
+    (SELECT coalesce(sum(spend.committed), 0)::bigint FROM spend \
+     WHERE realm = $1 AND minute >= $2) \
+    FROM realm WHERE id = $1";
+
+/// As [`CAPS`], without the sum of a day that has no cap.
+const CAPS_TO_HOLD: &str = "SELECT day_cap, total_cap, committed, CASE WHEN day_cap IS NULL THEN 0 \
+    ELSE (SELECT coalesce(sum(spend.committed), 0)::bigint FROM spend \
+          WHERE realm = $1 AND minute >= $2) END \
+    FROM realm WHERE id = $1";
+
+const OF_BATCH: &str = "SELECT committed, cap FROM batch WHERE realm = $1 AND name = $2";
+
+/// What a batch has spent, and its cap for all workers.
+#[derive(Default)]
+pub(super) struct OfBatch {
+    pub(super) committed: MicroDollars,
+    pub(super) cap: Option<MicroDollars>,
 }
 
-/// Lets no other transaction book on this realm until this one ends.
-pub(super) async fn lock(transaction: &Transaction, realm: i64) -> Result<(), Fault> {
-    // A new row of a job holds a weaker lock on its realm, which this one lets be.
-    let lock = "SELECT 1 FROM realm WHERE id = $1 FOR NO KEY UPDATE";
-    transaction.rows(lock, &[&realm]).await?;
-    Ok(())
+/// As [`crate::store::Store::set_caps`]: realm, cap of a day, and cap in total.
+pub(super) const SET: &str = "UPDATE realm SET day_cap = $2, total_cap = $3 WHERE id = $1";
+
+/// As [`crate::store::Store::set_batch_cap`]: realm, batch and cap.
+pub(super) const SET_OF_BATCH: &str = "INSERT INTO batch (realm, name, cap) VALUES ($1, $2, $3) \
+    ON CONFLICT (realm, name) DO UPDATE SET cap = excluded.cap";
+
+/// As [`crate::store::Store::caps`].
+pub(super) async fn caps(transaction: &Transaction, realm: i64) -> Result<Caps, Fault> {
+    let now = transaction.row("SELECT uso_now()", &[]).await?;
+    let since = claiming::first_minute(now.try_get(0)?);
+    read_caps(&transaction.row(CAPS, &[&realm, &since]).await?)
 }
 
-/// Reads the caps. After [`lock`], they hold until the transaction ends.
-pub(super) async fn caps(transaction: &Transaction, realm: i64, now: i64) -> Result<Caps, Fault> {
-    let sql = "SELECT day_cap, total_cap, committed, \
-               (SELECT coalesce(sum(spend.committed), 0)::bigint FROM spend \
-                WHERE realm = $1 AND minute >= $2) \
-               FROM realm WHERE id = $1";
+/// Reads the caps of a realm and of a batch, which then hold until the transaction ends: no other
+/// one books.
+pub(super) async fn hold(
+    transaction: &Transaction,
+    realm: i64,
+    batch: Option<&str>,
+    now: i64,
+) -> Result<(Caps, OfBatch), Fault> {
     let since = claiming::first_minute(now);
-    let row = transaction.row(sql, &[&realm, &since]).await?;
+    // Each statement sees what was committed before it, so that the lock has to come first.
+    let [_, caps, of_batch] = transaction
+        .all(&[
+            (LOCK, &[&realm]),
+            (CAPS_TO_HOLD, &[&realm, &since]),
+            (OF_BATCH, &[&realm, &batch]),
+        ])
+        .await?;
+    let caps = read_caps(caps.first().ok_or(Fault::Missing)?)?;
+    Ok((caps, read_batch(of_batch.first())?))
+}
+
+/// Reads what a batch has spent, and its cap for all workers.
+pub(super) async fn of_batch(
+    transaction: &Transaction,
+    realm: i64,
+    batch: &str,
+) -> Result<OfBatch, Fault> {
+    read_batch(
+        transaction
+            .row_opt(OF_BATCH, &[&realm, &batch])
+            .await?
+            .as_ref(),
+    )
+}
+
+fn read_caps(row: &Row) -> Result<Caps, Fault> {
     let amount = |column| -> Result<_, Fault> { Ok(dollars(row.try_get(column)?)) };
     let cap =
         |column| -> Result<_, Fault> { Ok(row.try_get::<_, Option<i64>>(column)?.map(dollars)) };
@@ -64,16 +109,13 @@ pub(super) async fn caps(transaction: &Transaction, realm: i64, now: i64) -> Res
     })
 }
 
-/// What counts against the cap of a batch, and the cap that holds for all workers.
-pub(super) async fn of_batch(
-    transaction: &Transaction,
-    realm: i64,
-    batch: &str,
-) -> Result<(MicroDollars, Option<MicroDollars>), Fault> {
-    let sql = "SELECT committed, cap FROM batch WHERE realm = $1 AND name = $2";
-    let Some(row) = transaction.row_opt(sql, &[&realm, &batch]).await? else {
-        return Ok((MicroDollars::new(0), None));
+fn read_batch(row: Option<&Row>) -> Result<OfBatch, Fault> {
+    let Some(row) = row else {
+        return Ok(OfBatch::default());
     };
     let cap: Option<i64> = row.try_get(1)?;
-    Ok((dollars(row.try_get(0)?), cap.map(dollars)))
+    Ok(OfBatch {
+        committed: dollars(row.try_get(0)?),
+        cap: cap.map(dollars),
+    })
 }

@@ -4,17 +4,18 @@
 //! transaction that is run again after its connection was lost finds its token in the row if the
 //! first try was committed; the lock of the row waits for a first try that is still under way.
 
-use uso::MicroDollars;
-
 use super::budget;
 use super::fault::Fault;
-use super::rows::{Locked, insert, lock, lock_key, lock_next, lock_worker, save, written};
+use super::rows::{
+    Locked, insert, lock, lock_key, lock_next, lock_worker, save, save_and_go_on, written,
+};
 use super::transaction::Transaction;
 use crate::claiming::{self, Examined, Limits};
 use crate::error::Error;
 use crate::purchase::{LocalId, to_ms};
 use crate::row::{Effect, Row, Step};
 use crate::sendable::Sendable;
+use crate::state::State;
 use crate::store::{Claim, Claimed, Offer};
 
 /// As [`crate::store::Store::claim`].
@@ -32,16 +33,9 @@ pub(super) async fn claim(
         Examined::Ends(claimed) => return Ok(claimed),
         Examined::Holds(row) => (row, Effect::default()),
         Examined::Buys(mut row, effect) => {
-            budget::lock(transaction, claim.realm).await?;
-            let caps = budget::caps(transaction, claim.realm, now).await?;
-            let batch = match (&claim.batch, claim.batch_cap) {
-                (Some(name), Some(_)) => {
-                    let of_batch = budget::of_batch(transaction, claim.realm, name);
-                    of_batch.await?.0
-                }
-                _ => MicroDollars::new(0),
-            };
-            claiming::admit(claim.into(), &caps, batch)?;
+            let held = budget::hold(transaction, claim.realm, claim.batch.as_deref(), now);
+            let (caps, batch) = held.await?;
+            claiming::admit(claim.into(), &caps, batch.committed)?;
             claiming::reserve(&mut row, claim, now)?;
             (row, effect)
         }
@@ -93,16 +87,14 @@ pub(super) async fn next(
     let before = row.committed();
     let quote = claiming::price(&row);
     if let Some(quote) = quote {
-        let realm = offer.realm;
-        budget::lock(transaction, realm).await?;
-        let caps = budget::caps(transaction, realm, now).await?;
-        let (committed, cap) = budget::of_batch(transaction, realm, &offer.batch).await?;
+        let held = budget::hold(transaction, offer.realm, Some(&offer.batch), now);
+        let (caps, batch) = held.await?;
         let limits = Limits {
             purchase: None,
-            batch: cap,
+            batch: batch.cap,
             bound: quote.bound,
         };
-        claiming::admit(limits, &caps, committed)?;
+        claiming::admit(limits, &caps, batch.committed)?;
     }
     claiming::accept(&mut row, offer, quote, worker, now)?;
     save(transaction, &row, before, &Effect::default()).await?;
@@ -165,9 +157,40 @@ pub(super) async fn release(transaction: &Transaction, worker: &str) -> Result<b
     for Locked { mut row, now, .. } in lock_worker(transaction, worker).await? {
         let before = row.committed();
         let effect = claiming::step(&mut row, Step::Bury, now)?;
-        save(transaction, &row, before, &effect).await?;
+        save_and_go_on(transaction, &row, before, &effect).await?;
     }
     Ok(true)
+}
+
+/// Workers whose lease has ended, or that have none.
+pub(super) async fn gone(transaction: &Transaction) -> Result<Vec<String>, Fault> {
+    let sql = "SELECT id FROM worker WHERE expires_at < uso_now() \
+               UNION SELECT worker FROM job WHERE worker IS NOT NULL \
+               AND worker NOT IN (SELECT id FROM worker)";
+    let rows = transaction.rows(sql, &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Returns every row of a worker that ends, and its lease. A row that is being sent stays the
+/// worker's until the end of the lease: its response may still come.
+pub(super) async fn leave(transaction: &Transaction, worker: &str) -> Result<(), Fault> {
+    let lease = "SELECT 1 FROM worker WHERE id = $1 FOR UPDATE";
+    transaction.rows(lease, &[&worker]).await?;
+    let mut is_sending = false;
+    for Locked { mut row, now, .. } in lock_worker(transaction, worker).await? {
+        if row.purchase.state == State::Sending {
+            is_sending = true;
+            continue;
+        }
+        let before = row.committed();
+        let effect = claiming::step(&mut row, Step::Bury, now)?;
+        save_and_go_on(transaction, &row, before, &effect).await?;
+    }
+    if !is_sending {
+        let end = "DELETE FROM worker WHERE id = $1";
+        transaction.execute(end, &[&worker]).await?;
+    }
+    Ok(())
 }
 
 /// Adds a row of another journal; `false` when its key has one.

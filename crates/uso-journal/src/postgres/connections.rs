@@ -83,6 +83,14 @@ impl Connections {
         }
     }
 
+    /// As [`Connections::write_at_once`], for what the server may also learn later by itself.
+    pub(super) fn write_briefly(&self) -> Tries<'_> {
+        Tries {
+            deadline: Instant::now(),
+            ..self.write_at_once()
+        }
+    }
+
     /// Tries of statements that change nothing, each by itself.
     pub(super) fn read(&self) -> Tries<'_> {
         self.tries(None)
@@ -169,21 +177,17 @@ pub(super) struct Tries<'c> {
 }
 
 impl<'c> Tries<'c> {
-    /// Begins a try, as soon as the server can be reached.
+    /// A transaction to try, as soon as the server can be reached.
     pub(super) async fn begin(&mut self) -> Result<Transaction, Error> {
         if self.waits && self.room.is_none() {
             self.room = self.connections.room.acquire().await.ok();
         }
         loop {
-            let begun = match self.connections.connection().await {
+            match self.connections.connection().await {
                 Ok(connection) => {
                     let marks = (self.token, self.is_repeat);
-                    Transaction::begin(connection, self.commit, marks).await
+                    return Ok(Transaction::new(connection, self.commit, marks));
                 }
-                Err(fault) => Err(fault),
-            };
-            match begun {
-                Ok(transaction) => return Ok(transaction),
                 Err(fault) => self.passes(fault).await?,
             }
         }

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
         column: usize,
         why: Box<dyn StdError + Send + Sync>,
     },
+    /// A statement that gives a row gave none.
+    Missing,
     /// The journal refuses; the transaction is undone.
     Refused(Box<Error>),
 }
@@ -77,6 +79,10 @@ impl Fault {
             Self::Database(error) => Error::Database {
                 journal: location.to_owned(),
                 source: error.into(),
+            },
+            Self::Missing => Error::Database {
+                journal: location.to_owned(),
+                source: "a row is missing in its tables".into(),
             },
             Self::Unreadable { column, why } => Error::Database {
                 journal: location.to_owned(),

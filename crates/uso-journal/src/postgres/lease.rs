@@ -92,6 +92,17 @@ impl Lease {
         Ok(length)
     }
 
+    /// Gives up the right to send, and the id of this worker; the next claim takes a lease under a
+    /// new one. `None` where there is no lease.
+    pub(super) fn give_up(&self) -> Option<String> {
+        let mut held = self.held();
+        if let Some(renewal) = held.renewal.take() {
+            renewal.abort();
+        }
+        held.sends_until.take()?;
+        Some(std::mem::replace(&mut held.worker, new_id()))
+    }
+
     /// Takes another id, unless another task did so already.
     fn start_again(&self, lost: &str) {
         let mut held = self.held();

@@ -2,7 +2,7 @@
 
 use super::budget;
 use super::fault::Fault;
-use super::rows::{insert, lock_key, save};
+use super::rows::{insert, lock_key, save_and_go_on};
 use super::transaction::{Transaction, Values};
 use crate::claiming;
 use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal, Standing, first_minute, key};
@@ -16,7 +16,9 @@ pub(super) async fn begin(
     limits: &RelayLimits,
     worker: &str,
 ) -> Result<Result<(), RelayRefusal>, Fault> {
-    budget::lock(transaction, realm).await?;
+    // Holds the caps, so that the standing of the caller is read under the same lock.
+    let now: i64 = transaction.row("SELECT uso_now()", &[]).await?.try_get(0)?;
+    let (caps, _) = budget::hold(transaction, realm, None, now).await?;
     // The key is new for each purchase: a row is of an earlier try of this transaction.
     if lock_key(transaction, realm, &key(&relay.id))
         .await?
@@ -24,12 +26,10 @@ pub(super) async fn begin(
     {
         return Ok(Ok(()));
     }
-    let now: i64 = transaction.row("SELECT uso_now()", &[]).await?.try_get(0)?;
     let standing = standing(transaction, realm, relay, now).await?;
     if let Err(refusal) = standing.admit(relay, limits, now) {
         return Ok(Err(refusal));
     }
-    let caps = budget::caps(transaction, realm, now).await?;
     if let Err(stop) = claiming::admit(relay.into(), &caps, uso::MicroDollars::new(0)) {
         return Ok(Err(RelayRefusal::Budget(stop)));
     }
@@ -38,7 +38,7 @@ pub(super) async fn begin(
     if let Some(added) = lock_key(transaction, realm, &row.purchase.key).await? {
         row.purchase.id = added.row.purchase.id;
     }
-    save(transaction, &row, 0, &Effect::default()).await?;
+    save_and_go_on(transaction, &row, 0, &Effect::default()).await?;
     let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record, begun_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let record = relay.record.to_string();

@@ -9,11 +9,11 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::budget;
 use super::fault::Fault;
-use super::transaction::{Transaction, Values};
+use super::transaction::{Bound, Transaction, Values};
 use crate::claiming;
 use crate::columns::{self, SELECT, Value, micro};
 use crate::purchase::{LocalId, Purchase, to_ms};
-use crate::row::{Effect, Row};
+use crate::row::{Effect, PastAttempt, Row};
 use crate::state::State;
 use crate::store::{Filter, Offer};
 
@@ -146,13 +146,44 @@ pub(super) async fn insert(transaction: &Transaction, row: &Row) -> Result<bool,
     Ok(transaction.execute(insert, &values).await? > 0)
 }
 
-/// Writes a row that was changed, and books the difference of what it commits.
+/// Writes a row that was changed, books the difference of what it commits, and commits the
+/// transaction.
 pub(super) async fn save(
     transaction: &Transaction,
     row: &Row,
     before: u64,
     effect: &Effect,
 ) -> Result<(), Fault> {
+    write(transaction, row, before, effect, End::Commit).await
+}
+
+/// As [`save`], and the transaction goes on.
+pub(super) async fn save_and_go_on(
+    transaction: &Transaction,
+    row: &Row,
+    before: u64,
+    effect: &Effect,
+) -> Result<(), Fault> {
+    write(transaction, row, before, effect, End::GoOn).await
+}
+
+/// What follows the statements of a write.
+enum End {
+    Commit,
+    GoOn,
+}
+
+async fn write(
+    transaction: &Transaction,
+    row: &Row,
+    before: u64,
+    effect: &Effect,
+    end: End,
+) -> Result<(), Fault> {
+    const FILE: &str = "INSERT INTO file (path, job) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    const PAST: &str = "INSERT INTO past_attempt (job, number, state, cause, message, intent, \
+                        ticket, request_id, committed, ended_at) \
+                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let purchase = &row.purchase;
     let changing = columns::changing(row)?;
     let mut update = "UPDATE job SET written = $1".to_owned();
@@ -163,44 +194,69 @@ pub(super) async fn save(
     }
     values.push(&purchase.id.0);
     let _ = write!(update, " WHERE id = ${}", values.len());
-    transaction.execute(&update, &values).await?;
-    for picture in &purchase.pictures {
-        let insert = "INSERT INTO file (path, job) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        let path = picture.path.to_string_lossy();
-        transaction
-            .execute(insert, &[&path, &purchase.id.0])
-            .await?;
+    let mut statements: Vec<Bound<'_>> = vec![(&update, &values)];
+
+    let paths = purchase.pictures.iter();
+    let paths: Vec<_> = paths.map(|saved| saved.path.to_string_lossy()).collect();
+    let files = paths
+        .iter()
+        .map(|path| [path as &(dyn ToSql + Sync), &purchase.id.0]);
+    let files: Vec<_> = files.collect();
+    statements.extend(files.iter().map(|values| (FILE, values.as_slice())));
+
+    let past = effect
+        .archived
+        .as_ref()
+        .map(|past| past_attempt(past, purchase.id))
+        .transpose()?;
+    let past: Option<Vec<_>> = past
+        .as_ref()
+        .map(|values| values.iter().map(|value| value as _).collect());
+    statements.extend(past.iter().map(|values| (PAST, values.as_slice())));
+
+    let delta = claiming::delta(row, before, effect);
+    let minute = claiming::minute(row.reserved_at);
+    let [of_realm, of_minute, of_batch] = budget::BOOK;
+    let (realm, spend): (Values<'_>, Values<'_>) =
+        (&[&row.realm, &delta], &[&row.realm, &delta, &minute]);
+    let batch: Values<'_> = &[&row.realm, &delta, &purchase.batch];
+    if delta != 0 {
+        // The realm first: its lock orders all who book.
+        statements.extend([(of_realm, realm), (of_minute, spend)]);
+        statements.extend(purchase.batch.is_some().then_some((of_batch, batch)));
     }
-    if let Some(past) = &effect.archived {
-        let insert = "INSERT INTO past_attempt (job, number, state, cause, message, intent, ticket, \
-                      request_id, committed, ended_at) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let reason = past.reason.as_ref();
-        let intent = past
-            .intent
-            .as_ref()
-            .map(serde_json::to_string)
-            .transpose()?;
-        let ticket = past
-            .ticket
-            .as_ref()
-            .map(serde_json::to_string)
-            .transpose()?;
-        let values: [&(dyn ToSql + Sync); 10] = [
-            &purchase.id.0,
-            &i64::from(past.number),
-            &past.state.as_str(),
-            &reason.map(|reason| reason.cause.as_str()),
-            &reason.map(|reason| reason.message.as_str()),
-            &intent,
-            &ticket,
-            &past.ticket.as_ref().map(uso::Ticket::request_id),
-            &micro(past.committed),
-            &past.ended_at,
-        ];
-        transaction.execute(insert, &values).await?;
+    match end {
+        End::Commit => transaction.finish(&statements).await,
+        End::GoOn => transaction.go_on(&statements).await,
     }
-    budget::book(transaction, row, claiming::delta(row, before, effect)).await
+}
+
+/// The values of an attempt that has ended.
+fn past_attempt(past: &PastAttempt, id: LocalId) -> Result<[Value; 10], Fault> {
+    let reason = past.reason.as_ref();
+    let text = |text: Option<&str>| Value::Text(text.map(str::to_owned));
+    let intent = past
+        .intent
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()?;
+    let ticket = past
+        .ticket
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()?;
+    Ok([
+        Value::Number(Some(id.0)),
+        Value::Number(Some(past.number.into())),
+        text(Some(past.state.as_str())),
+        text(reason.map(|reason| reason.cause.as_str())),
+        text(reason.map(|reason| reason.message.as_str())),
+        Value::Text(intent),
+        Value::Text(ticket),
+        text(past.ticket.as_ref().map(uso::Ticket::request_id)),
+        Value::Number(Some(micro(past.committed))),
+        Value::Number(Some(past.ended_at)),
+    ])
 }
 
 /// As [`crate::store::Store::prune`].
@@ -227,9 +283,11 @@ pub(super) async fn prune(
     let pruned = transaction.execute(jobs, &[&ids]).await?;
     let uploads = "DELETE FROM upload WHERE realm = $1 AND recorded_at < $2";
     transaction.execute(uploads, &[&realm, &before]).await?;
-    // A purchase whose request id is not known stays with its caller, and a day's spending counts.
-    let relays = "DELETE FROM relay WHERE realm = $1 AND kept_until < $2 \
-                  AND begun_at < $2 - 86400000 AND (request_id IS NOT NULL OR job IN \
+    // A purchase without a request id stays with its owner until it is closed, and a day's spending
+    // counts. A proxy that died left no end of the time for which it keeps the request.
+    let relays = "DELETE FROM relay WHERE realm = $1 AND coalesce(kept_until, 0) < $2 \
+                  AND begun_at < least($2, uso_now() - 86400000) \
+                  AND (request_id IS NOT NULL OR job IN \
                   (SELECT id FROM job WHERE state = 'failed' \
                    OR state = 'handed_over' AND NOT is_kept))";
     transaction.execute(relays, &[&realm, &before]).await?;
@@ -255,6 +313,28 @@ pub(super) async fn list(
     let rows = transaction.rows(&sql, values).await?;
     let purchases = rows.iter().map(|row| Ok(columns::read(row)?.purchase));
     purchases.collect()
+}
+
+/// As [`crate::store::Store::is_open`].
+pub(super) async fn is_open(transaction: &Transaction, offer: &Offer) -> Result<bool, Fault> {
+    let sql = "SELECT 1 FROM job WHERE realm = $1 AND batch = $2 AND sendable IS NOT NULL \
+               AND state IN ('pending', 'reserved', 'sending', 'submitted') \
+               AND id <> ALL($3) LIMIT 1";
+    let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
+    Ok(transaction.row_opt(sql, values).await?.is_some())
+}
+
+/// As [`crate::store::Store::has_path`].
+pub(super) async fn has_path(
+    transaction: &Transaction,
+    path: &str,
+    besides: LocalId,
+) -> Result<bool, Fault> {
+    let sql = "SELECT 1 FROM file WHERE path = $1 AND job <> $2 LIMIT 1";
+    Ok(transaction
+        .row_opt(sql, &[&path, &besides.0])
+        .await?
+        .is_some())
 }
 
 /// As [`crate::store::Store::counts`].

@@ -216,9 +216,11 @@ pub(super) fn prune(connection: &Connection, realm: i64, before: i64) -> Result<
     let pruned = connection.execute(&jobs, when)?;
     let uploads = "DELETE FROM upload WHERE realm = ?1 AND recorded_at < ?2";
     connection.execute(uploads, when)?;
-    // A purchase whose request id is not known stays with its caller, and a day's spending counts.
-    let relays = "DELETE FROM relay WHERE realm = ?1 AND kept_until < ?2 \
-                  AND begun_at < ?2 - 86400000 AND (request_id IS NOT NULL OR job IN \
+    // A purchase without a request id stays with its owner until it is closed, and a day's spending
+    // counts. A proxy that died left no end of the time for which it keeps the request.
+    let relays = "DELETE FROM relay WHERE realm = ?1 AND coalesce(kept_until, 0) < ?2 \
+                  AND begun_at < min(?2, unixepoch() * 1000 - 86400000) \
+                  AND (request_id IS NOT NULL OR job IN \
                   (SELECT id FROM job WHERE state = 'failed' \
                    OR state = 'handed_over' AND NOT is_kept))";
     connection.execute(relays, when)?;

@@ -1,0 +1,288 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+//! What a fleet on PostgreSQL does: `cargo xtask bench fleet [ROWS]`.
+//!
+//! First the store alone: eight workers of one process claim offered rows, of which each is claimed,
+//! recorded as `sending` and recorded as refused, because nothing listens where the service would
+//! be. With 1 000 rows in the table and with 1 000 000. Then the whole: 1, 2 and 4 processes of
+//! `uso batch work` on 10 000 rows, against an emulator in a process of its own, whose jobs take
+//! 0.2 s. The server keeps its data on a disk.
+//!
+//! Fails when a limit is exceeded.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use uso::config::RetryPolicy;
+use uso::{Client, Request};
+use uso_emulator::{Emulator, PictureMode};
+use uso_journal::Journal;
+use uso_tests::measure::{cpu_seconds_of_family, first_line, median, report, runtime};
+use uso_tests::postgres::{self, Cluster};
+use uso_tests::rig::config_for;
+
+const WORKERS: usize = 8;
+/// Rows that are claimed at a time.
+const CLAIMED: usize = 1_000;
+const ROUNDS: usize = 5;
+/// Rows of the small table and of the large one.
+const SIZES: [usize; 2] = [1_000, 1_000_000];
+/// Claims a second of eight workers.
+const FEWEST_CLAIMS: f64 = 1_000.0;
+/// Time of a claim in the large table, against the small one.
+const MOST_GROWTH: f64 = 1.2;
+
+const ROWS: usize = 10_000;
+const PROCESSES: [usize; 3] = [1, 2, 4];
+/// Purchases in flight, of all workers together.
+const IN_FLIGHT: usize = 200;
+const INFERENCE: Duration = Duration::from_millis(200);
+/// Names the party that this process is.
+const PARTY: &str = "USO_BENCH_PARTY";
+
+fn main() {
+    match std::env::var(PARTY).as_deref() {
+        Ok("service") => runtime().block_on(serve()),
+        Ok(_) => report(|| {
+            uso_cli::main();
+        }),
+        Err(_) => {
+            let rows = std::env::args()
+                .skip(1)
+                .find_map(|argument| argument.parse().ok());
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async {
+                claims().await;
+                whole(rows.unwrap_or(ROWS)).await;
+            });
+        }
+    }
+}
+
+/// A server whose data is on a disk.
+fn server() -> Cluster {
+    let settings = ["shared_buffers=512MB"];
+    let server = Cluster::start_in(&std::env::temp_dir(), 5432, &settings);
+    server.expect("the benchmark needs PostgreSQL")
+}
+
+/// CPU time in seconds of a server.
+fn cpu_seconds(server: &Cluster) -> f64 {
+    let file = server.folder().join("data/postmaster.pid");
+    let file = std::fs::read_to_string(file).unwrap();
+    cpu_seconds_of_family(file.lines().next().unwrap().parse().unwrap())
+}
+
+async fn claims() {
+    println!("    rows in the table    claims of eight workers");
+    let server = server();
+    let mut rates = Vec::new();
+    for rows in SIZES {
+        let place = offered(&server, rows).await;
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS {
+            if rows == CLAIMED {
+                let again = "UPDATE uso.job SET state = 'pending', cause = NULL, kind = NULL";
+                postgres::run(&place, again).await;
+            }
+            times.push(claim(&place).await.as_secs_f64());
+        }
+        let rate = CLAIMED as f64 / median(times);
+        println!("    {rows:>17}    {rate:>18.0} /s");
+        let index = "SELECT idx_scan >= 5000 FROM pg_stat_user_indexes \
+                     WHERE indexrelname = 'job_claimable'";
+        let uses = format!("SELECT ({index})::text");
+        assert_eq!(postgres::text(&place, &uses).await, "true", "the index");
+        rates.push(rate);
+    }
+    assert!(
+        rates[1] >= FEWEST_CLAIMS,
+        "eight workers claim {FEWEST_CLAIMS} rows a second"
+    );
+    assert!(
+        rates[0] <= MOST_GROWTH * rates[1],
+        "a claim among many rows takes at most {MOST_GROWTH} of its time among few"
+    );
+}
+
+/// A database with so many offered rows, of which one is offered and the others are its copies.
+async fn offered(server: &Cluster, rows: usize) -> String {
+    let place = server.database().await;
+    let journal = Journal::connect(&place).await.unwrap();
+    let request = Request::subject("https://example.org/a.png", "x").seed(1);
+    let client = client();
+    let offer = journal.offer(&client, "b", ("0", request), None);
+    offer.await.unwrap();
+    let copy = format!(
+        "INSERT INTO uso.job (realm, key, batch, endpoint, state, attempt, fingerprint, input, \
+         target, unit_price, estimate, created_at, changed_at, sendable) \
+         SELECT realm, g::text, batch, endpoint, state, attempt, fingerprint, input, \
+         target, unit_price, estimate, created_at, changed_at, sendable \
+         FROM uso.job, generate_series(1, {}) AS g",
+        rows - 1
+    );
+    postgres::run(&place, &copy).await;
+    postgres::run(&place, "VACUUM ANALYZE uso.job").await;
+    place
+}
+
+/// A client of a service that does not exist.
+fn client() -> Client {
+    let config = config_for("http://127.0.0.1:9").unwrap();
+    Client::new(config.retry(RetryPolicy::default().attempts(1))).unwrap()
+}
+
+/// The time of eight workers for the next rows.
+async fn claim(place: &str) -> Duration {
+    let mut workers = Vec::new();
+    for _ in 0..WORKERS {
+        let journal = Journal::connect(place).await.unwrap();
+        let client = client();
+        // The first connection and the lease are no part of a claim.
+        journal.budget(&client).await.unwrap();
+        workers.push((journal, client));
+    }
+    let started = Instant::now();
+    let mut working = JoinSet::new();
+    for (journal, client) in workers {
+        working.spawn(async move {
+            let batch = journal.work(&client, "b", "out").await.unwrap();
+            let mut run = batch.concurrency(IN_FLIGHT).start();
+            let mut ended = 0;
+            while ended < CLAIMED / WORKERS {
+                match run.next().await {
+                    Some(uso_journal::BatchEvent::Ended { .. }) => ended += 1,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            (Instant::now(), run)
+        });
+    }
+    let ended = working.join_all().await;
+    let last = ended.iter().map(|(ended, _)| *ended).max().unwrap();
+    last - started
+}
+
+async fn serve() {
+    let emulator = Emulator::builder()
+        .picture(PictureMode::Plain)
+        .inference_time(INFERENCE)
+        .concurrency(IN_FLIGHT)
+        .start()
+        .await
+        .unwrap();
+    println!("{}", json!({ "origin": emulator.origin() }));
+    // Until the bench ends it.
+    std::future::pending::<()>().await;
+}
+
+async fn whole(rows: usize) {
+    println!("    workers        wall    CPU a row of the workers    of the database");
+    for workers in PROCESSES {
+        let figures = fleet(workers, rows).await;
+        println!(
+            "    {workers:>7}   {:>7.1} s   {:>21.2} ms   {:>13.2} ms",
+            figures.wall.as_secs_f64(),
+            figures.workers * 1e3 / rows as f64,
+            figures.database * 1e3 / rows as f64,
+        );
+    }
+}
+
+struct Figures {
+    wall: Duration,
+    /// CPU time in seconds.
+    workers: f64,
+    database: f64,
+}
+
+async fn fleet(workers: usize, rows: usize) -> Figures {
+    let server = server();
+    let place = server.database().await;
+    let mut service = party(Path::new("."), "service", &[], &[]);
+    let origin = first_line(&mut service)["origin"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let machines: Vec<_> = (0..workers).map(|_| tempfile::tempdir().unwrap()).collect();
+    let start = |folder: &Path, arguments: &[&str]| {
+        let variables = [
+            ("USO_BASE_URL", origin.as_str()),
+            ("USO_JOURNAL", place.as_str()),
+            ("FAL_KEY", "bench-id:bench-secret"),
+        ];
+        party(folder, "worker", arguments, &variables)
+    };
+    let mut manifest = "id,content,prompt,seed,size\n".to_owned();
+    for row in 0..rows {
+        manifest += &format!("r{row},https://example.org/a.png,x,{row},64x64\n");
+    }
+    let first = machines[0].path();
+    std::fs::write(first.join("m.csv"), manifest).unwrap();
+    let offer = ["batch", "run", "m.csv", "--batch", "b", "--offer", "-q"];
+    assert!(start(first, &offer).wait().unwrap().success());
+
+    let in_flight = IN_FLIGHT.to_string();
+    let work = [
+        "batch",
+        "work",
+        "b",
+        "-o",
+        "out",
+        "-q",
+        "--json",
+        "--concurrency",
+        &in_flight,
+    ];
+    let (before, started) = (cpu_seconds(&server), Instant::now());
+    let working: Vec<Child> = machines
+        .iter()
+        .map(|folder| start(folder.path(), &work))
+        .collect();
+    let mut cpu = 0.0;
+    for worker in working {
+        let output = worker.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stdout).unwrap();
+        let figures: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        cpu += figures["cpu_ns"].as_f64().unwrap() / 1e9;
+    }
+    let wall = started.elapsed();
+    let database = cpu_seconds(&server) - before;
+    let done = "SELECT count(*)::text FROM uso.job WHERE state = 'done'";
+    assert_eq!(postgres::text(&place, done).await, rows.to_string());
+    service.kill().unwrap();
+    service.wait().unwrap();
+    Figures {
+        wall,
+        workers: cpu,
+        database,
+    }
+}
+
+fn party(folder: &Path, name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env(PARTY, name)
+        .env("USO_STATE_DIR", folder.join("state"))
+        .env("USO_CACHE_DIR", folder.join("cache"))
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}

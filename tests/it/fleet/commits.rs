@@ -1,0 +1,94 @@
+//! Commits that the server makes, and whose answers are lost: each is made once.
+
+use uso::{Config, Request};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_journal::{Journal, State};
+use uso_tests::postgres;
+use uso_tests::rig::{Rig, content};
+
+use super::link::Link;
+use super::server;
+
+fn request() -> Request {
+    Request::subject(content(), "x").size(uso::ImageSize {
+        width: Some(1000),
+        height: Some(1000),
+    })
+}
+
+/// What the account has committed: in total, and in the minutes of the day.
+async fn committed(place: &str) -> String {
+    let sql = "SELECT committed || ' ' || (SELECT sum(committed) FROM uso.spend) FROM uso.realm";
+    postgres::text(place, sql).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_state_of_a_purchase_is_entered_once_though_the_answer_to_its_commit_is_lost() {
+    let Some(server) = server("commits::purchase") else {
+        return;
+    };
+    for state in ["reserved", "sending", "submitted", "done"] {
+        let (rig, link) = (Rig::plain().await, Link::to(server));
+        let (place, folder) = (server.database().await, tempfile::tempdir().unwrap());
+        let journal = Journal::connect(&link.place(&place)).await.unwrap();
+        link.lose(state);
+        let buy = journal.purchase(&rig.client, "key", request());
+        let purchase = buy.folder(folder.path()).await.unwrap();
+        assert!(link.has_lost_all(), "{state}");
+        assert_eq!(purchase.state, State::Done, "{state}");
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1, "{state}");
+        assert_eq!(committed(&place).await, "100000 100000", "{state}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offered_row_is_offered_and_claimed_once_though_the_answers_are_lost() {
+    let Some(server) = server("commits::offer") else {
+        return;
+    };
+    let (rig, link) = (Rig::plain().await, Link::to(server));
+    let (place, folder) = (server.database().await, tempfile::tempdir().unwrap());
+    let journal = Journal::connect(&link.place(&place)).await.unwrap();
+    for state in ["pending", "reserved"] {
+        link.lose(state);
+    }
+    let offered = journal.offer(&rig.client, "b", ("key", request()), None);
+    assert_eq!(offered.await.unwrap().state, State::Pending);
+    let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
+    let summary = work.start().finish().await;
+    assert!(link.has_lost_all());
+    assert_eq!(summary.done, 1, "{summary:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    let fence = postgres::text(&place, "SELECT fence::text FROM uso.job").await;
+    assert_eq!(fence, "1", "claimed once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_step_of_an_owner_is_made_once_though_the_answer_to_its_commit_is_lost() {
+    let Some(server) = server("commits::owner") else {
+        return;
+    };
+    for state in ["unknown", "failed", "pending", "cancelled"] {
+        // The submit leaves, and neither its response nor the listing tells more.
+        let scenario = Scenario::new().on(Operation::Submit, Fault::Drop).times(1);
+        let builder = Rig::plain_builder().scenario(scenario);
+        let rig = Rig::configured(builder, Config::without_reconciliation).await;
+        let (link, place) = (Link::to(server), server.database().await);
+        let journal = Journal::connect(&link.place(&place)).await.unwrap();
+        link.lose(state);
+        let client = &rig.client;
+        let unknown = journal.purchase(client, "key", request()).await.unwrap();
+        assert_eq!(unknown.state, State::Unknown, "{state}");
+        assert_eq!(committed(&place).await, "100000 100000", "{state}");
+        let id = unknown.id;
+        let failed = journal.write_off(client, id).await.unwrap();
+        assert_eq!(failed.state, State::Failed, "{state}");
+        assert_eq!(committed(&place).await, "0 0", "{state}");
+        let pending = journal.retry(client, id).await.unwrap();
+        let is_second = (pending.state, pending.attempt) == (State::Pending, 2);
+        assert!(is_second, "{state}: {pending:?}");
+        let cancelled = journal.cancel(client, id).await.unwrap().purchase;
+        assert_eq!(cancelled.state, State::Cancelled, "{state}");
+        assert!(link.has_lost_all(), "{state}");
+    }
+}
