@@ -83,15 +83,19 @@ pub(super) async fn lock_key(
 }
 
 /// Locks the next row of an offer that no other transaction has locked.
+///
+/// The order begins with the batch, which only the index of claimable rows has. By the id alone, the
+/// server may read the primary key, and pass by every row that was claimed before.
 pub(super) async fn lock_next(
     transaction: &Transaction,
     offer: &Offer,
 ) -> Result<Option<Locked>, Fault> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{} WHERE job.realm = $1 AND batch = $2 AND worker IS NULL AND sendable IS NOT NULL \
-             AND state IN ('pending', 'submitted') AND job.id <> ALL($3) \
-             ORDER BY job.id LIMIT 1 FOR UPDATE OF job SKIP LOCKED",
+            "{} WHERE job.realm = $1 AND batch BETWEEN $2 AND $2 AND worker IS NULL \
+             AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
+             AND job.id <> ALL($3) \
+             ORDER BY batch, job.id LIMIT 1 FOR UPDATE OF job SKIP LOCKED",
             *LOCK
         )
     });
@@ -317,9 +321,13 @@ pub(super) async fn list(
 
 /// As [`crate::store::Store::is_open`].
 pub(super) async fn is_open(transaction: &Transaction, offer: &Offer) -> Result<bool, Fault> {
-    let sql = "SELECT 1 FROM job WHERE realm = $1 AND batch = $2 AND sendable IS NOT NULL \
-               AND state IN ('pending', 'reserved', 'sending', 'submitted') \
-               AND id <> ALL($3) LIMIT 1";
+    // One look for each state, in the order of the index of states, so that the server takes no way
+    // that passes by the rows of other states.
+    let sql = "SELECT 1 FROM unnest('{pending,reserved,sending,submitted}'::text[]) AS open (state), \
+               LATERAL (SELECT 1 FROM job WHERE realm = $1 AND batch BETWEEN $2 AND $2 \
+               AND job.state BETWEEN open.state AND open.state \
+               AND sendable IS NOT NULL AND id <> ALL($3) \
+               ORDER BY batch, job.state LIMIT 1) AS found LIMIT 1";
     let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
     Ok(transaction.row_opt(sql, values).await?.is_some())
 }
