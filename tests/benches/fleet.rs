@@ -63,8 +63,9 @@ fn main() {
                 .enable_all()
                 .build();
             runtime.unwrap().block_on(async {
-                claims().await;
+                let failures = claims().await;
                 whole(rows.unwrap_or(ROWS)).await;
+                assert!(failures.is_empty(), "{failures:?}");
             });
         }
     }
@@ -84,7 +85,8 @@ fn cpu_seconds(server: &Cluster) -> f64 {
     cpu_seconds_of_family(file.lines().next().unwrap().parse().unwrap())
 }
 
-async fn claims() {
+/// Measures the store alone, and says which limits are exceeded.
+async fn claims() -> Vec<String> {
     println!("    rows in the table    claims of eight workers");
     let server = server();
     let mut rates = Vec::new();
@@ -106,14 +108,18 @@ async fn claims() {
         assert_eq!(postgres::text(&place, &uses).await, "true", "the index");
         rates.push(rate);
     }
-    assert!(
-        rates[1] >= FEWEST_CLAIMS,
-        "eight workers claim {FEWEST_CLAIMS} rows a second"
-    );
-    assert!(
-        rates[0] <= MOST_GROWTH * rates[1],
-        "a claim among many rows takes at most {MOST_GROWTH} of its time among few"
-    );
+    let mut failures = Vec::new();
+    if rates[1] < FEWEST_CLAIMS {
+        failures.push(format!(
+            "eight workers claim fewer than {FEWEST_CLAIMS} rows a second"
+        ));
+    }
+    if rates[0] > MOST_GROWTH * rates[1] {
+        failures.push(format!(
+            "a claim among many rows takes more than {MOST_GROWTH} of its time among few"
+        ));
+    }
+    failures
 }
 
 /// A database with so many offered rows, of which one is offered and the others are its copies.
