@@ -164,6 +164,74 @@ fn errors_before_anything_is_sent_are_as_they_were_reviewed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_of_batches_and_servers_are_as_they_were_reviewed() {
+    let rig = Rig::plain().await;
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+    let write = |name: &str, text: &str| std::fs::write(cli.folder().join(name), text).unwrap();
+    write("text.png", "no picture");
+    write(
+        "wrong.csv",
+        "content,prompt,steps,colour\nnosuch.png,x,0,red\n,x,,\n",
+    );
+    write(
+        "right.csv",
+        "id,content,prompt\na,https://example.org/a.png,x\n",
+    );
+    write(
+        "twice.csv",
+        "id,content,prompt\na,https://example.org/a.png,x\na,https://example.org/b.png,y\n",
+    );
+    let right = |more: &[&'static str]| [&["batch", "run", "right.csv"], more].concat();
+    let named = |verb: &'static str| vec!["batch", verb, "nosuch"];
+    let cases = [
+        vec!["batch"],
+        vec!["batch", "new", "nosuch"],
+        vec!["batch", "run"],
+        vec!["batch", "run", "nosuch.csv"],
+        vec!["batch", "run", "text.png"],
+        vec!["batch", "run", "wrong.csv"],
+        vec!["batch", "run", "twice.csv"],
+        right(&["--vary", "seed=4..1"]),
+        right(&["--vary", "colour=1..2"]),
+        right(&["--set", "colour=red"]),
+        right(&["--set", "steps"]),
+        right(&["--name", "{prompt}"]),
+        right(&["--budget", "cheap"]),
+        right(&["--budget", "0.01"]),
+        right(&["--concurrency", "0"]),
+        right(&["--listen", "nowhere"]),
+        right(&["--listen", "127.0.0.1:0"]),
+        right(&["--listen", "127.0.0.1:0", "--offer"]),
+        right(&["--batch", "a/b"]),
+        vec!["batch", "status"],
+        named("status"),
+        named("resume"),
+        named("retry"),
+        named("reconcile"),
+        named("report"),
+        named("cancel"),
+        named("work"),
+        vec!["batch", "collect", "nosuch", "--out", "out"],
+        vec!["rerun", "nosuch.json"],
+        vec!["rerun", "text.png"],
+        vec!["budget", "--day", "cheap"],
+        vec!["journal", "migrate"],
+        vec!["list", "--journal", "text.png"],
+        vec!["list", "--journal", "postgres://127.0.0.1:1/uso"],
+        vec!["studio", "--listen", "nowhere"],
+        vec!["mcp", "--budget", "cheap"],
+        vec!["proxy", "--listen", "nowhere"],
+        vec!["webhook", "listen", "--listen", "nowhere"],
+    ];
+    let mut all = String::new();
+    for arguments in cases {
+        record(&mut all, &cli, &arguments);
+    }
+    assert!(rig.emulator.ledger().purchases().is_empty());
+    insta::assert_snapshot!("cli-messages-batches", all);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_of_the_service_are_as_they_were_reviewed() {
     let (content, style) = (path(content()), path(style()));
     let two = ["restyle", &content, &style, "-s", "32x32"];
