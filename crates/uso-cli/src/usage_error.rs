@@ -15,6 +15,9 @@ pub(crate) fn message(error: &clap::Error) -> String {
             let why = match why.as_str() {
                 "invalid digit found in string" => "it is not a whole number".to_owned(),
                 "invalid float literal" => "it is not a number".to_owned(),
+                "invalid socket address syntax" => {
+                    "write an address and a port such as 127.0.0.1:7701".to_owned()
+                }
                 _ => why,
             };
             match why.contains(&value) {
@@ -66,12 +69,14 @@ pub(crate) fn hint(error: &clap::Error) -> String {
         .into_iter()
         .find_map(|kind| texts(error, kind).pop());
     let commands = crate::args::command();
-    let names = commands.get_subcommands().map(clap::Command::get_name);
-    let names: Vec<&str> = names.collect();
-    let given = std::env::args()
-        .skip(1)
-        .find(|word| names.contains(&word.as_str()));
-    let command = given.map_or_else(|| "uso".to_owned(), |name| format!("uso {name}"));
+    let mut command = "uso".to_owned();
+    let mut below = &commands;
+    for word in std::env::args().skip(1) {
+        if let Some(found) = below.find_subcommand(&word) {
+            command = format!("{command} {word}");
+            below = found;
+        }
+    }
     let options = match given_option(error) {
         true => "has every option",
         false => "says how it is used",
