@@ -16,10 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// # Panics
 ///
 /// When the state is not reached.
-#[expect(clippy::panic, reason = "a test without the state ends here")]
 pub async fn until(what: &str, mut is_reached: impl FnMut() -> bool) {
+    until_async(what, async || is_reached()).await;
+}
+
+/// As [`until`], for a condition that is asked for, such as one of a database.
+///
+/// # Panics
+///
+/// When the state is not reached.
+#[expect(clippy::panic, reason = "a test without the state ends here")]
+pub async fn until_async(what: &str, mut is_reached: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
-    while !is_reached() {
+    while !is_reached().await {
         if began.elapsed() > PATIENCE {
             panic!("not reached: {what}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uso::Request;
 use uso_journal::{Journal, State};
 use uso_tests::postgres::{self, Cluster};
-use uso_tests::rig::{Rig, content};
+use uso_tests::rig::{Rig, content, until_async};
 
 use super::machines::{Fleet, end, work};
 use super::server;
@@ -108,7 +108,7 @@ async fn crashes_of_the_server_under_two_workers_lose_nothing() {
     let workers = machines.each_ref().map(work);
     for crash in 1..=2 {
         let enough = async || fleet.bought() >= 4 * crash;
-        fleet.until("purchases", enough).await;
+        until_async("purchases", enough).await;
         tokio::task::block_in_place(|| server.crash());
     }
     for worker in workers {

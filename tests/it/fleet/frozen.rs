@@ -3,7 +3,7 @@
 use std::process::Child;
 
 use uso_tests::postgres;
-use uso_tests::rig::{Cli, Rig};
+use uso_tests::rig::{Cli, Rig, until_async};
 
 use super::machines::{Fleet, end, gate, signal, work};
 use super::server;
@@ -15,14 +15,14 @@ async fn frozen(fleet: &Fleet, machine: &Cli) -> Child {
     let worker = work(machine);
     let passed = "SELECT is_called::text FROM public.passed";
     let at_gate = async || fleet.text(passed).await == "true";
-    fleet.until("the gate", at_gate).await;
+    until_async("the gate", at_gate).await;
     signal(&worker, "STOP");
     // The server commits what the worker sent before, and the answer waits in the socket.
     let is_sending = async || fleet.count("state = 'sending'").await == 1;
-    fleet.until("the commit", is_sending).await;
+    until_async("the commit", is_sending).await;
     let ended = "SELECT (count(*) = 1)::text FROM uso.worker WHERE expires_at < uso.uso_now()";
     let has_ended = async || fleet.text(ended).await == "true";
-    fleet.until("the end of the lease", has_ended).await;
+    until_async("the end of the lease", has_ended).await;
     assert_eq!(fleet.bought(), 0, "nothing left before");
     worker
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until_async};
 
 use super::machines::{Fleet, end, signal, work};
 use super::server;
@@ -19,7 +19,7 @@ async fn a_worker_that_is_interrupted_twice_gives_its_lease_and_its_rows_back() 
     let machine = fleet.machine();
     let mut worker = work(&machine);
     let in_flight = async || fleet.count("state = 'submitted'").await == 2;
-    fleet.until("both are bought", in_flight).await;
+    until_async("both are bought", in_flight).await;
     assert_eq!(fleet.count("worker IS NOT NULL").await, 2);
     signal(&worker, "INT");
     let mut said = BufReader::new(worker.stderr.take().unwrap()).lines();

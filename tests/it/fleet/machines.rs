@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use uso_emulator::Emulator;
 use uso_tests::postgres;
@@ -69,18 +68,6 @@ impl Fleet {
     pub(super) async fn count(&self, condition: &str) -> usize {
         let sql = format!("SELECT count(*)::text FROM uso.job WHERE {condition}");
         self.text(&sql).await.parse().unwrap()
-    }
-
-    /// Returns once this holds.
-    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let started = Instant::now();
-        while !holds().await {
-            assert!(
-                started.elapsed() < Duration::from_secs(120),
-                "never: {what}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 }
 

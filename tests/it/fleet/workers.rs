@@ -6,7 +6,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use uso_tests::postgres;
-use uso_tests::rig::{Cli, Rig};
+use uso_tests::rig::{Cli, Rig, until_async};
 
 use super::machines::{Fleet, end, gate, signal, work};
 use super::server;
@@ -29,7 +29,7 @@ async fn of_four_workers_two_are_killed_and_a_fifth_machine_collects_every_pictu
     for killed in 0..2 {
         let wanted = 5 * (killed + 1);
         let enough = async || fleet.bought() >= wanted;
-        fleet.until("purchases", enough).await;
+        until_async("purchases", enough).await;
         let mut worker = workers.remove(0);
         worker.kill().unwrap();
         worker.wait().unwrap();
@@ -69,11 +69,11 @@ async fn a_worker_that_is_stopped_past_its_lease_sends_and_writes_nothing_late()
         let stopped = work(&machine);
         let passed = "SELECT is_called::text FROM public.passed";
         let at_point = async || fleet.text(passed).await == "true";
-        fleet.until(point, at_point).await;
+        until_async(point, at_point).await;
         signal(&stopped, "STOP");
         let ended = "SELECT (count(*) > 0)::text FROM uso.worker WHERE expires_at < uso.uso_now()";
         let has_ended = async || fleet.text(ended).await == "true";
-        fleet.until("the lease ends", has_ended).await;
+        until_async("the lease ends", has_ended).await;
         let other = fleet.machine();
         let run = end(work(&other)).await;
         assert!(run.code == 0 || run.code == 6, "{point}: {run:?}");
