@@ -211,7 +211,13 @@ impl Scene {
     async fn kill_and_resume(&self, point: Point, shape: Shape) {
         let mut child = self.generate(shape, &[]);
         let reached = self.reach(point, &mut child).await;
-        assert!(reached, "{point:?} {shape:?}: it ended too early");
+        let talk = || fs::read_to_string(self.cli.folder().join("talk")).unwrap();
+        assert!(
+            reached,
+            "{point:?} {shape:?}: it ended too early: {:?} {}",
+            child.try_wait(),
+            talk()
+        );
         child.kill().unwrap();
         child.wait().unwrap();
         self.rig.emulator.advance(RUNNING + Duration::from_secs(1));

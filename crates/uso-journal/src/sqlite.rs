@@ -66,7 +66,7 @@ impl Sqlite {
             Unfit::Foreign => connections.damaged("it holds tables of another program".to_owned()),
             Unfit::Failed(error) => connections.fault(&error),
         };
-        let is_newest = schema::look(&connection).map_err(unfit)?;
+        let is_newest = schema::is_newest(&mut connection).map_err(unfit)?;
         durable(&connection).map_err(|error| connections.fault(&error))?;
         if !is_newest {
             schema::migrate(&mut connection).map_err(unfit)?;

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::writer::Failure;
 use crate::error::Error;
 
 /// How long a write waits for another process. Each holds the lock for one commit.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two tries of what SQLite does not wait for by itself.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Readers that are kept for the next read.
 const IDLE_READERS: usize = 4;
@@ -90,7 +93,7 @@ impl Connections {
 
 /// Settings under which a commit is on the disk when it returns.
 pub(super) fn durable(connection: &Connection) -> rusqlite::Result<()> {
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let mode = write_ahead(connection)?;
     if mode != "wal" {
         let why = format!("the file system does not take the journal mode WAL, only {mode}");
         return Err(rusqlite::Error::ToSqlConversionFailure(why.into()));
@@ -102,4 +105,21 @@ pub(super) fn durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is pruned is not to be found in the file's free pages.
     connection.pragma_update(None, "secure_delete", true)
+}
+
+/// Asks for the journal mode WAL, and returns the mode of the file. SQLite refuses the change at
+/// once, without its busy timeout, while another process makes the file or closes it.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        let code = mode
+            .as_ref()
+            .err()
+            .and_then(rusqlite::Error::sqlite_error_code);
+        if code != Some(ErrorCode::DatabaseBusy) || Instant::now() >= until {
+            return mode;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }

@@ -178,7 +178,13 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 }
 
 /// Looks at a file without changing it; says whether its version is the newest.
-pub(super) fn look(connection: &Connection) -> Result<bool, Unfit> {
+pub(super) fn is_newest(connection: &mut Connection) -> Result<bool, Unfit> {
+    // In one transaction, since another process may be making the tables.
+    let transaction = connection.transaction()?;
+    look(&transaction)
+}
+
+fn look(connection: &Connection) -> Result<bool, Unfit> {
     let version = pragma(connection, "user_version")?;
     let application = pragma(connection, "application_id")?;
     let tables: i64 =

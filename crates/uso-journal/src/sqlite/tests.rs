@@ -1,7 +1,7 @@
 //! The store by itself: budgets at the edge, and commits that are shared.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use uso::{MicroDollars, Request};
 
@@ -45,6 +45,24 @@ async fn realm(store: &Sqlite) -> i64 {
         account: "0123456789abcdef".to_owned(),
     };
     store.realm(realm).await.unwrap()
+}
+
+#[test]
+fn processes_that_open_a_new_journal_at_once_all_can() {
+    for _ in 0..20 {
+        let folder = folder();
+        let path = folder.path().join("journal.db");
+        let ready = Barrier::new(16);
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    ready.wait();
+                    // The last one to close takes the write-ahead log away, which others open.
+                    drop(Sqlite::open(&path).unwrap());
+                });
+            }
+        });
+    }
 }
 
 #[tokio::test]
