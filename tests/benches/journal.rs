@@ -111,7 +111,7 @@ fn fill(path: &Path, rows: u64) {
              INSERT INTO job (realm, key, endpoint, state, attempt, fingerprint, input, request_id, \
              pictures, estimate, reserved, billed, reserved_at, created_at, changed_at, fence, \
              cancel_asked, pruned) \
-             SELECT 1, 'filler/' || i, 'fal-ai/uso', iif(i % 50, 'done', 'failed'), 1, hex(randomblob(32)), \
+             SELECT 1, 'filler/' || i, 'fal-ai/uso', CASE WHEN i % 50 THEN 'done' ELSE 'failed' END, 1, hex(randomblob(32)), \
              ?2, lower(hex(randomblob(16))), '[]', 104858, 104858, 104858, 1, 1, 1, 1, 0, 0 FROM n",
             (i64::try_from(rows).unwrap(), input),
         )

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use uso_emulator::EmulatorBuilder;
+use uso_emulator::{EmulatorBuilder, Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
@@ -309,6 +309,20 @@ async fn a_queued_job_is_cancelled() {
         }
     };
     assert_eq!(ended["jobs"][0]["status"], "cancelled", "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancellation_does_not_wait_for_a_result() {
+    // A request for the result of any job is never answered.
+    let silent = Scenario::new().on(Operation::Result, Fault::Hang).always();
+    let builder = Rig::plain_builder().inference_time(Duration::from_secs(3600));
+    let scene = Scene::of(builder.concurrency(1).scenario(silent)).await;
+    let mut agent = scene.agent(&[]).await;
+    agent.ok("buy", wish("first")).await;
+    agent.ok("buy", wish("second")).await;
+    let cancelled = agent.ok("cancel", json!({ "id": "second" })).await;
+    let outcome = cancelled["outcome"].as_str().unwrap();
+    assert!(outcome.contains("not billed"), "{cancelled}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

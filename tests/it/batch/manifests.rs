@@ -132,7 +132,7 @@ async fn a_file_that_is_no_manifest_is_refused_with_advice() {
         .flat_map(u16::to_le_bytes)
         .collect();
     studio.write("utf16.csv", utf16);
-    studio.write("latin.csv", b"content\nphotos/caf\xe9.jpg\n");
+    studio.write("latin.csv", b"content\nphotos/\xe9t\xe9.jpg\n");
     studio.write(
         "quote.csv",
         "content,prompt\na.jpg,\"never closed\nb.jpg,x\n",
