@@ -143,6 +143,7 @@ pub(crate) fn command() -> clap::Command {
         command = command.mut_arg("journal", |journal| journal.env(Resettable::Reset));
     }
     command.build();
+    take_negative_numbers(&mut command);
     for subcommand in command.get_subcommands_mut() {
         let hidden: &[&str] = match subcommand.get_name() {
             "estimate" => &[
@@ -186,6 +187,21 @@ pub(crate) fn command() -> clap::Command {
         });
     }
     command
+}
+
+/// Makes `--seed -1` a wrong value of its option, and no unknown option `-1`.
+fn take_negative_numbers(command: &mut clap::Command) {
+    let owned = std::mem::take(command).mut_args(|argument| {
+        let is_option = !argument.is_positional() && argument.get_action().takes_values();
+        match is_option {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        }
+    });
+    *command = owned;
+    for subcommand in command.get_subcommands_mut() {
+        take_negative_numbers(subcommand);
+    }
 }
 
 /// The usage in lines that fit, which the library wraps nowhere.

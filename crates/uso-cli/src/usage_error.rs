@@ -12,8 +12,21 @@ pub(crate) fn message(error: &clap::Error) -> String {
     match (error.kind(), option, value) {
         (ErrorKind::ValueValidation, Some(option), Some(value)) => {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
+            let is_whole = value
+                .strip_prefix('-')
+                .unwrap_or(&value)
+                .parse::<u64>()
+                .is_ok();
+            let is_negative = is_whole && value.starts_with('-');
             let why = match why.as_str() {
+                "invalid digit found in string" if is_negative => "it is below 0".to_owned(),
+                // The parser's own range is that of the type in memory.
+                range if range.ends_with("..=4294967295") => match is_negative {
+                    true => "it is below 0".to_owned(),
+                    false => "it is too large".to_owned(),
+                },
                 "invalid digit found in string" => "it is not a whole number".to_owned(),
+                "number too large to fit in target type" => "it is too large".to_owned(),
                 "invalid float literal" => "it is not a number".to_owned(),
                 "invalid socket address syntax" => {
                     "write an address and a port such as 127.0.0.1:7701".to_owned()

@@ -10,6 +10,12 @@ use crate::failure::Failure;
 /// File names of pictures that the service reads.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "gif"];
 
+/// Whether a file's name says that it is a picture.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+}
+
 /// The pictures of the folder by name; folders in it are not read.
 pub(crate) fn read(folder: &Path) -> Result<Manifest, Failure> {
     let shown = folder.display();
@@ -21,10 +27,8 @@ pub(crate) fn read(folder: &Path) -> Result<Manifest, Failure> {
     for entry in std::fs::read_dir(&whole).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let path = entry.path();
-        let extension = path.extension().unwrap_or_default().to_string_lossy();
-        let is_picture = EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str());
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if is_picture && !is_hidden && path.is_file() {
+        if is_picture(&path) && !is_hidden && path.is_file() {
             names.push(entry.file_name());
         }
     }

@@ -17,6 +17,12 @@ pub(crate) fn read(source: &Path) -> Result<Manifest, Failure> {
     if source.is_dir() {
         return folder_rows::read(source);
     }
+    if folder_rows::is_picture(source) {
+        let shown = source.display();
+        return Err(Failure::input(format!("{shown} is a picture and no manifest")).with_hint(
+            "give a folder of pictures or a manifest; for a single picture: uso restyle CONTENT STYLE",
+        ));
+    }
     let text = text(source)?;
     let mut manifest = match is_json(source, &text) {
         true => json_rows::read(&text),

@@ -42,11 +42,14 @@ pub(crate) async fn run(
     }
     let document = json!({ "batch": record.name, "cancelled": asked, "not_cancelled": failed });
     printer.data(&document, &[])?;
-    printer.say(&format!(
-        "{} asked to be cancelled; uso batch resume {} learns which of them completed all the same",
-        counted(asked, "row"),
-        record.name
-    ));
+    printer.say(&match asked + failed {
+        0 => format!("batch {}: no row is in flight; nothing to cancel", record.name),
+        _ => format!(
+            "{} asked to be cancelled; uso batch resume {} learns which of them completed all the same",
+            counted(asked, "row"),
+            record.name
+        ),
+    });
     Ok(ExitCode::from(match failed {
         0 => 0,
         _ => exit_code::OTHER,
