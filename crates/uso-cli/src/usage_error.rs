@@ -12,12 +12,8 @@ pub(crate) fn message(error: &clap::Error) -> String {
     match (error.kind(), option, value) {
         (ErrorKind::ValueValidation, Some(option), Some(value)) => {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
-            let is_whole = value
-                .strip_prefix('-')
-                .unwrap_or(&value)
-                .parse::<u64>()
-                .is_ok();
-            let is_negative = is_whole && value.starts_with('-');
+            let digits = value.strip_prefix('-').unwrap_or_default();
+            let is_negative = !digits.is_empty() && digits.bytes().all(|one| one.is_ascii_digit());
             let why = match why.as_str() {
                 "invalid digit found in string" if is_negative => "it is below 0".to_owned(),
                 // The parser's own range is that of the type in memory.
