@@ -1,6 +1,9 @@
-//! The journal's tests on a server.
+//! The journal's tests on a server, and the first start of several machines.
 
 use std::process::Command;
+
+use tokio::task::JoinSet;
+use uso_journal::Journal;
 
 use super::server;
 
@@ -31,4 +34,22 @@ fn every_test_of_the_journal_that_is_not_about_files_passes_on_a_server() {
     assert!(output.status.success(), "{said}");
     let passed = said.lines().filter(|line| line.ends_with("... ok")).count();
     assert!(passed >= 40, "{passed} tests are few: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn machines_that_open_a_new_database_at_once_all_can() {
+    let Some(server) = server("stores::machines_that_open_a_new_database") else {
+        return;
+    };
+    for _ in 0..5 {
+        let place = server.database().await;
+        let mut opening = JoinSet::new();
+        for _ in 0..8 {
+            let place = place.clone();
+            opening.spawn(async move { Journal::connect(&place).await.map(drop) });
+        }
+        for opened in opening.join_all().await {
+            opened.unwrap();
+        }
+    }
 }

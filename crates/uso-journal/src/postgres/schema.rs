@@ -232,7 +232,11 @@ fn check(found: i64, location: &str) -> Result<(), Error> {
 
 /// The version of the tables; 0 where there are none.
 async fn version(transaction: &Transaction) -> Result<i64, Fault> {
-    let found = "SELECT to_regclass('uso.journal') IS NOT NULL";
+    // From the table of tables: a lookup by name may remember that the table was not there before
+    // the lock was taken.
+    let found = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class \
+                 JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
+                 WHERE nspname = 'uso' AND relname = 'journal')";
     if !transaction.row(found, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(0);
     }
