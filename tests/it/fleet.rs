@@ -2,6 +2,7 @@
 
 mod budget;
 mod commits;
+mod durable;
 mod faults;
 mod frozen;
 mod leaving;

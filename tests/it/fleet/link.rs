@@ -1,4 +1,5 @@
-//! Link between a journal and its server that loses the answer to a commit.
+//! Link between a journal and its server that loses the answer to a commit, and the statements after
+//! the commit.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -97,10 +98,13 @@ async fn statements(
     let (mut chunk, mut since_commit) = (vec![0; 1 << 16], Vec::new());
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
         since_commit.extend_from_slice(&chunk[..read]);
-        if contains(&since_commit, COMMIT) {
+        if let Some(end) = end_of(&since_commit, COMMIT) {
             if plan.loses(&since_commit) {
-                // Before the server sees it, and can answer.
+                // Before the server sees it, and can answer. What follows the commit is lost as well.
                 lost.send_replace(true);
+                let after = since_commit.len() - end;
+                let _ = to.write_all(&chunk[..read - after]).await;
+                return std::future::pending().await;
             }
             since_commit.clear();
         }
@@ -128,6 +132,14 @@ async fn answers(
     }
 }
 
+/// Where the first of these bytes end.
+fn end_of(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    let start = bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted);
+    start.map(|start| start + wanted.len())
+}
+
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+    end_of(bytes, wanted).is_some()
 }

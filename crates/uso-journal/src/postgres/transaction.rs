@@ -1,4 +1,23 @@
 //! A transaction, and the statements that are run in it.
+//!
+//! # Durable commits without locks
+//!
+//! A commit that waits for the disk holds its row locks meanwhile, and all workers of an account
+//! book on one row: the account could spend once for each sync of the disk. So every transaction
+//! commits without waiting, which releases its locks, and a durable one then flushes the log in a
+//! transaction of its own ([`FLUSH`]), which locks nothing. Concurrent flushes share a sync.
+//!
+//! This is as safe as one commit that waits:
+//!
+//! - The log is one sequence. A flush puts the whole log before it on the disk, so that the flush
+//!   returns after the commit before it is durable.
+//! - The caller learns of the outcome after the flush. If the connection is lost between the two,
+//!   the transaction is run again, finds that its changes are there, and flushes before it returns.
+//! - Other workers see a change before it is durable, and may build on it. Their changes come later
+//!   in the log, and nothing is sent to the service before a flush that follows them. A crash of the
+//!   server keeps a beginning of the log: never a change without those that it builds on.
+//! - If a crash undoes a change whose author has not heard of it yet, the author runs the
+//!   transaction again.
 
 use std::collections::HashMap;
 use std::future::{Future as _, poll_fn};
@@ -21,7 +40,7 @@ pub(super) struct Connection {
     pub(super) prepared: Prepared,
 }
 
-/// When a commit returns.
+/// When a commit returns. Its locks end at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Commit {
     /// Once the server has it on its disk.
@@ -30,6 +49,15 @@ pub(super) enum Commit {
     /// server may undo it, and whatever builds on it is then refused, because the fence differs.
     Soon,
 }
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+                     SET LOCAL synchronous_commit TO off";
+
+const COMMIT: &str = "COMMIT";
+
+/// Waits until all of the log before is on the disk: a transaction of its own, which writes a record
+/// of some bytes to the log and nothing to a table. Every role may run it.
+const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'uso', '')";
 
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -79,19 +107,22 @@ impl Transaction {
 
     /// Returns the connection, for the next transaction.
     pub(super) async fn commit(self) -> Result<Connection, Fault> {
-        self.end("COMMIT").await
+        if self.phase() == Phase::Open {
+            self.finish(&[]).await?;
+        }
+        Ok(self.connection)
     }
 
     /// As [`Transaction::commit`], and nothing was changed.
     pub(super) async fn undo(self) -> Result<Connection, Fault> {
-        self.end("ROLLBACK").await
-    }
-
-    async fn end(self, word: &str) -> Result<Connection, Fault> {
-        if self.enter(Phase::Ended) == Phase::Open {
-            self.connection.client.batch_execute(word).await?;
+        if self.phase() == Phase::Open {
+            self.connection.client.batch_execute("ROLLBACK").await?;
         }
         Ok(self.connection)
+    }
+
+    fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a phase and gives the one before; what has ended stays so.
@@ -106,13 +137,7 @@ impl Transaction {
 
     /// The statement that has to come before the next one.
     fn begin(&self) -> Option<&'static str> {
-        (self.enter(Phase::Open) == Phase::New).then_some(match self.commit {
-            None | Some(Commit::Durable) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-            Some(Commit::Soon) => {
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-                 SET LOCAL synchronous_commit TO off"
-            }
-        })
+        (self.enter(Phase::Open) == Phase::New).then_some(BEGIN)
     }
 
     /// Runs a script without values.
@@ -156,25 +181,25 @@ impl Transaction {
         &self,
         statements: &[Bound<'_>; N],
     ) -> Result<[Vec<Row>; N], Fault> {
-        let rows = self.exchange(statements, None).await?;
+        let rows = self.exchange(statements, false).await?;
         rows.try_into().map_err(|_| Fault::Missing)
     }
 
     /// Runs the last statements of the transaction in this order, and commits it, all in one exchange
     /// with the server, which commits nothing after a statement that fails.
     pub(super) async fn finish(&self, statements: &[Bound<'_>]) -> Result<(), Fault> {
-        self.exchange(statements, Some("COMMIT")).await.map(|_| ())
+        self.exchange(statements, true).await.map(|_| ())
     }
 
     /// As [`Transaction::finish`], and the transaction goes on.
     pub(super) async fn go_on(&self, statements: &[Bound<'_>]) -> Result<(), Fault> {
-        self.exchange(statements, None).await.map(|_| ())
+        self.exchange(statements, false).await.map(|_| ())
     }
 
     async fn exchange(
         &self,
         statements: &[Bound<'_>],
-        end: Option<&'static str>,
+        is_last: bool,
     ) -> Result<Vec<Vec<Row>>, Fault> {
         // First, since a statement that is new to the connection waits for the server.
         let mut prepared = Vec::with_capacity(statements.len());
@@ -190,8 +215,10 @@ impl Transaction {
         let queries = prepared.iter().zip(statements);
         let queries = queries.map(|(query, (_, values))| client.query(query, values));
         let mut queries: Vec<_> = queries.map(|query| Box::pin(maybe_done(query))).collect();
-        let end = end.filter(|_| self.enter(Phase::Ended) == Phase::Open);
-        let mut ended = pin!(maybe_done(script(end)));
+        let ends = is_last && self.enter(Phase::Ended) == Phase::Open;
+        let flushes = ends && self.commit == Some(Commit::Durable);
+        let mut ended = pin!(maybe_done(script(ends.then_some(COMMIT))));
+        let mut flushed = pin!(maybe_done(script(flushes.then_some(FLUSH))));
         // A request is sent when its future is polled first.
         poll_fn(|context| {
             let _ = begun.as_mut().poll(context);
@@ -199,6 +226,7 @@ impl Transaction {
                 let _ = query.as_mut().poll(context);
             }
             let _ = ended.as_mut().poll(context);
+            let _ = flushed.as_mut().poll(context);
             Poll::Ready(())
         })
         .await;
@@ -209,8 +237,10 @@ impl Transaction {
             query.as_mut().await;
             rows.extend(query.as_mut().take_output().transpose()?);
         }
-        ended.as_mut().await;
-        ended.as_mut().take_output().transpose()?;
+        for mut last in [ended, flushed] {
+            last.as_mut().await;
+            last.as_mut().take_output().transpose()?;
+        }
         Ok(rows)
     }
 
