@@ -1,6 +1,7 @@
 //! Journals on a PostgreSQL server.
 
 mod budget;
+mod claims;
 mod commits;
 mod durable;
 mod faults;

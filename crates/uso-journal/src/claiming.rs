@@ -75,22 +75,74 @@ pub(crate) fn price(row: &Row) -> Option<Quote> {
     (row.purchase.state == State::Pending).then(|| sendable.quote())
 }
 
-/// Gives an offered row to a worker, whose pictures go into a folder of its own.
+/// Gives offered rows to a worker, whose pictures go into a folder of its own: in their order, as far
+/// as every cap leaves room. Each row is returned with the amount that it committed before. Fails if
+/// not even the first row has room.
+///
+/// The room may be missing where no row has a [`price`].
 pub(crate) fn accept(
-    row: &mut Row,
+    rows: Vec<Row>,
     offer: &Offer,
-    quote: Option<Quote>,
+    mut room: Option<Room>,
     worker: &str,
     now: i64,
-) -> Result<(), Error> {
-    if let Some(quote) = quote {
-        step(row, Step::Reserve(quote), now)?;
+) -> Result<Vec<(Row, u64)>, Error> {
+    let mut accepted = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        let before = row.committed();
+        if let Some(quote) = price(&row) {
+            let Some(room) = &mut room else { break };
+            match room.take(quote) {
+                Err(stop) if accepted.is_empty() => return Err(stop.into()),
+                Err(_) => break,
+                Ok(()) => step(&mut row, Step::Reserve(quote), now)?,
+            };
+        }
+        if let Some(target) = &mut row.purchase.target {
+            target.move_to(&offer.folder);
+        }
+        hold(&mut row, worker);
+        accepted.push((row, before));
     }
-    if let Some(target) = &mut row.purchase.target {
-        target.move_to(&offer.folder);
+    Ok(accepted)
+}
+
+/// What the caps of an account and of a batch leave for the rows of an offer.
+pub(crate) struct Room {
+    caps: Caps,
+    batch_committed: MicroDollars,
+    batch_cap: Option<MicroDollars>,
+}
+
+impl Room {
+    pub(crate) fn new(
+        caps: Caps,
+        batch_committed: MicroDollars,
+        batch_cap: Option<MicroDollars>,
+    ) -> Self {
+        Self {
+            caps,
+            batch_committed,
+            batch_cap,
+        }
     }
-    hold(row, worker);
-    Ok(())
+
+    /// Takes a price up, if every cap leaves room for it.
+    fn take(&mut self, quote: Quote) -> Result<(), BudgetStop> {
+        let limits = Limits {
+            purchase: None,
+            batch: self.batch_cap,
+            bound: quote.bound,
+        };
+        admit(limits, &self.caps, self.batch_committed)?;
+        let bound = quote.bound.map_or(0, MicroDollars::get);
+        let caps = &mut self.caps;
+        let sums = [&mut caps.day_committed, &mut caps.total_committed];
+        for sum in sums.into_iter().chain([&mut self.batch_committed]) {
+            *sum = MicroDollars::new(sum.get().saturating_add(bound));
+        }
+        Ok(())
+    }
 }
 
 /// A row that no claim was made of before.
@@ -174,10 +226,10 @@ pub(crate) fn delta(row: &Row, before: u64, effect: &Effect) -> i64 {
 /// What a purchase may cost, beside the caps of its account.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    pub(crate) purchase: Option<MicroDollars>,
-    pub(crate) batch: Option<MicroDollars>,
+    purchase: Option<MicroDollars>,
+    batch: Option<MicroDollars>,
     /// Upper bound of the price.
-    pub(crate) bound: Option<MicroDollars>,
+    bound: Option<MicroDollars>,
 }
 
 impl From<&Relay> for Limits {

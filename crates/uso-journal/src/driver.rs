@@ -132,10 +132,14 @@ impl Driver {
                 self.look_around().await;
             }
             self.end_pause().await;
-            if self.may_begin()
-                && let Some(wanted) = self.next_wanted().await
-            {
-                self.begin(wanted).await;
+            let wanted = match self.free_places() {
+                0 => Vec::new(),
+                free => self.next_wanted(free).await,
+            };
+            if !wanted.is_empty() {
+                for wanted in wanted {
+                    self.begin(wanted).await;
+                }
                 continue;
             }
             if self.flying.is_empty() && (self.exhausted || self.stopped.is_some()) {
@@ -190,24 +194,28 @@ impl Driver {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Whether a purchase may begin. After a pause, one tries whether the service takes any.
-    fn may_begin(&self) -> bool {
-        let has_room = match self.pause {
-            Some(pause) => !self.is_paused() && !pause.is_tried,
+    /// How many purchases may begin. After a pause, one tries whether the service takes any.
+    fn free_places(&self) -> usize {
+        let has_rows = !self.exhausted && self.asks_at <= Instant::now();
+        if !has_rows || self.stopped.is_some() {
+            return 0;
+        }
+        match self.pause {
+            Some(pause) => usize::from(!self.is_paused() && !pause.is_tried),
             // However much the others do, each run has room for one.
             None => {
                 let most = self.pace.limit();
                 let limit = most.saturating_sub(self.elsewhere).max(1);
-                self.pace.at_service() < limit && self.flying.len() < most + COLLECTED.min(most)
+                let at_service = limit.saturating_sub(self.pace.at_service());
+                let here = most + COLLECTED.min(most);
+                at_service.min(here.saturating_sub(self.flying.len()))
             }
-        };
-        let has_rows = !self.exhausted && self.asks_at <= Instant::now();
-        has_room && has_rows && self.stopped.is_none()
+        }
     }
 
-    async fn next_wanted(&mut self) -> Option<Wanted> {
-        match self.source.next(&self.terms.shared).await {
-            Ok(Next::Wanted(wanted)) => return Some(wanted),
+    async fn next_wanted(&mut self, most: usize) -> Vec<Wanted> {
+        match self.source.next(most, &self.terms.shared).await {
+            Ok(Next::Wanted(wanted)) => return wanted,
             Ok(Next::End) => self.exhausted = true,
             Ok(Next::Later) => self.asks_at = Instant::now() + LOOK,
             Ok(Next::Stop(stop)) => {
@@ -218,7 +226,7 @@ impl Driver {
                 self.asks_at = Instant::now() + LOOK;
             }
         }
-        None
+        Vec::new()
     }
 
     /// The next purchase that has an outcome; `None` when something else happens first.

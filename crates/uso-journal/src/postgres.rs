@@ -123,13 +123,14 @@ impl Store for Postgres {
         })
     }
 
-    fn next(&self, offer: Offer) -> Reply<'_, Option<Row>> {
+    fn next(&self, offer: Offer, most: usize) -> Reply<'_, Vec<Row>> {
         Box::pin(async move {
             let worker = self.lease.hold().await?;
             let tries = self.connections.write(Commit::Soon);
             transact!(tries, |transaction| claims::next(
                 transaction,
                 &offer,
+                most,
                 &worker
             ))
         })

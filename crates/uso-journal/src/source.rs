@@ -12,6 +12,10 @@ use crate::row::{Row, Step};
 use crate::shared::Shared;
 use crate::store::Offer;
 
+/// Rows that one claim takes up at the most. More of them save little, and hold the budget of the
+/// account for longer.
+const CLAIM: usize = 16;
+
 /// Source of a batch's purchases.
 pub(crate) enum Source {
     Given {
@@ -31,7 +35,7 @@ pub(crate) enum Wanted {
 
 /// The answer of a source.
 pub(crate) enum Next {
-    Wanted(Wanted),
+    Wanted(Vec<Wanted>),
     /// Other workers have rows, which may become free.
     Later,
     End,
@@ -53,21 +57,25 @@ impl Source {
         Self::Given { rows, again }
     }
 
-    /// The next purchase.
-    pub(crate) async fn next(&mut self, shared: &Shared) -> Result<Next, Error> {
+    /// The next purchases, so many at the most. Each of them has to begin: this worker holds the rows.
+    pub(crate) async fn next(&mut self, most: usize, shared: &Shared) -> Result<Next, Error> {
         let offer = match self {
             Self::Given { rows, again } => {
                 let next = again.pop_front().or_else(|| rows.next());
-                return Ok(next.map_or(Next::End, |row| Next::Wanted(Wanted::Given(Box::new(row)))));
+                let next = next.map(|row| vec![Wanted::Given(Box::new(row))]);
+                return Ok(next.map_or(Next::End, Next::Wanted));
             }
             Self::Offered(offer) => offer,
         };
-        match shared.store.next(offer.clone()).await {
-            Ok(Some(row)) => Ok(Next::Wanted(Wanted::Held(Box::new(row)))),
-            Ok(None) => {
+        match shared.store.next(offer.clone(), most.min(CLAIM)).await {
+            Ok(rows) if rows.is_empty() => {
                 shared.store.release_gone().await?;
                 let is_open = shared.store.is_open(offer.clone()).await?;
                 Ok(if is_open { Next::Later } else { Next::End })
+            }
+            Ok(rows) => {
+                let held = |row| Wanted::Held(Box::new(row));
+                Ok(Next::Wanted(rows.into_iter().map(held).collect()))
             }
             Err(Error::Budget(stop)) => Ok(Next::Stop(stop)),
             Err(error) => Err(error),

@@ -176,9 +176,9 @@ impl Store for Sqlite {
         self.write(move |connection| claims::offer(connection, &claim, sendable))
     }
 
-    fn next(&self, offer: Offer) -> Reply<'_, Option<Row>> {
+    fn next(&self, offer: Offer, most: usize) -> Reply<'_, Vec<Row>> {
         let worker = self.worker();
-        self.write_lazily(move |connection| claims::next(connection, &offer, &worker))
+        self.write_lazily(move |connection| claims::next(connection, &offer, most, &worker))
     }
 
     fn is_open(&self, offer: Offer) -> Reply<'_, bool> {

@@ -121,8 +121,10 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// holds the row afterwards.
     fn offer(&self, claim: Claim, sendable: Sendable) -> Reply<'_, Claimed>;
 
-    /// Takes up the next row of an offer, as [`Store::claim`] does; `None` when there is none now.
-    fn next(&self, offer: Offer) -> Reply<'_, Option<Row>>;
+    /// Takes up the next rows of an offer, as [`Store::claim`] does: so many at the most, and as many
+    /// as the budget admits. None when there are none now; a stop of the budget when it does not
+    /// admit the first one.
+    fn next(&self, offer: Offer, most: usize) -> Reply<'_, Vec<Row>>;
 
     /// Whether a row of an offer is still to be bought or collected, by any worker.
     fn is_open(&self, offer: Offer) -> Reply<'_, bool>;

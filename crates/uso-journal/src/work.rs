@@ -188,7 +188,7 @@ impl Work {
         };
         let prepared = tokio::select! {
             biased;
-            () = stopped => return self.record(Step::Withdraw).await,
+            () = stopped => return self.withdraw().await,
             prepared = self.client.prepare(request) => prepared,
         };
         let prepared = match prepared {
@@ -201,7 +201,7 @@ impl Work {
             .await?;
         self.listener.tell(&Progress::Prepared(pictures.to_vec()));
         if self.stop.as_ref().is_some_and(Stop::is_stopped) {
-            return self.record(Step::Withdraw).await;
+            return self.withdraw().await;
         }
         self.record(Step::Send(prepared.order().intent().clone()))
             .await?;
@@ -235,6 +235,14 @@ impl Work {
                 Ok(())
             }
             recorded => recorded,
+        }
+    }
+
+    /// Ends the work on a row that was not sent. Any worker can take an offered row up again.
+    async fn withdraw(&mut self) -> Result<(), Error> {
+        match self.row.sendable {
+            Some(_) => self.pause(None).await,
+            None => self.record(Step::Withdraw).await,
         }
     }
 

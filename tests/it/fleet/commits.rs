@@ -2,7 +2,7 @@
 
 use uso::{Config, Request};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Journal, State};
+use uso_journal::{Journal, State, UnitPrice};
 use uso_tests::postgres;
 use uso_tests::rig::{Rig, content};
 
@@ -42,7 +42,7 @@ async fn every_state_of_a_purchase_is_entered_once_though_the_answer_to_its_comm
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_offered_row_is_offered_and_claimed_once_though_the_answers_are_lost() {
+async fn offered_rows_are_offered_and_claimed_once_though_the_answers_are_lost() {
     let Some(server) = server("commits::offer") else {
         return;
     };
@@ -52,15 +52,21 @@ async fn an_offered_row_is_offered_and_claimed_once_though_the_answers_are_lost(
     for state in ["pending", "reserved"] {
         link.lose(state);
     }
-    let offered = journal.offer(&rig.client, "b", ("key", request()), None);
-    assert_eq!(offered.await.unwrap().state, State::Pending);
+    for key in ["a", "b", "c"] {
+        let price = Some(UnitPrice::published());
+        let offered = journal.offer(&rig.client, "b", (key, request()), price);
+        assert_eq!(offered.await.unwrap().state, State::Pending);
+    }
     let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
-    let summary = work.start().finish().await;
+    // One claim takes all three.
+    let summary = work.concurrency(3).start().finish().await;
     assert!(link.has_lost_all());
-    assert_eq!(summary.done, 1, "{summary:?}");
-    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
-    let fence = postgres::text(&place, "SELECT fence::text FROM uso.job").await;
-    assert_eq!(fence, "1", "claimed once");
+    assert_eq!(summary.done, 3, "{summary:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 3);
+    assert_eq!(committed(&place).await, "300000 300000");
+    let fences = "SELECT string_agg(fence::text, ' ') FROM uso.job";
+    let fences = postgres::text(&place, fences).await;
+    assert_eq!(fences, "1 1 1", "claimed once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -126,3 +126,37 @@ async fn a_batch_stops_before_the_purchase_that_would_exceed_its_budget() {
     let billed: u64 = desk.rig.emulator.ledger().total_micro_dollars();
     assert_eq!(spent.get(), billed);
 }
+
+#[tokio::test]
+async fn a_claim_of_several_rows_takes_those_that_the_budget_of_the_batch_has_room_for() {
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let size = uso::types::ImageSizeChoice::from(uso::ImageSize {
+        width: Some(1000),
+        height: Some(1000),
+    });
+    for number in 0..5 {
+        let request = Request::subject("https://example.org/a.png", "x").size(size.clone());
+        let row = (number.to_string(), request.seed(number));
+        let price = Some(UnitPrice::published());
+        desk.journal.offer(client, "b", row, price).await.unwrap();
+    }
+    let work = async |cap| {
+        let cap = Some(MicroDollars::new(cap));
+        desk.journal.set_batch_cap(client, "b", cap).await.unwrap();
+        let out = desk.path().join("out");
+        let work = desk.journal.work(client, "b", out).await.unwrap();
+        work.concurrency(5).start().finish().await
+    };
+    let first = work(399_999).await;
+    let is_stopped = matches!(first.stopped, Some(Stopped::Budget(_)));
+    assert!(is_stopped && first.done == 3, "{first:?}");
+    assert_eq!(desk.bought(), 3);
+    let rows = desk.journal.jobs(client).read().await.unwrap();
+    let free = rows.iter().filter(|row| row.state == State::Pending);
+    assert_eq!(free.filter(|row| !row.in_work).count(), 2, "{rows:?}");
+    let second = work(500_000).await;
+    assert_eq!((second.done, second.stopped), (2, None));
+    let spent = desk.journal.batch_committed(client, "b").await.unwrap();
+    assert_eq!(spent.get(), 500_000);
+}

@@ -3,26 +3,59 @@
 //! Every transaction that books locks the row of its realm before the other sums, so that two of
 //! them never wait for each other.
 
-use tokio_postgres::Row;
+use tokio_postgres::Row as Found;
 use uso::MicroDollars;
 
 use super::fault::Fault;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, Write};
 use crate::claiming;
 use crate::columns::dollars;
+use crate::row::Row;
 use crate::store::Caps;
 
-/// The statements that book a change of what a row commits, in the minute of its reservation: on the
-/// realm, on the minute, and on the batch.
-pub(super) const BOOK: [&str; 3] = [
-    "UPDATE realm SET committed = committed + $2 WHERE id = $1",
-    "INSERT INTO spend (realm, minute, committed) VALUES ($1, $3, $2) \
-     ON CONFLICT (realm, minute) \
-     DO UPDATE SET committed = spend.committed + excluded.committed",
-    "INSERT INTO batch (realm, name, committed) VALUES ($1, $3, $2) \
-     ON CONFLICT (realm, name) \
-     DO UPDATE SET committed = batch.committed + excluded.committed",
-];
+const BOOK_ON_REALM: &str = "UPDATE realm SET committed = committed + $2 WHERE id = $1";
+
+const BOOK_ON_MINUTE: &str = "INSERT INTO spend (realm, minute, committed) VALUES ($1, $3, $2) \
+    ON CONFLICT (realm, minute) DO UPDATE SET committed = spend.committed + excluded.committed";
+
+const BOOK_ON_BATCH: &str = "INSERT INTO batch (realm, name, committed) VALUES ($1, $3, $2) \
+    ON CONFLICT (realm, name) DO UPDATE SET committed = batch.committed + excluded.committed";
+
+/// A change of what is committed, in the minute of a reservation.
+pub(super) struct Booking<'r> {
+    realm: i64,
+    batch: &'r Option<String>,
+    minute: i64,
+    delta: i64,
+}
+
+impl<'r> Booking<'r> {
+    /// A change by the row, or by rows with its realm, batch and time.
+    pub(super) fn of(row: &'r Row, delta: i64) -> Self {
+        Self {
+            realm: row.realm,
+            batch: &row.purchase.batch,
+            minute: claiming::minute(row.reserved_at),
+            delta,
+        }
+    }
+
+    /// The statements that book it; none where nothing changes.
+    pub(super) fn writes(&self) -> Vec<Write<'_>> {
+        if self.delta == 0 {
+            return Vec::new();
+        }
+        // The realm first: its lock orders all who book.
+        let mut writes: Vec<Write<'_>> = vec![
+            (BOOK_ON_REALM, vec![&self.realm, &self.delta]),
+            (BOOK_ON_MINUTE, vec![&self.realm, &self.delta, &self.minute]),
+        ];
+        if self.batch.is_some() {
+            writes.push((BOOK_ON_BATCH, vec![&self.realm, &self.delta, self.batch]));
+        }
+        writes
+    }
+}
 
 /// Lets no other transaction book on a realm until this one ends. A new row of a job holds a weaker
 /// lock on its realm, which this one lets be.
@@ -97,7 +130,7 @@ pub(super) async fn of_batch(
     )
 }
 
-fn read_caps(row: &Row) -> Result<Caps, Fault> {
+fn read_caps(row: &Found) -> Result<Caps, Fault> {
     let amount = |column| -> Result<_, Fault> { Ok(dollars(row.try_get(column)?)) };
     let cap =
         |column| -> Result<_, Fault> { Ok(row.try_get::<_, Option<i64>>(column)?.map(dollars)) };
@@ -109,7 +142,7 @@ fn read_caps(row: &Row) -> Result<Caps, Fault> {
     })
 }
 
-fn read_batch(row: Option<&Row>) -> Result<OfBatch, Fault> {
+fn read_batch(row: Option<&Found>) -> Result<OfBatch, Fault> {
     let Some(row) = row else {
         return Ok(OfBatch::default());
     };

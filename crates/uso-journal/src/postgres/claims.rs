@@ -7,10 +7,11 @@
 use super::budget;
 use super::fault::Fault;
 use super::rows::{
-    Locked, insert, lock, lock_key, lock_next, lock_worker, save, save_and_go_on, written,
+    Locked, insert, lock, lock_key, lock_next, lock_worker, save, save_and_go_on, save_claimed,
+    written,
 };
 use super::transaction::Transaction;
-use crate::claiming::{self, Examined, Limits};
+use crate::claiming::{self, Examined, Room};
 use crate::error::Error;
 use crate::purchase::{LocalId, to_ms};
 use crate::row::{Effect, Row, Step};
@@ -70,35 +71,33 @@ pub(super) async fn offer(
 pub(super) async fn next(
     transaction: &Transaction,
     offer: &Offer,
+    most: usize,
     worker: &str,
-) -> Result<Option<Row>, Fault> {
+) -> Result<Vec<Row>, Fault> {
     if transaction.is_repeat {
         // An earlier try may be under way on the server still; the lock waits for its end.
         let lock = "SELECT pg_advisory_xact_lock($1)";
         transaction.rows(lock, &[&transaction.token]).await?;
-        if let Some(row) = written(transaction, worker).await? {
-            return Ok(Some(row));
+        let rows = written(transaction, worker).await?;
+        if !rows.is_empty() {
+            return Ok(rows);
         }
     }
-    let found = lock_next(transaction, offer).await?;
-    let Some(Locked { mut row, now, .. }) = found else {
-        return Ok(None);
+    let found = lock_next(transaction, offer, most).await?;
+    // One time for all rows, so that they are booked in one minute.
+    let Some(now) = found.first().map(|first| first.now) else {
+        return Ok(Vec::new());
     };
-    let before = row.committed();
-    let quote = claiming::price(&row);
-    if let Some(quote) = quote {
+    let rows: Vec<Row> = found.into_iter().map(|found| found.row).collect();
+    let mut room = None;
+    if rows.iter().any(|row| claiming::price(row).is_some()) {
         let held = budget::hold(transaction, offer.realm, Some(&offer.batch), now);
         let (caps, batch) = held.await?;
-        let limits = Limits {
-            purchase: None,
-            batch: batch.cap,
-            bound: quote.bound,
-        };
-        claiming::admit(limits, &caps, batch.committed)?;
+        room = Some(Room::new(caps, batch.committed, batch.cap));
     }
-    claiming::accept(&mut row, offer, quote, worker, now)?;
-    save(transaction, &row, before, &Effect::default()).await?;
-    Ok(Some(row))
+    let claimed = claiming::accept(rows, offer, room, worker, now)?;
+    save_claimed(transaction, &claimed).await?;
+    Ok(claimed.into_iter().map(|(row, _)| row).collect())
 }
 
 /// As [`crate::store::Store::take`].

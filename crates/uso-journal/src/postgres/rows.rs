@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use bytes::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use super::budget;
+use super::budget::Booking;
 use super::fault::Fault;
-use super::transaction::{Bound, Transaction, Values};
+use super::transaction::{Transaction, Values, Write};
 use crate::claiming;
 use crate::columns::{self, SELECT, Value, micro};
 use crate::purchase::{LocalId, Purchase, to_ms};
@@ -53,19 +53,23 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-fn locked(row: Option<&tokio_postgres::Row>) -> Result<Option<Locked>, Fault> {
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Locked {
+fn locked(row: &tokio_postgres::Row) -> Result<Locked, Fault> {
+    Ok(Locked {
         row: columns::read(row)?,
         written: row.try_get(WRITTEN)?,
         now: row.try_get(WRITTEN + 1)?,
-    }))
+    })
+}
+
+fn all_locked(rows: &[tokio_postgres::Row]) -> Result<Vec<Locked>, Fault> {
+    rows.iter().map(locked).collect()
 }
 
 pub(super) async fn lock(transaction: &Transaction, id: LocalId) -> Result<Option<Locked>, Fault> {
     static SQL: LazyLock<String> =
         LazyLock::new(|| format!("{} WHERE job.id = $1 FOR UPDATE OF job", *LOCK));
-    locked(transaction.row_opt(&SQL, &[&id.0]).await?.as_ref())
+    let row = transaction.row_opt(&SQL, &[&id.0]).await?;
+    row.as_ref().map(locked).transpose()
 }
 
 pub(super) async fn lock_key(
@@ -79,38 +83,38 @@ pub(super) async fn lock_key(
             *LOCK
         )
     });
-    locked(transaction.row_opt(&SQL, &[&realm, &key]).await?.as_ref())
+    let row = transaction.row_opt(&SQL, &[&realm, &key]).await?;
+    row.as_ref().map(locked).transpose()
 }
 
-/// Locks the next row of an offer that no other transaction has locked.
+/// Locks the next rows of an offer that no other transaction has locked.
 ///
 /// The order begins with the batch, which only the index of claimable rows has. By the id alone, the
-/// server may read the primary key, and pass by every row that was claimed before.
+/// server may read the primary key, and pass by every row that was claimed before. The number of rows
+/// is part of the text: the server would plan for a share of the table if it did not know it.
 pub(super) async fn lock_next(
     transaction: &Transaction,
     offer: &Offer,
-) -> Result<Option<Locked>, Fault> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} WHERE job.realm = $1 AND batch BETWEEN $2 AND $2 AND worker IS NULL \
-             AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
-             AND job.id <> ALL($3) \
-             ORDER BY batch, job.id LIMIT 1 FOR UPDATE OF job SKIP LOCKED",
-            *LOCK
-        )
-    });
+    most: usize,
+) -> Result<Vec<Locked>, Fault> {
+    let sql = format!(
+        "{} WHERE job.realm = $1 AND batch BETWEEN $2 AND $2 AND worker IS NULL \
+         AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
+         AND job.id <> ALL($3) \
+         ORDER BY batch, job.id LIMIT {most} FOR UPDATE OF job SKIP LOCKED",
+        *LOCK
+    );
     let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
-    locked(transaction.row_opt(&SQL, values).await?.as_ref())
+    all_locked(&transaction.rows(&sql, values).await?)
 }
 
-/// The row of a worker that an earlier try of this transaction wrote.
-pub(super) async fn written(transaction: &Transaction, worker: &str) -> Result<Option<Row>, Fault> {
+/// The rows of a worker that an earlier try of this transaction wrote.
+pub(super) async fn written(transaction: &Transaction, worker: &str) -> Result<Vec<Row>, Fault> {
     static SQL: LazyLock<String> =
-        LazyLock::new(|| format!("{SELECT} WHERE worker = $1 AND written = $2"));
-    let row = transaction
-        .row_opt(&SQL, &[&worker, &transaction.token])
-        .await?;
-    row.as_ref().map(columns::read).transpose()
+        LazyLock::new(|| format!("{SELECT} WHERE worker = $1 AND written = $2 ORDER BY job.id"));
+    let values: Values<'_> = &[&worker, &transaction.token];
+    let rows = transaction.rows(&SQL, values).await?;
+    rows.iter().map(columns::read).collect()
 }
 
 /// Locks every row of a worker, in one order, so that two transactions never wait for each other.
@@ -124,9 +128,7 @@ pub(super) async fn lock_worker(
             *LOCK
         )
     });
-    let rows = transaction.rows(&SQL, &[&worker]).await?;
-    let rows = rows.iter().map(|row| locked(Some(row)));
-    rows.filter_map(Result::transpose).collect()
+    all_locked(&transaction.rows(&SQL, &[&worker]).await?)
 }
 
 /// Adds a row, unless its key has one; says whether it is new.
@@ -171,10 +173,62 @@ pub(super) async fn save_and_go_on(
     write(transaction, row, before, effect, End::GoOn).await
 }
 
+/// Writes the rows of one claim, each with what it committed before, books the difference, and
+/// commits the transaction. The rows are of one batch, and were reserved at one time.
+pub(super) async fn save_claimed(
+    transaction: &Transaction,
+    claimed: &[(Row, u64)],
+) -> Result<(), Fault> {
+    let updates = claimed.iter().map(|(row, _)| Update::of(row));
+    let updates: Vec<Update> = updates.collect::<Result<_, _>>()?;
+    let writes = updates
+        .iter()
+        .map(|update| update.write(&transaction.token));
+    let mut writes: Vec<Write<'_>> = writes.collect();
+    let none = Effect::default();
+    let deltas = claimed
+        .iter()
+        .map(|(row, before)| claiming::delta(row, *before, &none));
+    let delta = deltas.sum();
+    let booking = claimed.last().map(|(row, _)| Booking::of(row, delta));
+    writes.extend(booking.iter().flat_map(Booking::writes));
+    transaction.finish(&writes).await
+}
+
 /// What follows the statements of a write.
 enum End {
     Commit,
     GoOn,
+}
+
+/// The statement that writes a row.
+struct Update {
+    sql: String,
+    id: i64,
+    changing: Vec<(&'static str, Value)>,
+}
+
+impl Update {
+    fn of(row: &Row) -> Result<Self, Fault> {
+        let changing = columns::changing(row)?;
+        let mut sql = "UPDATE job SET written = $1".to_owned();
+        for (number, (name, _)) in (3..).zip(&changing) {
+            let _ = write!(sql, ", {name} = ${number}");
+        }
+        sql += " WHERE id = $2";
+        let id = row.purchase.id.0;
+        Ok(Self { sql, id, changing })
+    }
+
+    fn write<'a>(&'a self, token: &'a i64) -> Write<'a> {
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![token, &self.id];
+        values.extend(
+            self.changing
+                .iter()
+                .map(|(_, value)| value as &(dyn ToSql + Sync)),
+        );
+        (&self.sql, values)
+    }
 }
 
 async fn write(
@@ -189,49 +243,29 @@ async fn write(
                         ticket, request_id, committed, ended_at) \
                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let purchase = &row.purchase;
-    let changing = columns::changing(row)?;
-    let mut update = "UPDATE job SET written = $1".to_owned();
-    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&transaction.token];
-    for (name, value) in &changing {
-        values.push(value);
-        let _ = write!(update, ", {name} = ${}", values.len());
-    }
-    values.push(&purchase.id.0);
-    let _ = write!(update, " WHERE id = ${}", values.len());
-    let mut statements: Vec<Bound<'_>> = vec![(&update, &values)];
-
+    let update = Update::of(row)?;
+    let mut writes = vec![update.write(&transaction.token)];
     let paths = purchase.pictures.iter();
     let paths: Vec<_> = paths.map(|saved| saved.path.to_string_lossy()).collect();
     let files = paths
         .iter()
-        .map(|path| [path as &(dyn ToSql + Sync), &purchase.id.0]);
-    let files: Vec<_> = files.collect();
-    statements.extend(files.iter().map(|values| (FILE, values.as_slice())));
-
+        .map(|path| -> Write<'_> { (FILE, vec![path, &purchase.id.0]) });
+    writes.extend(files);
     let past = effect
         .archived
         .as_ref()
         .map(|past| past_attempt(past, purchase.id))
         .transpose()?;
-    let past: Option<Vec<_>> = past
-        .as_ref()
-        .map(|values| values.iter().map(|value| value as _).collect());
-    statements.extend(past.iter().map(|values| (PAST, values.as_slice())));
-
-    let delta = claiming::delta(row, before, effect);
-    let minute = claiming::minute(row.reserved_at);
-    let [of_realm, of_minute, of_batch] = budget::BOOK;
-    let (realm, spend): (Values<'_>, Values<'_>) =
-        (&[&row.realm, &delta], &[&row.realm, &delta, &minute]);
-    let batch: Values<'_> = &[&row.realm, &delta, &purchase.batch];
-    if delta != 0 {
-        // The realm first: its lock orders all who book.
-        statements.extend([(of_realm, realm), (of_minute, spend)]);
-        statements.extend(purchase.batch.is_some().then_some((of_batch, batch)));
-    }
+    let past = past.as_ref().map(|values| -> Write<'_> {
+        let values = values.iter().map(|value| value as _);
+        (PAST, values.collect())
+    });
+    writes.extend(past);
+    let booking = Booking::of(row, claiming::delta(row, before, effect));
+    writes.extend(booking.writes());
     match end {
-        End::Commit => transaction.finish(&statements).await,
-        End::GoOn => transaction.go_on(&statements).await,
+        End::Commit => transaction.finish(&writes).await,
+        End::GoOn => transaction.go_on(&writes).await,
     }
 }
 

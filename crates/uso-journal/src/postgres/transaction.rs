@@ -62,8 +62,8 @@ const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'uso', '')";
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A statement and its values.
-pub(super) type Bound<'a> = (&'a str, Values<'a>);
+/// A statement that writes, and its values.
+pub(super) type Write<'a> = (&'a str, Vec<&'a (dyn ToSql + Sync)>);
 
 /// How far a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl Transaction {
     /// Runs statements in this order, all in one exchange with the server.
     pub(super) async fn all<const N: usize>(
         &self,
-        statements: &[Bound<'_>; N],
+        statements: &[(&str, Values<'_>); N],
     ) -> Result<[Vec<Row>; N], Fault> {
         let rows = self.exchange(statements, false).await?;
         rows.try_into().map_err(|_| Fault::Missing)
@@ -187,18 +187,18 @@ impl Transaction {
 
     /// Runs the last statements of the transaction in this order, and commits it, all in one exchange
     /// with the server, which commits nothing after a statement that fails.
-    pub(super) async fn finish(&self, statements: &[Bound<'_>]) -> Result<(), Fault> {
+    pub(super) async fn finish(&self, statements: &[Write<'_>]) -> Result<(), Fault> {
         self.exchange(statements, true).await.map(|_| ())
     }
 
     /// As [`Transaction::finish`], and the transaction goes on.
-    pub(super) async fn go_on(&self, statements: &[Bound<'_>]) -> Result<(), Fault> {
+    pub(super) async fn go_on(&self, statements: &[Write<'_>]) -> Result<(), Fault> {
         self.exchange(statements, false).await.map(|_| ())
     }
 
-    async fn exchange(
+    async fn exchange<'v>(
         &self,
-        statements: &[Bound<'_>],
+        statements: &[(&str, impl AsRef<[&'v (dyn ToSql + Sync)]>)],
         is_last: bool,
     ) -> Result<Vec<Vec<Row>>, Fault> {
         // First, since a statement that is new to the connection waits for the server.
@@ -213,7 +213,7 @@ impl Transaction {
         };
         let mut begun = pin!(maybe_done(script(self.begin())));
         let queries = prepared.iter().zip(statements);
-        let queries = queries.map(|(query, (_, values))| client.query(query, values));
+        let queries = queries.map(|(query, (_, values))| client.query(query, values.as_ref()));
         let mut queries: Vec<_> = queries.map(|query| Box::pin(maybe_done(query))).collect();
         let ends = is_last && self.enter(Phase::Ended) == Phase::Open;
         let flushes = ends && self.commit == Some(Commit::Durable);

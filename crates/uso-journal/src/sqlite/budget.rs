@@ -3,10 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use uso::MicroDollars;
 
-use crate::claiming::{self, Limits};
+use crate::claiming::{self, Room};
 use crate::columns::dollars;
 use crate::error::BudgetStop;
-use crate::money::Quote;
 use crate::row::Row;
 use crate::store::{Caps, Claim, Offer};
 
@@ -80,24 +79,14 @@ pub(super) fn admit(
     Ok(claiming::admit(claim.into(), &caps, batch))
 }
 
-/// As [`admit`], for an offered row: the cap of its batch is that of all workers.
-pub(super) fn admit_offered(
-    connection: &Connection,
-    offer: &Offer,
-    quote: Quote,
-    now: i64,
-) -> Result<std::result::Result<(), BudgetStop>> {
+/// What the caps leave for the rows of an offer: the cap of the batch is that of all workers.
+pub(super) fn room(connection: &Connection, offer: &Offer, now: i64) -> Result<Room> {
     let caps = caps(connection, offer.realm, now)?;
     let mut select =
         connection.prepare_cached("SELECT cap FROM batch WHERE realm = ?1 AND name = ?2")?;
     let cap: Option<Option<i64>> = select
         .query_row((offer.realm, &offer.batch), |row| row.get(0))
         .optional()?;
-    let limits = Limits {
-        purchase: None,
-        batch: cap.flatten().map(dollars),
-        bound: quote.bound,
-    };
     let committed = batch_committed(connection, offer.realm, &offer.batch)?;
-    Ok(claiming::admit(limits, &caps, committed))
+    Ok(Room::new(caps, committed, cap.flatten().map(dollars)))
 }

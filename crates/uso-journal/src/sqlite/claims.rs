@@ -1,6 +1,6 @@
 //! Taking rows up and changing them, each in one transaction.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use crate::claiming::{self, Examined};
 use crate::error::Error;
@@ -73,30 +73,34 @@ pub(super) fn offer(connection: &Connection, claim: &Claim, sendable: Sendable) 
 }
 
 /// As [`crate::store::Store::next`].
-pub(super) fn next(connection: &Connection, offer: &Offer, worker: &str) -> Done<Option<Row>> {
+pub(super) fn next(
+    connection: &Connection,
+    offer: &Offer,
+    most: usize,
+    worker: &str,
+) -> Done<Vec<Row>> {
     let sql = "SELECT id FROM job WHERE realm = ?1 AND batch = ?2 AND worker IS NULL \
                AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
-               AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT 1";
+               AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT ?4";
     let given_up = serde_json::json!(offer.given_up).to_string();
     let mut select = connection.prepare_cached(sql)?;
-    let values = (offer.realm, &offer.batch, given_up);
-    let id: Option<i64> = select.query_row(values, |row| row.get(0)).optional()?;
-    let row = id.map(|id| by_id(connection, LocalId(id))).transpose()?;
-    let Some(mut row) = row.flatten() else {
-        return Ok(Ok(None));
+    let values = (offer.realm, &offer.batch, given_up, most as i64);
+    let ids = select.query_map(values, |row| row.get(0))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let rows = ids
+        .into_iter()
+        .map(|id| by_id(connection, LocalId(id)).transpose());
+    let rows = rows.flatten().collect::<rusqlite::Result<Vec<Row>>>()?;
+    let now = now(connection)?;
+    let room = budget::room(connection, offer, now)?;
+    let claimed = match claiming::accept(rows, offer, Some(room), worker, now) {
+        Ok(claimed) => claimed,
+        Err(error) => return Ok(Err(error)),
     };
-    let (before, now) = (row.committed(), now(connection)?);
-    let quote = claiming::price(&row);
-    if let Some(quote) = quote
-        && let Err(stop) = budget::admit_offered(connection, offer, quote, now)?
-    {
-        return Ok(Err(stop.into()));
+    for (row, before) in &claimed {
+        save(connection, row, *before, &Effect::default())?;
     }
-    if let Err(error) = claiming::accept(&mut row, offer, quote, worker, now) {
-        return Ok(Err(error));
-    }
-    save(connection, &row, before, &Effect::default())?;
-    Ok(Ok(Some(row)))
+    Ok(Ok(claimed.into_iter().map(|(row, _)| row).collect()))
 }
 
 /// As [`crate::store::Store::take`].
