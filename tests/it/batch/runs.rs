@@ -38,6 +38,20 @@ async fn a_second_run_buys_nothing_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn first_runs_at_the_same_time_are_one_batch_and_buy_each_row_once() {
+    let studio = Studio::plain().await;
+    studio.photos(6);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"];
+    let runs = [(); 4].map(|()| studio.run(&arguments));
+    for run in futures_util::future::join_all(runs).await {
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.contains("batch photos"), "{}", run.stderr);
+        assert!(run.stderr.contains("6 of 6 rows done"), "{}", run.stderr);
+    }
+    assert_eq!(studio.bought(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_was_deleted_is_fetched_again_and_not_bought() {
     let studio = Studio::plain().await;
     studio.photos(2);

@@ -102,6 +102,26 @@ impl Records {
         names.find(is_free).unwrap_or(stem)
     }
 
+    /// Writes the record of a batch that runs for the first time, unless another process has
+    /// recorded this source or this name meanwhile; says whether it was written. Two names for one
+    /// source would buy its rows twice.
+    pub(crate) fn begin(&self, record: &BatchRecord, rows: &[Row]) -> Result<bool, Failure> {
+        let lock = || -> io::Result<fs::File> {
+            fs::create_dir_all(&self.0)?;
+            let file = fs::File::create(self.0.join("lock"))?;
+            file.lock()?;
+            Ok(file)
+        };
+        let _lock = lock().map_err(|error| self.unwritable(&error))?;
+        let is_taken =
+            |other: &BatchRecord| other.source == record.source || other.name == record.name;
+        if self.all().iter().any(is_taken) {
+            return Ok(false);
+        }
+        self.write(record, Some(rows))?;
+        Ok(true)
+    }
+
     /// Writes a record and its rows.
     pub(crate) fn write(&self, record: &BatchRecord, rows: Option<&[Row]>) -> Result<(), Failure> {
         let write = || -> io::Result<()> {
@@ -119,13 +139,15 @@ impl Records {
                 Ok(serde_json::to_writer(file, record)?)
             })
         };
-        write().map_err(|error| {
-            Failure::io(format!(
-                "the batch cannot be recorded in {}: {error}",
-                self.0.display()
-            ))
-            .with_hint("nothing was bought; check the permissions of the folder and the free space")
-        })
+        write().map_err(|error| self.unwritable(&error))
+    }
+
+    fn unwritable(&self, error: &io::Error) -> Failure {
+        Failure::io(format!(
+            "the batch cannot be recorded in {}: {error}",
+            self.0.display()
+        ))
+        .with_hint("nothing was bought; check the permissions of the folder and the free space")
     }
 
     fn replace(

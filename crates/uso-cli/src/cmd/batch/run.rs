@@ -99,7 +99,12 @@ pub(crate) async fn run(
         printer.say(&line);
     }
     let frozen: Vec<Row> = plan.rows.iter().map(|row| row.row.clone()).collect();
-    session.records.write(&record, Some(&frozen))?;
+    if before.is_some() {
+        session.records.write(&record, Some(&frozen))?;
+    } else if !session.records.begin(&record, &frozen)? {
+        // Another process began this batch meanwhile; both go on with it.
+        return Box::pin(run(global, args, printer)).await;
+    }
     make_folder(&record.output)?;
     going_on::write_missing_sidecars(&session, &record, &bought, &plan.rows, printer).await?;
     let tally = Tally {
