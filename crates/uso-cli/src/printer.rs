@@ -59,6 +59,13 @@ impl Printer {
         stdout.flush()
     }
 
+    /// A part of the JSON document that is written piece by piece.
+    pub(crate) fn json_part(&self, part: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(escape::json(part).as_bytes());
+        written.and_then(|()| stdout.flush()).or_else(unwritable)
+    }
+
     /// As [`Printer::data`], for files: in a pipe a path is printed byte for byte.
     pub(crate) fn paths(&self, value: &Value, paths: &[PathBuf]) -> Result<(), Failure> {
         if self.json || io::stdout().is_terminal() {

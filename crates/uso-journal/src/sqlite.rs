@@ -307,7 +307,7 @@ impl Store for Sqlite {
     }
 
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>> {
-        self.read(move |connection| rows::list(connection, realm, filter))
+        self.read(move |connection| rows::list(connection, realm, &filter))
     }
 
     fn counts(&self, realm: i64, batch: Option<String>) -> Reply<'_, Vec<(State, u64)>> {

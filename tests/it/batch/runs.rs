@@ -3,7 +3,7 @@
 use std::fs;
 
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Rig, until};
+use uso_tests::rig::{Rig, Run, until};
 #[cfg(unix)]
 use uso_tests::terminal::Terminal;
 
@@ -49,6 +49,43 @@ async fn first_runs_at_the_same_time_are_one_batch_and_buy_each_row_once() {
         assert!(run.stderr.contains("6 of 6 rows done"), "{}", run.stderr);
     }
     assert_eq!(studio.bought(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_jobs_has_the_newest_and_every_unfinished_one() {
+    let studio = Studio::plain().await;
+    studio.photos(60);
+    let detached = [
+        "restyle",
+        "photos/p0001.jpg",
+        "ink.jpg",
+        "--detach",
+        "-o",
+        "open.png",
+    ];
+    assert_eq!(studio.run(&detached).await.code, 0);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"];
+    assert_eq!(studio.run(&arguments).await.code, 0);
+
+    let listed = studio.run(&["list"]).await;
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert_eq!(lines.len(), 1 + 50 + 1, "a head, and the jobs: {listed:?}");
+    assert!(lines[51].starts_with("j1 ") && lines[51].ends_with("open.png"));
+    assert!(listed.stderr.contains("51 of 61 jobs"), "{listed:?}");
+    let ids = |run: Run| -> Vec<String> {
+        let jobs = run.json()["jobs"].take();
+        let jobs = jobs.as_array().unwrap().iter();
+        jobs.map(|job| job["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let newest: Vec<String> = (12..=61)
+        .rev()
+        .chain([1])
+        .map(|id| format!("j{id}"))
+        .collect();
+    assert_eq!(ids(studio.run(&["list", "--json"]).await), newest);
+    let all = ids(studio.run(&["list", "--all", "--json"]).await);
+    assert_eq!(all.len(), 61);
 }
 
 #[tokio::test(flavor = "multi_thread")]

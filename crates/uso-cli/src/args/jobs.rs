@@ -83,7 +83,7 @@ pub(crate) struct CollectOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Lists every job, and not only those of the last 30 days and the unfinished ones.
+    /// Lists every job, and not only the newest 50 of the last 30 days and the unfinished ones.
     #[arg(short, long)]
     pub(crate) all: bool,
 }

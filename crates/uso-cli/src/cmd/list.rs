@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use uso::{Client, MicroDollars};
-use uso_journal::{Journal, Purchase};
+use uso::MicroDollars;
+use uso_journal::{Jobs, Purchase, State};
 
 use crate::args::{Global, ListArgs};
 use crate::connection::Connection;
@@ -15,11 +15,12 @@ use crate::price::rounded;
 use crate::printer::Printer;
 use crate::report::shown;
 
-/// Jobs that are listed without `--all`.
+/// Jobs that are listed without `--all`: so many, and not older.
+const NEWEST: u32 = 50;
 const RECENT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Jobs that are read at a time.
-const PAGE: u32 = 1000;
+const PAGE: u32 = 500;
 
 /// Characters of a request id that are shown; every command takes a start of an id.
 const SHORT: usize = 8;
@@ -31,19 +32,27 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let connection = Connection::open(global).await?;
     let journal = journal::open(global, &connection).await?;
-    let jobs = read(&journal, &connection.client, args.all).await?;
-    let mut lines = Vec::new();
-    if !jobs.is_empty() {
-        lines.push(format!(
-            "{:5}  {:SHORT$}  {:9}  {:>4}  {:>6}  place",
-            "id", "request", "state", "age", "cost"
-        ));
-        lines.extend(jobs.iter().map(line));
+    let jobs = journal.jobs(&connection.client);
+    let mut listing = Listing::new(printer);
+    match args.all {
+        true => listing.add_all(jobs.limit(PAGE)).await?,
+        false => add_recent(&mut listing, jobs).await?,
     }
-    let documents: Vec<Value> = jobs.iter().map(to_json).collect();
-    printer.data(&json!({ "jobs": documents }), &lines)?;
-    let open = jobs.iter().filter(|job| !job.state.is_closed()).count();
-    printer.say(match (jobs.len(), open) {
+    listing.end()?;
+    let (listed, open) = (listing.listed, listing.open);
+    let all: u64 = journal
+        .jobs(&connection.client)
+        .count()
+        .await?
+        .iter()
+        .map(|(_, count)| count)
+        .sum();
+    if all > listed {
+        printer.say(&format!(
+            "{listed} of {all} jobs; every one is listed by: uso list --all"
+        ));
+    }
+    printer.say(match (listed, open) {
         (0, _) => "no job is recorded",
         (_, 0) => "nothing is unfinished",
         _ => "finish the open ones with: uso resume",
@@ -51,23 +60,79 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The recent jobs and those that are unfinished, newest first.
-async fn read(journal: &Journal, client: &Client, all: bool) -> Result<Vec<Purchase>, Failure> {
+/// The newest jobs of the last weeks, and every older one that is unfinished.
+async fn add_recent(listing: &mut Listing<'_>, jobs: Jobs) -> Result<(), Failure> {
     let since = SystemTime::now().checked_sub(RECENT).unwrap_or(UNIX_EPOCH);
-    let mut read = Vec::new();
-    loop {
-        let mut page = journal.jobs(client).limit(PAGE);
-        if let Some(last) = read.last().map(|job: &Purchase| job.id) {
-            page = page.before(last);
+    let newest = jobs.clone().limit(NEWEST).read().await?;
+    let Some(last) = newest.last().map(|job| job.id) else {
+        return Ok(());
+    };
+    for job in &newest {
+        if !job.state.is_closed() || job.changed_at >= since {
+            listing.add(job)?;
         }
-        let page = page.read().await?;
-        if page.is_empty() {
-            break;
-        }
-        read.extend(page);
     }
-    read.retain(|job| all || !job.state.is_closed() || job.changed_at >= since);
-    Ok(read)
+    let open = State::ALL.into_iter().filter(|state| !state.is_closed());
+    let older = jobs.states(open).before(last).limit(PAGE);
+    listing.add_all(older).await
+}
+
+/// A list that is printed while it is read, however long it is.
+struct Listing<'a> {
+    printer: &'a Printer,
+    listed: u64,
+    open: u64,
+}
+
+impl<'a> Listing<'a> {
+    fn new(printer: &'a Printer) -> Self {
+        Self {
+            printer,
+            listed: 0,
+            open: 0,
+        }
+    }
+
+    /// Adds these jobs, page by page.
+    async fn add_all(&mut self, mut jobs: Jobs) -> Result<(), Failure> {
+        loop {
+            let page = jobs.read().await?;
+            let Some(last) = page.last().map(|job| job.id) else {
+                return Ok(());
+            };
+            jobs = jobs.before(last);
+            for job in &page {
+                self.add(job)?;
+            }
+        }
+    }
+
+    fn add(&mut self, job: &Purchase) -> Result<(), Failure> {
+        let is_first = self.listed == 0;
+        self.listed += 1;
+        self.open += u64::from(!job.state.is_closed());
+        if self.printer.json {
+            let before = if is_first { "{\"jobs\":[" } else { "," };
+            return self.printer.json_part(&format!("{before}{}", to_json(job)));
+        }
+        let mut lines = Vec::new();
+        if is_first {
+            lines.push(format!(
+                "{:5}  {:SHORT$}  {:9}  {:>4}  {:>6}  place",
+                "id", "request", "state", "age", "cost"
+            ));
+        }
+        lines.push(line(job));
+        self.printer.data(&Value::Null, &lines)
+    }
+
+    fn end(&self) -> Result<(), Failure> {
+        match (self.printer.json, self.listed) {
+            (false, _) => Ok(()),
+            (true, 0) => self.printer.json_part("{\"jobs\":[]}\n"),
+            (true, _) => self.printer.json_part("]}\n"),
+        }
+    }
 }
 
 fn line(job: &Purchase) -> String {

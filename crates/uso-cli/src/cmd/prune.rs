@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use uso_journal::{Purchase, State};
 
 use crate::args::{Global, PruneArgs};
@@ -16,6 +16,9 @@ use crate::printer::Printer;
 /// Purchases that are shown by name.
 const SHOWN: usize = 20;
 
+/// Purchases that are read at a time.
+const PAGE: u32 = 500;
+
 pub(crate) async fn run(
     global: &Global,
     args: &PruneArgs,
@@ -24,31 +27,41 @@ pub(crate) async fn run(
     let connection = Connection::open(global).await?;
     let client = &connection.client;
     let journal = journal::open(global, &connection).await?;
-    let closed = journal
-        .jobs(client)
-        .states([State::Done, State::Failed, State::Cancelled])
-        .limit(u32::MAX)
-        .read()
-        .await?;
     let before = SystemTime::now().checked_sub(args.older_than);
     let is_due =
         |job: &Purchase| !job.pruned && before.is_some_and(|before| job.changed_at < before);
-    let due: Vec<Purchase> = closed.into_iter().filter(is_due).collect();
-    let mut lines: Vec<String> = due
-        .iter()
-        .take(SHOWN)
-        .map(|job| format!("{}  {}  {}", job.id, job.state, journal::place(job)))
-        .collect();
-    if due.len() > SHOWN {
-        lines.push(format!("and {} more", due.len() - SHOWN));
+    let closed = [State::Done, State::Failed, State::Cancelled];
+    let mut jobs = journal.jobs(client).states(closed).limit(PAGE);
+    let (mut count, mut lines, mut documents) = (0_usize, Vec::new(), Vec::new());
+    loop {
+        let page = jobs.read().await?;
+        let Some(last) = page.last().map(|job| job.id) else {
+            break;
+        };
+        jobs = jobs.before(last);
+        for job in page.iter().filter(|job| is_due(job)) {
+            count += 1;
+            if count <= SHOWN {
+                lines.push(format!(
+                    "{}  {}  {}",
+                    job.id,
+                    job.state,
+                    journal::place(job)
+                ));
+            }
+            if printer.json {
+                documents.push(to_json(job));
+            }
+        }
     }
-    let documents: Vec<Value> = due.iter().map(to_json).collect();
+    if count > SHOWN {
+        lines.push(format!("and {} more", count - SHOWN));
+    }
     let pruned = match args.dry_run {
         true => 0,
         false => journal.prune(client, args.older_than).await?,
     };
     printer.data(&json!({ "pruned": pruned, "jobs": documents }), &lines)?;
-    let count = due.len();
     printer.say(&match args.dry_run {
         true => format!(
             "{count} closed jobs would lose prompt, input, URLs and paths; their pictures, keys, fingerprints and outcomes stay"

@@ -133,26 +133,47 @@ fn record_paths(connection: &Connection, purchase: &Purchase) -> Result<()> {
 }
 
 /// As [`crate::store::Store::list`].
-pub(super) fn list(connection: &Connection, realm: i64, filter: Filter) -> Result<Vec<Purchase>> {
-    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
-    let states = serde_json::json!(states).to_string();
-    let sql = format!(
-        "{SELECT} WHERE job.realm = ?1 AND job.id < ?2 AND changed_at >= ?3 \
-         AND (?4 IS NULL OR batch = ?4) \
-         AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5))) \
-         ORDER BY job.id DESC LIMIT ?6"
-    );
+pub(super) fn list(connection: &Connection, realm: i64, filter: &Filter) -> Result<Vec<Purchase>> {
+    let (sql, values) = listing(realm, filter);
     let mut select = connection.prepare_cached(&sql)?;
-    let values = (
-        realm,
-        filter.before.unwrap_or(i64::MAX),
-        filter.since.unwrap_or_default(),
-        filter.batch,
-        states,
-        filter.limit,
-    );
-    let rows = select.query_map(values, read)?;
+    let rows = select.query_map(params_from_iter(values), read)?;
     rows.map(|row| row.map(|row| row.purchase)).collect()
+}
+
+/// The statement of a list, with its values. The newest rows of each state are found by an index
+/// that has them in order, so that a page of a long list costs what a short list costs.
+pub(super) fn listing(realm: i64, filter: &Filter) -> (String, Vec<SqlValue>) {
+    let mut values: Vec<SqlValue> = vec![
+        realm.into(),
+        filter.before.unwrap_or(i64::MAX).into(),
+        filter.limit.into(),
+    ];
+    let mut conditions = String::new();
+    if let Some(batch) = &filter.batch {
+        values.push(batch.clone().into());
+        conditions += &format!(" AND batch = ?{}", values.len());
+    }
+    if let Some(since) = filter.since {
+        values.push(since.into());
+        conditions += &format!(" AND changed_at >= ?{}", values.len());
+    }
+    let states = match filter.states.as_slice() {
+        [] => &State::ALL[..],
+        states => states,
+    };
+    let newest: Vec<String> = states
+        .iter()
+        .map(|state| {
+            format!(
+                "SELECT id FROM (SELECT id FROM job WHERE realm = ?1 AND state = '{}' \
+                 AND id < ?2{conditions} ORDER BY id DESC LIMIT ?3)",
+                state.as_str()
+            )
+        })
+        .collect();
+    let newest = newest.join(" UNION ALL ");
+    let sql = format!("{SELECT} WHERE job.id IN ({newest}) ORDER BY job.id DESC LIMIT ?3");
+    (sql, values)
 }
 
 /// As [`crate::store::Store::counts`].

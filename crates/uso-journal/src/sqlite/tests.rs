@@ -5,13 +5,13 @@ use std::sync::{Arc, Barrier};
 
 use uso::{MicroDollars, Request};
 
-use super::Sqlite;
+use super::{Sqlite, rows};
 use crate::error::Error;
 use crate::money::{Quote, UnitPrice};
 use crate::purchase::Purchase;
 use crate::row::Step;
 use crate::state::State;
-use crate::store::{Claim, Claimed, Realm, Store};
+use crate::store::{Claim, Claimed, Filter, Realm, Store};
 use crate::target::Target;
 
 /// A folder in memory where there is one: these tests commit some thousand times.
@@ -62,6 +62,54 @@ fn processes_that_open_a_new_journal_at_once_all_can() {
                 });
             }
         });
+    }
+}
+
+/// The steps that SQLite's machine takes for a page of a journal with so many rows.
+async fn steps_of_a_page(rows: i64, filter: &Filter) -> i32 {
+    let folder = folder();
+    let path = folder.path().join("journal.db");
+    let store = Sqlite::open(&path).unwrap();
+    let realm = realm(&store).await;
+    let connection = store.connections.connect().unwrap();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) \
+                INSERT INTO job (realm, key, batch, endpoint, state, attempt, fingerprint, \
+                pictures, reserved_at, created_at, changed_at, fence, cancel_asked, pruned) \
+                SELECT ?1, i, 'b' || (i % 2), '', CASE WHEN i % 9 THEN 'done' ELSE 'failed' END, 1, \
+                '', '[]', 1, 1, 1, 1, 0, 0 FROM n";
+    connection.execute(fill, (realm, rows)).unwrap();
+    let (sql, values) = rows::listing(realm, filter);
+    let mut select = connection.prepare(&sql).unwrap();
+    let page = select.query_map(rusqlite::params_from_iter(values), |row| {
+        row.get::<_, i64>(0)
+    });
+    let ids: Vec<i64> = page.unwrap().map(Result::unwrap).collect();
+    assert_eq!(ids.len(), 20);
+    assert!(ids.is_sorted_by(|one, next| one > next), "{ids:?}");
+    select.get_status(rusqlite::StatementStatus::VmStep)
+}
+
+#[tokio::test]
+async fn a_page_of_a_long_list_costs_what_a_page_of_a_short_one_costs() {
+    let newest = Filter {
+        limit: 20,
+        ..Filter::default()
+    };
+    let of_batch = Filter {
+        batch: Some("b1".to_owned()),
+        ..newest.clone()
+    };
+    let closed = Filter {
+        states: vec![State::Done, State::Failed],
+        before: Some(400),
+        ..newest.clone()
+    };
+    for filter in [newest, of_batch, closed] {
+        let (few, many) = (
+            steps_of_a_page(500, &filter).await,
+            steps_of_a_page(20_000, &filter).await,
+        );
+        assert!(many < few * 2, "{few} and {many} steps: {filter:?}");
     }
 }
 
@@ -155,7 +203,7 @@ async fn a_failed_write_undoes_itself_and_not_its_neighbours() {
     let rows = store
         .list(
             realm,
-            crate::store::Filter {
+            Filter {
                 limit: 9,
                 ..Default::default()
             },
