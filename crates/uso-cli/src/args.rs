@@ -138,12 +138,8 @@ pub(crate) enum Command {
 pub(crate) fn command() -> clap::Command {
     // Building spreads the global options over the commands, where some mean nothing.
     let mut command = Cli::command();
-    // An empty variable is none.
-    if std::env::var_os("USO_JOURNAL").is_some_and(|place| place.is_empty()) {
-        command = command.mut_arg("journal", |journal| journal.env(Resettable::Reset));
-    }
     command.build();
-    take_negative_numbers(&mut command);
+    read_as_meant(&mut command);
     for subcommand in command.get_subcommands_mut() {
         let hidden: &[&str] = match subcommand.get_name() {
             "estimate" => &[
@@ -189,18 +185,24 @@ pub(crate) fn command() -> clap::Command {
     command
 }
 
-/// Makes `--seed -1` a wrong value of its option, and no unknown option `-1`.
-fn take_negative_numbers(command: &mut clap::Command) {
+/// Makes `--seed -1` a wrong value of its option, and no unknown option `-1`; an empty variable is
+/// none.
+fn read_as_meant(command: &mut clap::Command) {
     let owned = std::mem::take(command).mut_args(|argument| {
         let is_option = !argument.is_positional() && argument.get_action().takes_values();
-        match is_option {
+        let argument = match is_option {
             true => argument.allow_negative_numbers(true),
+            false => argument,
+        };
+        let value = argument.get_env().and_then(std::env::var_os);
+        match value.is_some_and(|value| value.is_empty()) {
+            true => argument.env(Resettable::Reset),
             false => argument,
         }
     });
     *command = owned;
     for subcommand in command.get_subcommands_mut() {
-        take_negative_numbers(subcommand);
+        read_as_meant(subcommand);
     }
 }
 

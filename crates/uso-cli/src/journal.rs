@@ -23,6 +23,12 @@ const NAME: &str = "journal.db";
 pub(crate) async fn connect(global: &Global) -> Result<Journal, Failure> {
     let place = path(global)?;
     let Some(url) = server(&place) else {
+        if let Some((scheme, _)) = place.to_str().and_then(|place| place.split_once("://")) {
+            return Err(Failure::usage(format!(
+                "--journal: an address that begins with {scheme}:// is not supported; nothing was sent"
+            ))
+            .with_hint("name a file, or a PostgreSQL server: postgres://USER@HOST/DATABASE"));
+        }
         return Ok(Journal::open(place)?);
     };
     let journal = Journal::connect(url).await?;

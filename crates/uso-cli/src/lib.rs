@@ -200,11 +200,17 @@ fn usage(error: &clap::Error, configuration: &Configuration) -> ExitCode {
         };
     }
     let mut failure = Failure::usage(usage_error::message(error));
-    failure = match configuration.is_source_of(error) {
-        Some(path) => failure
+    failure = match (
+        configuration.is_source_of(error),
+        usage_error::variable(error),
+    ) {
+        (_, Some(name)) => failure
+            .at(&name)
+            .with_hint(format!("correct the variable {name}, or remove it")),
+        (Some(path), None) => failure
             .at(&path.display().to_string())
             .with_hint("correct the value in that file"),
-        None => failure.with_hint(usage_error::hint(error)),
+        (None, None) => failure.with_hint(usage_error::hint(error)),
     };
     Printer::of_arguments().failure(&failure);
     failure.code()

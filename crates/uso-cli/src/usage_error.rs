@@ -104,6 +104,27 @@ fn given_option(error: &clap::Error) -> bool {
 }
 
 /// `--size <SIZE>` without the name of its value, and `<FILE>...` as `FILE`.
+/// The environment variable that a wrong value comes from.
+pub(crate) fn variable(error: &clap::Error) -> Option<String> {
+    let option = option_name(&text(error, ContextKind::InvalidArg)?);
+    let value = text(error, ContextKind::InvalidValue)?;
+    if std::env::args().any(|argument| option_name(&argument) == option) {
+        return None;
+    }
+    let commands = crate::args::command();
+    let arguments = commands.get_subcommands().flat_map(all_arguments);
+    let variables = arguments
+        .filter(|argument| argument.get_long() == option.strip_prefix("--"))
+        .filter_map(clap::Arg::get_env);
+    let mut variables = variables.filter(|name| std::env::var(name).is_ok_and(|set| set == value));
+    variables.next()?.to_str().map(str::to_owned)
+}
+
+fn all_arguments(command: &clap::Command) -> Vec<&clap::Arg> {
+    let nested = command.get_subcommands().flat_map(all_arguments);
+    command.get_arguments().chain(nested).collect()
+}
+
 fn option_name(argument: &str) -> String {
     let name = argument.split([' ', '=']).next().unwrap_or(argument);
     let name = name.trim_end_matches("...");

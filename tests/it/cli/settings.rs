@@ -156,13 +156,36 @@ async fn the_doctor_checks_everything_and_names_the_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_variable_names_no_journal() {
+async fn an_empty_variable_is_none() {
     let rig = Rig::plain().await;
     let cli = uso().at(&rig.emulator.origin()).variable("USO_JOURNAL", "");
+    let (content, style) = (content(), style());
+    let [content, style] = [&content, &style].map(|path| path.to_str().unwrap());
+    let uncapped = uso()
+        .at(&rig.emulator.origin())
+        .variable("USO_MAX_COST", "")
+        .variable("USO_ASK_ABOVE", "");
+    let dry = uncapped.run(&["restyle", content, style, "--dry-run"]);
+    assert_eq!(dry.code, 0, "{dry:?}");
     let run = cli.run(&["list", "--json"]);
     assert_eq!(run.code, 0, "{run:?}");
     let refused = cli.run(&["list", "--journal", ""]);
     assert_eq!(refused.code, 2, "{refused:?}");
+}
+
+#[test]
+fn a_wrong_variable_is_named_and_an_address_of_another_server_makes_no_file() {
+    let cli = uso().variable("USO_MAX_COST", "ten dollars");
+    let run = cli.run(&["restyle", "a.png", "b.png"]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("USO_MAX_COST: "), "{run:?}");
+    let cli = uso()
+        .variable("FAL_KEY", "an-id:a-secret")
+        .variable("USO_JOURNAL", "mysql://127.0.0.1/uso");
+    let run = cli.run(&["list"]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("mysql:// is not supported"), "{run:?}");
+    assert!(!cli.folder().join("mysql:").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
