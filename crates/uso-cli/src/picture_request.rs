@@ -62,7 +62,7 @@ impl PictureRequest {
         refuse_surplus(kind, args)?;
         let styles: Vec<&OsStr> = args.styles().collect();
         one_standard_input(content, &styles, args)?;
-        let prompt = prompt(args)?;
+        let prompt = args.picture.prompt.as_deref().map(prompt).transpose()?;
         let has_prompt = prompt
             .as_deref()
             .is_some_and(|text| !text.trim().is_empty());
@@ -192,15 +192,12 @@ fn one_standard_input(
 }
 
 /// The prompt as text, read from a file where it is written as `@FILE`.
-fn prompt(args: &PictureArgs) -> Result<Option<String>, Failure> {
-    let Some(given) = args.picture.prompt.as_deref() else {
-        return Ok(None);
-    };
+pub(crate) fn prompt(given: &str) -> Result<String, Failure> {
     let Some(file) = given.strip_prefix('@') else {
-        return Ok(Some(given.to_owned()));
+        return Ok(given.to_owned());
     };
     if file.starts_with('@') {
-        return Ok(Some(file.to_owned()));
+        return Ok(file.to_owned());
     }
     let unreadable = |why: String| {
         Failure::input(format!("--prompt: the file {file:?} {why}")).with_hint(
@@ -224,7 +221,7 @@ fn prompt(args: &PictureArgs) -> Result<Option<String>, Failure> {
     }
     let text =
         String::from_utf8(bytes).map_err(|_| unreadable("is not text in UTF-8".to_owned()))?;
-    Ok(Some(text.trim_end().to_owned()))
+    Ok(text.trim_end().to_owned())
 }
 
 /// The picture that an argument names; a local file is noted as an input.
@@ -234,47 +231,46 @@ fn reference(
     files: &mut Files,
     inputs: &mut Vec<PathBuf>,
 ) -> Result<Reference, Failure> {
-    if given.is_empty() {
-        return Err(Failure::usage(format!(
-            "{argument} is empty; give a path, a URL, a data URI, or - for standard input"
-        )));
-    }
-    if given == "-" {
-        return Ok(Reference::reader(tokio::io::stdin()));
-    }
-    let path = match given.to_str() {
-        Some(text)
-            if text
-                .get(..5)
-                .is_some_and(|head| head.eq_ignore_ascii_case("file:")) =>
-        {
-            let path = url::Url::parse(text)
-                .ok()
-                .and_then(|url| url.to_file_path().ok());
-            path.ok_or_else(|| {
-                Failure::usage(format!(
-                    "{argument}: {text:?} is not the URL of a file here"
-                ))
-                .with_hint("write it as file:///path/to/picture, or as a path")
-            })?
-        }
-        Some(text) => {
-            let is_url = |scheme: &str| {
-                text.get(..scheme.len())
-                    .is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-            };
-            if ["http://", "https://", "data:"].into_iter().any(is_url) {
-                return Ok(Reference::from(text));
-            }
-            PathBuf::from(text)
-        }
-        None => PathBuf::from(given),
+    let Some(path) = local_path(argument, given)? else {
+        return Ok(match given == "-" {
+            true => Reference::reader(tokio::io::stdin()),
+            false => Reference::from(given.to_string_lossy().as_ref()),
+        });
     };
     inputs.push(path.clone());
     let file = files
         .entry(path)
         .or_insert_with_key(|path| Reference::path(path));
     Ok(file.clone())
+}
+
+/// The path of the local file that an argument names, and `None` for URLs and standard input.
+pub(crate) fn local_path(argument: &str, given: &OsStr) -> Result<Option<PathBuf>, Failure> {
+    if given.is_empty() {
+        return Err(Failure::usage(format!(
+            "{argument} is empty; give a path, a URL, a data URI, or - for standard input"
+        )));
+    }
+    let Some(text) = given.to_str() else {
+        return Ok(Some(PathBuf::from(given)));
+    };
+    let is_url = |scheme: &str| {
+        text.get(..scheme.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+    };
+    if is_url("file:") {
+        let path = url::Url::parse(text)
+            .ok()
+            .and_then(|url| url.to_file_path().ok());
+        return path.map(Some).ok_or_else(|| {
+            Failure::usage(format!(
+                "{argument}: {text:?} is not the URL of a file here"
+            ))
+            .with_hint("write it as file:///path/to/picture, or as a path")
+        });
+    }
+    let is_path = text != "-" && !["http://", "https://", "data:"].into_iter().any(is_url);
+    Ok(is_path.then(|| PathBuf::from(text)))
 }
 
 fn with_options(

@@ -88,7 +88,7 @@ impl Request {
     }
 
     /// Width and height of a picture as the service will see it, as far as they are known here.
-    async fn size_of(
+    pub(crate) async fn size_of(
         &self,
         role: &str,
         reference: &Reference,

@@ -91,6 +91,7 @@
 //! [`guides::unknowns`] lists what fal does not publish, such as how it rounds megapixels. The docs
 //! of the functions concerned repeat it.
 
+mod check;
 mod client;
 mod content_type;
 pub mod endpoint;

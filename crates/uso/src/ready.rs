@@ -110,16 +110,8 @@ impl Loaded<'_> {
                 });
             }
         };
-        let plan = blocking(move || Plan::of(&bytes)).await?;
-        let needed = plan.memory();
-        if mebibytes(needed) > PIXELS {
-            let (width, height) = plan.stored_size();
-            return Err(format!(
-                "too large: decoding {width}x{height} pixels takes {} MiB, and {PIXELS} MiB is the limit; shrink it first",
-                mebibytes(needed)
-            ));
-        }
-        let _permit = acquire(&self.memory.pixels, needed, PIXELS).await;
+        let plan = blocking(move || affordable(&bytes)).await?;
+        let _permit = acquire(&self.memory.pixels, plan.memory(), PIXELS).await;
         let fitted = blocking(move || plan.perform()).await?;
         Ok(Ready {
             source: Source::bytes(fitted.bytes),
@@ -128,6 +120,19 @@ impl Loaded<'_> {
             changes: fitted.changes,
         })
     }
+}
+
+/// The plan for a picture; `Err` where decoding takes more memory than there is for all.
+fn affordable(bytes: &Bytes) -> Result<Plan, String> {
+    let plan = Plan::of(bytes)?;
+    let needed = mebibytes(plan.memory());
+    if needed > PIXELS {
+        let (width, height) = plan.stored_size();
+        return Err(format!(
+            "too large: decoding {width}x{height} pixels takes {needed} MiB, and {PIXELS} MiB is the limit; shrink it first"
+        ));
+    }
+    Ok(plan)
 }
 
 /// The digest of a local picture, and with `fit` the size with which it is sent. A file is not
@@ -150,7 +155,7 @@ pub(crate) async fn facts(
         Some(true) => {
             let bytes = source.read().await.map_err(unreadable)?;
             let work = move || {
-                let size = Plan::of(&bytes).map(|plan| plan.size());
+                let size = affordable(&bytes).map(|plan| plan.size());
                 Ok((hexadecimal(Sha256::new().chain_update(&bytes)), size))
             };
             let looked = blocking(work).await;

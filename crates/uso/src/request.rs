@@ -340,6 +340,13 @@ impl Request {
         if let Some(Err(error)) = self.webhook.as_deref().map(Webhook::new) {
             problems.extend_from_slice(error.problems());
         }
+        if let Some(limit) = self.start_within
+            && limit <= Duration::from_secs(1)
+        {
+            let seconds = limit.as_secs_f64();
+            let why = format!("{seconds} s is too short; give it more than one second");
+            problems.push(Problem::new("start_within", why));
+        }
         if input.input_image_urls.is_empty() && self.content.is_none() {
             problems.push(Problem::new(
                 "input_image_urls",

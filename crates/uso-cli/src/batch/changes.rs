@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use uso::MicroDollars;
 
-use super::plan::{Plan, PlannedRow};
+use super::plan::Plan;
+use super::planned_row::PlannedRow;
 use super::purchases::{Purchases, id_of, key};
 use super::row::Row;
 

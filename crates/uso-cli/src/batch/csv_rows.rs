@@ -4,17 +4,16 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::manifest_rows::{Manifest, column_name};
 use super::problem::Problem;
+use super::problems::Problems;
 use super::row::Row;
+
+/// What is said of a quotation mark that the text leaves open.
+const OPEN: &str =
+    "a value with a quotation mark is written in quotation marks, with each one in it doubled";
 
 /// The rows of the text. The first row holds the names of the columns, and is row 1.
 pub(crate) fn read(text: &str) -> Manifest {
     let mut manifest = Manifest::default();
-    if text.bytes().filter(|byte| *byte == b'"').count() % 2 != 0 {
-        manifest.problems.push(Problem::whole(
-            "it has an odd number of quotation marks, so that one is not closed; a value with a quotation mark is written in quotation marks, with each one in it doubled",
-        ));
-        return manifest;
-    }
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter(text))
         .flexible(true)
@@ -22,65 +21,94 @@ pub(crate) fn read(text: &str) -> Manifest {
     let columns: Vec<String> = match reader.headers() {
         Ok(header) => header.iter().map(column_name).collect(),
         Err(error) => {
-            manifest
-                .problems
-                .push(Problem::of_row(1, error.to_string()));
+            manifest.problems.add(Problem::of_row(1, error.to_string()));
             return manifest;
         }
     };
     refuse_repeated(&columns, &mut manifest.problems);
+    let has_open_quote = text.bytes().filter(|byte| *byte == b'"').count() % 2 != 0;
     for (number, record) in (2..).zip(reader.records()) {
         match record {
+            // The open value has swallowed the rows behind it.
+            Ok(record) if has_open_quote && let Some(index) = with_line_break(&record) => {
+                let column = columns.get(index).cloned();
+                manifest.problems.add(Problem {
+                    row: Some(number),
+                    column: column.filter(|column| !column.is_empty()),
+                    message: format!("its quotation mark is most likely not closed, so that no row from here on is read; {OPEN}"),
+                });
+                return manifest;
+            }
             Ok(record) => row(number, &columns, &record, &mut manifest),
             Err(error) => manifest
                 .problems
-                .push(Problem::of_row(number, error.to_string())),
+                .add(Problem::of_row(number, error.to_string())),
         }
+    }
+    if has_open_quote {
+        manifest.problems.add(Problem::whole(format!(
+            "it has an odd number of quotation marks, so that one is not closed; {OPEN}"
+        )));
     }
     manifest
 }
 
+fn with_line_break(record: &StringRecord) -> Option<usize> {
+    record.iter().position(|value| value.contains('\n'))
+}
+
 fn row(number: u64, columns: &[String], record: &StringRecord, manifest: &mut Manifest) {
-    let mut values = Vec::new();
+    let mut row = Row::new(number, Vec::new());
+    let mut without_column = Vec::new();
     for (index, value) in record.iter().enumerate() {
         let value = value.trim();
         if value.is_empty() {
             continue;
         }
-        let Some(column) = columns.get(index).filter(|column| !column.is_empty()) else {
-            // The values before it are most likely those of other columns.
-            manifest.problems.push(Problem::of_row(
-                number,
-                format!(
-                    "value {} ({value:?}) has no column: the first row names {}; a value with the separator in it is written in quotation marks",
-                    index + 1,
-                    columns.len()
-                ),
-            ));
-            return;
+        match columns.get(index).filter(|column| !column.is_empty()) {
+            Some(column) if is_repeated(columns, index).is_none() => {
+                row.values.push((column.clone(), value.to_owned()));
+            }
+            Some(_) => {}
+            None => without_column.push((index + 1, value)),
+        }
+    }
+    if let Some((index, value)) = without_column.first() {
+        let more = match without_column.len() {
+            1 => String::new(),
+            2 => ", nor has another one".to_owned(),
+            several => format!(", nor have {} others", several - 1),
         };
-        values.push((column.clone(), value.to_owned()));
+        manifest.problems.add(Problem::of_row(
+            number,
+            format!(
+                "value {index} ({value:?}) has no column{more}: the first row names {}; a value with the separator in it is written in quotation marks",
+                columns.len()
+            ),
+        ));
     }
     // A spreadsheet may end with rows of empty cells.
-    if !values.is_empty() {
-        manifest.rows.push(Row { number, values });
+    if !row.values.is_empty() {
+        manifest.rows.push(row);
     }
 }
 
-fn refuse_repeated(columns: &[String], problems: &mut Vec<Problem>) {
+fn refuse_repeated(columns: &[String], problems: &mut Problems) {
     for (index, column) in columns.iter().enumerate() {
-        let most = if column == "style" { 2 } else { 1 };
-        let before = columns.iter().take(index).filter(|other| *other == column);
-        if !column.is_empty() && before.count() == most {
-            problems.push(Problem {
-                row: Some(1),
-                column: Some(column.clone()),
-                message: match most {
-                    2 => "it is there more than twice; the endpoint takes two styles".to_owned(),
-                    _ => "it is there more than once".to_owned(),
-                },
-            });
+        if let Some(why) = is_repeated(columns, index) {
+            problems.add(Problem::in_column(1, column, why));
         }
+    }
+}
+
+/// Why a column is one too many.
+fn is_repeated(columns: &[String], index: usize) -> Option<&'static str> {
+    let column = columns.get(index).filter(|column| !column.is_empty())?;
+    let before = columns.iter().take(index).filter(|other| *other == column);
+    match (column.as_str(), before.count()) {
+        (_, 0) | ("style", 1) => None,
+        ("style", _) => Some("it is there more than twice; the endpoint takes two styles"),
+        _ => Some("it is there more than once"),
     }
 }
 

@@ -40,11 +40,11 @@ pub(crate) fn read(folder: &Path) -> Result<Manifest, Failure> {
     let mut manifest = Manifest::default();
     for (number, name) in (1..).zip(names) {
         match whole.join(&name).to_str() {
-            Some(path) => manifest.rows.push(Row {
+            Some(path) => manifest.rows.push(Row::new(
                 number,
-                values: vec![("content".to_owned(), path.to_owned())],
-            }),
-            None => manifest.problems.push(Problem::in_column(
+                vec![("content".to_owned(), path.to_owned())],
+            )),
+            None => manifest.problems.add(Problem::in_column(
                 number,
                 "content",
                 format!(

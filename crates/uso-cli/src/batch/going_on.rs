@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use uso_journal::{State, Stopped};
 
-use super::plan::PlannedRow;
+use super::planned_row::PlannedRow;
 use super::purchases::{Known, Purchases, key};
 use super::record::BatchRecord;
 use super::running;

@@ -1,13 +1,13 @@
 //! Rows of a manifest with the problems of its form, and the spelling of its columns.
 
-use super::problem::Problem;
+use super::problems::Problems;
 use super::row::Row;
 
 /// The rows of a manifest, and everything that is wrong with its form.
 #[derive(Debug, Default)]
 pub(crate) struct Manifest {
     pub(crate) rows: Vec<Row>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Problems,
 }
 
 /// The name of a column as the options spell it.

@@ -6,19 +6,18 @@ use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use uso::{ErrorKind, MicroDollars, Request};
+use uso::MicroDollars;
 
-use super::names::{KnownNames, NameTemplate};
+use super::names::NameTemplate;
+use super::planned_row::PlannedRow;
 use super::problem::Problem;
-use super::row::{Row, stem};
+use super::problems::Problems;
+use super::row::Row;
+use super::row_check::Draft;
 use super::row_parser::RowParser;
-use crate::failure::option_names;
 
 /// Rows whose pictures are read at a time.
 const AT_ONCE: usize = 4;
-
-/// Longest id of a row, in characters.
-const LONGEST_ID: usize = 200;
 
 /// Wishes for all rows of a batch.
 #[derive(Clone, Debug, Default)]
@@ -27,24 +26,6 @@ pub(crate) struct Wishes {
     pub(crate) name: Option<String>,
     /// The most that a single row may cost.
     pub(crate) max_cost: Option<MicroDollars>,
-}
-
-/// A row that was checked.
-#[derive(Clone, Debug)]
-pub(crate) struct PlannedRow {
-    pub(crate) row: Row,
-    pub(crate) id: String,
-    /// Template of the file names for the journal.
-    pub(crate) name: String,
-    /// The names as far as they are known.
-    pub(crate) files: Vec<String>,
-    /// Whether the names need what only the purchase tells.
-    pub(crate) is_open: bool,
-    /// Digest of what the row asks for.
-    pub(crate) fingerprint: String,
-    pub(crate) price: Option<MicroDollars>,
-    pub(crate) images: u32,
-    pub(crate) request: Request,
 }
 
 /// A local picture that rows send.
@@ -58,14 +39,16 @@ pub(crate) struct Input {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) rows: Vec<PlannedRow>,
-    pub(crate) problems: Vec<Problem>,
+    /// Rows that have problems; their price is known where the size is.
+    pub(crate) refused: Vec<PlannedRow>,
+    pub(crate) problems: Problems,
     /// Each distinct local picture once, by its digest.
     pub(crate) inputs: HashMap<String, Input>,
 }
 
 impl Plan {
     /// Checks rows. Local pictures are read; nothing is sent.
-    pub(crate) async fn of(rows: Vec<Row>, problems: Vec<Problem>, wishes: &Wishes) -> Self {
+    pub(crate) async fn of(rows: Vec<Row>, problems: Problems, wishes: &Wishes) -> Self {
         let mut plan = Self {
             problems,
             ..Self::default()
@@ -74,7 +57,7 @@ impl Plan {
             Ok(template) => template,
             Err(why) => {
                 let problem = format!("--name: the template {why}");
-                plan.problems.push(Problem::whole(problem));
+                plan.problems.add(Problem::whole(problem));
                 None
             }
         };
@@ -83,26 +66,46 @@ impl Plan {
         let mut drafts = Vec::new();
         let date = today();
         for (index, row) in (1..).zip(rows) {
-            match draft(&mut parser, row, index, template.as_ref(), &date) {
+            match Draft::of(&mut parser, row, index, template.as_ref(), &date) {
                 Ok(draft) => drafts.push(draft),
                 Err(problems) => plan.problems.extend(problems),
             }
         }
+        plan.tell_names_apart(&mut drafts, wishes.name.is_some());
         let mut checked =
-            futures_util::stream::iter(drafts.into_iter().map(check)).buffered(AT_ONCE);
-        while let Some(checked) = checked.next().await {
-            match checked {
-                Ok((row, pictures)) => {
-                    plan.note_inputs(&pictures);
-                    plan.check_price(&row, wishes.max_cost);
-                    plan.rows.push(row);
-                }
-                Err(problems) => plan.problems.extend(problems),
-            }
+            futures_util::stream::iter(drafts.into_iter().map(Draft::checked)).buffered(AT_ONCE);
+        while let Some(draft) = checked.next().await {
+            plan.add(draft, wishes.max_cost);
         }
-        plan.tell_names_apart(template.is_some());
-        plan.problems.sort_by_key(|problem| problem.row);
         plan
+    }
+
+    fn add(&mut self, draft: Draft, max_cost: Option<MicroDollars>) {
+        let Draft {
+            planned,
+            mut problems,
+            recipe,
+        } = draft;
+        if let Some(most) = max_cost {
+            let why = match planned.price {
+                Some(price) if price > most => {
+                    Some(format!("it costs about {price}, and --max-cost is {most}"))
+                }
+                None if problems.is_empty() => Some(format!(
+                    "its price is not known, since only the service sees its content picture, and --max-cost is {most}; give a size"
+                )),
+                _ => None,
+            };
+            problems.extend(why.map(|why| Problem::of_row(planned.row.number, why)));
+        }
+        if let Some(recipe) = recipe {
+            self.note_inputs(&recipe);
+        }
+        match problems.is_empty() {
+            true => self.rows.push(planned),
+            false => self.refused.push(planned),
+        }
+        self.problems.extend(problems);
     }
 
     /// The price of these rows, and how many of them have none.
@@ -132,37 +135,22 @@ impl Plan {
         }
     }
 
-    fn check_price(&mut self, row: &PlannedRow, max_cost: Option<MicroDollars>) {
-        let Some(most) = max_cost else { return };
-        let why = match row.price {
-            Some(price) if price > most => {
-                format!("it costs about {price}, and --max-cost is {most}")
-            }
-            None => format!(
-                "its price is not known, since only the service sees its content picture, and --max-cost is {most}; give a size"
-            ),
-            Some(_) => return,
-        };
-        self.problems.push(Problem::of_row(row.row.number, why));
-    }
-
     /// Refuses equal ids, also of rows that have other problems.
     fn refuse_equal_ids(&mut self, rows: &[Row]) {
         let mut first: HashMap<String, u64> = HashMap::new();
-        for row in rows {
+        // A row without a content picture is refused for that.
+        for row in rows.iter().filter(|row| !row.is_nameless()) {
             let id = row.id();
             let Some(other) = first.get(&id) else {
                 first.insert(id, row.number);
                 continue;
             };
-            self.problems.push(match row.get("id") {
+            self.problems.add(match row.get("id") {
                 Some(_) => Problem::in_column(
                     row.number,
                     "id",
                     format!("row {other} has the id {id:?} as well"),
                 ),
-                // A row without a content picture is refused for that.
-                None if id.is_empty() => continue,
                 None => Problem::in_column(
                     row.number,
                     "content",
@@ -176,192 +164,42 @@ impl Plan {
 
     /// Refuses two rows that would write one file. Without a template of its own, such a row gets
     /// its id into the name instead.
-    fn tell_names_apart(&mut self, has_template: bool) {
+    fn tell_names_apart(&mut self, drafts: &mut [Draft], has_template: bool) {
         let folded = |name: &String| name.to_lowercase();
         if !has_template {
             let mut count: HashMap<String, usize> = HashMap::new();
-            for row in &self.rows {
-                for file in &row.files {
-                    *count.entry(folded(file)).or_default() += 1;
-                }
+            let files = drafts.iter().flat_map(|draft| &draft.planned.files);
+            for file in files {
+                *count.entry(folded(file)).or_default() += 1;
             }
-            for row in &mut self.rows {
+            for Draft { planned, .. } in &mut *drafts {
                 let is_shared = |file: &String| count.get(&folded(file)).is_some_and(|n| *n > 1);
-                if row.row.get("name").is_none() && row.files.iter().any(is_shared) {
-                    row.rename();
+                if planned.row.get("name").is_none() && planned.files.iter().any(is_shared) {
+                    planned.rename();
                 }
             }
         }
-        let mut writers: HashMap<String, u64> = HashMap::new();
-        let mut problems = Vec::new();
-        for row in self.rows.iter().filter(|row| !row.is_open) {
-            for file in &row.files {
-                let number = row.row.number;
-                if let Some(other) = writers.insert(folded(file), number) {
-                    problems.push(Problem::of_row(
+        let mut writers: HashMap<String, (u64, String)> = HashMap::new();
+        for Draft {
+            planned, problems, ..
+        } in drafts.iter_mut().filter(|draft| !draft.planned.is_open)
+        {
+            for file in &planned.files {
+                let number = planned.row.number;
+                let writer = (number, planned.id.clone());
+                match writers.insert(folded(file), writer) {
+                    // Equal ids are a problem of their own.
+                    Some((other, id)) if id != planned.id => problems.push(Problem::of_row(
                         number,
                         format!(
                             "it would write {file}, as row {other} does; put {{id}} or {{index}} into the name"
                         ),
-                    ));
+                    )),
+                    _ => {}
                 }
             }
         }
-        self.problems.extend(problems);
     }
-}
-
-impl PlannedRow {
-    /// Names the files by the row's id, where the usual names would be equal.
-    fn rename(&mut self) {
-        let extension = match self
-            .files
-            .first()
-            .is_some_and(|file| file.ends_with(".jpg"))
-        {
-            true => "jpg",
-            false => "png",
-        };
-        let known = known_names(&self.row, &self.id, 0, "", extension);
-        let template = NameTemplate::with_id(&known);
-        self.name = template.narrowed(&known);
-        self.files = template.planned(&known, self.images);
-    }
-}
-
-/// A row that was parsed, and whose pictures were not read yet.
-struct Draft {
-    planned: PlannedRow,
-    is_empty: bool,
-}
-
-fn draft(
-    parser: &mut RowParser,
-    row: Row,
-    index: usize,
-    template: Option<&NameTemplate>,
-    date: &str,
-) -> Result<Draft, Vec<Problem>> {
-    let number = row.number;
-    let mut problems = Vec::new();
-    let id = row.id();
-    if id.chars().count() > LONGEST_ID || id.chars().any(char::is_control) {
-        let why = format!("an id has at most {LONGEST_ID} characters, all of them printable");
-        problems.push(Problem::in_column(number, "id", why));
-    }
-    let own = row.get("name").map(NameTemplate::parse).transpose();
-    let own = own.unwrap_or_else(|why| {
-        problems.push(Problem::in_column(
-            number,
-            "name",
-            format!("the template {why}"),
-        ));
-        None
-    });
-    let parsed = match parser.parse(&row) {
-        Ok(parsed) => parsed,
-        Err(more) => {
-            problems.extend(more);
-            return Err(problems);
-        }
-    };
-    let picture = match parser.request(&parsed, number) {
-        Ok(picture) => picture,
-        Err(problem) => {
-            problems.push(problem);
-            return Err(problems);
-        }
-    };
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let usual = NameTemplate::usual();
-    let template = own.as_ref().or(template).unwrap_or(&usual);
-    let known = known_names(&row, &id, index, date, picture.extension);
-    let images = parsed.args.picture.images.unwrap_or(1);
-    Ok(Draft {
-        planned: PlannedRow {
-            name: template.narrowed(&known),
-            files: template.planned(&known, images),
-            is_open: template.is_open(&known),
-            id,
-            fingerprint: String::new(),
-            price: None,
-            images,
-            row,
-            request: picture.request,
-        },
-        is_empty: picture.says_nothing,
-    })
-}
-
-fn known_names(
-    row: &Row,
-    id: &str,
-    index: usize,
-    date: &str,
-    extension: &'static str,
-) -> KnownNames {
-    KnownNames {
-        id: id.to_owned(),
-        content: stem(row.get("content").unwrap_or_default()),
-        style: row.get("style").map(stem),
-        seed: row.get("seed").and_then(|seed| seed.parse().ok()),
-        index,
-        date: date.to_owned(),
-        extension,
-    }
-}
-
-/// Reads the pictures of a row: their digests and the size that the price depends on.
-async fn check(draft: Draft) -> Result<(PlannedRow, Value), Vec<Problem>> {
-    let Draft {
-        mut planned,
-        is_empty,
-    } = draft;
-    let number = planned.row.number;
-    let mut problems = Vec::new();
-    if is_empty {
-        let why = "there is neither a prompt nor a style";
-        problems.push(Problem::of_row(number, why));
-    }
-    let mut told = |error: &uso::Error| problems.extend(problems_of(&planned.row, error));
-    let recipe = planned.request.recipe().await.inspect_err(&mut told);
-    let estimate = planned.request.estimate().await;
-    match (recipe, estimate) {
-        (Ok(recipe), Ok(estimate)) if problems.is_empty() => {
-            planned.fingerprint = recipe.fingerprint().as_str().to_owned();
-            planned.price = estimate.price();
-            planned.images = estimate.images;
-            Ok((planned, recipe.json().clone()))
-        }
-        (_, Err(error)) => {
-            let more = problems_of(&planned.row, &error);
-            let new = more
-                .into_iter()
-                .filter(|problem| !problems.contains(problem));
-            let new: Vec<_> = new.collect();
-            problems.extend(new);
-            Err(problems)
-        }
-        _ => Err(problems),
-    }
-}
-
-/// An error of the client in the words of the manifest.
-fn problems_of(row: &Row, error: &uso::Error) -> Vec<Problem> {
-    if error.kind() != ErrorKind::Input || error.problems().is_empty() {
-        return vec![Problem::of_row(row.number, error.to_string())];
-    }
-    let told = error.problems().iter().map(|problem| {
-        let column = option_names::column(&problem.path);
-        let message = option_names::message(problem);
-        match column {
-            Some(column) => Problem::in_column(row.number, column, message),
-            None => Problem::of_row(row.number, format!("{}: {message}", problem.path)),
-        }
-    });
-    told.collect()
 }
 
 /// Today in UTC, as `2026-11-26`.

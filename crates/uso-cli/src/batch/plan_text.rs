@@ -2,32 +2,33 @@
 
 use serde_json::{Value, json};
 
-use super::plan::{Plan, PlannedRow};
-use super::problem::Problem;
+use super::plan::Plan;
+use super::planned_row::PlannedRow;
+use super::problems::Problems;
 use crate::failure::Failure;
 use crate::price;
 use crate::printer::Printer;
 
-/// Problems and rows that are shown to a person; JSON has all.
+/// Rows that are shown to a person; JSON has all.
 const SHOWN: usize = 100;
 
 /// The failure of a manifest that has problems.
-pub(crate) fn refuse(problems: &[Problem], printer: &Printer) -> Failure {
+pub(crate) fn refuse(problems: &Problems, printer: &Printer) -> Failure {
     if !printer.json {
-        for problem in problems.iter().take(SHOWN) {
-            printer.warn(&problem.to_string());
-        }
-        if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            printer.warn(&format!("{more} more; --json lists all of them"));
+        for line in problems.lines() {
+            printer.warn(&line);
         }
     }
-    let count = match problems.len() {
+    let count = match problems.count() {
         1 => "a problem".to_owned(),
         several => format!("{several} problems"),
     };
     Failure::input(format!("the manifest has {count}; nothing was sent"))
         .with_hint("correct the rows that are named, and run the command again")
-        .with_partial(json!({ "problems": problems }))
+        .with_partial(json!({
+            "problem_count": problems.count(),
+            "problems": problems.kept(),
+        }))
 }
 
 /// What a run would do: how many rows and pictures, what it uploads, and its price.

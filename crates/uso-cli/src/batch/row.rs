@@ -17,9 +17,20 @@ pub(crate) struct Row {
     pub(crate) number: u64,
     /// Values in the order of the columns; `style` may occur twice.
     pub(crate) values: Vec<(String, String)>,
+    /// Columns whose values have a form that cannot be read.
+    #[serde(skip)]
+    pub(crate) unreadable: Vec<String>,
 }
 
 impl Row {
+    pub(crate) fn new(number: u64, values: Vec<(String, String)>) -> Self {
+        Self {
+            number,
+            values,
+            unreadable: Vec::new(),
+        }
+    }
+
     pub(crate) fn get(&self, column: &str) -> Option<&str> {
         let mut values = self.values.iter();
         let found = values.find(|(name, _)| name == column);
@@ -36,7 +47,7 @@ impl Row {
     pub(crate) fn complete(&mut self, defaults: &[(String, String)]) {
         let missing: Vec<_> = defaults
             .iter()
-            .filter(|(column, _)| self.get(column).is_none())
+            .filter(|(column, _)| self.get(column).is_none() && !self.unreadable.contains(column))
             .cloned()
             .collect();
         self.values.extend(missing);
@@ -57,6 +68,11 @@ impl Row {
                 *value = format!("@{}", folder.join(file).display());
             }
         }
+    }
+
+    /// Whether the row has neither an id nor a content picture, so that nothing tells it apart.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.get("id").is_none() && self.get("content").is_none()
     }
 
     /// The id of the row: the column `id`, or the content's file name without its extension.

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use super::changes::Changes;
 use super::going_on;
-use super::plan::{Plan, PlannedRow, Wishes};
+use super::plan::{Plan, Wishes};
 use super::plan_text;
-use super::problem::Problem;
+use super::planned_row::PlannedRow;
+use super::problems::Problems;
 use super::purchases::{self, Known, Purchases, id_of, key, newest};
 use super::record::{BatchRecord, now};
 use super::row::Row;
@@ -57,12 +58,9 @@ impl Stored {
             *all_done.entry(row.number).or_insert(true) &= is_done(row);
         }
         let wanted = rows.len();
-        let mut plan = Plan::of(rows, Vec::new(), &wishes).await;
-        let matters = |problem: &Problem| {
-            let of_done = problem.row.and_then(|row| all_done.get(&row));
-            !of_done.is_some_and(|all_done| *all_done)
-        };
-        plan.problems.retain(matters);
+        all_done.retain(|_, all_done| *all_done);
+        let done = Problems::ignoring(all_done.into_keys().collect());
+        let plan = Plan::of(rows, done, &wishes).await;
         if !plan.problems.is_empty() {
             return Err(plan_text::refuse(&plan.problems, printer)
                 .with_hint("restore the files, or run a manifest without these rows; uso resume collects what is bought already"));

@@ -59,7 +59,9 @@ impl Variation {
             let id = row.id();
             self.values.iter().map(move |value| {
                 let mut varied = row.clone();
-                varied.set("id", format!("{id}-{}{value}", self.column));
+                if !row.is_nameless() {
+                    varied.set("id", format!("{id}-{}{value}", self.column));
+                }
                 varied.set(&self.column, value.clone());
                 varied
             })

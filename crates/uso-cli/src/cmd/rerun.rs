@@ -25,7 +25,8 @@ pub(crate) async fn run(
     if let Some(seed) = args.seed.or(sidecar.seed) {
         row.set("seed", seed.to_string());
     }
-    let parsed = RowParser::new().parse(&row).map_err(|problems| {
+    let (parsed, problems) = RowParser::new().parse(&row);
+    let parsed = parsed.filter(|_| problems.is_empty()).ok_or_else(|| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::input(problems.join("; "))
     })?;

@@ -17,6 +17,7 @@ fn option(path: &str) -> &str {
         "keep_size" => "--keep-size",
         "enable_safety_checker" => "--no-safety-checker",
         "webhook" => "--webhook",
+        "start_within" => "--start-within",
         "content" => "CONTENT",
         "style" | "extra style" => "STYLE",
         "input_image_urls" => match field {
@@ -39,7 +40,7 @@ pub(crate) fn column(path: &str) -> Option<&'static str> {
     }
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "images",
     "steps",
     "guidance",
@@ -51,6 +52,7 @@ const COLUMNS: [&str; 11] = [
     "keep-size",
     "no-safety-checker",
     "webhook",
+    "start-within",
 ];
 
 /// The message of a problem, with the side of a size that it is about.

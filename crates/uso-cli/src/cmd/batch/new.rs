@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::args::BatchNewArgs;
-use crate::batch::{manifest, new_manifest};
+use crate::batch::{manifest, new_manifest, plan_text};
 use crate::failure::Failure;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &BatchNewArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let mut read = manifest::read(&args.folder)?;
-    if let Some(problem) = read.problems.first() {
-        return Err(Failure::input(problem.to_string()));
+    if !read.problems.is_empty() {
+        return Err(plan_text::refuse(&read.problems, printer));
     }
     let mut defaults = Vec::new();
     for style in &args.style {

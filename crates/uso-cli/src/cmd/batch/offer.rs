@@ -7,8 +7,8 @@ use serde_json::json;
 use uso::MicroDollars;
 use uso_journal::{BatchRow, Error, Target, UnitPrice};
 
-use crate::batch::plan::PlannedRow;
 use crate::batch::plan_text::counted;
+use crate::batch::planned_row::PlannedRow;
 use crate::batch::purchases::key;
 use crate::batch::record::BatchRecord;
 use crate::batch::session::Session;

@@ -12,7 +12,10 @@ use super::offer;
 use crate::args::{BatchRunArgs, Global};
 use crate::batch::changes::Changes;
 use crate::batch::manifest_rows::column_name;
-use crate::batch::plan::{Plan, PlannedRow, Wishes};
+use crate::batch::plan::{Plan, Wishes};
+use crate::batch::planned_row::PlannedRow;
+use crate::batch::problem::Problem;
+use crate::batch::problems::Problems;
 use crate::batch::purchases::{self, Purchases, key};
 use crate::batch::record::{BatchRecord, check_name, now};
 use crate::batch::row::Row;
@@ -56,18 +59,12 @@ pub(crate) async fn run(
         name: args.output.name.clone().or(template),
         max_cost: args.money.max_cost,
     };
-    let plan = Plan::of(rows, problems, &wishes).await;
-    if !plan.problems.is_empty() {
-        return Err(plan_text::refuse(&plan.problems, printer));
-    }
-    if let Some(file) = &args.money.sheet {
-        let rows = plan.rows.iter().map(|row| (&row.row, row.price));
-        let title = format!("Contact sheet of {}", args.source.display());
-        report::write_sheet(&title, rows, file)?;
-        printer.say(&format!("the contact sheet is {}", file.display()));
-    }
+    let mut plan = Plan::of(rows, problems, &wishes).await;
+    let mut problems = std::mem::take(&mut plan.problems);
     let session = match session {
+        Err(_) if !problems.is_empty() => return Err(plan_text::refuse(&problems, printer)),
         Err(_) if args.money.dry_run => {
+            write_sheet(args, &plan, printer)?;
             let todo: Vec<&PlannedRow> = plan.rows.iter().collect();
             return dry_run(&plan, &todo, printer);
         }
@@ -76,22 +73,30 @@ pub(crate) async fn run(
     let record = record(args, &session, &source, before.as_ref());
     let client = &session.connection.client;
     let bought = purchases::read(&session.journal, client, &record.name).await?;
+    let todo: Vec<&PlannedRow> = plan
+        .rows
+        .iter()
+        .filter(|row| !known(&record, &bought, row).is_some_and(purchases::Known::is_whole))
+        .collect();
+    // Of rows with problems, too, the names and the prices are looked at.
+    let all: Vec<&PlannedRow> = todo.iter().copied().chain(&plan.refused).collect();
+    problems.extend(taken_files(&record, &bought, &all));
+    let short = check_budget(&session, &record, &bought, &all, printer).await?;
+    if !problems.is_empty() {
+        problems.extend(short.map(Problem::whole));
+        return Err(plan_text::refuse(&problems, printer));
+    }
+    write_sheet(args, &plan, printer)?;
     let old_rows = match &before {
         Some(before) => Some(session.records.rows(&before.name)?),
         None => None,
     };
     let changes = Changes::of(&record.name, &plan.rows, old_rows.as_deref(), &bought);
     refuse_changes(&changes, args, printer)?;
-    let todo: Vec<&PlannedRow> = plan
-        .rows
-        .iter()
-        .filter(|row| !known(&record, &bought, row).is_some_and(purchases::Known::is_whole))
-        .collect();
-    let problems = taken_files(&record, &bought, &todo);
-    if !problems.is_empty() {
-        return Err(plan_text::refuse(&problems, printer));
+    if let Some(short) = short {
+        let failure = Failure::budget(format!("{short}; nothing was sent"));
+        return Err(failure.with_hint("raise --budget"));
     }
-    check_budget(&session, &record, &bought, &todo, printer).await?;
     if args.money.dry_run {
         return dry_run(&plan, &todo, printer);
     }
@@ -120,7 +125,7 @@ pub(crate) async fn run(
 }
 
 /// The rows of the manifest with the defaults and variations of the command line.
-fn rows(args: &BatchRunArgs) -> Result<(Vec<Row>, Vec<crate::batch::problem::Problem>), Failure> {
+fn rows(args: &BatchRunArgs) -> Result<(Vec<Row>, Problems), Failure> {
     let manifest = manifest::read(&args.source)?;
     let options = &args.rows;
     let mut defaults = Vec::new();
@@ -200,6 +205,17 @@ fn record(
     }
 }
 
+fn write_sheet(args: &BatchRunArgs, plan: &Plan, printer: &Printer) -> Result<(), Failure> {
+    let Some(file) = &args.money.sheet else {
+        return Ok(());
+    };
+    let rows = plan.rows.iter().map(|row| (&row.row, row.price));
+    let title = format!("Contact sheet of {}", args.source.display());
+    report::write_sheet(&title, rows, file)?;
+    printer.say(&format!("the contact sheet is {}", file.display()));
+    Ok(())
+}
+
 fn known<'a>(
     record: &BatchRecord,
     bought: &'a Purchases,
@@ -236,11 +252,7 @@ fn refuse_changes(
 }
 
 /// Rows that were never begun, and whose file is there already.
-fn taken_files(
-    record: &BatchRecord,
-    bought: &Purchases,
-    todo: &[&PlannedRow],
-) -> Vec<crate::batch::problem::Problem> {
+fn taken_files(record: &BatchRecord, bought: &Purchases, todo: &[&PlannedRow]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let new = todo.iter().filter(|row| {
         let is_new = |known: &purchases::Known| known.is_free();
@@ -254,7 +266,7 @@ fn taken_files(
         for file in &row.files {
             let path = record.output.join(file);
             if path.symlink_metadata().is_ok() && !mine.contains(&path) {
-                problems.push(crate::batch::problem::Problem::of_row(
+                problems.push(Problem::of_row(
                     row.row.number,
                     format!(
                         "{} is there already, and is no picture of this batch; remove it, or choose another folder or --name",
@@ -267,16 +279,16 @@ fn taken_files(
     problems
 }
 
-/// A budget without room for a single row is refused; one without room for all is told.
+/// Why the budget has no room for a single row; a budget without room for all rows is told.
 async fn check_budget(
     session: &Session,
     record: &BatchRecord,
     bought: &Purchases,
     todo: &[&PlannedRow],
     printer: &Printer,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let Some(budget) = record.budget else {
-        return Ok(());
+        return Ok(None);
     };
     let is_new = |row: &&&PlannedRow| {
         known(record, bought, row)
@@ -286,30 +298,23 @@ async fn check_budget(
     let client = &session.connection.client;
     let committed = session.journal.batch_committed(client, &record.name).await;
     let committed = committed?;
-    let left = budget.saturating_sub(committed.get());
-    let cheapest = new
-        .iter()
-        .filter_map(|row| row.price)
-        .map(MicroDollars::get)
-        .min();
-    let (sum, _) = Plan::price(new.iter().copied());
+    let left = MicroDollars::new(budget.saturating_sub(committed.get()));
     let shown = MicroDollars::new(budget);
-    if cheapest.is_some_and(|cheapest| cheapest > left) {
-        return Err(Failure::budget(format!(
-            "the budget of {shown} has {} left, and the cheapest row costs about {}; nothing was sent",
-            MicroDollars::new(left),
-            rounded(MicroDollars::new(cheapest.unwrap_or_default()))
-        ))
-        .with_hint("raise --budget"));
+    let cheapest = new.iter().filter_map(|row| row.price).min();
+    if let Some(cheapest) = cheapest.filter(|cheapest| *cheapest > left) {
+        return Ok(Some(format!(
+            "the budget of {shown} has {left} left, and the cheapest row costs about {}",
+            rounded(cheapest)
+        )));
     }
-    if sum.get() > left {
+    let (sum, _) = Plan::price(new.iter().copied());
+    if sum > left {
         printer.warn(&format!(
-            "the budget of {shown} does not suffice: {} are left, and the rows cost about {}; the run stops before the purchase that would exceed it",
-            MicroDollars::new(left),
+            "the budget of {shown} does not suffice: {left} are left, and the rows cost about {}; the run stops before the purchase that would exceed it",
             rounded(sum)
         ));
     }
-    Ok(())
+    Ok(None)
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {

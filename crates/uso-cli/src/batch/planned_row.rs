@@ -1,0 +1,61 @@
+//! Row of a plan: checked, named and priced.
+
+use uso::{MicroDollars, Request};
+
+use super::names::{KnownNames, NameTemplate};
+use super::row::{Row, stem};
+
+/// A row that was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedRow {
+    pub(crate) row: Row,
+    pub(crate) id: String,
+    /// Template of the file names for the journal.
+    pub(crate) name: String,
+    /// The names as far as they are known.
+    pub(crate) files: Vec<String>,
+    /// Whether the names need what only the purchase tells.
+    pub(crate) is_open: bool,
+    /// Digest of what the row asks for.
+    pub(crate) fingerprint: String,
+    pub(crate) price: Option<MicroDollars>,
+    pub(crate) images: u32,
+    pub(crate) request: Request,
+}
+
+impl PlannedRow {
+    /// Names the files by the row's id, where the usual names would be equal.
+    pub(crate) fn rename(&mut self) {
+        let extension = match self
+            .files
+            .first()
+            .is_some_and(|file| file.ends_with(".jpg"))
+        {
+            true => "jpg",
+            false => "png",
+        };
+        let known = known_names(&self.row, &self.id, 0, "", extension);
+        let template = NameTemplate::with_id(&known);
+        self.name = template.narrowed(&known);
+        self.files = template.planned(&known, self.images);
+    }
+}
+
+/// What a plan knows of the file names of a row.
+pub(crate) fn known_names(
+    row: &Row,
+    id: &str,
+    index: usize,
+    date: &str,
+    extension: &'static str,
+) -> KnownNames {
+    KnownNames {
+        id: id.to_owned(),
+        content: stem(row.get("content").unwrap_or_default()),
+        style: row.get("style").map(stem),
+        seed: row.get("seed").and_then(|seed| seed.parse().ok()),
+        index,
+        date: date.to_owned(),
+        extension,
+    }
+}
