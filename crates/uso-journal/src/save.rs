@@ -3,11 +3,12 @@
 mod naming;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
+use uso::pictures::Saved;
 use uso::{Client, ErrorKind, Output, Picture};
 
 use crate::error::Error;
@@ -132,8 +133,8 @@ async fn save_one(
         found.is_ok_and(|found| found.is_file() && found.len() == 0)
     };
     if name.taken == Taken::Replace || name.taken == Taken::KeepUnlessEmpty && is_reserved() {
-        picture.save_over(&first).await.map_err(Unsaved::Service)?;
-        return record(&first, picture, number, store.host()).await;
+        let saved = picture.save_over(&first).await.map_err(Unsaved::Service)?;
+        return Ok(record(picture, number, store.host(), saved.into()));
     }
     let mut bytes = None;
     let mut path = first.clone();
@@ -146,13 +147,15 @@ async fn save_one(
             if holds(&path, whole) {
                 let text = path.to_string_lossy().into_owned();
                 if !store.has_path(text, row.purchase.id).await? {
-                    sync(&path).await?;
-                    return record(&path, picture, number, store.host()).await;
+                    let on_disk = synced(&path, whole.clone()).await?;
+                    return Ok(record(picture, number, store.host(), on_disk));
                 }
             }
         } else {
             match picture.save(&path).await {
-                Ok(_) => return record(&path, picture, number, store.host()).await,
+                Ok(saved) => {
+                    return Ok(record(picture, number, store.host(), saved.into()));
+                }
                 // Another process was faster.
                 Err(error) if error.kind() == ErrorKind::Io && path.exists() => {}
                 Err(error) => return Err(Unsaved::Service(error)),
@@ -201,72 +204,60 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
     is_file && std::fs::read(path).is_ok_and(|found| found == bytes)
 }
 
-/// Reads a saved picture back for its digest and its type, which the service can have wrong. Saving
-/// has synced the file and its name.
-async fn record(
-    path: &Path,
-    picture: &Picture,
-    number: u32,
-    host: Option<&str>,
-) -> Result<SavedPicture, Unsaved> {
-    let owned = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        let failed = |error| Error::io(&owned, "read", error);
-        let kind = kind_of(&owned).map_err(failed)?;
-        digest(&owned).map_err(failed).map(|read| (read, kind))
-    });
-    let ended = |error| Error::io(path, "read", io::Error::other(error));
-    let ((bytes, sha256), kind) = read.await.map_err(ended)??;
-    Ok(SavedPicture {
+/// A file that is on the disk, and its name too.
+struct OnDisk {
+    path: PathBuf,
+    bytes: u64,
+    sha256: String,
+    /// The MIME type that the bytes have.
+    content_type: Option<&'static str>,
+}
+
+impl From<Saved> for OnDisk {
+    fn from(saved: Saved) -> Self {
+        Self {
+            path: saved.path,
+            bytes: saved.bytes,
+            sha256: saved.sha256,
+            content_type: Some(saved.content_type),
+        }
+    }
+}
+
+fn record(picture: &Picture, number: u32, host: Option<&str>, on_disk: OnDisk) -> SavedPicture {
+    SavedPicture {
         number,
-        path: path.to_owned(),
-        bytes,
-        sha256,
+        path: on_disk.path,
+        bytes: on_disk.bytes,
+        sha256: on_disk.sha256,
         flagged: picture.is_flagged(),
         width: picture.width(),
         height: picture.height(),
-        content_type: kind,
+        content_type: on_disk.content_type.map(str::to_owned),
         url: Some(picture.url())
             .filter(|url| !url.starts_with("data:"))
             .map(str::to_owned),
         host: host.map(str::to_owned),
-    })
+    }
 }
 
-/// The MIME type that the first bytes of a file tell.
-fn kind_of(path: &Path) -> io::Result<Option<String>> {
-    let mut head = Vec::new();
-    File::open(path)?.take(64).read_to_end(&mut head)?;
-    Ok(infer::get(&head).map(|kind| kind.mime_type().to_owned()))
-}
-
-/// Makes sure that a file of an earlier process and its name are on the disk.
-async fn sync(path: &Path) -> Result<(), Error> {
+/// Makes sure that a file of an earlier process, which has these bytes, and its name are on the
+/// disk.
+async fn synced(path: &Path, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<OnDisk, Error> {
     let owned = path.to_owned();
     let synced = tokio::task::spawn_blocking(move || {
         let synced = File::open(&owned).and_then(|file| file.sync_all());
         synced.map_err(|error| Error::io(&owned, "synced", error))?;
-        sync_folder_of(&owned)
+        sync_folder_of(&owned)?;
+        let bytes = bytes.as_ref();
+        let digest = Sha256::digest(bytes);
+        Ok(OnDisk {
+            path: owned,
+            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            content_type: infer::get(bytes).map(|kind| kind.mime_type()),
+        })
     });
     let ended = |error| Error::io(path, "synced", io::Error::other(error));
     synced.await.map_err(ended)?
-}
-
-fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let (mut digest, mut length) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            let hex = digest
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            return Ok((length, hex));
-        }
-        digest.update(buffer.get(..read).unwrap_or_default());
-        length += u64::try_from(read).unwrap_or_default();
-    }
 }

@@ -97,8 +97,13 @@ impl Shared {
 
     /// Tells the client, once, which pictures the service has already.
     pub(crate) async fn share_uploads(&self, client: &Client, realm: i64) -> Result<(), Error> {
-        // Another client of the same account knows nothing yet.
-        if self.known().told.contains(&realm) && client.has_known_uploads() {
+        let is_told = {
+            let known = self.known();
+            // Another client of the same account may know nothing yet of what there is.
+            let needs_none = known.recorded.is_empty() || client.has_known_uploads();
+            known.told.contains(&realm) && needs_none
+        };
+        if is_told {
             return Ok(());
         }
         let known = self.store.uploads(realm).await?;

@@ -98,13 +98,13 @@ impl Work {
         let id = self.row.purchase.id;
         let task = tokio::spawn(async move {
             let mut work = self;
-            let outcome = work.steps().await;
-            if let Err(error) = &outcome {
+            let ended = work.steps().await;
+            if let Err(error) = &ended {
                 work.let_go(error).await;
             }
             drop(work.turn);
             Worked {
-                outcome,
+                outcome: ended.map(|()| work.row.purchase),
                 again: work.lost_upload,
             }
         });
@@ -114,18 +114,17 @@ impl Work {
         })
     }
 
-    async fn steps(&mut self) -> Result<Purchase, Error> {
+    async fn steps(&mut self) -> Result<(), Error> {
         match self.row.purchase.state {
             State::Reserved => self.buy().await?,
             State::Unknown => self.look().await?,
             _ => {}
         }
         match self.row.purchase.state {
-            State::Submitted if self.until == Until::Bought => self.pause(None).await?,
-            State::Submitted => self.collect().await?,
-            _ => {}
+            State::Submitted if self.until == Until::Bought => self.pause(None).await,
+            State::Submitted => self.collect().await,
+            _ => Ok(()),
         }
-        Ok(self.row.purchase.clone())
     }
 
     /// Leaves the row to the next caller.

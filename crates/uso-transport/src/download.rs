@@ -2,21 +2,21 @@
 
 mod file_end;
 mod leftovers;
+mod part_file;
 mod temporary;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_url::DataUrl;
 use http::header;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt as _;
 
 use self::file_end::Ends;
 pub(crate) use self::leftovers::Leftovers;
-use self::temporary::Temporary;
+use self::part_file::PartFile;
 use crate::cdn_token::Tokens;
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange};
@@ -41,6 +41,8 @@ pub struct Download {
     pub path: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
+    /// The SHA-256 digest of its bytes, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Looks at the first bytes of a file, at most 64, and says what is wrong with them.
@@ -114,12 +116,8 @@ impl Downloads<'_> {
         let limit = u64::try_from(self.exchange.config().max_body).unwrap_or(u64::MAX);
         let damaged = Mutex::new(None);
         let attempt = || async {
-            let mut sink = Sink::Memory(Vec::new());
-            let pulled = self.pull(url, limit, expected, &mut sink).await;
-            let Sink::Memory(whole) = sink else {
-                return Attempt::done(Bytes::new());
-            };
-            match pulled {
+            let mut whole = Vec::new();
+            match self.pull(url, limit, expected, &mut whole).await {
                 Ok(_) => Attempt::done(Bytes::from(whole)),
                 Err(failure) => {
                     keep(&damaged, whole);
@@ -148,37 +146,29 @@ impl Downloads<'_> {
             return Err(already_there(path));
         }
         let limit = self.exchange.config().max_download;
-        let failed = |error| Failure::lasting(cannot_write(path, error));
         let damaged = Mutex::new(None);
         let attempt = || async {
-            let temporary = match Temporary::beside(path, self.leftovers) {
-                Ok(temporary) => temporary,
-                Err(error) => return failed(error).into(),
+            let mut part = match PartFile::beside(path, self.leftovers) {
+                Ok(part) => part,
+                Err(error) => return Failure::lasting(cannot_write(path, error)).into(),
             };
-            let mut sink = match temporary.writer() {
-                Ok(file) => Sink::File { file, path },
-                Err(error) => return failed(error).into(),
-            };
-            let pulled = self.pull(url, limit, expected, &mut sink).await;
-            let written = match sink {
-                Sink::File { mut file, .. } => file.flush().await,
-                Sink::Memory(_) => Ok(()),
-            };
-            match (pulled, written) {
-                (Ok(bytes), Ok(())) => Attempt::done((temporary, bytes)),
-                (Ok(_), Err(error)) => failed(error).into(),
-                (Err(failure), _) => {
+            match self.pull(url, limit, expected, &mut part).await {
+                Ok(bytes) => Attempt::done((part, bytes)),
+                Err(failure) => {
                     if failure.error.kind() == ErrorKind::Malformed {
-                        keep(&damaged, temporary);
+                        keep(&damaged, part);
                     }
                     failure.into()
                 }
             }
         };
-        let (temporary, bytes) = match self.exchange.repeat(Operation::Download, attempt).await {
+        let (part, bytes) = match self.exchange.repeat(Operation::Download, attempt).await {
             Ok(repeated) => repeated.value,
             Err(error) => {
-                let kept = taken(damaged).and_then(|temporary| temporary.keep_damaged(path));
+                let kept = match taken(damaged) {
+                    Some(part) => part.keep_damaged().await,
+                    None => None,
+                };
                 return Err(match kept {
                     Some(kept) => {
                         let words = format!("what came is kept in {}", kept.display());
@@ -188,14 +178,15 @@ impl Downloads<'_> {
                 });
             }
         };
-        let named = temporary.name(path, overwrite == Overwrite::Replace).await;
-        named.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => already_there(path),
+        let named = part.name(overwrite == Overwrite::Replace).await;
+        let sha256 = named.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => already_there(path),
             _ => cannot_write(path, error),
         })?;
         Ok(Download {
             path: path.to_owned(),
             bytes,
+            sha256,
         })
     }
 
@@ -205,7 +196,7 @@ impl Downloads<'_> {
         url: &str,
         limit: u64,
         expected: &Expected<'_>,
-        sink: &mut Sink<'_>,
+        sink: &mut impl Sink,
     ) -> Result<u64, Failure> {
         let mut ends = Ends::default();
         if url.starts_with("data:") {
@@ -249,21 +240,22 @@ impl Downloads<'_> {
     }
 }
 
-enum Sink<'a> {
-    Memory(Vec<u8>),
-    File { file: File, path: &'a Path },
+/// Where the bytes of a file go.
+trait Sink {
+    async fn take(&mut self, chunk: &[u8]) -> Result<(), Failure>;
 }
 
-impl Sink<'_> {
+impl Sink for Vec<u8> {
     async fn take(&mut self, chunk: &[u8]) -> Result<(), Failure> {
-        match self {
-            Self::Memory(whole) => whole.extend_from_slice(chunk),
-            Self::File { file, path } => {
-                let written = file.write_all(chunk).await;
-                written.map_err(|error| Failure::lasting(cannot_write(path, error)))?;
-            }
-        }
+        self.extend_from_slice(chunk);
         Ok(())
+    }
+}
+
+impl Sink for PartFile {
+    async fn take(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        let written = self.write(chunk).await;
+        written.map_err(|error| Failure::lasting(cannot_write(self.path(), error)))
     }
 }
 
@@ -297,7 +289,7 @@ fn already_there(path: &Path) -> Error {
         .with_hint("give another name, or remove the file")
 }
 
-fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+fn cannot_write(path: &Path, error: io::Error) -> Error {
     let message = format!("{} could not be written", path.display());
     Error::new(Operation::Save, ErrorKind::Io, message).with_source(error)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use futures_util::future::{join_all, try_join_all};
-use uso_transport::{Error, Operation, Order, Problem, Result, Source, Transport};
+use uso_transport::{Error, Operation, Order, Problem, Result, Transport};
 use uso_types::UsoInput;
 
 use crate::estimate::Estimate;
@@ -14,10 +14,6 @@ use crate::reference::{Reference, inline};
 use crate::request::Request;
 use crate::runtime;
 use crate::uploads::{Found, KnownUpload, Looked, Uploads};
-
-/// Pictures up to this many bytes travel inside the request: an upload would be two requests more.
-/// fal advises against data URIs of more than a few kilobytes.
-const INLINE: u64 = 4 << 10;
 
 /// A request that is ready to be bought; [`Client::prepare`](crate::Client::prepare) makes it.
 #[derive(Clone, Debug)]
@@ -240,10 +236,9 @@ pub(crate) async fn preview(request: Request, uploads: &Uploads) -> Result<Previ
                 (known.url().to_owned(), picture)
             }
             Stage::Found(_, Found::Ready(ready)) => {
-                let mime = ready.format.mime();
-                let (url, way) = match inlined(&ready.source, mime).await? {
+                let (url, way) = match inlined(ready).await? {
                     Some(uri) => (uri, Sending::Inline),
-                    None => (format!("upload:{mime}"), Sending::Upload),
+                    None => (format!("upload:{}", ready.format.mime()), Sending::Upload),
                 };
                 (url, PreparedPicture::of_ready(role, reference, ready, way))
             }
@@ -267,12 +262,12 @@ async fn find(
     reference: &Reference,
 ) -> Result<Stage, Problem> {
     if let Some((path, last)) = reference.last_reading()
-        && let Some(facts) = last.facts(path).await
+        && let Some(facts) = last.facts(path)
         && let Some((key, found)) = uploads.at_hand(&facts.digest, fit)
     {
         return Ok(Stage::Found(key, found));
     }
-    let stamp = ready::stamp(reference).await;
+    let stamp = ready::stamp(reference);
     let source = reference.open(role).await?;
     let looked = uploads.find(source, fit).await;
     let Looked { digest, key, found } =
@@ -286,12 +281,12 @@ async fn find(
 }
 
 /// A picture that is small enough to travel inside the request, as a data URI.
-async fn inlined(source: &Source, mime: &str) -> Result<Option<String>> {
-    if source.len() > INLINE {
+async fn inlined(ready: &Ready) -> Result<Option<String>> {
+    if !ready.is_small() {
         return Ok(None);
     }
-    let bytes = source.read().await?;
-    Ok(Some(inline(&bytes, mime)))
+    let bytes = ready.source.read().await?;
+    Ok(Some(inline(&bytes, ready.format.mime())))
 }
 
 /// The input with its pictures, which are uploaded where they must be.
@@ -341,7 +336,7 @@ async fn send(
         Found::Known(known) => return Ok(of(&known, Sending::Reused)),
         Found::Ready(ready) => ready,
     };
-    if let Some(uri) = inlined(&ready.source, ready.format.mime()).await? {
+    if let Some(uri) = inlined(&ready).await? {
         let picture = PreparedPicture::of_ready(role, reference, &ready, Sending::Inline);
         return Ok((uri, picture));
     }

@@ -25,6 +25,10 @@ const PIXELS: u32 = 224;
 /// Bytes at the beginning of a file that tell its type and size, where the rest is not looked at.
 const HEAD: usize = 1 << 20;
 
+/// Pictures up to this many bytes travel inside the request: an upload would be two requests more.
+/// fal advises against data URIs of more than a few kilobytes.
+const INLINE: u64 = 4 << 10;
+
 /// Said of a picture over which a decoder panicked.
 const UNDECODABLE: &str = "damaged: it cannot be decoded";
 
@@ -34,6 +38,13 @@ pub(crate) struct Ready {
     pub(crate) format: Format,
     pub(crate) size: Option<(u32, u32)>,
     pub(crate) changes: Vec<Change>,
+}
+
+impl Ready {
+    /// Whether the picture is so small that it travels inside the request.
+    pub(crate) fn is_small(&self) -> bool {
+        self.source.len() <= INLINE
+    }
 }
 
 /// The memory that local pictures share.
@@ -143,12 +154,12 @@ pub(crate) async fn facts(
     fit: Option<bool>,
 ) -> Result<Facts, Problem> {
     if let Some((path, last)) = reference.last_reading()
-        && let Some(facts) = last.facts(path).await
+        && let Some(facts) = last.facts(path)
         && (fit.is_none() || fit == facts.sent.as_ref().map(|sent| sent.is_fit))
     {
         return Ok(facts);
     }
-    let stamp = stamp(reference).await;
+    let stamp = stamp(reference);
     let source = reference.open(role).await?;
     let unreadable = |error: Error| Problem::new(role, error.to_string());
     let facts = match fit {
@@ -186,9 +197,9 @@ pub(crate) async fn facts(
 }
 
 /// The stamp of a reference that is a file, before its reading.
-pub(crate) async fn stamp(reference: &Reference) -> Option<Stamp> {
+pub(crate) fn stamp(reference: &Reference) -> Option<Stamp> {
     let (path, _) = reference.last_reading()?;
-    Stamp::of(path).await
+    Stamp::of(path)
 }
 
 /// Keeps what a reading gave that began with this stamp.

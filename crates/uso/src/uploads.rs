@@ -4,7 +4,7 @@
 //! hundreds of jobs is neither made fit nor sent twice; a request that needs a picture which is
 //! being uploaded waits for that upload.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +21,9 @@ const TRUSTED: Duration = Duration::from_secs(6 * 24 * 3600);
 
 /// Uploads that are remembered.
 const REMEMBERED: usize = 10_000;
+
+/// Small pictures that stay ready, as no upload spares the work on them.
+const KEPT: usize = 500;
 
 /// Pictures on their way from the disk to the service at a time: each may take some megabytes.
 const ON_THEIR_WAY: u32 = 12;
@@ -107,6 +110,7 @@ fn key(digest: &str, fit: bool) -> String {
 /// The uploads of one client.
 pub(crate) struct Uploads {
     pictures: Mutex<HashMap<String, Arc<Picture>>>,
+    small: Mutex<VecDeque<Arc<Ready>>>,
     memory: Memory,
     on_their_way: Semaphore,
 }
@@ -114,7 +118,7 @@ pub(crate) struct Uploads {
 /// The state of one picture, which one caller at a time makes ready and sends.
 #[derive(Default)]
 struct Picture {
-    /// Kept as long as a request is about to send it.
+    /// Kept as long as a request is about to send it; small ones longer.
     ready: tokio::sync::Mutex<Weak<Ready>>,
     known: tokio::sync::Mutex<Option<KnownUpload>>,
     /// When the last upload failed, and with what.
@@ -137,6 +141,7 @@ impl Default for Uploads {
     fn default() -> Self {
         Self {
             pictures: Mutex::default(),
+            small: Mutex::default(),
             memory: Memory::default(),
             on_their_way: Semaphore::new(ON_THEIR_WAY as usize),
         }
@@ -195,13 +200,22 @@ impl Uploads {
                 let mut kept = picture.ready.lock().await;
                 let ready = match kept.upgrade() {
                     Some(ready) => ready,
-                    None => Arc::new(loaded.make_ready().await?),
+                    None => self.keep_small(Arc::new(loaded.make_ready().await?)),
                 };
                 *kept = Arc::downgrade(&ready);
                 (key, Found::Ready(ready))
             }
         };
         Ok(Looked { digest, key, found })
+    }
+
+    fn keep_small(&self, ready: Arc<Ready>) -> Arc<Ready> {
+        if ready.is_small() {
+            let mut small = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+            small.truncate(KEPT - 1);
+            small.push_front(Arc::clone(&ready));
+        }
+        ready
     }
 
     /// Uploads a picture that is ready, unless another caller has done so meanwhile. The second

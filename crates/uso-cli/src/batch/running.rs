@@ -14,7 +14,7 @@ use uso_journal::{
 };
 
 use super::display::Display;
-use super::plan::PlannedRow;
+use super::planned_row::PlannedRow;
 use super::purchases::key;
 use super::record::BatchRecord;
 use super::row::Row;
@@ -39,8 +39,8 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// The longest wait for responses to notifications.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Sidecars that are written at once. Each takes a thread, and a thread takes memory.
-const SIDECARS: usize = 4;
+/// Sidecars that wait for being written. With more, the run waits for the disk.
+const SIDECARS: usize = 100;
 
 /// How a run ended.
 pub(crate) struct Ended {
@@ -135,28 +135,26 @@ pub(crate) async fn drive(
     let mut ticks = tokio::time::interval(TICK);
     let mut flying = 0_usize;
     let mut first_signal = None;
-    // Written beside the run, which would wait for the disk otherwise.
+    // Written beside the run, which would wait for the disk otherwise, by one thread at a time: what
+    // has ended meanwhile is written together.
     let mut sidecars = JoinSet::new();
+    let mut pending = Vec::new();
     loop {
+        if sidecars.is_empty() && !pending.is_empty() {
+            let rows = std::mem::take(&mut pending);
+            sidecars.spawn_blocking(move || write_sidecars(rows));
+        }
         tokio::select! {
-            Some(written) = sidecars.join_next() => told_sidecar(written, &display),
+            Some(written) = sidecars.join_next() => told_sidecars(written, &display),
             Some(warning) = warned.recv() => display.warn(&warning),
-            event = run.next(), if sidecars.len() < SIDECARS => match event {
+            event = run.next(), if pending.len() < SIDECARS => match event {
                 Some(event) => {
                     match &event {
                         BatchEvent::Started { .. } => flying += 1,
                         BatchEvent::Ended { .. } => flying = flying.saturating_sub(1),
                         _ => {}
                     }
-                    if let BatchEvent::Ended { key, outcome } = &event
-                        && let Ok(purchase) = outcome.as_ref()
-                        && purchase.state == State::Done
-                        && let Some(row) = by_key.get(key)
-                    {
-                        let (row, purchase) = (row.clone(), purchase.clone());
-                        sidecars.spawn_blocking(move || write_sidecar(&row, &purchase));
-                    }
-                    tell(event, by_key, &mut tally, &display, printer);
+                    pending.extend(tell(event, by_key, &mut tally, &display, printer));
                 }
                 None => break,
             },
@@ -180,8 +178,9 @@ pub(crate) async fn drive(
             },
         }
     }
+    sidecars.spawn_blocking(move || write_sidecars(pending));
     while let Some(written) = sidecars.join_next().await {
-        told_sidecar(written, &display);
+        told_sidecars(written, &display);
     }
     end.cancel();
     // The last notification gets its response, so that fal does not send it again.
@@ -220,17 +219,23 @@ async fn let_submits_end(run: &Run) {
     }
 }
 
+/// Tells an event; returns the row and the purchase that a sidecar is to be written of.
 fn tell(
     event: BatchEvent,
     rows: &HashMap<String, Row>,
     tally: &mut Tally,
     display: &Display,
     printer: &Printer,
-) {
+) -> Option<(Row, Purchase)> {
     match event {
         BatchEvent::Ended { key, outcome } => {
+            let row = rows.get(&key);
             tally.count(&outcome);
-            told_outcome(&key, rows.get(&key), &outcome, display, printer);
+            told_outcome(&key, row, &outcome, display, printer);
+            let done = outcome
+                .ok()
+                .filter(|purchase| purchase.state == State::Done);
+            return row.cloned().zip(done);
         }
         BatchEvent::Paused {
             message, again_in, ..
@@ -250,24 +255,27 @@ fn tell(
         }
         _ => {}
     }
+    None
 }
 
 fn place(row: &Row) -> String {
     format!("row {} ({})", row.number, row.id())
 }
 
-fn write_sidecar(row: &Row, purchase: &Purchase) -> Result<(), String> {
-    sidecar::write(row, purchase)
-        .map_err(|error| format!("{}: the sidecar cannot be written: {error}", place(row)))
+/// Writes sidecars, and says of which rows that failed.
+fn write_sidecars(rows: Vec<(Row, Purchase)>) -> Vec<String> {
+    let failed = rows.iter().filter_map(|(row, purchase)| {
+        let error = sidecar::write(row, purchase).err()?;
+        let place = place(row);
+        Some(format!("{place}: the sidecar cannot be written: {error}"))
+    });
+    failed.collect()
 }
 
-fn told_sidecar(written: Result<Result<(), String>, JoinError>, display: &Display) {
-    let message = match written {
-        Ok(Ok(())) => return,
-        Ok(Err(message)) => message,
-        Err(error) => format!("a sidecar cannot be written: {error}"),
-    };
-    display.warn(&message);
+fn told_sidecars(written: Result<Vec<String>, JoinError>, display: &Display) {
+    let failed =
+        written.unwrap_or_else(|error| vec![format!("sidecars cannot be written: {error}")]);
+    failed.iter().for_each(|message| display.warn(message));
 }
 
 fn told_outcome(

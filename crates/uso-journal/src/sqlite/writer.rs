@@ -142,12 +142,13 @@ fn savepoint<T, E>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, E>>,
 ) -> rusqlite::Result<Result<T, E>> {
-    connection.execute_batch("SAVEPOINT one")?;
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    run("SAVEPOINT one")?;
     let outcome = work(connection);
     if !matches!(outcome, Ok(Ok(_))) {
-        connection.execute_batch("ROLLBACK TO one")?;
+        run("ROLLBACK TO one")?;
     }
-    connection.execute_batch("RELEASE one")?;
+    run("RELEASE one")?;
     outcome
 }
 

@@ -1,12 +1,13 @@
 //! Temporary file of a download.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use tempfile::{Builder, NamedTempFile, PersistError};
-use tokio::fs::File;
 
 use super::leftovers::Leftovers;
+use crate::sanitize::hex;
 
 const SUFFIX: &str = ".part";
 
@@ -15,7 +16,10 @@ const NAMES: u32 = 100;
 
 /// A hidden file with an unpredictable name in the folder of the target. It is removed unless it
 /// gets a name.
-pub(super) struct Temporary(NamedTempFile);
+pub(super) struct Temporary {
+    file: NamedTempFile,
+    digest: Sha256,
+}
 
 impl Temporary {
     pub(super) fn beside(path: &Path, leftovers: &Leftovers) -> io::Result<Self> {
@@ -35,38 +39,39 @@ impl Temporary {
         // Told apart by the lock from what a killed process left. Where the file system has no
         // locks, nothing is ever taken for a leftover.
         let _ = file.as_file().try_lock();
-        Ok(Self(file))
+        Ok(Self {
+            file,
+            digest: Sha256::new(),
+        })
     }
 
-    pub(super) fn writer(&self) -> io::Result<File> {
-        Ok(File::from_std(self.0.as_file().try_clone()?))
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.digest.update(bytes);
+        self.file.as_file_mut().write_all(bytes)
     }
 
-    /// Gives the file its name, in one step, once it and then its folder are on the disk.
+    /// Gives the file its name, in one step, once it and then its folder are on the disk. Returns
+    /// the SHA-256 digest of what was written.
     ///
     /// # Errors
     ///
     /// `AlreadyExists` when the name is taken and must not be replaced.
-    pub(super) async fn name(self, path: &Path, replace: bool) -> io::Result<()> {
-        let path = path.to_owned();
-        let naming = tokio::task::spawn_blocking(move || {
-            self.0.as_file().sync_all()?;
-            match replace {
-                true => self.0.persist(&path).map_err(|failed| failed.error)?,
-                false => persist_new(self.0, &path)?,
-            };
-            sync_folder(&path)
-        });
-        naming.await.map_err(io::Error::other)?
+    pub(super) fn name(self, path: &Path, replace: bool) -> io::Result<String> {
+        self.file.as_file().sync_all()?;
+        match replace {
+            true => self.file.persist(path).map_err(|failed| failed.error)?,
+            false => persist_new(self.file, path)?,
+        };
+        sync_folder(path)?;
+        Ok(hex(&self.digest.finalize()))
     }
 
     /// Gives a damaged file a name of its own beside the target, where it can be found.
     pub(super) fn keep_damaged(self, path: &Path) -> Option<PathBuf> {
-        let length = self.0.as_file().metadata().ok()?.len();
-        if length == 0 {
+        let mut file = self.file;
+        if file.as_file().metadata().ok()?.len() == 0 {
             return None;
         }
-        let mut file = self.0;
         for number in 1..=NAMES {
             let mut name = path.file_name()?.to_owned();
             name.push(match number {

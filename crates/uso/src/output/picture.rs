@@ -171,6 +171,7 @@ impl Picture {
         Ok(Saved {
             path: saved.path,
             bytes: saved.bytes,
+            sha256: saved.sha256,
             content_type: found.unwrap_or("application/octet-stream"),
         })
     }
@@ -219,6 +220,8 @@ pub struct Saved {
     pub path: PathBuf,
     /// The length of the file in bytes.
     pub bytes: u64,
+    /// The SHA-256 digest of the file, in hexadecimal digits.
+    pub sha256: String,
     /// The MIME type that the bytes have, whatever the service or the name of the file says.
     pub content_type: &'static str,
 }

@@ -41,9 +41,10 @@ type Identity = (u64, u64, i64, i64);
 type Identity = ();
 
 impl Stamp {
-    /// The stamp of a file, if it is a regular file whose last change is long enough ago.
-    pub(crate) async fn of(path: &Path) -> Option<Self> {
-        let metadata = tokio::fs::metadata(path).await.ok()?;
+    /// The stamp of a file, if it is a regular file whose last change is long enough ago. Asking the
+    /// system takes less time than handing the question to another thread.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
         let modified = metadata.modified().ok()?;
         let is_settled = modified.elapsed().is_ok_and(|age| age > SETTLED);
         (metadata.is_file() && is_settled).then(|| Self {
@@ -70,9 +71,9 @@ pub(crate) struct LastReading(Mutex<Option<(Stamp, Facts)>>);
 
 impl LastReading {
     /// The facts, if the file is still the same.
-    pub(crate) async fn facts(&self, path: &Path) -> Option<Facts> {
+    pub(crate) fn facts(&self, path: &Path) -> Option<Facts> {
         let (stamp, facts) = self.kept().clone()?;
-        (Stamp::of(path).await? == stamp).then_some(facts)
+        (Stamp::of(path)? == stamp).then_some(facts)
     }
 
     /// Keeps what a reading gave that began with this stamp.
