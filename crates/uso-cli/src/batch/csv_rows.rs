@@ -27,7 +27,11 @@ pub(crate) fn read(text: &str) -> Manifest {
     };
     refuse_repeated(&columns, &mut manifest.problems);
     let has_open_quote = text.bytes().filter(|byte| *byte == b'"').count() % 2 != 0;
+    let mut blank = blank_lines(text, 0);
     for (number, record) in (2..).zip(reader.records()) {
+        let begin = record.as_ref().ok().and_then(StringRecord::position);
+        blank += begin.map_or(0, |begin| blank_lines(text, begin.byte()));
+        let number = number + blank;
         match record {
             // The open value has swallowed the rows behind it.
             Ok(record) if has_open_quote && let Some(index) = with_line_break(&record) => {
@@ -51,6 +55,19 @@ pub(crate) fn read(text: &str) -> Manifest {
         )));
     }
     manifest
+}
+
+/// Blank lines from this byte on, which are no rows, and which a spreadsheet numbers all the same.
+fn blank_lines(text: &str, begin: u64) -> u64 {
+    let begin = usize::try_from(begin).unwrap_or(usize::MAX);
+    let (before, rest) = text.as_bytes().split_at(begin.min(text.len()));
+    // The record before ends with the first byte of its CRLF.
+    let rest = match before.ends_with(b"\r") {
+        true => rest.strip_prefix(b"\n").unwrap_or(rest),
+        false => rest,
+    };
+    let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    blank.filter(|byte| **byte == b'\n').map(|_| 1).sum()
 }
 
 fn with_line_break(record: &StringRecord) -> Option<usize> {
@@ -134,6 +151,16 @@ fn delimiter(text: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_have_the_numbers_of_a_spreadsheet() {
+        for ending in ["\n", "\r\n"] {
+            let text = "\ncontent,prompt\na,x\n\n\nb,\"two\nlines\"\nc,x\n\nd,x";
+            let rows = read(&text.replace('\n', ending)).rows;
+            let numbers: Vec<u64> = rows.iter().map(|row| row.number).collect();
+            assert_eq!(numbers, [3, 6, 7, 9], "{ending:?}");
+        }
+    }
 
     #[test]
     fn the_separator_is_the_one_that_the_header_has_most_of() {
