@@ -71,6 +71,12 @@ impl Failure {
         Self::new(OTHER, kind, message)
     }
 
+    /// A server of this machine could not start at this address.
+    pub(crate) fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Self {
+        Self::other(format!("cannot listen on {address}: {error}"))
+            .with_hint("give another address with --listen")
+    }
+
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::new(OTHER, "other", message)
     }

@@ -53,10 +53,7 @@ pub(crate) struct Notifications {
 impl Notifications {
     pub(crate) fn listen(config: &Config, address: SocketAddr) -> Result<Self, Failure> {
         let keys = FalKeys::new(config)?;
-        let listener = listen(address).map_err(|error| {
-            Failure::other(format!("cannot listen on {address}: {error}"))
-                .with_hint("give another address with --listen")
-        })?;
+        let listener = listen(address).map_err(|error| Failure::cannot_listen(address, &error))?;
         Ok(Self { listener, keys })
     }
 

@@ -58,12 +58,7 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let started = builder.start().await;
-    let emulator = started.map_err(|error| {
-        Failure::other(format!(
-            "the emulator cannot listen on {}: {error}",
-            args.listen
-        ))
-    })?;
+    let emulator = started.map_err(|error| Failure::cannot_listen(args.listen, &error))?;
     let origin = emulator.origin();
     printer.data(
         &json!({ "origin": origin }),

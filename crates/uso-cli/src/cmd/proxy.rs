@@ -46,12 +46,7 @@ pub(crate) async fn run(
         ready(check.caller(&headers))
     });
 
-    let cannot_listen = |error: std::io::Error| {
-        Failure::other(format!(
-            "the proxy cannot listen on {}: {error}",
-            args.listen
-        ))
-    };
+    let cannot_listen = |error: std::io::Error| Failure::cannot_listen(args.listen, &error);
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be listened for: {error}")))?;
     let listener = listen(args.listen).map_err(cannot_listen)?;

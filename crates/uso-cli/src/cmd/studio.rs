@@ -35,12 +35,7 @@ pub(crate) async fn run(
     }
     let connection = Connection::open(global).await?;
     let journal = journal::open(global, &connection).await?;
-    let cannot_listen = |error: std::io::Error| {
-        Failure::other(format!(
-            "the studio cannot listen on {}: {error}",
-            args.listen
-        ))
-    };
+    let cannot_listen = |error: std::io::Error| Failure::cannot_listen(args.listen, &error);
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be listened for: {error}")))?;
     let listener = listen(args.listen).map_err(cannot_listen)?;
