@@ -29,4 +29,5 @@ pub(crate) mod sidecar;
 pub(crate) mod stored;
 pub(crate) mod tally;
 pub(crate) mod thumbnails;
+pub(crate) mod todo;
 pub(crate) mod vary;

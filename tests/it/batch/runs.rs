@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::json;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, Run, until};
 #[cfg(unix)]
@@ -100,8 +101,27 @@ async fn a_picture_that_was_deleted_is_fetched_again_and_not_bought() {
         (status.code, &status.json()["states"]["file_missing"]),
         (8, &1.into())
     );
-    let again = studio.run(&["batch", "resume"]).await;
+    let planned = studio
+        .run(&[&arguments[..], &["--dry-run", "--json"]].concat())
+        .await
+        .json();
+    assert_eq!(
+        (
+            &planned["rows"],
+            &planned["micro_dollars"],
+            &planned["rows_bought_before"]["to_collect"]
+        ),
+        (&json!([]), &json!(0), &json!(1)),
+    );
+    let again = studio.run(&arguments).await;
     assert_eq!(again.code, 0, "{again:?}");
+    for line in [
+        "0 of 2 rows to buy",
+        "1 row bought earlier",
+        "2 of 2 rows done; $0.00 billed",
+    ] {
+        assert!(again.stderr.contains(line), "{line}: {}", again.stderr);
+    }
     assert!(studio.path("out/p0002.png").is_file());
     assert_eq!(studio.bought(), 2);
 }

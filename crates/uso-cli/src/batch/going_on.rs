@@ -1,11 +1,13 @@
 //! The part that every batch command which buys or collects ends with: the run, its last line, and
 //! its exit code.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use serde_json::json;
 use uso_journal::{State, Stopped};
 
+use super::plan_text::counted;
 use super::planned_row::PlannedRow;
 use super::purchases::{Known, Purchases, key};
 use super::record::BatchRecord;
@@ -22,11 +24,18 @@ pub(crate) async fn run(
     record: &BatchRecord,
     bought: &Purchases,
     mut rows: Vec<PlannedRow>,
-    tally: Tally,
+    mut tally: Tally,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     rows.sort_by_key(|row| rank(bought.get(&key(&record.name, &row.id, &row.fingerprint))));
-    fetch_missing_again(session, record, bought, &rows, printer).await?;
+    tally.settled = reopen_missing(session, record, bought, &rows).await?;
+    match tally.settled.len() {
+        0 => {}
+        count => printer.say(&format!(
+            "{} without its file: fetched again, for as long as the service keeps the pictures",
+            counted(count, "row")
+        )),
+    }
     if rows.is_empty() {
         printer.say(&format!(
             "batch {} is already complete: {}; nothing to buy",
@@ -102,34 +111,25 @@ pub(crate) async fn write_missing_sidecars(
     Ok(())
 }
 
-/// Reopens rows that are done and whose files are gone, so that the run fetches them again.
-async fn fetch_missing_again(
+/// Reopens rows that are done and whose files are gone, so that the run fetches them again. Returns
+/// their keys.
+async fn reopen_missing(
     session: &Session,
     record: &BatchRecord,
     bought: &Purchases,
     rows: &[PlannedRow],
-    printer: &Printer,
-) -> Result<(), Failure> {
-    let of_row = |row: &PlannedRow| bought.get(&key(&record.name, &row.id, &row.fingerprint));
-    let known = rows.iter().filter_map(of_row);
-    let missing: Vec<_> = known
-        .filter(|known| known.state == State::Done && !known.is_whole())
-        .collect();
-    if !missing.is_empty() {
-        printer.say(&format!(
-            "{} done and without a file: fetched again, for as long as the service keeps the pictures",
-            match missing.len() {
-                1 => "1 row is".to_owned(),
-                several => format!("{several} rows are"),
-            }
-        ));
+) -> Result<HashSet<String>, Failure> {
+    let mut reopened = HashSet::new();
+    for row in rows {
+        let key = key(&record.name, &row.id, &row.fingerprint);
+        let known = bought.get(&key);
+        if let Some(known) = known.filter(|known| known.state == State::Done && !known.is_whole()) {
+            let client = &session.connection.client;
+            session.journal.reopen(client, known.id).await?;
+            reopened.insert(key);
+        }
     }
-    for known in missing {
-        let client = &session.connection.client;
-        let reopened = session.journal.reopen(client, known.id).await;
-        reopened?;
-    }
-    Ok(())
+    Ok(reopened)
 }
 
 fn document(record: &BatchRecord, tally: &Tally) -> serde_json::Value {
@@ -148,7 +148,7 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
     if tally.unknown > 0 {
         hints.push(format!(
             "{} may have been bought, as the response was lost: uso batch reconcile {name} asks the service",
-            super::plan_text::counted(tally.unknown, "row")
+            counted(tally.unknown, "row")
         ));
     }
     match &tally.stopped {
@@ -167,13 +167,13 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
     if tally.failed > 0 {
         hints.push(format!(
             "{} failed: uso batch retry {name} buys them again",
-            super::plan_text::counted(tally.failed, "row")
+            counted(tally.failed, "row")
         ));
     }
     if tally.unfinished > 0 {
         hints.push(format!(
             "{} are bought and not collected: uso batch resume {name} collects them",
-            super::plan_text::counted(tally.unfinished, "row")
+            counted(tally.unfinished, "row")
         ));
     }
     hints

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::plan::Plan;
 use super::planned_row::PlannedRow;
 use super::problems::Problems;
+use super::todo::Todo;
 use crate::failure::Failure;
 use crate::price;
 use crate::printer::Printer;
@@ -32,13 +33,14 @@ pub(crate) fn refuse(problems: &Problems, printer: &Printer) -> Failure {
 }
 
 /// What a run would do: how many rows and pictures, what it uploads, and its price.
-pub(crate) fn summary(plan: &Plan, todo: &[&PlannedRow]) -> Vec<String> {
-    let pictures: u64 = todo.iter().map(|row| u64::from(row.images)).sum();
-    let (sum, unpriced) = Plan::price(todo.iter().copied());
+pub(crate) fn summary(plan: &Plan, todo: &Todo<'_>) -> Vec<String> {
+    let to_buy = &todo.to_buy;
+    let pictures: u64 = to_buy.iter().map(|row| u64::from(row.images)).sum();
+    let (sum, unpriced) = Plan::price(to_buy.iter().copied());
     let bytes: u64 = plan.inputs.values().map(|input| input.bytes).sum();
     let mut lines = vec![format!(
         "{} of {} to buy, {}, about {}",
-        todo.len(),
+        to_buy.len(),
         counted(plan.rows.len(), "row"),
         counted(usize::try_from(pictures).unwrap_or(usize::MAX), "picture"),
         price::rounded(sum),
@@ -52,11 +54,15 @@ pub(crate) fn summary(plan: &Plan, todo: &[&PlannedRow]) -> Vec<String> {
             }
         ));
     }
-    lines.push(format!(
-        "{} of {:.1} MB to upload, each once; the service knows those that it got in the last days",
-        counted(plan.inputs.len(), "file"),
-        bytes as f64 / 1e6
-    ));
+    if !to_buy.is_empty() {
+        lines.push(format!(
+            "{} of {:.1} MB to upload, each once; the service knows those that it got in the last days",
+            counted(plan.inputs.len(), "file"),
+            bytes as f64 / 1e6
+        ));
+    }
+    let others = todo.others().into_iter().filter(|(count, _)| *count > 0);
+    lines.extend(others.map(|(count, what)| format!("{} {what}", counted(count, "row"))));
     lines
 }
 
@@ -77,9 +83,10 @@ pub(crate) fn rows(rows: &[&PlannedRow]) -> Vec<String> {
     lines
 }
 
-pub(crate) fn to_json(plan: &Plan, todo: &[&PlannedRow]) -> Value {
-    let (sum, unpriced) = Plan::price(todo.iter().copied());
+pub(crate) fn to_json(plan: &Plan, todo: &Todo<'_>) -> Value {
+    let (sum, unpriced) = Plan::price(todo.to_buy.iter().copied());
     let rows: Vec<Value> = todo
+        .to_buy
         .iter()
         .map(|row| {
             json!({
@@ -95,6 +102,7 @@ pub(crate) fn to_json(plan: &Plan, todo: &[&PlannedRow]) -> Value {
         "dry_run": true,
         "rows_in_manifest": plan.rows.len(),
         "rows": rows,
+        "rows_bought_before": todo.to_json(),
         "rows_without_price": unpriced,
         "micro_dollars": sum.get(),
         "uploads": {

@@ -230,7 +230,7 @@ fn tell(
     match event {
         BatchEvent::Ended { key, outcome } => {
             let row = rows.get(&key);
-            tally.count(&outcome);
+            tally.count(&key, &outcome);
             told_outcome(&key, row, &outcome, display, printer);
             let done = outcome
                 .ok()

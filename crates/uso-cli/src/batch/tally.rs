@@ -1,5 +1,7 @@
 //! Counts of a batch while it runs.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use uso::MicroDollars;
 use uso_journal::{Error, Purchase, State, Stopped};
@@ -23,15 +25,19 @@ pub(crate) struct Tally {
     pub(crate) unfinished: usize,
     pub(crate) flagged: usize,
     pub(crate) billed: u64,
+    /// Keys of the rows that were billed before this run, and are only fetched again.
+    pub(crate) settled: HashSet<String>,
     pub(crate) stopped: Option<Stopped>,
 }
 
 impl Tally {
     /// Counts the outcome of a row.
-    pub(crate) fn count(&mut self, outcome: &Result<Purchase, Error>) {
+    pub(crate) fn count(&mut self, key: &str, outcome: &Result<Purchase, Error>) {
         match outcome {
             Ok(purchase) => {
-                self.billed += purchase.cost.billed.map_or(0, MicroDollars::get);
+                if !self.settled.contains(key) {
+                    self.billed += purchase.cost.billed.map_or(0, MicroDollars::get);
+                }
                 match purchase.state {
                     State::Done => self.done += 1,
                     State::Unknown => self.unknown += 1,

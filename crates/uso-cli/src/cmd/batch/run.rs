@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use uso::MicroDollars;
-use uso_journal::State;
 
 use super::new::text;
 use super::offer;
@@ -21,6 +20,7 @@ use crate::batch::record::{BatchRecord, check_name, now};
 use crate::batch::row::Row;
 use crate::batch::session::Session;
 use crate::batch::tally::Tally;
+use crate::batch::todo::Todo;
 use crate::batch::vary::Variation;
 use crate::batch::{going_on, manifest, plan_text, report};
 use crate::failure::Failure;
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         Err(_) if !problems.is_empty() => return Err(plan_text::refuse(&problems, printer)),
         Err(_) if args.money.dry_run => {
             write_sheet(args, &plan, printer)?;
-            let todo: Vec<&PlannedRow> = plan.rows.iter().collect();
+            let todo = Todo::of(plan.rows.iter(), |_| None);
             return dry_run(&plan, &todo, printer);
         }
         session => session?,
@@ -73,13 +73,9 @@ pub(crate) async fn run(
     let record = record(args, &session, &source, before.as_ref());
     let client = &session.connection.client;
     let bought = purchases::read(&session.journal, client, &record.name).await?;
-    let todo: Vec<&PlannedRow> = plan
-        .rows
-        .iter()
-        .filter(|row| !known(&record, &bought, row).is_some_and(purchases::Known::is_whole))
-        .collect();
+    let todo = Todo::of(plan.rows.iter(), |row| known(&record, &bought, row));
     // Of rows with problems, too, the names and the prices are looked at.
-    let all: Vec<&PlannedRow> = todo.iter().copied().chain(&plan.refused).collect();
+    let all: Vec<&PlannedRow> = todo.rows.iter().copied().chain(&plan.refused).collect();
     problems.extend(taken_files(&record, &bought, &all));
     let short = check_budget(&session, &record, &bought, &all, printer).await?;
     if !problems.is_empty() {
@@ -114,10 +110,10 @@ pub(crate) async fn run(
     going_on::write_missing_sidecars(&session, &record, &bought, &plan.rows, printer).await?;
     let tally = Tally {
         total: plan.rows.len(),
-        done_before: plan.rows.len() - todo.len(),
+        done_before: plan.rows.len() - todo.rows.len(),
         ..Tally::default()
     };
-    let todo: Vec<PlannedRow> = todo.into_iter().cloned().collect();
+    let todo: Vec<PlannedRow> = todo.rows.into_iter().cloned().collect();
     if args.rows.offer {
         return offer::offer(&session, &record, todo, printer).await;
     }
@@ -290,11 +286,7 @@ async fn check_budget(
     let Some(budget) = record.budget else {
         return Ok(None);
     };
-    let is_new = |row: &&&PlannedRow| {
-        known(record, bought, row)
-            .is_none_or(|known| known.state == State::Pending || known.is_free())
-    };
-    let new: Vec<&PlannedRow> = todo.iter().filter(is_new).copied().collect();
+    let new = Todo::of(todo.iter().copied(), |row| known(record, bought, row)).to_buy;
     let client = &session.connection.client;
     let committed = session.journal.batch_committed(client, &record.name).await;
     let committed = committed?;
@@ -328,11 +320,15 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-fn dry_run(plan: &Plan, todo: &[&PlannedRow], printer: &Printer) -> Result<ExitCode, Failure> {
+fn dry_run(plan: &Plan, todo: &Todo<'_>, printer: &Printer) -> Result<ExitCode, Failure> {
     for line in plan_text::summary(plan, todo) {
         printer.say(&line);
     }
-    printer.say("nothing is sent; these would be bought:");
-    printer.data(&plan_text::to_json(plan, todo), &plan_text::rows(todo))?;
+    printer.say(match todo.to_buy.is_empty() {
+        true => "nothing is sent, and nothing would be bought",
+        false => "nothing is sent; these would be bought:",
+    });
+    let rows = plan_text::rows(&todo.to_buy);
+    printer.data(&plan_text::to_json(plan, todo), &rows)?;
     Ok(ExitCode::SUCCESS)
 }
