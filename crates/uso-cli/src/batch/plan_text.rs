@@ -15,9 +15,17 @@ const SHOWN: usize = 100;
 
 /// The failure of a manifest that has problems.
 pub(crate) fn refuse(problems: &Problems, printer: &Printer) -> Failure {
+    let lines = problems.lines();
+    let is_missing = |line: &String| line.contains("does not exist");
+    let hint = match lines.iter().any(is_missing) {
+        true => {
+            "correct the rows that are named, and run the command again; paths in a manifest start in its folder"
+        }
+        false => "correct the rows that are named, and run the command again",
+    };
     if !printer.json {
-        for line in problems.lines() {
-            printer.warn(&line);
+        for line in &lines {
+            printer.warn(line);
         }
     }
     let count = match problems.count() {
@@ -25,7 +33,7 @@ pub(crate) fn refuse(problems: &Problems, printer: &Printer) -> Failure {
         several => format!("{several} problems"),
     };
     Failure::input(format!("the manifest has {count}; nothing was sent"))
-        .with_hint("correct the rows that are named, and run the command again")
+        .with_hint(hint)
         .with_partial(json!({
             "problem_count": problems.count(),
             "problems": problems.kept(),
