@@ -38,6 +38,20 @@ async fn a_second_run_buys_nothing_and_says_so() {
     assert_eq!(status.json()["states"]["done"], 5);
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_reached_by_another_path_is_the_same_batch() {
+    let studio = Studio::plain().await;
+    studio.photos(2);
+    std::os::unix::fs::symlink(studio.path("photos"), studio.path("link")).unwrap();
+    for source in ["photos", "./photos/", "photos/../photos", "link"] {
+        let arguments = ["batch", "run", source, "--style", "ink.jpg"];
+        let run = studio.run(&arguments).await;
+        assert_eq!(run.code, 0, "{source}: {run:?}");
+        assert_eq!(studio.bought(), 2, "{source}: {run:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn first_runs_at_the_same_time_are_one_batch_and_buy_each_row_once() {
     let studio = Studio::plain().await;

@@ -83,9 +83,9 @@ impl Records {
 
     /// The record of the batch that this source belongs to, if it ran before.
     pub(crate) fn of_source(&self, source: &Path) -> Option<BatchRecord> {
-        self.all()
-            .into_iter()
-            .find(|record| record.source == source)
+        let source = real_path(source);
+        let is_same = |record: &BatchRecord| real_path(&record.source) == source;
+        self.all().into_iter().find(is_same)
     }
 
     /// A name for a batch that no other has, made of the source's name.
@@ -113,9 +113,8 @@ impl Records {
             Ok(file)
         };
         let _lock = lock().map_err(|error| self.unwritable(&error))?;
-        let is_taken =
-            |other: &BatchRecord| other.source == record.source || other.name == record.name;
-        if self.all().iter().any(is_taken) {
+        let has_name = |other: &BatchRecord| other.name == record.name;
+        if self.of_source(&record.source).is_some() || self.all().iter().any(has_name) {
             return Ok(false);
         }
         self.write(record, Some(rows))?;
@@ -185,6 +184,11 @@ impl Records {
     fn rows_path(&self, name: &str) -> PathBuf {
         self.0.join(format!("{name}.rows.jsonl"))
     }
+}
+
+/// A path without links and `..`: a manifest is the same one, however it is reached.
+fn real_path(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Refuses a name that is no plain file name.
