@@ -220,7 +220,8 @@ async fn round(place: &str, service: Service) -> Duration {
         let ended = Arc::clone(&ended);
         tokio::spawn(async move {
             let batch = journal.work(&client, "b", "out").await.unwrap();
-            let mut run = batch.concurrency(CLAIMED / WORKERS).start();
+            // All workers of an account share one limit.
+            let mut run = batch.concurrency(CLAIMED).start();
             while let Some(event) = run.next().await {
                 if matches!(event, BatchEvent::Ended { .. }) {
                     ended.add_permits(1);

@@ -145,8 +145,11 @@ impl Driver {
             if self.flying.is_empty() && (self.exhausted || self.stopped.is_some()) {
                 break;
             }
-            if let Some(flight) = self.wait().await {
+            let mut landed = self.wait().await;
+            // All that have landed, so that one claim fills their places.
+            while let Some(flight) = landed {
                 self.landed(flight).await;
+                landed = self.flying.try_join_next().and_then(Result::ok);
             }
         }
         if let Some(stopped) = self.stopped.take() {
