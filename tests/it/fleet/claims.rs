@@ -1,9 +1,9 @@
 //! Claims of offered rows: as many in a transaction as the worker has free places.
 
 use uso::Request;
-use uso_journal::Journal;
+use uso_journal::{Journal, Stop, Stopped};
 use uso_tests::postgres;
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until_async};
 
 use super::server;
 
@@ -19,6 +19,14 @@ CREATE TRIGGER watch AFTER UPDATE ON uso.job FOR EACH ROW
 WHEN (OLD.state = 'pending' AND NEW.state = 'reserved') EXECUTE FUNCTION public.watch();
 ";
 
+async fn offer(journal: &Journal, rig: &Rig, rows: u64) {
+    for row in 0..rows {
+        let request = Request::subject("https://example.org/a.png", "x").seed(row);
+        let offer = journal.offer(&rig.client, "b", (format!("r{row}"), request), None);
+        offer.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_claim_takes_a_row_for_each_free_place_and_sixteen_at_the_most() {
     let Some(server) = server("claims::a_claim") else {
@@ -29,11 +37,7 @@ async fn a_claim_takes_a_row_for_each_free_place_and_sixteen_at_the_most() {
         let rig = Rig::plain().await;
         let (place, folder) = (server.database().await, tempfile::tempdir().unwrap());
         let journal = Journal::connect(&place).await.unwrap();
-        for row in 0..40 {
-            let request = Request::subject("https://example.org/a.png", "x").seed(row);
-            let offer = journal.offer(&rig.client, "b", (format!("r{row}"), request), None);
-            offer.await.unwrap();
-        }
+        offer(&journal, &rig, 40).await;
         postgres::run(&place, WATCH).await;
         let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
         let summary = work.concurrency(places).start().finish().await;
@@ -45,4 +49,40 @@ async fn a_claim_takes_a_row_for_each_free_place_and_sixteen_at_the_most() {
         let most = postgres::text(&place, most).await;
         assert_eq!(most, format!("{held} {of_one}"), "{places} places");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_stop_meets_between_claim_and_submit_are_free_for_other_workers() {
+    let Some(server) = server("claims::rows_that_a_stop_meets") else {
+        return;
+    };
+    let rig = Rig::plain().await;
+    let (place, folder) = (server.database().await, tempfile::tempdir().unwrap());
+    let journal = Journal::connect(&place).await.unwrap();
+    offer(&journal, &rig, 12).await;
+    let work = async || {
+        let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
+        work.concurrency(12)
+    };
+    // The claim waits for the account, and the stop comes meanwhile.
+    let account = postgres::client(&place).await;
+    let hold = "BEGIN; SELECT 1 FROM uso.realm FOR UPDATE";
+    account.batch_execute(hold).await.unwrap();
+    let stop = Stop::new();
+    let run = work().await.stop(&stop).start();
+    let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let does_wait = async || postgres::text(&place, waits).await == "true";
+    until_async("the claim waits", does_wait).await;
+    stop.stop();
+    account.batch_execute("COMMIT").await.unwrap();
+    let summary = run.finish().await;
+    assert_eq!(summary.stopped, Some(Stopped::Asked));
+    assert_eq!(rig.emulator.ledger().purchases().len(), 0);
+    let free = "SELECT count(*)::text FROM uso.job WHERE state = 'pending' AND worker IS NULL \
+                AND reserved IS NULL AND fence = 1";
+    assert_eq!(postgres::text(&place, free).await, "12", "{summary:?}");
+    let second = work().await.start().finish().await;
+    assert_eq!((second.done, second.stopped), (12, None));
+    assert_eq!(rig.emulator.ledger().purchases().len(), 12);
 }

@@ -85,45 +85,6 @@ async fn a_stop_lets_what_is_in_flight_end_and_begins_nothing_more() {
 }
 
 #[tokio::test]
-async fn offered_rows_that_a_stop_meets_before_they_are_sent_are_free_for_other_workers() {
-    let desk = Desk::plain().await;
-    let client = &desk.rig.client;
-    for row in 0..12 {
-        // Without an upload, each row asks the journal for known ones before it is sent.
-        let request = uso::Request::subject("https://example.org/a.png", "x").seed(row);
-        let offer = desk
-            .journal
-            .offer(client, "b", (format!("{row}"), request), None);
-        offer.await.unwrap();
-    }
-    let stop = Stop::new();
-    let work = async || {
-        let out = desk.path().join("out");
-        let work = desk.journal.work(client, "b", out).await.unwrap();
-        work.concurrency(12)
-    };
-    let mut run = work().await.stop(&stop).start();
-    while let Some(event) = run.next().await {
-        if matches!(event, BatchEvent::Started { .. }) {
-            stop.stop();
-        }
-    }
-    assert_eq!(run.summary().stopped, Some(Stopped::Asked));
-    let left = desk.journal.jobs(client).read().await.unwrap();
-    let are_free = left.iter().all(|row| match row.state {
-        State::Pending => !row.in_work && row.cost.reserved.is_none(),
-        state => state == State::Done,
-    });
-    assert!(are_free, "{left:?}");
-    let free = left.iter().filter(|row| row.state == State::Pending);
-    let free = free.count();
-    assert!(free > 0, "the stop came too late: {left:?}");
-    let second = work().await.start().finish().await;
-    assert_eq!((second.done, second.stopped), (free as u64, None));
-    assert_eq!(desk.bought(), 12);
-}
-
-#[tokio::test]
 async fn a_picture_that_arrives_slowly_holds_up_no_purchase() {
     let builder = Rig::plain_builder();
     let slow = Scenario::new().on(Operation::File, Fault::Hang);
