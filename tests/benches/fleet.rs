@@ -25,9 +25,10 @@
 //!
 //! Fails when a limit is exceeded.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -171,7 +172,7 @@ async fn offered(server: &Cluster, rows: usize) -> String {
     let place = server.database().await;
     let journal = Journal::connect(&place).await.unwrap();
     let request = Request::subject("https://example.org/a.png", "x").seed(1);
-    let client = client("http://127.0.0.1:9");
+    let client = client();
     let offer = journal.offer(&client, "b", ("0", request), None);
     offer.await.unwrap();
     let copy = format!(
@@ -187,33 +188,35 @@ async fn offered(server: &Cluster, rows: usize) -> String {
     place
 }
 
-fn client(origin: &str) -> Client {
-    let config = config_for(origin).unwrap();
+/// The address of the service, at which nothing listens between the rounds.
+fn address() -> SocketAddr {
+    static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    });
+    *ADDRESS
+}
+
+fn client() -> Client {
+    let config = config_for(&format!("http://{}", address())).unwrap();
     Client::new(config.retry(RetryPolicy::default().attempts(1))).unwrap()
 }
 
 /// The time of eight workers for the next rows.
 async fn round(place: &str, service: Service) -> Duration {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = match service {
-        Service::Silent => format!("http://{}", silent.local_addr().unwrap()),
-        Service::Away => "http://127.0.0.1:9".to_owned(),
+    let address = address();
+    let silent = match service {
+        Service::Silent => Some(TcpListener::bind(address).await.unwrap()),
+        Service::Away => None,
     };
     let mut workers = Vec::new();
     for _ in 0..WORKERS {
         let journal = Journal::connect(place).await.unwrap();
-        let client = client(&origin);
+        let client = client();
         // The first connection is no part of a row.
         journal.budget(&client).await.unwrap();
         workers.push((journal, client));
     }
-    let submits = tokio::spawn(async move {
-        let mut connections = Vec::new();
-        while connections.len() < CLAIMED {
-            connections.push(silent.accept().await.unwrap());
-        }
-        connections
-    });
     let started = Instant::now();
     let ended = Arc::new(Semaphore::new(0));
     for (journal, client) in workers {
@@ -229,9 +232,13 @@ async fn round(place: &str, service: Service) -> Duration {
             }
         });
     }
-    match service {
-        Service::Silent => drop(submits.await.unwrap()),
-        Service::Away => drop(ended.acquire_many(CLAIMED as u32).await.unwrap()),
+    let Some(silent) = silent else {
+        let _ = ended.acquire_many(CLAIMED as u32).await.unwrap();
+        return started.elapsed();
+    };
+    let mut submits = Vec::new();
+    while submits.len() < CLAIMED {
+        submits.push(silent.accept().await.unwrap());
     }
     started.elapsed()
 }
