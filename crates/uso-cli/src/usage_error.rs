@@ -108,7 +108,9 @@ fn given_option(error: &clap::Error) -> bool {
 pub(crate) fn variable(error: &clap::Error) -> Option<String> {
     let option = option_name(&text(error, ContextKind::InvalidArg)?);
     let value = text(error, ContextKind::InvalidValue)?;
-    if std::env::args().any(|argument| option_name(&argument) == option) {
+    let is_written =
+        |argument: std::ffi::OsString| option_name(&argument.to_string_lossy()) == option;
+    if std::env::args_os().any(is_written) {
         return None;
     }
     let commands = crate::args::command();

@@ -53,6 +53,20 @@ async fn a_manifest_that_is_reached_by_another_path_is_the_same_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_run_under_another_name_is_another_batch() {
+    let studio = Studio::plain().await;
+    studio.photos(2);
+    let run = ["batch", "run", "photos", "--style", "ink.jpg"];
+    assert_eq!(studio.run(&run).await.code, 0);
+    let second = [&run[..], &["--batch", "second", "-o", "second"]].concat();
+    for _ in 0..2 {
+        let named = studio.run(&second).await;
+        assert_eq!(named.code, 0, "{named:?}");
+        assert_eq!(studio.bought(), 4, "{named:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn first_runs_at_the_same_time_are_one_batch_and_buy_each_row_once() {
     let studio = Studio::plain().await;
     studio.photos(6);

@@ -179,6 +179,13 @@ fn a_wrong_variable_is_named_and_an_address_of_another_server_makes_no_file() {
     let run = cli.run(&["restyle", "a.png", "b.png"]);
     assert_eq!(run.code, 2, "{run:?}");
     assert!(run.stderr.contains("USO_MAX_COST: "), "{run:?}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        let mut command = cli.command(&["restyle"]);
+        command.arg(std::ffi::OsStr::from_bytes(b"\xe9t\xe9.png"));
+        assert_eq!(command.output().unwrap().status.code(), Some(2));
+    }
     let cli = uso()
         .variable("FAL_KEY", "an-id:a-secret")
         .variable("USO_JOURNAL", "mysql://127.0.0.1/uso");

@@ -103,9 +103,14 @@ impl Records {
     }
 
     /// Writes the record of a batch that runs for the first time, unless another process has
-    /// recorded this source or this name meanwhile; says whether it was written. Two names for one
-    /// source would buy its rows twice.
-    pub(crate) fn begin(&self, record: &BatchRecord, rows: &[Row]) -> Result<bool, Failure> {
+    /// recorded its name meanwhile, or its source where the caller named no batch; says whether it
+    /// was written. Two names for one source would buy its rows twice.
+    pub(crate) fn begin(
+        &self,
+        record: &BatchRecord,
+        rows: &[Row],
+        is_named: bool,
+    ) -> Result<bool, Failure> {
         let lock = || -> io::Result<fs::File> {
             fs::create_dir_all(&self.0)?;
             let file = fs::File::create(self.0.join("lock"))?;
@@ -114,7 +119,8 @@ impl Records {
         };
         let _lock = lock().map_err(|error| self.unwritable(&error))?;
         let has_name = |other: &BatchRecord| other.name == record.name;
-        if self.of_source(&record.source).is_some() || self.all().iter().any(has_name) {
+        let has_source = !is_named && self.of_source(&record.source).is_some();
+        if has_source || self.all().iter().any(has_name) {
             return Ok(false);
         }
         self.write(record, Some(rows))?;

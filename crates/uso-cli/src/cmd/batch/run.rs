@@ -102,7 +102,10 @@ pub(crate) async fn run(
     let frozen: Vec<Row> = plan.rows.iter().map(|row| row.row.clone()).collect();
     if before.is_some() {
         session.records.write(&record, Some(&frozen))?;
-    } else if !session.records.begin(&record, &frozen)? {
+    } else if !session
+        .records
+        .begin(&record, &frozen, args.rows.batch.is_some())?
+    {
         // Another process began this batch meanwhile; both go on with it.
         return Box::pin(run(global, args, printer)).await;
     }
