@@ -282,16 +282,22 @@ async fn a_picture_is_estimated_bought_waited_for_and_found_again() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queued_job_is_cancelled() {
+/// Cancels `second`, which waits in the queue behind `first`.
+async fn cancel_a_queued_job(scenario: Scenario) -> (Scene, Agent) {
     let builder = Rig::plain_builder().inference_time(Duration::from_secs(3600));
-    let scene = Scene::of(builder.concurrency(1)).await;
+    let scene = Scene::of(builder.concurrency(1).scenario(scenario)).await;
     let mut agent = scene.agent(&[]).await;
     agent.ok("buy", wish("first")).await;
     agent.ok("buy", wish("second")).await;
     let cancelled = agent.ok("cancel", json!({ "id": "second" })).await;
     let outcome = cancelled["outcome"].as_str().unwrap();
     assert!(outcome.contains("not billed"), "{cancelled}");
+    (scene, agent)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queued_job_is_cancelled() {
+    let (_scene, mut agent) = cancel_a_queued_job(Scenario::new()).await;
     let both = agent
         .ok("wait", json!({ "ids": ["first", "second"], "seconds": 0 }))
         .await;
@@ -315,14 +321,7 @@ async fn a_queued_job_is_cancelled() {
 async fn a_cancellation_does_not_wait_for_a_result() {
     // A request for the result of any job is never answered.
     let silent = Scenario::new().on(Operation::Result, Fault::Hang).always();
-    let builder = Rig::plain_builder().inference_time(Duration::from_secs(3600));
-    let scene = Scene::of(builder.concurrency(1).scenario(silent)).await;
-    let mut agent = scene.agent(&[]).await;
-    agent.ok("buy", wish("first")).await;
-    agent.ok("buy", wish("second")).await;
-    let cancelled = agent.ok("cancel", json!({ "id": "second" })).await;
-    let outcome = cancelled["outcome"].as_str().unwrap();
-    assert!(outcome.contains("not billed"), "{cancelled}");
+    cancel_a_queued_job(silent).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,11 +6,11 @@ mod records;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uso_emulator::{Billing, Fault, Operation, Scenario};
 use uso_journal::{Journal, Purchase, State};
-use uso_tests::rig::{Cli, Rig, Run, content, style};
+use uso_tests::rig::{Cli, Rig, Run, content, style, until_async};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
 const PROMPT: &str = "an unmistakable lighthouse in the fog";
@@ -191,19 +191,14 @@ impl Scene {
 
     /// Returns when the point is reached, or the process has ended before it.
     async fn reach(&self, point: Point, child: &mut Child) -> bool {
-        let started = Instant::now();
-        while !self.is_at(point).await {
-            if child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "{point:?} is never reached: {:?}",
-                self.rig.operations()
-            );
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        true
+        let mut has_ended = false;
+        until_async(&format!("{point:?}"), async || {
+            let is_reached = self.is_at(point).await;
+            has_ended = !is_reached && child.try_wait().unwrap().is_some();
+            is_reached || has_ended
+        })
+        .await;
+        !has_ended
     }
 
     /// Kills at the point, lets the emulated time pass, resumes, and holds the books against the

@@ -76,6 +76,20 @@ impl Jobs {
         self.shared.store.list(realm, self.filter.clone()).await
     }
 
+    /// Reads the next page: so many purchases as the limit says, which are older than those of the
+    /// page before. A page without any is the end.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn next_page(&mut self) -> Result<Vec<Purchase>, Error> {
+        let page = self.read().await?;
+        if let Some(last) = page.last() {
+            self.filter.before = Some(last.id.0);
+        }
+        Ok(page)
+    }
+
     /// How many there are in each state, whatever the limit.
     ///
     /// # Errors

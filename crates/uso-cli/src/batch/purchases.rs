@@ -91,11 +91,10 @@ pub(crate) async fn read(
     let mut all = Purchases::new();
     let mut jobs = journal.jobs(client).batch(batch).limit(PAGE);
     loop {
-        let page = jobs.read().await?;
-        let Some(last) = page.last() else {
+        let page = jobs.next_page().await?;
+        if page.is_empty() {
             return Ok(all);
-        };
-        jobs = jobs.before(last.id);
+        }
         for purchase in page {
             all.insert(purchase.key.clone(), Known::of(purchase));
         }

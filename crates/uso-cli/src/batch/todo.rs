@@ -53,7 +53,7 @@ impl<'a> Todo<'a> {
             ),
             (
                 self.ended,
-                "failed earlier and not bought again: uso batch retry buys them",
+                "that failed earlier: left alone; uso batch retry buys again",
             ),
         ]
     }

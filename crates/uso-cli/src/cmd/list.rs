@@ -63,18 +63,15 @@ pub(crate) async fn run(
 /// The newest jobs of the last weeks, and every older one that is unfinished.
 async fn add_recent(listing: &mut Listing<'_>, jobs: Jobs) -> Result<(), Failure> {
     let since = SystemTime::now().checked_sub(RECENT).unwrap_or(UNIX_EPOCH);
-    let newest = jobs.clone().limit(NEWEST).read().await?;
-    let Some(last) = newest.last().map(|job| job.id) else {
-        return Ok(());
-    };
-    for job in &newest {
+    let mut jobs = jobs.limit(NEWEST);
+    for job in &jobs.next_page().await? {
         if !job.state.is_closed() || job.changed_at >= since {
             listing.add(job)?;
         }
     }
     let open = State::ALL.into_iter().filter(|state| !state.is_closed());
-    let older = jobs.states(open).before(last).limit(PAGE);
-    listing.add_all(older).await
+    // The page after the newest.
+    listing.add_all(jobs.states(open).limit(PAGE)).await
 }
 
 /// A list that is printed while it is read, however long it is.
@@ -96,11 +93,10 @@ impl<'a> Listing<'a> {
     /// Adds these jobs, page by page.
     async fn add_all(&mut self, mut jobs: Jobs) -> Result<(), Failure> {
         loop {
-            let page = jobs.read().await?;
-            let Some(last) = page.last().map(|job| job.id) else {
+            let page = jobs.next_page().await?;
+            if page.is_empty() {
                 return Ok(());
-            };
-            jobs = jobs.before(last);
+            }
             for job in &page {
                 self.add(job)?;
             }

@@ -34,11 +34,10 @@ pub(crate) async fn run(
     let mut jobs = journal.jobs(client).states(closed).limit(PAGE);
     let (mut count, mut lines, mut documents) = (0_usize, Vec::new(), Vec::new());
     loop {
-        let page = jobs.read().await?;
-        let Some(last) = page.last().map(|job| job.id) else {
+        let page = jobs.next_page().await?;
+        if page.is_empty() {
             break;
-        };
-        jobs = jobs.before(last);
+        }
         for job in page.iter().filter(|job| is_due(job)) {
             count += 1;
             if count <= SHOWN {

@@ -35,9 +35,10 @@ pub(crate) async fn run(
         .states(bought);
     let (mut jobs, mut saved, mut missing, mut unknown) = (jobs.limit(PAGE), 0, 0, 0);
     loop {
-        let page = jobs.read().await?;
-        let Some(last) = page.last() else { break };
-        jobs = jobs.before(last.id);
+        let page = jobs.next_page().await?;
+        if page.is_empty() {
+            break;
+        }
         for purchase in page {
             match collect(&session, &purchase, &args.out).await {
                 Ok(Some(paths)) => {
