@@ -61,6 +61,10 @@ const jobId = async (page) => (await page.locator("#stage h2").first().evaluate(
 const priced = (page) => page.waitForFunction(() => !document.getElementById("buy").disabled);
 /** Waits until another job than this one is selected. */
 const other = (page, id) => page.waitForFunction((id) => document.querySelector("#stage h2").firstChild.textContent !== id, id);
+/** Waits until something that this program counts has come to a number. */
+async function counted(count, wanted) {
+  while (count() < wanted) await new Promise((done) => setTimeout(done, 5));
+}
 const shot = async (page, name) => settings.screenshots && page.screenshot({ path: `${settings.screenshots}/${name}.png` });
 async function checked(page) {
   await page.evaluate(axe);
@@ -91,7 +95,48 @@ async function pick(name, file) {
 outcome.before = await page.locator("#buy").textContent();
 await pick("content", settings.content);
 await pick("style", settings.style);
-await page.locator("input[name=size][value=square]").check();
+await priced(page);
+// The form changes at the moment when the price of what it was before arrives.
+outcome.late_price = await page.evaluate(() => new Promise((priced) => {
+  const button = document.getElementById("buy");
+  const size = (name) => document.querySelector(`input[name=size][value=${name}]`).click();
+  const { fetch } = window;
+  window.fetch = async (path, init) => {
+    const response = await fetch(path, init);
+    if (path === "/api/quote") {
+      window.fetch = fetch;
+      size("square");
+      new MutationObserver(() => !button.disabled && priced(button.textContent)).observe(button, { attributes: true });
+    }
+    return response;
+  };
+  size("square_hd");
+}));
+// A picture that takes long is replaced by another before it is there. Nothing can be bought
+// meanwhile, and the later one stays.
+const arrivals = [];
+await page.route("**/api/pictures", async (route) => {
+  const release = new Promise((done) => arrivals.push(done));
+  const response = await route.fetch();
+  await release;
+  await route.fulfill({ response });
+});
+const choose = (name, file) => page.locator(`#slot-${name} input[type=file]`).setInputFiles(file);
+const arrived = (count) => counted(() => arrivals.length, count);
+await choose("content", settings.style);
+await arrived(1);
+outcome.while_uploading = [await page.locator("#buy").isDisabled(), await page.locator("#buy-note").textContent()];
+await choose("content", settings.content);
+await arrived(2);
+arrivals[1]();
+await priced(page);
+const later = await page.locator("#slot-content img").getAttribute("src");
+const late = page.waitForResponse("**/api/pictures");
+arrivals[0]();
+await (await late).finished();
+await page.evaluate(() => new Promise((done) => setTimeout(done)));
+outcome.later_picture = (await page.locator("#slot-content img").getAttribute("src")) === later && !(await page.locator("#buy").isDisabled());
+await page.unroute("**/api/pictures");
 await priced(page);
 outcome.fit = await page.locator("#slot-content .fit").textContent();
 outcome.button = await page.locator("#buy").textContent();
@@ -117,6 +162,8 @@ await ready(tab);
 outcome.reload = { id: await jobId(page), seed: await page.locator("#seed").inputValue(), slot: await page.locator("#slot-content img").count() };
 outcome.second_tab = await jobId(tab);
 await Promise.all([done(page), done(tab)]);
+// A browser slows the timers of a page that is behind another.
+await tab.close();
 
 // The studio is killed while a job runs, and started again.
 await page.locator("#seed").fill("42");

@@ -93,6 +93,12 @@ async fn a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste() {
     );
     assert_eq!(seen["without_token"], 0);
     assert!(!seen["address"].as_str().unwrap().contains('#'), "{seen}");
+    assert_eq!(seen["late_price"], "Make 1 picture · $0.0262");
+    assert_eq!(
+        seen["while_uploading"],
+        json!([true, "A picture is on its way."])
+    );
+    assert_eq!(seen["later_picture"], true);
     assert_eq!(seen["button"], "Make 1 picture · $0.0262");
     assert_eq!(seen["mouse"]["money"], "$0.0262 billed, $0.0262 estimated");
     assert_eq!(seen["mouse"]["images"], 2, "result and content");

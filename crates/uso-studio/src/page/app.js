@@ -94,6 +94,8 @@ const SIZES = {
 
 /** What stands in each slot: `{picture, width, height, changes}`, `{url}`, or nothing. */
 const slots = { content: null, style: null, extra_style: null };
+/** The transfer that each slot waits for. The last one counts, whichever ends first. */
+const arriving = new Map();
 let quoted = null;
 let buying = false;
 
@@ -182,6 +184,7 @@ function seeds() {
 /** Puts a draft into the form; pictures are described by `known`, or by the next quote. */
 function fill(from, known = []) {
   choose("mode", from.mode);
+  arriving.clear();
   for (const name of Object.keys(SLOTS)) {
     const held = from[name];
     slots[name] = held ? { ...held, ...known.find((picture) => picture.picture === held.picture) } : null;
@@ -262,15 +265,19 @@ function saved() {
 
 let quoteTimer = 0;
 let quoteTurn = 0;
+/** Withdraws the price, which is of what the form was, and asks for another once the form rests. */
 function quoteSoon() {
   clearTimeout(quoteTimer);
+  quoteTurn += 1;
   quoted = null;
   $("buy").disabled = true;
-  quoteTimer = setTimeout(quote, 120);
+  // What is bought is the picture on its way, and not the one that it replaces.
+  if (arriving.size) noQuote("A picture is on its way.");
+  else quoteTimer = setTimeout(quote, 120);
 }
 
 async function quote() {
-  const turn = ++quoteTurn;
+  const turn = quoteTurn;
   const wanted = seeds();
   if (!wanted) return noQuote("Write seeds as 7, 9, 1..4; sixteen at the most.");
   const asked = draft();
@@ -373,6 +380,7 @@ function askUrl(name) {
 }
 
 function put(name, held) {
+  arriving.delete(name);
   slots[name] = held;
   drawSlot(name);
   formChanged();
@@ -386,14 +394,21 @@ const takeResult = (name, id, picture) => fillSlot(name, () => change(`/api/jobs
 
 async function fillSlot(name, bring) {
   const section = $(`slot-${name}`);
+  const turn = Symbol(name);
+  arriving.set(name, turn);
   section.classList.add("busy");
+  quoteSoon();
   try {
     const picture = await bring();
+    if (arriving.get(name) !== turn) return;
     if (name !== "content" && !MODES[mode()].styles) choose("mode", mode() === "reimagine" ? "styled_scene" : "restyle");
     put(name, picture);
     say(`${SLOTS[name]} picture added${picture.changes.length ? `; it will be ${picture.changes.join(", ")}` : ""}.`);
   } catch (error) {
+    if (arriving.get(name) !== turn) return;
+    arriving.delete(name);
     section.classList.remove("busy");
+    quoteSoon();
     const note = section.querySelector(".fit");
     note.textContent = sentence(error.problems?.[0]?.message ?? error.message);
     note.classList.add("bad");
@@ -476,19 +491,22 @@ async function sendPending() {
   let first = null;
   let why = null;
   for (const { at, order } of pending()) {
-    let isSettled = Date.now() - at > PENDING_MS;
-    while (!isSettled) {
+    for (;;) {
+      if (Date.now() - at > PENDING_MS) {
+        why ??= new Error("The studio has not responded for two minutes, and the order was withdrawn. Unless the list shows its job, nothing was bought");
+        break;
+      }
       try {
         const job = await change("/api/jobs", order);
         merge([job]);
         first ??= job.id;
-        isSettled = true;
+        break;
       } catch (error) {
         if (error instanceof Refused && error.status !== 401) {
           why ??= error;
-          isSettled = true;
-        } else if (Date.now() - at > PENDING_MS) isSettled = true;
-        else await delay(700);
+          break;
+        }
+        await delay(700);
       }
     }
     keep(pending().filter((other) => other.order.key !== order.key));
