@@ -59,10 +59,12 @@ impl Desk {
         }
     }
 
-    /// Ends the lease of every worker, as time does; in a file, locks end with their process.
+    /// Ends the lease of every worker, as time does; in a file, locks end with their process. The
+    /// server may carry out a renewal after the worker is gone, so an end that is in the past would
+    /// not last.
     async fn end_leases(&self) {
         if self.place.contains("://") {
-            postgres::run(&self.place, "UPDATE uso.worker SET expires_at = 0").await;
+            postgres::run(&self.place, "DELETE FROM uso.worker").await;
         }
     }
 

@@ -36,6 +36,7 @@ pub fn run(no_skips: bool) -> Result<()> {
     let mut tests = cargo(["test", "--workspace", "--locked"]);
     // A snapshot is accepted by a person in a review, never by a run.
     tests.env("INSTA_UPDATE", "no");
+    tests.env("RUST_TEST_THREADS", test_threads());
     if no_skips {
         tests.env(NO_SKIPS, "1");
     }
@@ -53,6 +54,13 @@ pub fn run(no_skips: bool) -> Result<()> {
     optional("actionlint", "workflows", &[])?;
     println!("==> all checks passed in {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+/// How many tests run at once. A test that talks to the emulator, to a server of PostgreSQL or to a
+/// process of the command waits for more than half of its time.
+fn test_threads() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (2 * cores + 1).to_string()
 }
 
 /// What cargo-deny checks without a network.

@@ -2,8 +2,9 @@
 //!
 //! A crate that reads a file beside its own folder compiles in the workspace and fails for its
 //! users. The tarballs are therefore unpacked into an empty folder, where each finds the others by
-//! path, since they are on no registry yet, and each is compiled alone with the workspace's own
-//! target folder.
+//! path, since they are on no registry yet, and compiled with the workspace's own target folder.
+//! Which features a crate needs of another is seen where each is compiled alone, in the checks of
+//! continuous integration.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -45,14 +46,12 @@ pub fn run(root: &Path, target: &Path) -> Result<()> {
     fs::write(folder.join("Cargo.toml"), manifest)?;
     // The same versions of everything else as in the workspace.
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
-    for (name, version) in &crates {
-        let mut check = cargo_in(
-            folder,
-            ["check", "--quiet", "--all-features", "--package", name],
-        );
-        check.arg("--target-dir").arg(target);
-        step(&format!("tarball of {name} {version}"), check)?;
-    }
+    let mut check = cargo_in(
+        folder,
+        ["check", "--quiet", "--workspace", "--all-features"],
+    );
+    check.arg("--target-dir").arg(target);
+    step("tarballs compile", check)?;
     println!("packaged in {} s", started.elapsed().as_secs());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,15 +24,17 @@ pub(crate) fn cargo_in<const N: usize>(folder: &Path, arguments: [&str; N]) -> C
     command
 }
 
-/// Runs a program to its end, under a heading.
+/// Runs a program to its end, under a heading, and tells how long it took.
 pub(crate) fn step(name: &str, mut command: Command) -> Result<()> {
     println!("==> {name}");
+    let started = Instant::now();
     let status = command
         .status()
         .with_context(|| format!("{name}: the program could not be started"))?;
     if !status.success() {
         bail!("{name}: failed");
     }
+    println!("==> {name}: {} s", started.elapsed().as_secs());
     Ok(())
 }
 

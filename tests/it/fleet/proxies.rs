@@ -108,7 +108,7 @@ async fn a_purchase_of_a_proxy_that_was_killed_is_told_and_not_repeated() {
         assert!(waiting.await.unwrap().is_err());
         if let Some(place) = &place {
             // The lease of the killed proxy ends, as time ends it.
-            postgres::run(place, "UPDATE uso.worker SET expires_at = 0").await;
+            postgres::run(place, "DELETE FROM uso.worker").await;
         }
         let (mut again, url, _lines) = start(&cli, &[]);
         let talk = BufReader::new(again.stderr.take().unwrap()).lines();

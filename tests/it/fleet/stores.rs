@@ -22,7 +22,7 @@ fn every_test_of_the_journal_that_is_not_about_files_passes_on_a_server() {
     };
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["journal::", "--test-threads", "2"])
+        .args(["journal::", "--test-threads", "4"])
         .env("USO_TEST_SERVER", server.url("postgres"));
     for name in ABOUT_FILES {
         command.args(["--skip", name]);

@@ -18,6 +18,9 @@ use super::transaction::Transaction;
 use crate::error::Error;
 use crate::host;
 
+/// Pause after a renewal that failed although it was repeated.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
 /// Lease of this worker.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -134,7 +137,7 @@ async fn renew_for_ever(lease: Weak<Lease>) {
             Ok(length) => length / 6,
             Err(error) => {
                 warn!(%error, "the lease could not be renewed");
-                pause
+                AFTER_FAULT
             }
         };
     }
