@@ -1,9 +1,12 @@
 //! Other endpoints of fal through the facade: the promises of `fal-ai/uso` for any document.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use uso::endpoint::{Endpoint, TypedOutput};
 use uso::{ErrorKind, Job};
 use uso_emulator::{Emulator, EmulatorBuilder, Fault, Operation, Scenario};
+use uso_journal::{Journal, State};
 use uso_tests::rig::{Rig, file};
 
 use crate::codegen::compiled::{CORPUS, Entry, entry, options, without_corpus};
@@ -106,6 +109,58 @@ async fn every_endpoint_keeps_the_promises() {
         jobs += 1;
     }
     assert!(files >= jobs / 2, "{files} files of {jobs} jobs");
+}
+
+/// The same promises through the journal: the response to the submit is lost, the result fails once,
+/// and the purchase is bought once, with every file of its result and the result itself on disk.
+#[tokio::test(start_paused = true)]
+async fn the_journal_buys_an_order_of_any_endpoint_once_and_keeps_its_files() {
+    if CORPUS.is_empty() {
+        without_corpus();
+    }
+    let endpoints = CORPUS.values().filter(|entry| {
+        let is_whole = entry.document.pointer("/info/x-fal-metadata/endpointId");
+        is_whole.is_some() && entry.outcome.is_ok()
+    });
+    let flux = entry("flux-schnell", flux().as_bytes(), &options());
+    let (mut orders, mut files) = (0, 0);
+    for entry in endpoints.chain([&flux]) {
+        let (id, input) = call_of(entry);
+        let faults = Scenario::new()
+            .on(Operation::Submit, Fault::AcceptThenDrop)
+            .on(Operation::Result, Fault::Status(503));
+        let document = entry.document.to_string();
+        let builder = Emulator::builder().endpoint(&document).unwrap();
+        let rig = Rig::of(builder.scenario(faults)).await;
+        let endpoint = Endpoint::<Value, Value>::new(&rig.client, &id).unwrap();
+        let order = endpoint.order(&input).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::temporary().unwrap();
+        let buy = || {
+            let buy = journal.purchase_order(&rig.client, "key", order.clone());
+            buy.folder(folder.path())
+        };
+        let purchase = buy().await;
+        let purchase = purchase.unwrap_or_else(|error| panic!("{id}: {error}: {input}"));
+        assert_eq!(purchase.state, State::Done, "{id}: {:?}", purchase.reason);
+        assert_eq!(purchase.endpoint, id);
+        let (document, made) = purchase.pictures.split_last().unwrap();
+        let result = std::fs::read(&document.path).unwrap();
+        let result: Value = serde_json::from_slice(&result).unwrap();
+        assert_eq!(misfits(&entry.document, &id, &result), [""; 0], "{id}");
+        let named: BTreeSet<&str> = addresses(&result).into_iter().collect();
+        let kept = made.iter().filter_map(|file| file.url.as_deref()).collect();
+        assert_eq!(named, kept, "{id}");
+        assert!(
+            made.iter().all(|file| file.path.is_file()),
+            "{id}: {made:?}"
+        );
+        assert_eq!(buy().await.unwrap().pictures, purchase.pictures);
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1, "{id}");
+        orders += 1;
+        files += made.len();
+    }
+    assert!(files >= orders / 2, "{files} files of {orders} orders");
 }
 
 #[tokio::test]

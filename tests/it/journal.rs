@@ -8,6 +8,7 @@ mod closed;
 mod files;
 mod news;
 mod once;
+mod orders;
 mod places;
 #[cfg(target_os = "linux")]
 mod power;

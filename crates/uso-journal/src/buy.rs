@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use uso::{Client, MicroDollars, Request};
+use uso::{Client, MicroDollars};
 
 use crate::active::Turn;
+use crate::asked::Asked;
 use crate::difference::difference;
 use crate::error::Error;
-use crate::money::{Quote, UnitPrice};
+use crate::money::UnitPrice;
 use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, LocalId, Purchase};
 use crate::row::{Row, Step};
@@ -33,12 +34,13 @@ pub struct Buy {
     pub(crate) shared: Shared,
     pub(crate) client: Client,
     pub(crate) key: String,
-    pub(crate) request: Request,
+    pub(crate) asked: Asked,
     pub(crate) target: Option<Target>,
     pub(crate) cap: Option<MicroDollars>,
     pub(crate) batch: Option<String>,
     pub(crate) batch_cap: Option<MicroDollars>,
     pub(crate) price: Option<UnitPrice>,
+    pub(crate) bound: Option<MicroDollars>,
     pub(crate) detach: bool,
     pub(crate) stop: Option<Stop>,
     /// Whether a notification tells the end of the job.
@@ -49,7 +51,7 @@ pub struct Buy {
 impl std::fmt::Debug for Buy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Buy")
-            .field("request", &self.request)
+            .field("asked", &self.asked)
             .field("target", &self.target)
             .field("cap", &self.cap)
             .finish_non_exhaustive()
@@ -57,17 +59,19 @@ impl std::fmt::Debug for Buy {
 }
 
 impl Buy {
-    pub(crate) fn new(shared: Shared, client: Client, key: String, request: Request) -> Self {
+    pub(crate) fn new(shared: Shared, client: Client, key: String, asked: Asked) -> Self {
+        let is_request = matches!(asked, Asked::Request(_));
         Self {
             shared,
             client,
             key,
-            request,
+            asked,
             target: None,
             cap: None,
             batch: None,
             batch_cap: None,
-            price: Some(UnitPrice::published()),
+            price: is_request.then(UnitPrice::published),
+            bound: None,
             detach: false,
             stop: None,
             by_notification: false,
@@ -102,8 +106,18 @@ impl Buy {
 
     /// The price of a megapixel, or that none is known, in place of
     /// [`UnitPrice::published`]. A purchase without a known price is refused under every cap.
+    ///
+    /// For an order: the price of a unit as its endpoint bills it. Default: unknown, and then the
+    /// bill is, too.
     pub fn price(mut self, price: impl Into<Option<UnitPrice>>) -> Self {
         self.price = price.into();
+        self
+    }
+
+    /// The most that an order can cost, which the journal cannot know: the amount that is reserved
+    /// for it in every budget. What a request costs at most is computed.
+    pub fn costs_at_most(mut self, bound: MicroDollars) -> Self {
+        self.bound = Some(bound);
         self
     }
 
@@ -163,8 +177,8 @@ impl Buy {
 
     pub(crate) async fn claim(&self) -> Result<Claim, Error> {
         let realm = self.shared.realm(&self.client).await?;
-        let recipe = self.request.recipe().await.map_err(Error::Request)?;
-        let estimate = self.request.estimate().await.map_err(Error::Request)?;
+        let recipe = self.asked.recipe().await?;
+        let quote = self.asked.quote(self.price, self.bound).await?;
         let target = self.target.clone();
         let target = target.unwrap_or_else(|| Target::folder(self.shared.pictures_folder()));
         Ok(Claim {
@@ -173,9 +187,9 @@ impl Buy {
             batch: self.batch.clone(),
             batch_cap: self.batch_cap,
             cap: self.cap,
-            endpoint: uso::purchase::EndpointId::uso().to_string(),
+            endpoint: self.asked.endpoint().to_string(),
             recipe,
-            quote: Quote::new(&estimate, self.price),
+            quote,
             target: target.absolute(),
         })
     }
@@ -238,7 +252,7 @@ impl Buy {
 
     fn work_on(&self, row: Row, turn: Turn) -> Work {
         let mut work = Work::new(self.shared.clone(), self.client.clone(), row, turn);
-        work.request = Some(self.request.clone());
+        work.asked = Some(self.asked.clone());
         work.stop.clone_from(&self.stop);
         work.listener = self.listener.clone();
         work.by_notification = self.by_notification;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::warn;
 use uso::{Client, ErrorKind, MicroDollars};
 
+use crate::asked::Asked;
 use crate::batch_event::{BatchEvent, Stopped};
 use crate::batch_row::BatchRow;
 use crate::buy::Buy;
@@ -25,7 +26,7 @@ use crate::progress::{Listener, Progress};
 use crate::purchase::{Cause, Purchase};
 use crate::row::{Row, Step};
 use crate::shared::Shared;
-use crate::source::{Begun, Next, Source, Wanted, request_of};
+use crate::source::{Begun, Next, Source, Wanted, asked};
 use crate::state::State;
 use crate::stop::Stop;
 use crate::store::Traffic;
@@ -384,7 +385,7 @@ impl Driver {
             terms.shared.clone(),
             terms.client.clone(),
             row.key.clone(),
-            row.request.clone(),
+            Asked::Request(Box::new(row.request.clone())),
         );
         buy.batch.clone_from(&terms.name);
         buy.batch_cap = terms.cap;
@@ -401,9 +402,9 @@ impl Driver {
         let terms = &self.terms;
         let turn = terms.shared.active.enter(row.realm, &row.purchase.key)?;
         let listener = self.listener(row.purchase.key.clone(), watched);
-        let request = request_of(&row);
+        let asked = asked(&row);
         let mut work = Work::new(terms.shared.clone(), terms.client.clone(), row, turn);
-        work.request = request;
+        work.asked = asked;
         work.stop = Some(terms.stop.clone());
         work.listener = Listener::new(listener);
         work.by_notification = terms.by_notification;

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use uso::purchase::Order;
 use uso::{Client, MicroDollars, Request};
 
+use crate::asked::Asked;
 use crate::batch::Batch;
 use crate::batch_row::BatchRow;
 use crate::buy::Buy;
@@ -161,8 +163,45 @@ impl Journal {
             self.shared.clone(),
             client.clone(),
             key.into(),
-            request.into(),
+            Asked::Request(Box::new(request.into())),
         )
+    }
+
+    /// Buys an order of any endpoint with the promises of [`Journal::purchase`], and saves every file
+    /// that its result names, and the result itself as JSON.
+    ///
+    /// The journal knows the price of `fal-ai/uso` alone: name the most that this order can cost with
+    /// [`Buy::costs_at_most`], or it is refused under every cap.
+    ///
+    /// ```no_run
+    /// # async fn example(client: uso::Client, journal: uso_journal::Journal) -> Result<(), Box<dyn std::error::Error>> {
+    /// use serde_json::{Value, json};
+    /// use uso::MicroDollars;
+    /// use uso::endpoint::Endpoint;
+    ///
+    /// let flux = Endpoint::<Value, Value>::new(&client, "fal-ai/flux/schnell")?;
+    /// let order = flux.order(&json!({ "prompt": "a lighthouse at dusk", "seed": 7 }))?;
+    /// let purchase = journal
+    ///     .purchase_order(&client, "lighthouse", order)
+    ///     .costs_at_most(MicroDollars::new(10_000))
+    ///     .await?;
+    /// for file in &purchase.pictures {
+    ///     println!("{}", file.path.display()); // the pictures, and the result as the last one
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Journal::purchase`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::purchase`].
+    pub fn purchase_order(&self, client: &Client, key: impl Into<String>, order: Order) -> Buy {
+        let asked = Asked::Order(order);
+        Buy::new(self.shared.clone(), client.clone(), key.into(), asked)
     }
 
     /// Buys what many requests ask for, each at most once for its key, some at a time. Rows that are

@@ -114,6 +114,7 @@
 //! refuses a SQLite older than 3.51.3, which can damage a file that several processes write to.
 
 mod active;
+mod asked;
 mod awaited;
 mod batch;
 mod batch_event;

@@ -24,6 +24,9 @@ use self::naming::{Name, Taken, name, numbered};
 /// Names that are tried for a picture.
 const NAMES: u32 = 10_000;
 
+/// MIME type of bytes of no known format.
+const UNKNOWN: &str = "application/octet-stream";
+
 /// Why a picture is not on disk.
 pub(crate) enum Unsaved {
     Service(uso::Error),
@@ -47,8 +50,11 @@ pub(crate) async fn save(
     listener: &Listener,
 ) -> Result<(), Unsaved> {
     saved.retain(SavedPicture::is_on_disk);
-    let several = output.images().len() > 1;
-    let missing = (1_u32..).zip(output.images());
+    // The service forgets a result soon, and its values may be all that was bought.
+    let document = output.document();
+    let files: Vec<&Picture> = output.images().iter().chain(&document).collect();
+    let several = files.len() > 1;
+    let missing = (1_u32..).zip(files);
     let missing = missing.filter(|(number, _)| saved.iter().all(|saved| saved.number != *number));
     let saves = missing.map(|(number, picture)| async move {
         let named = |extension| {
@@ -233,7 +239,11 @@ fn record(picture: &Picture, number: u32, host: Option<&str>, on_disk: OnDisk) -
         flagged: picture.is_flagged(),
         width: picture.width(),
         height: picture.height(),
-        content_type: on_disk.content_type.map(str::to_owned),
+        content_type: on_disk
+            .content_type
+            .filter(|kind| *kind != UNKNOWN)
+            .or(picture.content_type())
+            .map(str::to_owned),
         url: Some(picture.url())
             .filter(|url| !url.starts_with("data:"))
             .map(str::to_owned),

@@ -3,8 +3,7 @@
 
 use std::collections::VecDeque;
 
-use uso::Request;
-
+use crate::asked::Asked;
 use crate::batch_row::BatchRow;
 use crate::error::{BudgetStop, Error};
 use crate::purchase::LocalId;
@@ -117,8 +116,8 @@ impl Begun {
     }
 }
 
-/// The request of an offered row.
-pub(crate) fn request_of(row: &Row) -> Option<Request> {
+/// What an offered row asks for.
+pub(crate) fn asked(row: &Row) -> Option<Asked> {
     let sendable = row.sendable.as_ref()?;
-    Some(sendable.request.clone().into())
+    Some(Asked::Request(Box::new(sendable.request.clone().into())))
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 use uso::error::Verdict;
-use uso::purchase::{Prepared, Recovery};
+use uso::purchase::{Order, Prepared, Recovery};
 use uso::status::Cancellation;
 use uso::{Client, Error as ClientError, ErrorKind, MicroDollars, Output, Request, Ticket};
 
 use crate::active::Turn;
+use crate::asked::Asked;
 use crate::error::Error;
 use crate::money::bill;
 use crate::progress::{Listener, Progress};
@@ -42,8 +43,8 @@ pub(crate) struct Work {
     pub(crate) shared: Shared,
     pub(crate) client: Client,
     pub(crate) row: Row,
-    /// The request, where this caller has it.
-    pub(crate) request: Option<Request>,
+    /// What to buy, where this caller has it.
+    pub(crate) asked: Option<Asked>,
     pub(crate) stop: Option<Stop>,
     pub(crate) listener: Listener,
     pub(crate) until: Until,
@@ -82,7 +83,7 @@ impl Work {
             shared,
             client,
             row,
-            request: None,
+            asked: None,
             stop: None,
             listener: Listener::none(),
             until: Until::Saved,
@@ -172,46 +173,23 @@ impl Work {
 
     /// Sends the submit, once.
     async fn buy(&mut self) -> Result<(), Error> {
-        let Some(request) = self.request.take() else {
-            return Err(Error::Interrupted(self.row.purchase.id));
+        let mut order = match self.asked.take() {
+            Some(Asked::Order(order)) => order,
+            Some(Asked::Request(request)) => match self.prepare(*request).await? {
+                Some(order) => order,
+                None => return self.withdraw().await,
+            },
+            None => return Err(Error::Interrupted(self.row.purchase.id)),
         };
-        self.shared
-            .share_uploads(&self.client, self.row.realm)
-            .await?;
-        let stop = self.stop.clone();
-        let stopped = async {
-            match &stop {
-                Some(stop) => stop.stopped().await,
-                None => std::future::pending().await,
-            }
-        };
-        let prepared = tokio::select! {
-            biased;
-            () = stopped => return self.withdraw().await,
-            prepared = self.client.prepare(request) => prepared,
-        };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => return Err(self.not_bought(error).await?),
-        };
-        let pictures = prepared.pictures();
-        self.shared
-            .record_uploads(&self.client, self.row.realm, pictures)
-            .await?;
-        self.listener.tell(&Progress::Prepared(pictures.to_vec()));
         if self.stop.as_ref().is_some_and(Stop::is_stopped) {
             return self.withdraw().await;
         }
-        self.record(Step::Send(prepared.order().intent().clone()))
-            .await?;
+        self.record(Step::Send(order.intent().clone())).await?;
         self.listener.tell(&Progress::Sending);
-        let mut order = prepared.order().clone();
         if let Some(guard) = self.shared.store.guard() {
             order = order.only_while(guard);
         }
-        let placed = self.client.place(&order).await;
-        self.prepared = Some(prepared);
-        let error = match placed {
+        let error = match self.client.place(&order).await {
             Ok(job) => return self.bought(job.ticket().clone()).await,
             Err(error) => error,
         };
@@ -235,6 +213,38 @@ impl Work {
             }
             recorded => recorded,
         }
+    }
+
+    /// The order of a request, whose pictures are made fit and uploaded; `None` when the work was
+    /// stopped before.
+    async fn prepare(&mut self, request: Request) -> Result<Option<Order>, Error> {
+        self.shared
+            .share_uploads(&self.client, self.row.realm)
+            .await?;
+        let stop = self.stop.clone();
+        let stopped = async {
+            match &stop {
+                Some(stop) => stop.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        let prepared = tokio::select! {
+            biased;
+            () = stopped => return Ok(None),
+            prepared = self.client.prepare(request) => prepared,
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(self.not_bought(error).await?),
+        };
+        let pictures = prepared.pictures();
+        self.shared
+            .record_uploads(&self.client, self.row.realm, pictures)
+            .await?;
+        self.listener.tell(&Progress::Prepared(pictures.to_vec()));
+        let order = prepared.order().clone();
+        self.prepared = Some(prepared);
+        Ok(Some(order))
     }
 
     /// Ends the work on a row that was not sent. Any worker can take an offered row up again.

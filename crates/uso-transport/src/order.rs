@@ -182,7 +182,8 @@ impl Order {
         &self.0.headers
     }
 
-    pub(crate) fn input(&self) -> Bytes {
-        self.0.input.clone()
+    /// The input, a JSON object. It may hold prompts and pictures.
+    pub fn input(&self) -> &Bytes {
+        &self.0.input
     }
 }

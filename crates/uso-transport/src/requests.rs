@@ -68,7 +68,7 @@ impl<'a> Requests<'a> {
     }
 
     fn purchase(&self, url: Url, order: &Order) -> Request<Bytes> {
-        let mut request = self.request(Method::POST, url, order.input());
+        let mut request = self.request(Method::POST, url, order.input().clone());
         for (name, value) in order.headers() {
             request.headers.insert(name, value.clone());
         }

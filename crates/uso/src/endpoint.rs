@@ -37,9 +37,9 @@
 //! each purchase a seed of its own where the endpoint takes one, since two purchases of the same
 //! input cannot be told apart.
 //!
-//! The price of another endpoint is not known here, its pictures are not made fit, and the journal
-//! of `uso-journal` does not record its purchases: write [`Order::intent`] and [`Job::ticket`] down
-//! where a purchase has to survive its process.
+//! The price of another endpoint is not known here, and its pictures are not made fit. Where a
+//! purchase has to survive its process, `Journal::purchase_order` of `uso-journal` buys an
+//! [`Endpoint::order`].
 //!
 //! In tests, `uso_emulator::Emulator::builder().endpoint(document)` serves an endpoint by its
 //! document, with outputs that are made up.

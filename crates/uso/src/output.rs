@@ -1,5 +1,6 @@
 //! The output of a job: its pictures, and what the service says about them.
 
+mod files;
 mod names;
 mod picture;
 
@@ -26,8 +27,12 @@ const AT_ONCE: usize = 4;
 ///
 /// The pictures come first: a field of the result that cannot be read is `None` and is named by
 /// [`Output::warnings`].
+///
+/// For the ticket of another endpoint, the pictures are the files of any type that the result names,
+/// also none; [`Endpoint::job`](crate::endpoint::Endpoint::job) gives the result typed.
 #[derive(Clone)]
 pub struct Output {
+    transport: Transport,
     images: Vec<Picture>,
     ticket: Option<Ticket>,
     seed: Option<u64>,
@@ -71,6 +76,19 @@ impl FromResult for Output {
         };
         let repaired = "the result is not valid JSON and was repaired".to_owned();
         let repaired = parsed.is_repaired.then_some(repaired);
+        if ticket.is_some_and(|ticket| !picture::is_uso(ticket)) {
+            let files = files::files(&parsed.value).into_iter();
+            let image = |file| Picture::new(transport.clone(), ticket.cloned(), file, false);
+            return Ok(Self {
+                transport: transport.clone(),
+                images: files.map(image).collect(),
+                ticket: ticket.cloned(),
+                seed: parsed.value.get("seed").and_then(Value::as_u64),
+                prompt: None,
+                warnings: repaired.into_iter().collect(),
+                response,
+            });
+        }
         let (mut result, left_out) = UsoOutput::from_value_lossy(parsed.value)
             .map_err(|part| unusable(format!("the result cannot be read: {part}")))?;
         let flags = result.has_nsfw_concepts.take().unwrap_or_default();
@@ -91,6 +109,7 @@ impl FromResult for Output {
             return Err(unusable("the result has no picture in it".to_owned()));
         }
         Ok(Self {
+            transport: transport.clone(),
             images,
             ticket: ticket.cloned(),
             seed: result.seed,
@@ -110,9 +129,17 @@ impl FromResult for Output {
 }
 
 impl Output {
-    /// The pictures; there is at least one.
+    /// The pictures; there is at least one, except for another endpoint.
     pub fn images(&self) -> &[Picture] {
         &self.images
+    }
+
+    /// The result itself as a file of JSON, for a job of another endpoint: its values may be all that
+    /// was bought. `None` for `fal-ai/uso`.
+    pub fn document(&self) -> Option<Picture> {
+        let ticket = self.ticket.as_ref().filter(|it| !picture::is_uso(it))?;
+        let transport = self.transport.clone();
+        Some(files::document(transport, ticket.clone(), self.raw_body()))
     }
 
     /// The ticket of the job; `None` for a synchronous run, which has none.

@@ -234,7 +234,7 @@ async fn acquire(semaphore: &Semaphore, bytes: u64, all: u32) -> Option<Semaphor
         .ok()
 }
 
-fn hexadecimal(digest: Sha256) -> String {
+pub(crate) fn hexadecimal(digest: Sha256) -> String {
     let digest = digest.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,7 @@
 //! What a request asks for, in a form that stays the same from one run to the next.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use uso_transport::{EndpointId, Error, ErrorKind, Fingerprint, Operation, Order, Result};
 
 use crate::ready;
@@ -22,6 +23,23 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// What an order asks for: its endpoint, and its input as it is sent. Files inside the input are
+    /// named by their digests, so that the recipe stays small.
+    ///
+    /// # Errors
+    ///
+    /// None for an order that could be made.
+    pub fn of_order(order: &Order) -> Result<Self> {
+        let endpoint = order.intent().endpoint();
+        let mut input: Value = serde_json::from_slice(order.input()).map_err(not_json)?;
+        name_files(&mut input);
+        let json = json!({ "endpoint": endpoint, "input": input });
+        Ok(Self {
+            fingerprint: digest(&json)?,
+            json,
+        })
+    }
+
     /// The request as JSON, with the paths of local pictures. It holds prompts and URLs.
     pub fn json(&self) -> &Value {
         &self.json
@@ -31,6 +49,34 @@ impl Recipe {
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
+}
+
+/// Puts the digest of a data URI in its place.
+fn name_files(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with("data:") => {
+            let digest = Sha256::new().chain_update(text.as_bytes());
+            *text = format!("sha256:{}", ready::hexadecimal(digest));
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_files),
+        Value::Object(fields) => fields.values_mut().for_each(name_files),
+        _ => {}
+    }
+}
+
+fn digest(recipe: &Value) -> Result<Fingerprint> {
+    let body = serde_json::to_vec(recipe).map_err(not_json)?;
+    let order = Order::new(EndpointId::uso(), body, std::time::Duration::from_secs(600))?;
+    Ok(order.intent().fingerprint().clone())
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::new(
+        Operation::Prepare,
+        ErrorKind::Input,
+        "the input is not JSON",
+    )
+    .with_source(error)
 }
 
 impl Request {
@@ -66,14 +112,6 @@ impl Request {
             pictures.push(picture);
             named.push(with_name);
         }
-        let not_json = |error: serde_json::Error| {
-            Error::new(
-                Operation::Prepare,
-                ErrorKind::Input,
-                "the input is not JSON",
-            )
-            .with_source(error)
-        };
         let mut input = serde_json::to_value(self.input()).map_err(not_json)?;
         if let Some(fields) = input.as_object_mut()
             && fields
@@ -90,12 +128,14 @@ impl Request {
         if !self.wants_fit() {
             recipe.insert("as_it_is".to_owned(), Value::Bool(true));
         }
-        let body = serde_json::to_vec(&recipe).map_err(not_json)?;
-        let digest = Order::new(EndpointId::uso(), body, std::time::Duration::from_secs(600))?;
-        recipe.insert("pictures".to_owned(), Value::Array(named));
+        let mut recipe = Value::Object(recipe);
+        let fingerprint = digest(&recipe)?;
+        if let Some(pictures) = recipe.get_mut("pictures") {
+            *pictures = Value::Array(named);
+        }
         Ok(Recipe {
-            json: Value::Object(recipe),
-            fingerprint: digest.intent().fingerprint().clone(),
+            json: recipe,
+            fingerprint,
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uso::MicroDollars;
+use uso::endpoint::Endpoint;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_studio::Settings;
-use uso_tests::rig::{Cli, Rig, content, style};
+use uso_tests::rig::{Cli, Rig, content, file, style};
 
 use super::Served;
 
@@ -206,6 +207,51 @@ async fn a_queued_job_is_cancelled_and_its_place_is_told() {
     );
     let cancels = served.rig.operations().into_iter();
     assert_eq!(cancels.filter(|name| name == "cancel").count(), 1);
+}
+
+/// The journal holds orders of other endpoints, whose files may be of any type.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_another_endpoint_shows_its_pictures_and_can_be_followed_by_every_command() {
+    let flux = std::fs::read_to_string(file("fixtures/endpoints/flux-schnell.json")).unwrap();
+    let builder = Rig::plain_builder().endpoint(&flux).unwrap();
+    let served = Served::of(builder, Settings::new()).await;
+    let place = served.folder.path().join("journal.db");
+    let journal = uso_journal::Journal::open(&place).unwrap();
+    let client = &served.rig.client;
+    let flux = Endpoint::<Value, Value>::new(client, "fal-ai/flux/schnell").unwrap();
+    let order = flux
+        .order(&json!({ "prompt": "a cat", "seed": 7 }))
+        .unwrap();
+    let bought = journal
+        .purchase_order(client, "cat", order)
+        .detach(true)
+        .await;
+    let id = bought.unwrap().id.to_string();
+
+    let cli = Cli::new(PROGRAM)
+        .at(&served.rig.emulator.origin())
+        .variable("USO_JOURNAL", place.to_str().unwrap());
+    let resumed = cli.run(&["resume", &id]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    let listed = cli.run(&["list"]);
+    assert!(listed.stdout.contains(&id), "{listed:?}");
+    let job = served.get(&format!("/api/jobs/{id}")).await;
+    assert_eq!(
+        (&job["state"], &job["draft"]),
+        (&json!("done"), &Value::Null)
+    );
+    let pictures = job["pictures"].as_array().unwrap();
+    assert_eq!(pictures.len(), 1, "the result itself is no picture: {job}");
+    let picture = served.read(&format!("/api/jobs/{id}/pictures/1")).await;
+    assert_eq!(picture.headers()["content-type"], "image/png");
+    assert_eq!(
+        served
+            .read(&format!("/api/jobs/{id}/pictures/2"))
+            .await
+            .status(),
+        404
+    );
+    assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,7 +40,12 @@ pub(super) fn name(
                     taken,
                 },
                 (None, last) => Name {
-                    path: numbered(last.map_or(Path::new("picture"), PathBuf::as_path), number),
+                    path: match (last, extension) {
+                        // The result itself, after the files that it names.
+                        (Some(last), "json") => numbered(last, number).with_extension(extension),
+                        (Some(last), _) => numbered(last, number),
+                        (None, _) => numbered(Path::new("picture"), number),
+                    },
                     taken: if paths.len() == 1 { taken } else { Taken::Keep },
                 },
             }

@@ -5,10 +5,18 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::fs;
-use uso_transport::{Error, ErrorKind, Expected, Operation, Overwrite, Result, Ticket, Transport};
+use uso_transport::{
+    EndpointId, Error, ErrorKind, Expected, Operation, Overwrite, Result, Ticket, Transport,
+};
 use uso_types::Image;
 
 use crate::runtime;
+
+/// MIME type of a result.
+pub(super) const JSON: &str = "application/json";
+
+/// MIME type of bytes of no known format.
+const UNKNOWN: &str = "application/octet-stream";
 
 /// A picture that a job made. It is on the service's CDN and may expire: save it soon.
 #[derive(Clone)]
@@ -71,8 +79,22 @@ impl Picture {
     /// The usual file extension of the format that the service names; `png`, the endpoint's
     /// default, where it names none. [`Output::save_all`](crate::Output::save_all) goes by the
     /// bytes instead.
-    pub fn extension(&self) -> &'static str {
-        extension_of(self.content_type().unwrap_or_default())
+    ///
+    /// For a file of another endpoint, the extension that its URL has, or else `bin`.
+    pub fn extension(&self) -> &str {
+        let kind = self.content_type().unwrap_or_default();
+        match kind {
+            JSON => "json",
+            _ if self.is_any_file() && !is_picture(kind) => {
+                extension_in(self.url()).unwrap_or("bin")
+            }
+            _ => extension_of(kind),
+        }
+    }
+
+    /// Whether the file is one of another endpoint, which may be of any type.
+    fn is_any_file(&self) -> bool {
+        self.ticket.as_ref().is_some_and(|ticket| !is_uso(ticket))
     }
 
     /// The length of the file in bytes, where the service names it.
@@ -132,7 +154,8 @@ impl Picture {
     pub(super) async fn save_named(&self, name: impl Fn(&str) -> PathBuf) -> Result<Saved> {
         let mut saved = self.save(name(self.extension())).await?;
         let extension = extension_of(saved.content_type);
-        if extension != self.extension() {
+        let is_picture = is_picture(saved.content_type) || !self.is_any_file();
+        if is_picture && extension != self.extension() {
             let path = name(extension);
             // The first name is taken away only when the file has the second.
             let moved = match fs::hard_link(&saved.path, &path).await {
@@ -158,7 +181,7 @@ impl Picture {
         runtime::check(Operation::Save)?;
         let found = Mutex::new(None);
         let check = |header: &[u8]| {
-            let kind = picture_type(header)?;
+            let kind = self.check(header)?;
             *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
             Ok(())
         };
@@ -172,7 +195,7 @@ impl Picture {
             path: saved.path,
             bytes: saved.bytes,
             sha256: saved.sha256,
-            content_type: found.unwrap_or("application/octet-stream"),
+            content_type: found.unwrap_or(UNKNOWN),
         })
     }
 
@@ -189,9 +212,19 @@ impl Picture {
     /// picture.
     pub async fn bytes(&self) -> Result<Bytes> {
         runtime::check(Operation::Download)?;
-        let expected = self.expected(&|header| picture_type(header).map(drop));
+        let check = |header: &[u8]| self.check(header).map(drop);
+        let expected = self.expected(&check);
         let fetched = self.transport.fetch(self.url(), &expected).await;
         fetched.map_err(|error| self.attach(error))
+    }
+
+    /// The MIME type of a file with these first bytes, which has to be that of a picture unless the
+    /// job is one of another endpoint.
+    fn check(&self, header: &[u8]) -> Result<&'static str, String> {
+        match self.is_any_file() {
+            true => Ok(infer::get(header).map_or(UNKNOWN, |kind| kind.mime_type())),
+            false => picture_type(header),
+        }
     }
 
     fn expected<'a>(
@@ -233,6 +266,28 @@ fn picture_type(header: &[u8]) -> Result<&'static str, String> {
         Some(kind) => Err(format!("it is of type {}", kind.mime_type())),
         None => Err("its first bytes are those of no known format".to_owned()),
     }
+}
+
+pub(super) fn is_uso(ticket: &Ticket) -> bool {
+    *ticket.endpoint() == EndpointId::uso()
+}
+
+fn is_picture(content_type: &str) -> bool {
+    matches!(
+        content_type,
+        "image/png" | "image/jpeg" | "image/webp" | "image/gif"
+    )
+}
+
+/// The extension in the path of a URL.
+fn extension_in(url: &str) -> Option<&str> {
+    let path = url
+        .split(['?', '#'])
+        .next()
+        .filter(|_| !url.starts_with("data:"))?;
+    let (_, extension) = path.rsplit_once('/')?.1.rsplit_once('.')?;
+    let is_plain = (1..=5).contains(&extension.len());
+    (is_plain && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(extension)
 }
 
 /// The usual file extension of a picture; `png`, the endpoint's default, for an unknown type.

@@ -1,0 +1,126 @@
+//! Orders of other endpoints.
+
+use serde_json::{Value, json};
+use uso::MicroDollars;
+use uso::endpoint::Endpoint;
+use uso::purchase::Order;
+use uso_journal::{BudgetStop, Error, State, Target, UnitPrice};
+use uso_tests::rig::{Rig, file};
+
+use super::Desk;
+
+const ID: &str = "fal-ai/flux/schnell";
+
+async fn desk() -> Desk {
+    let document = std::fs::read_to_string(file("fixtures/endpoints/flux-schnell.json")).unwrap();
+    Desk::new(Rig::of(Rig::plain_builder().endpoint(&document).unwrap()).await).await
+}
+
+fn order_of(desk: &Desk, id: &str, input: &Value) -> Order {
+    let endpoint = Endpoint::<Value, Value>::new(&desk.rig.client, id).unwrap();
+    endpoint.order(input).unwrap()
+}
+
+fn order(desk: &Desk, seed: u64) -> Order {
+    order_of(desk, ID, &json!({ "prompt": "a cat", "seed": seed }))
+}
+
+#[tokio::test]
+async fn a_key_is_one_order_and_neither_another_input_nor_another_endpoint() {
+    let desk = desk().await;
+    let client = &desk.rig.client;
+    let buy = |order| desk.journal.purchase_order(client, "key", order);
+    assert_eq!(buy(order(&desk, 7)).await.unwrap().state, State::Done);
+    let others = [
+        (order(&desk, 8), "seed was 7 and is 8"),
+        (
+            order_of(
+                &desk,
+                "fal-ai/other",
+                &json!({ "prompt": "a cat", "seed": 7 }),
+            ),
+            r#"endpoint was "fal-ai/flux/schnell" and is "fal-ai/other""#,
+        ),
+    ];
+    for (other, difference) in others {
+        let refused = buy(other).await.unwrap_err();
+        assert!(refused.to_string().contains(difference), "{refused}");
+    }
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn an_order_counts_with_its_bound_and_is_refused_without_one() {
+    let desk = desk().await;
+    let client = &desk.rig.client;
+    let cap = Some(MicroDollars::new(10_000));
+    desk.journal.set_caps(client, None, cap).await.unwrap();
+    let buy = |key, seed| desk.journal.purchase_order(client, key, order(&desk, seed));
+    let refused = buy("a", 1).await.unwrap_err();
+    let is_unpriced = matches!(refused, Error::Budget(BudgetStop::NoPrice { .. }));
+    assert!(is_unpriced, "{refused:?}");
+    let bound = MicroDollars::new(6_000);
+    let unknown = buy("a", 1).costs_at_most(bound).await.unwrap();
+    assert_eq!(unknown.cost.billed, None, "only the caller knows the price");
+    let refused = buy("b", 2).costs_at_most(bound).await.unwrap_err();
+    let is_exceeded = matches!(refused, Error::Budget(BudgetStop::Exceeded { .. }));
+    assert!(is_exceeded, "{refused:?}");
+    let unit = UnitPrice::new(MicroDollars::new(3_000), "2026-11-01");
+    let billed = buy("b", 2)
+        .costs_at_most(MicroDollars::new(4_000))
+        .price(unit);
+    assert_eq!(
+        billed.await.unwrap().cost.billed,
+        Some(MicroDollars::new(3_000))
+    );
+    assert_eq!(desk.bought(), 2);
+}
+
+#[tokio::test]
+async fn an_order_that_another_process_bought_is_collected_by_its_row_alone() {
+    let desk = desk().await;
+    let client = &desk.rig.client;
+    let target = Target::files([desk.path().join("cat.png")]);
+    let bought = desk.journal.purchase_order(client, "key", order(&desk, 7));
+    let bought = bought.target(target).detach(true).await.unwrap();
+    assert_eq!(bought.state, State::Submitted);
+    let other = desk.open().await;
+    let done = other.resume(client, bought.id, |_| ()).await.unwrap();
+    assert_eq!(done.state, State::Done);
+    let names = done
+        .pictures
+        .iter()
+        .map(|file| file.path.file_name().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["cat.png", "cat-2.json"]);
+    let kinds = done
+        .pictures
+        .iter()
+        .map(|file| file.content_type.as_deref());
+    assert_eq!(
+        kinds.collect::<Vec<_>>(),
+        [Some("image/png"), Some("application/json")]
+    );
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_file_inside_the_input_is_recorded_by_its_digest() {
+    let desk = desk().await;
+    let client = &desk.rig.client;
+    let picture = format!("data:image/png;base64,{}", "A".repeat(100_000));
+    let input = json!({ "prompt": "a cat", "image_url": picture });
+    let order = order_of(&desk, "fal-ai/other", &input);
+    let refused = desk.journal.purchase_order(client, "key", order).await;
+    assert!(
+        matches!(refused, Err(Error::NotBought { .. })),
+        "{refused:?}"
+    );
+    let listed = desk.journal.jobs(client).read().await.unwrap();
+    let recorded = listed[0].input.as_ref().unwrap();
+    assert_eq!(recorded["endpoint"], "fal-ai/other");
+    let recorded = recorded["input"]["image_url"].as_str().unwrap();
+    assert!(
+        recorded.starts_with("sha256:") && recorded.len() == 71,
+        "{recorded}"
+    );
+}
