@@ -177,6 +177,14 @@ pub(crate) fn has_work(row: &Row) -> bool {
     row.worker.is_none() && is_open
 }
 
+/// The request id that a step adopts from the account's listing: it may be another purchase's.
+pub(crate) fn looked_up(step: &Step) -> Option<String> {
+    match step {
+        Step::Accept(ticket) if ticket.is_looked_up() => Some(ticket.request_id().to_owned()),
+        _ => None,
+    }
+}
+
 /// Applies a step to a row.
 pub(crate) fn step(row: &mut Row, step: Step, now: i64) -> Result<Effect, Error> {
     let id = row.purchase.id;

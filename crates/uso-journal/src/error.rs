@@ -15,6 +15,11 @@ pub enum Error {
     #[error("the request is refused before anything is sent")]
     Request(#[source] uso::Error),
 
+    /// The account's listing shows a request with the input of this purchase, and the request is
+    /// another purchase of the journal.
+    #[error("the request {0} is another purchase")]
+    OtherPurchase(String),
+
     /// The key belongs to a purchase of something else; nothing was sent.
     #[error("{id} has this key and asks for something else: {}", difference.join("; "))]
     Conflict {

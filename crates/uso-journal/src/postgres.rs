@@ -213,6 +213,20 @@ impl Store for Postgres {
         })
     }
 
+    fn known_requests(
+        &self,
+        realm: i64,
+        id: LocalId,
+        request_ids: Vec<String>,
+    ) -> Reply<'_, Vec<String>> {
+        Box::pin(async move {
+            let known = transact!(self.connections.read(), |transaction| {
+                rows::known_requests(transaction, realm, id, &request_ids)
+            });
+            Ok(known?)
+        })
+    }
+
     fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
         Box::pin(async move {
             // A range, so that the index serves it; 0x7f is after every letter of an id.

@@ -69,7 +69,10 @@ impl Journal {
                 Cause::NotBought,
                 "the service refused the submit",
             )),
-            None => Step::Lose(Reason::new(Cause::ResponseLost, "the response was lost")),
+            None => Step::Lose {
+                reason: Reason::new(Cause::ResponseLost, "the response was lost"),
+                intent: None,
+            },
         };
         let fence = row.worker.is_some().then_some(row.fence);
         self.shared

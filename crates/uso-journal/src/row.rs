@@ -44,7 +44,11 @@ pub(crate) enum Step {
     Send(Intent),
     Accept(Box<Ticket>),
     Refuse(Reason),
-    Lose(Reason),
+    Lose {
+        reason: Reason,
+        /// The intent with what became known of the submit.
+        intent: Option<Box<Intent>>,
+    },
     Finish {
         pictures: Vec<SavedPicture>,
         seed: Option<u64>,
@@ -130,8 +134,11 @@ impl Row {
                 self.settle(Some(MicroDollars::new(0)));
                 self.end(reason);
             }
-            Step::Lose(reason) => {
+            Step::Lose { reason, intent } => {
                 self.go(Move::Lose, "lost")?;
+                if let Some(intent) = intent {
+                    self.purchase.intent = Some(*intent);
+                }
                 self.end(reason);
             }
             Step::Finish {

@@ -3,10 +3,12 @@
 mod naming;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use futures_util::future::join_all;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use uso::pictures::Saved;
 use uso::{Client, ErrorKind, Output, Picture};
@@ -20,6 +22,9 @@ use crate::store::Store;
 use crate::target::Target;
 
 use self::naming::{Name, Taken, name, numbered};
+
+/// Files that are fetched at a time.
+const AT_ONCE: usize = 4;
 
 /// Names that are tried for a picture.
 const NAMES: u32 = 10_000;
@@ -71,14 +76,17 @@ pub(crate) async fn save(
         listener.tell(&Progress::Saved(saved.clone()));
         Ok(saved)
     });
+    // Collected first: the compiler cannot prove that a lazy stream of them is `Send`.
     let saves: Vec<_> = saves.collect();
+    let mut outcomes = stream::iter(saves).buffer_unordered(AT_ONCE);
     let mut failure = None;
-    for outcome in join_all(saves).await {
+    while let Some(outcome) = outcomes.next().await {
         match outcome {
             Ok(picture) => saved.push(picture),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
+    drop(outcomes);
     saved.sort_by_key(|picture| picture.number);
     failure.map_or(Ok(()), Err)
 }
@@ -97,8 +105,10 @@ pub(crate) async fn copy(
             message,
             source: None,
         };
-        let Some(url) = known.url.clone() else {
-            return Err(failed("the service gave its picture no address".to_owned()).into());
+        // What came inside the result has no address: its file is all that there is.
+        let Some(url) = known.url.clone().or_else(|| inline(known)) else {
+            let path = known.path.display();
+            return Err(failed(format!("{path} came inside the result, and is not here")).into());
         };
         let ticket = row.purchase.ticket.clone();
         let picture = client.stored_picture(ticket, url, known.content_type.clone());
@@ -116,7 +126,14 @@ pub(crate) async fn copy(
         }
     });
     let copies: Vec<_> = copies.collect();
-    join_all(copies).await.into_iter().collect()
+    stream::iter(copies).buffered(AT_ONCE).try_collect().await
+}
+
+/// The content of a saved file as a data URI.
+fn inline(known: &SavedPicture) -> Option<String> {
+    let bytes = std::fs::read(&known.path).ok()?;
+    let kind = known.content_type.as_deref().unwrap_or(UNKNOWN);
+    Some(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
 }
 
 /// Saves a picture under its name, or under the next one that is free. A file that is there already
@@ -142,18 +159,21 @@ async fn save_one(
         let saved = picture.save_over(&first).await.map_err(Unsaved::Service)?;
         return Ok(record(picture, number, store.host(), saved.into()));
     }
-    let mut bytes = None;
+    let mut fetched = None;
     let mut path = first.clone();
     for next in 2..NAMES {
         if path.symlink_metadata().is_ok() {
-            let whole = match &bytes {
-                Some(bytes) => bytes,
-                None => bytes.insert(picture.bytes().await.map_err(Unsaved::Service)?),
+            let whole = match &fetched {
+                Some(whole) => whole,
+                None => fetched.insert(fetch_beside(picture, &first).await?),
             };
-            if holds(&path, whole) {
+            if holds(&path, whole).await? {
                 let text = path.to_string_lossy().into_owned();
                 if !store.has_path(text, row.purchase.id).await? {
-                    let on_disk = synced(&path, whole.clone()).await?;
+                    let on_disk = OnDisk {
+                        path,
+                        ..whole.clone().into()
+                    };
                     return Ok(record(picture, number, store.host(), on_disk));
                 }
             }
@@ -202,12 +222,50 @@ async fn rename(saved: &mut SavedPicture, path: PathBuf) {
     }
 }
 
-/// Whether a file has exactly these bytes.
-fn holds(path: &Path, bytes: &[u8]) -> bool {
-    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| {
-        found.is_file() && u64::try_from(bytes.len()).is_ok_and(|length| length == found.len())
+/// What a picture is, by a copy in a temporary folder beside its name: a file may be too large for
+/// memory.
+async fn fetch_beside(picture: &Picture, name: &Path) -> Result<Saved, Unsaved> {
+    let folder = tempfile::Builder::new()
+        .prefix(".uso-")
+        .tempdir_in(name.parent().unwrap_or(Path::new(".")))
+        .map_err(|error| Error::io(name, "compared", error))?;
+    let saved = picture.save(folder.path().join("copy")).await;
+    saved.map_err(Unsaved::Service)
+}
+
+/// Whether a file has exactly the content of a picture. If it has, the file and its name are on the
+/// disk.
+async fn holds(path: &Path, picture: &Saved) -> Result<bool, Error> {
+    let (path, picture) = (path.to_owned(), picture.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let found = std::fs::symlink_metadata(&path);
+        if !found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes) {
+            return Ok(false);
+        }
+        // A file that cannot be read is not this picture, and its name is taken.
+        if digest_of(&path).ok() != Some(picture.sha256) {
+            return Ok(false);
+        }
+        sync_folder_of(&path)?;
+        Ok(true)
     });
-    is_file && std::fs::read(path).is_ok_and(|found| found == bytes)
+    looked.await.unwrap_or(Ok(false))
+}
+
+/// Syncs a file to the disk, and gives its SHA-256 as lower-case hex.
+fn digest_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        digest.update(bytes);
+    }
+    file.sync_all()?;
+    let digest = digest.finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A file that is on the disk, and its name too.
@@ -249,25 +307,4 @@ fn record(picture: &Picture, number: u32, host: Option<&str>, on_disk: OnDisk) -
             .map(str::to_owned),
         host: host.map(str::to_owned),
     }
-}
-
-/// Makes sure that a file of an earlier process, which has these bytes, and its name are on the
-/// disk.
-async fn synced(path: &Path, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<OnDisk, Error> {
-    let owned = path.to_owned();
-    let synced = tokio::task::spawn_blocking(move || {
-        let synced = File::open(&owned).and_then(|file| file.sync_all());
-        synced.map_err(|error| Error::io(&owned, "synced", error))?;
-        sync_folder_of(&owned)?;
-        let bytes = bytes.as_ref();
-        let digest = Sha256::digest(bytes);
-        Ok(OnDisk {
-            path: owned,
-            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-            content_type: infer::get(bytes).map(|kind| kind.mime_type()),
-        })
-    });
-    let ended = |error| Error::io(path, "synced", io::Error::other(error));
-    synced.await.map_err(ended)?
 }

@@ -250,6 +250,15 @@ impl Store for Sqlite {
         self.read(move |connection| rows::named(connection, realm, &text))
     }
 
+    fn known_requests(
+        &self,
+        realm: i64,
+        id: LocalId,
+        request_ids: Vec<String>,
+    ) -> Reply<'_, Vec<String>> {
+        self.read(move |connection| rows::known_requests(connection, realm, id, request_ids))
+    }
+
     fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
         self.read(move |connection| {
             // A range, so that the index serves it; 0x7f is after every letter of an id.

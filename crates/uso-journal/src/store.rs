@@ -153,6 +153,15 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The rows of a realm that this text names: short id, request id or key.
     fn named(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>>;
 
+    /// Those of these request ids that are of other purchases of a realm than this one, or of an
+    /// earlier attempt at this one.
+    fn known_requests(
+        &self,
+        realm: i64,
+        id: LocalId,
+        request_ids: Vec<String>,
+    ) -> Reply<'_, Vec<String>>;
+
     /// Two of the rows of a realm whose request ids start with this text.
     fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>>;
 

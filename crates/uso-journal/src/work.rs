@@ -174,7 +174,10 @@ impl Work {
     /// Sends the submit, once.
     async fn buy(&mut self) -> Result<(), Error> {
         let mut order = match self.asked.take() {
-            Some(Asked::Order(order)) => order,
+            Some(Asked::Order(order)) => match order.again() {
+                Ok(order) => order,
+                Err(error) => return Err(self.not_bought(error).await?),
+            },
             Some(Asked::Request(request)) => match self.prepare(*request).await? {
                 Some(order) => order,
                 None => return self.withdraw().await,
@@ -190,7 +193,19 @@ impl Work {
             order = order.only_while(guard);
         }
         let error = match self.client.place(&order).await {
-            Ok(job) => return self.bought(job.ticket().clone()).await,
+            Ok(job) => match self.bought(job.ticket().clone()).await {
+                Err(Error::OtherPurchase(id)) => {
+                    let message = format!("the account's listing shows {id}, another purchase");
+                    let reason = Reason::new(Cause::ResponseLost, message);
+                    return self
+                        .record(Step::Lose {
+                            reason,
+                            intent: None,
+                        })
+                        .await;
+                }
+                recorded => return recorded,
+            },
             Err(error) => error,
         };
         if let Some(ticket) = error.ticket() {
@@ -199,7 +214,10 @@ impl Work {
         if error.verdict() == Verdict::NotBought {
             return Err(self.not_bought(error).await?);
         }
-        let lost = Step::Lose(Reason::of(Cause::ResponseLost, &error));
+        let lost = Step::Lose {
+            reason: Reason::of(Cause::ResponseLost, &error),
+            intent: error.intent().cloned().map(Box::new),
+        };
         self.listener.tell(&Progress::Failed(Arc::new(error)));
         match self.record(lost).await {
             // A notification told meanwhile that it was bought.
@@ -258,9 +276,12 @@ impl Work {
     async fn bought(&mut self, ticket: Ticket) -> Result<(), Error> {
         debug!(id = %self.row.purchase.id, request_id = ticket.request_id(), "bought");
         if let Err(source) = self.record(Step::Accept(Box::new(ticket.clone()))).await {
-            return Err(Error::NotRecorded {
-                ticket: Box::new(ticket),
-                source: Box::new(source),
+            return Err(match source {
+                Error::OtherPurchase(_) => source,
+                source => Error::NotRecorded {
+                    ticket: Box::new(ticket),
+                    source: Box::new(source),
+                },
             });
         }
         self.listener.tell(&Progress::Submitted(Box::new(ticket)));
@@ -278,12 +299,40 @@ impl Work {
         })
     }
 
-    /// Looks an unknown purchase up, once.
+    /// Looks an unknown purchase up. Requests that other purchases have, or earlier attempts at this
+    /// one, are none of it, however much their inputs are alike.
     async fn look(&mut self) -> Result<(), Error> {
-        let Some(intent) = self.row.purchase.intent.clone() else {
+        let Some(mut intent) = self.row.purchase.intent.clone() else {
             return self.pause(None).await;
         };
-        match self.client.recover(&intent).await {
+        loop {
+            let recovery = self.client.recover(&intent).await;
+            let candidates = match &recovery {
+                Ok(Recovery::Found(job)) => vec![job.request_id().to_owned()],
+                Ok(Recovery::Undecidable { candidates, .. }) => candidates.clone(),
+                _ => Vec::new(),
+            };
+            if candidates.is_empty() {
+                return self.looked(recovery).await;
+            }
+            let (realm, id) = (self.row.realm, self.row.purchase.id);
+            let store = &self.shared.store;
+            let others = store.known_requests(realm, id, candidates).await?;
+            if others.is_empty() {
+                match self.looked(recovery).await {
+                    // Another purchase was faster.
+                    Err(Error::OtherPurchase(other)) => intent = intent.except([other]),
+                    recorded => return recorded,
+                }
+            } else {
+                intent = intent.except(others);
+            }
+        }
+    }
+
+    /// Records what a look into the account's listing says.
+    async fn looked(&mut self, recovery: uso::Result<Recovery>) -> Result<(), Error> {
+        match recovery {
             Ok(Recovery::Found(job)) => self.bought(job.ticket().clone()).await,
             Ok(Recovery::NotYet { .. }) => {
                 let message = "the account's listing does not show it yet";

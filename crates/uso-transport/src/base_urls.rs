@@ -112,6 +112,18 @@ impl BaseUrls {
         &self.cdn
     }
 
+    /// Whether a URL is the CDN's own, which knows its token: results are files there.
+    pub fn is_on_cdn(&self, url: &Url) -> bool {
+        const NAME: &str = "fal.media";
+        let is_fals = |url: &Url| {
+            let host = url.host_str().unwrap_or_default();
+            let label = host.strip_suffix(NAME);
+            url.scheme() == "https"
+                && label.is_some_and(|label| label.is_empty() || label.ends_with('.'))
+        };
+        url.origin() == self.cdn.origin() || (is_fals(url) && is_fals(&self.cdn))
+    }
+
     /// Prices and the listing of requests.
     pub fn platform(&self) -> &Url {
         &self.platform

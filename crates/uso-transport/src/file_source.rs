@@ -60,7 +60,7 @@ impl FileSource<'_> {
             // A protected file looks forbidden or missing to everyone but its owner.
             if matches!(incoming.status.as_u16(), 401 | 403 | 404)
                 && !with_token
-                && self.is_on_cdn(&url)
+                && self.exchange.config().base_urls().is_on_cdn(&url)
                 && let Ok(owner) = self.tokens.get(None).await
             {
                 token = Some(owner);
@@ -84,19 +84,6 @@ impl FileSource<'_> {
             }
         }
         Err(unusable("redirects too often"))
-    }
-
-    /// Whether a URL is the CDN's own, which knows its token.
-    fn is_on_cdn(&self, url: &Url) -> bool {
-        const NAME: &str = "fal.media";
-        let is_fals = |url: &Url| {
-            let host = url.host_str().unwrap_or_default();
-            let label = host.strip_suffix(NAME);
-            url.scheme() == "https"
-                && label.is_some_and(|label| label.is_empty() || label.ends_with('.'))
-        };
-        let cdn = self.exchange.config().base_urls().cdn();
-        url.origin() == cdn.origin() || (is_fals(url) && is_fals(cdn))
     }
 
     async fn refused(&self, incoming: Incoming) -> Failure {

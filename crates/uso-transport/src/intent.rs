@@ -22,11 +22,24 @@ pub struct Intent {
     fingerprint: Fingerprint,
     made_at_ms: u64,
     start_within_ms: u64,
+    /// When the submit left for the last time, once its outcome is known to be unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_at_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempt: Option<AttemptDigest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     candidate: Option<String>,
+    /// Request ids of other purchases.
+    #[serde(skip)]
+    others: Vec<String>,
 }
+
+/// How long a request may take to appear in the account's listing after its start deadline.
+const INDEX_DELAY: Duration = Duration::from_secs(60);
+
+/// How long a submit may have been repeated after it was made, where nothing tells when it left for
+/// the last time: the service may ask for a pause of a minute, several times.
+const REPEATED_FOR: Duration = Duration::from_secs(300);
 
 /// Digest of a webhook's attempt id: SHA-256 in lower-case hex. The id cannot be derived from it,
 /// so that the digest may be written down.
@@ -55,7 +68,7 @@ impl Hash for Intent {
 }
 
 impl Intent {
-    /// Everything but the candidate.
+    /// Everything but what became known since.
     fn identity(&self) -> impl PartialEq + Hash + '_ {
         (
             &self.endpoint,
@@ -68,19 +81,28 @@ impl Intent {
     }
 
     pub(crate) fn new(endpoint: EndpointId, inspected: Inspected, start_within: Duration) -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Self {
             endpoint,
             seed: inspected.seed,
             fingerprint: inspected.fingerprint,
-            made_at_ms: milliseconds(now),
-            start_within_ms: milliseconds(start_within),
+            made_at_ms: now_ms(),
+            start_within_ms: to_ms(start_within),
+            sent_at_ms: None,
             attempt: None,
             candidate: None,
+            others: Vec::new(),
         }
+    }
+
+    /// Dates the intent anew, for a purchase that is made later.
+    pub(crate) fn make_now(&mut self) {
+        self.made_at_ms = now_ms();
+    }
+
+    /// Keeps the time at which the submit left last.
+    pub(crate) fn sent_at(mut self, time_ms: Option<u64>) -> Self {
+        self.sent_at_ms = time_ms.or(self.sent_at_ms);
+        self
     }
 
     pub(crate) fn set_attempt(&mut self, attempt: AttemptDigest) {
@@ -120,6 +142,33 @@ impl Intent {
         Duration::from_millis(self.start_within_ms)
     }
 
+    /// When the account's listing shows the purchase for certain, if it was accepted: the start
+    /// deadline after the last time that the submit can have left, and a minute more.
+    pub fn listed_by(&self) -> SystemTime {
+        let left = match self.sent_at_ms {
+            Some(sent_at) => Duration::from_millis(sent_at),
+            None => Duration::from_millis(self.made_at_ms).saturating_add(REPEATED_FOR),
+        };
+        let listed = left
+            .saturating_add(self.start_within())
+            .saturating_add(INDEX_DELAY);
+        // A note from a damaged disk may name any time.
+        UNIX_EPOCH.checked_add(listed).unwrap_or(UNIX_EPOCH)
+    }
+
+    /// The same purchase, which has none of these request ids: they are known to be those of other
+    /// purchases with the same input. They are not written down with the intent.
+    #[must_use]
+    pub fn except(mut self, request_ids: impl IntoIterator<Item = String>) -> Self {
+        self.others.extend(request_ids);
+        self
+    }
+
+    /// Whether a request may be this purchase.
+    pub(crate) fn may_be(&self, request_id: &str) -> bool {
+        self.others.iter().all(|other| other != request_id)
+    }
+
     /// The request id on a response that did not say whether the purchase was accepted. It is
     /// likely, but not certain, that this purchase has the id.
     pub fn candidate(&self) -> Option<&str> {
@@ -152,4 +201,14 @@ impl Intent {
     pub fn has_webhook(&self) -> bool {
         self.attempt.is_some()
     }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    to_ms(now.unwrap_or_default())
+}
+
+fn to_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -102,6 +102,22 @@ impl Order {
         })))
     }
 
+    /// The same order for another purchase: made now, and notified under an address of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when the system has no randomness for the address of the webhook.
+    pub fn again(&self) -> Result<Self> {
+        let mut content = Content::clone(&self.0);
+        content.intent.make_now();
+        if let Some(webhook) = content.webhook.take() {
+            let webhook = webhook.again()?;
+            content.intent.set_attempt(webhook.attempt().clone());
+            content.webhook = Some(webhook);
+        }
+        Ok(Self(Arc::new(content)))
+    }
+
     /// Says how long the service keeps the files that the job makes, and who may read them.
     #[must_use]
     pub fn with_lifecycle(mut self, lifecycle: &Lifecycle) -> Self {

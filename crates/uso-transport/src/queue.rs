@@ -1,5 +1,6 @@
 //! Queue: submit, synchronous run, status, result and cancel.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange};
 use crate::http::{Guarded, RequestBody, Withheld};
-use crate::intent::Intent;
+use crate::intent::{Intent, now_ms};
 use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::order::Order;
 use crate::problem::Problem;
@@ -44,11 +45,13 @@ pub(crate) fn span(ticket: &Ticket) -> Span {
 impl Queue<'_> {
     /// Buys an order, and looks for the purchase when its response is lost.
     pub(crate) async fn submit(&self, order: &Order) -> Result<Ticket> {
-        let error = match self.send_order(order).await {
+        let sent_at = AtomicU64::new(0);
+        let error = match self.send_order(order, &sent_at).await {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => error,
             outcome => return outcome,
         };
-        let error = error.with_intent(order.intent());
+        let sent_at = Some(sent_at.into_inner()).filter(|time| *time > 0);
+        let error = error.with_intent(&order.intent().clone().sent_at(sent_at));
         warn!(%error, "the outcome is unknown");
         let Some(within) = self.0.config().reconcile_within else {
             return Err(error);
@@ -59,8 +62,12 @@ impl Queue<'_> {
         reconciled.map_err(|why| error.with_postscript(&why))
     }
 
-    async fn send_order(&self, order: &Order) -> Result<Ticket> {
-        let request = || self.0.requests().submit(order);
+    /// Sends an order, and keeps when it was sent last.
+    async fn send_order(&self, order: &Order, sent_at: &AtomicU64) -> Result<Ticket> {
+        let request = || {
+            sent_at.store(now_ms(), Ordering::Relaxed);
+            self.0.requests().submit(order)
+        };
         let ticket = match self.send_guarded(Operation::Submit, order, request).await {
             Ok(response) if response.is_success() => read_submitted(order.intent(), &response)?,
             Ok(response) => return Err(self.0.refused(response)),

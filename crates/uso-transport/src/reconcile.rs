@@ -30,9 +30,6 @@ const PAGES: usize = 200;
 /// Clocks that differ by less than this show the same time.
 const SAME_TIME: Duration = Duration::from_secs(10);
 
-/// After the start deadline, how long a request may take to appear in the listing.
-const INDEX_DELAY: Duration = Duration::from_secs(60);
-
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -63,7 +60,7 @@ impl Reconcile<'_> {
 
     async fn look(&self, intent: &Intent) -> Result<Look> {
         if let Some(ticket) = self.candidate(intent).await {
-            return Ok(Look::last(Recovery::Found(ticket)));
+            return Ok(Look::last(Recovery::Found(ticket.looked_up())));
         }
         let (found, now) = self.read_listing(intent).await?;
         if let Some(recovery) = found.decided(intent) {
@@ -71,9 +68,7 @@ impl Reconcile<'_> {
             return Ok(Look { recovery, is_last });
         }
         // The listing shows nothing of it.
-        let latest = intent.start_within().saturating_add(INDEX_DELAY);
-        let until = intent.made_at().checked_add(latest);
-        let until = until.unwrap_or(SystemTime::UNIX_EPOCH);
+        let until = intent.listed_by();
         if now < until {
             let recovery = Recovery::NotYet { until };
             return Ok(Look {
@@ -92,7 +87,8 @@ impl Reconcile<'_> {
 
     /// The ticket of the id that the response to the submit named, if the service knows the id.
     async fn candidate(&self, intent: &Intent) -> Option<Ticket> {
-        let ticket = intent.ticket(intent.candidate()?).ok()?;
+        let candidate = intent.candidate().filter(|id| intent.may_be(id))?;
+        let ticket = intent.ticket(candidate).ok()?;
         let request = || self.0.requests().status(&ticket, false);
         let response = self.0.send(Operation::Find, request).await.ok()?;
         let is_known =
@@ -194,9 +190,8 @@ impl Reconcile<'_> {
                 if let Some(why) = undecided {
                     return Err(why);
                 }
-                let latest = intent.start_within().saturating_add(INDEX_DELAY);
-                let age = intent.made_at().elapsed().unwrap_or_default();
-                let left = latest.saturating_sub(age).as_secs();
+                let left = intent.listed_by().duration_since(SystemTime::now());
+                let left = left.unwrap_or_default().as_secs();
                 return Err(format!(
                     "it was not found among the account's requests within {} s; it may still turn up for {left} s",
                     within.as_secs_f64()

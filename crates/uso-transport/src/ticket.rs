@@ -1,5 +1,6 @@
 //! The ticket: everything that is needed to collect a job that is already paid for.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,6 +45,26 @@ struct Record {
     fingerprint: Option<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     submitted_at_ms: Option<u64>,
+    #[serde(skip)]
+    origin: Origin,
+}
+
+/// Where the request id comes from. It makes no other ticket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Origin {
+    is_listing: bool,
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// A shared record is written as the record.
@@ -83,6 +104,7 @@ impl Ticket {
             seed: None,
             fingerprint: None,
             submitted_at_ms: None,
+            origin: Origin::default(),
         })))
     }
 
@@ -109,6 +131,17 @@ impl Ticket {
             .unwrap_or_default();
         record.submitted_at_ms = u64::try_from(now.as_millis()).ok();
         self
+    }
+
+    pub(crate) fn looked_up(mut self) -> Self {
+        Arc::make_mut(&mut self.0).origin.is_listing = true;
+        self
+    }
+
+    /// Whether the request id was found in the account's listing by the purchase's input, and not
+    /// named by the response to the submit. A ticket that was written down does not say so.
+    pub fn is_looked_up(&self) -> bool {
+        self.0.origin.is_listing
     }
 
     /// The endpoint that runs the job.

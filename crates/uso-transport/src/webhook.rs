@@ -51,7 +51,19 @@ impl Webhook {
     /// [`ErrorKind::Input`] when the URL is neither `https` nor `http` to this machine, or carries
     /// a user or a password.
     pub fn new(address: &str) -> Result<Self> {
-        let mut url = parse(address)?;
+        Self::below(parse(address)?)
+    }
+
+    /// Another address under the same one, for another purchase.
+    pub(crate) fn again(&self) -> Result<Self> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop();
+        }
+        Self::below(url)
+    }
+
+    fn below(mut url: Url) -> Result<Self> {
         let mut random = [0; 16];
         default_provider()
             .secure_random

@@ -10,6 +10,12 @@ pub trait FromResult: Sized + sealed::Sealed {
 
     #[doc(hidden)]
     fn with_warning(self, warning: String) -> Self;
+
+    /// Whether the result holds what was bought, whatever the status says.
+    #[doc(hidden)]
+    fn has_content(&self) -> bool {
+        true
+    }
 }
 
 pub(crate) mod sealed {

@@ -14,6 +14,7 @@ use uso_transport::{
 };
 use uso_types::UsoOutput;
 
+use self::files::Found;
 use self::names::{Template, Values};
 pub use self::names::{escaped, id_in_name};
 pub use self::picture::{Picture, Saved};
@@ -22,6 +23,8 @@ use crate::runtime;
 
 /// Pictures that are fetched at a time.
 const AT_ONCE: usize = 4;
+
+const REPAIRED: &str = "the result is not valid JSON and was repaired";
 
 /// The output of a job: at least one picture, and what the service says about it.
 ///
@@ -70,25 +73,17 @@ impl FromResult for Output {
                     .with_raw_body(response.body().clone()),
             )
         };
+        if let Some(ticket) = ticket.filter(|ticket| !picture::is_uso(ticket)) {
+            return match response.body().is_empty() {
+                true => Err(unusable("the result is empty".to_owned())),
+                false => Ok(Self::of_other(transport, ticket, response)),
+            };
+        }
         let Ok(parsed) = json_repair::parse::<Value>(response.body()) else {
             let refused = response.decode::<Value>().map_err(attach);
             return refused.and_then(|_| Err(unusable("the result is not JSON".to_owned())));
         };
-        let repaired = "the result is not valid JSON and was repaired".to_owned();
-        let repaired = parsed.is_repaired.then_some(repaired);
-        if ticket.is_some_and(|ticket| !picture::is_uso(ticket)) {
-            let files = files::files(&parsed.value).into_iter();
-            let image = |file| Picture::new(transport.clone(), ticket.cloned(), file, false);
-            return Ok(Self {
-                transport: transport.clone(),
-                images: files.map(image).collect(),
-                ticket: ticket.cloned(),
-                seed: parsed.value.get("seed").and_then(Value::as_u64),
-                prompt: None,
-                warnings: repaired.into_iter().collect(),
-                response,
-            });
-        }
+        let repaired = parsed.is_repaired.then(|| REPAIRED.to_owned());
         let (mut result, left_out) = UsoOutput::from_value_lossy(parsed.value)
             .map_err(|part| unusable(format!("the result cannot be read: {part}")))?;
         let flags = result.has_nsfw_concepts.take().unwrap_or_default();
@@ -126,9 +121,42 @@ impl FromResult for Output {
         self.warnings.push(warning);
         self
     }
+
+    fn has_content(&self) -> bool {
+        !self.images.is_empty()
+    }
 }
 
 impl Output {
+    /// The output of another endpoint: its files, also where the rest of it cannot be read.
+    fn of_other(transport: &Transport, ticket: &Ticket, response: Response) -> Self {
+        let (result, warning) = match json_repair::parse::<Value>(response.body()) {
+            Ok(parsed) => (
+                parsed.value,
+                parsed.is_repaired.then(|| REPAIRED.to_owned()),
+            ),
+            Err(_) => (Value::Null, Some("the result is not JSON".to_owned())),
+        };
+        let files = files::files(&result, transport.config().base_urls());
+        let picture = |found: Found| {
+            Picture::new(
+                transport.clone(),
+                Some(ticket.clone()),
+                found.file,
+                found.is_flagged,
+            )
+        };
+        Self {
+            transport: transport.clone(),
+            images: files.into_iter().map(picture).collect(),
+            ticket: Some(ticket.clone()),
+            seed: result.get("seed").and_then(Value::as_u64),
+            prompt: None,
+            warnings: warning.into_iter().collect(),
+            response,
+        }
+    }
+
     /// The pictures; there is at least one, except for another endpoint.
     pub fn images(&self) -> &[Picture] {
         &self.images
@@ -139,7 +167,7 @@ impl Output {
     pub fn document(&self) -> Option<Picture> {
         let ticket = self.ticket.as_ref().filter(|it| !picture::is_uso(it))?;
         let transport = self.transport.clone();
-        Some(files::document(transport, ticket.clone(), self.raw_body()))
+        files::document(transport, ticket.clone(), self.raw_body())
     }
 
     /// The ticket of the job; `None` for a synchronous run, which has none.
@@ -174,8 +202,11 @@ impl Output {
     }
 
     /// The billed units at the published price, rounded up to a millionth of a dollar; `None`
-    /// where the service names no units. An account may have a discount.
+    /// where the service names no units, and for another endpoint. An account may have a discount.
     pub fn cost(&self) -> Option<MicroDollars> {
+        if self.ticket.as_ref().is_some_and(|it| !picture::is_uso(it)) {
+            return None;
+        }
         megapixels(self.billable_units()?).map(MicroDollars::for_pixels)
     }
 

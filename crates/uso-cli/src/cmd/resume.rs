@@ -235,8 +235,8 @@ impl Collector {
     fn unknown(&self, purchase: &Purchase) -> Outcome {
         let reason = purchase.reason.as_ref();
         let left = purchase.intent.as_ref().and_then(|intent| {
-            let deadline = intent.made_at() + intent.start_within();
-            deadline.duration_since(SystemTime::now()).ok()
+            let listed = intent.listed_by().duration_since(SystemTime::now());
+            listed.ok()
         });
         let give_up = format!("give it up with: uso cancel --write-off {}", purchase.id);
         let (word, line) = match reason.map(|reason| reason.cause) {

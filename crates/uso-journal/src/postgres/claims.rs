@@ -7,8 +7,8 @@
 use super::budget;
 use super::fault::Fault;
 use super::rows::{
-    Locked, insert, lock, lock_key, lock_next, lock_worker, save, save_and_go_on, save_claimed,
-    written,
+    Locked, insert, known_requests, lock, lock_key, lock_next, lock_worker, save, save_and_go_on,
+    save_claimed, written,
 };
 use super::transaction::Transaction;
 use crate::claiming::{self, Examined, Room};
@@ -137,6 +137,18 @@ pub(super) async fn apply(
         return Ok(row);
     }
     claiming::check_fence(&row, fence, &step)?;
+    if let Some(request_id) = claiming::looked_up(&step) {
+        // Two rows whose searches find one request are recorded one after the other.
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        transaction.rows(lock, &[&request_id]).await?;
+        let ids = [request_id.clone()];
+        if !known_requests(transaction, row.realm, id, &ids)
+            .await?
+            .is_empty()
+        {
+            return Err(Error::OtherPurchase(request_id).into());
+        }
+    }
     let before = row.committed();
     let effect = claiming::step(&mut row, step, now)?;
     save(transaction, &row, before, &effect).await?;

@@ -270,6 +270,23 @@ async fn write(
 }
 
 /// The values of an attempt that has ended.
+/// As [`crate::store::Store::known_requests`].
+pub(super) async fn known_requests(
+    transaction: &Transaction,
+    realm: i64,
+    id: LocalId,
+    request_ids: &[String],
+) -> Result<Vec<String>, Fault> {
+    let sql = "SELECT asked.id FROM unnest($3::text[]) AS asked (id) \
+               WHERE EXISTS (SELECT 1 FROM job WHERE request_id = asked.id AND realm = $1 AND job.id <> $2) \
+               OR EXISTS (SELECT 1 FROM past_attempt JOIN job ON job.id = past_attempt.job \
+               WHERE past_attempt.request_id = asked.id AND realm = $1)";
+    let rows = transaction
+        .rows(sql, &[&realm, &id.0, &request_ids])
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 fn past_attempt(past: &PastAttempt, id: LocalId) -> Result<[Value; 10], Fault> {
     let reason = past.reason.as_ref();
     let text = |text: Option<&str>| Value::Text(text.map(str::to_owned));

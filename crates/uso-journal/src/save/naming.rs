@@ -34,21 +34,21 @@ pub(super) fn name(
                 false => Taken::KeepUnlessEmpty,
             };
             let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
-            match (paths.get(index), paths.last()) {
+            let mut name = match (paths.get(index), paths.last()) {
                 (Some(path), _) => Name {
                     path: path.clone(),
                     taken,
                 },
                 (None, last) => Name {
-                    path: match (last, extension) {
-                        // The result itself, after the files that it names.
-                        (Some(last), "json") => numbered(last, number).with_extension(extension),
-                        (Some(last), _) => numbered(last, number),
-                        (None, _) => numbered(Path::new("picture"), number),
-                    },
+                    path: numbered(last.map_or(Path::new("picture"), PathBuf::as_path), number),
                     taken: if paths.len() == 1 { taken } else { Taken::Keep },
                 },
+            };
+            // The result of another endpoint, after the files that it names.
+            if extension == "json" {
+                name.path.set_extension(extension);
             }
+            name
         }
         Target::Folder { folder, name } => {
             let purchase = &row.purchase;

@@ -10,7 +10,7 @@ use crate::sendable::Sendable;
 use crate::store::{Claim, Claimed, Offer};
 
 use super::budget;
-use super::rows::{by_id, by_key, insert, save};
+use super::rows::{by_id, by_key, insert, known_requests, save};
 
 /// A result of the database, which holds the result for the caller.
 pub(super) type Done<T> = rusqlite::Result<Result<T, Error>>;
@@ -129,6 +129,11 @@ pub(super) fn apply(
     };
     if let Err(error) = claiming::check_fence(&row, fence, &step) {
         return Ok(Err(error));
+    }
+    if let Some(request_id) = claiming::looked_up(&step)
+        && !known_requests(connection, row.realm, id, vec![request_id.clone()])?.is_empty()
+    {
+        return Ok(Err(Error::OtherPurchase(request_id)));
     }
     let before = row.committed();
     let effect = match claiming::step(&mut row, step, now(connection)?) {

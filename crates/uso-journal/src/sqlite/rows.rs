@@ -248,6 +248,29 @@ pub(super) fn prune(connection: &Connection, realm: i64, before: i64) -> Result<
     Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
 }
 
+/// As [`crate::store::Store::known_requests`].
+pub(super) fn known_requests(
+    connection: &Connection,
+    realm: i64,
+    id: LocalId,
+    mut request_ids: Vec<String>,
+) -> Result<Vec<String>> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE request_id = ?3 AND realm = ?1 AND id <> ?2) \
+               OR EXISTS (SELECT 1 FROM past_attempt JOIN job ON job.id = past_attempt.job \
+               WHERE past_attempt.request_id = ?3 AND realm = ?1)";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut fault = Ok(());
+    request_ids.retain(|request_id| {
+        let known = select.query_row((realm, id.0, request_id), |row| row.get(0));
+        known.unwrap_or_else(|error| {
+            fault = Err(error);
+            false
+        })
+    });
+    fault?;
+    Ok(request_ids)
+}
+
 /// As [`crate::store::Store::named`].
 pub(super) fn named(connection: &Connection, realm: i64, text: &str) -> Result<Vec<Row>> {
     let mut found: Vec<Row> = Vec::new();

@@ -154,6 +154,9 @@ impl<'a> Listing<'a> {
     /// Takes a page, and gives the cursor of the next one.
     pub(super) fn take(&mut self, page: Page) -> Option<String> {
         for row in page.items {
+            if !self.intent.may_be(&row.request_id) {
+                continue;
+            }
             let ids = match row.likeness(self.intent, self.window) {
                 Likeness::Same => &mut self.found.same,
                 Likeness::SameSeed => &mut self.found.same_seed,
@@ -191,7 +194,7 @@ impl Found {
     pub(super) fn decided(&self, intent: &Intent) -> Option<Recovery> {
         let why = match (self.same.as_slice(), self.same_seed.as_slice()) {
             ([id], _) => match intent.ticket(id) {
-                Ok(ticket) => return Some(Recovery::Found(ticket)),
+                Ok(ticket) => return Some(Recovery::Found(ticket.looked_up())),
                 Err(error) => error.to_string(),
             },
             ([], []) => return None,
@@ -218,7 +221,7 @@ impl Found {
             (Some(why), _) => format!("the listing of requests was not read to its end: {why}"),
             (None, 0) => return None,
             (None, count) => {
-                format!("{count} requests of that time are listed without an input to compare")
+                format!("{count} requests of that time have an input that cannot be compared")
             }
         };
         Some(Recovery::Undecidable {

@@ -35,23 +35,27 @@ impl Collector {
             return outcome;
         };
         match outcome {
-            Ok(output) => {
+            Ok(output) if output.has_content() => {
                 let warning =
                     format!("the status names an error, though there is a result: {said}");
                 Ok(output.with_warning(warning))
             }
+            Ok(_) => Err(self.ended(completion, said)),
             Err(error) if matches!(error.kind(), ErrorKind::Gone | ErrorKind::Server) => {
-                let (kind, verb) = match completion.error_type.as_deref() {
-                    Some("client_cancelled") => (ErrorKind::Cancelled, "was cancelled"),
-                    _ => (ErrorKind::Failed, "failed"),
-                };
-                let message = format!("the job {verb}: {said}");
-                Err(Error::new(Operation::Result, kind, message)
-                    .with_delivery(Delivery::Answered)
-                    .with_ticket(&self.ticket)
-                    .with_source(error))
+                Err(self.ended(completion, said).with_source(error))
             }
             outcome => outcome,
         }
+    }
+
+    /// The error of a job that the status says has ended badly.
+    fn ended(&self, completion: &Completion, said: &str) -> Error {
+        let (kind, verb) = match completion.error_type.as_deref() {
+            Some("client_cancelled") => (ErrorKind::Cancelled, "was cancelled"),
+            _ => (ErrorKind::Failed, "failed"),
+        };
+        Error::new(Operation::Result, kind, format!("the job {verb}: {said}"))
+            .with_delivery(Delivery::Answered)
+            .with_ticket(&self.ticket)
     }
 }

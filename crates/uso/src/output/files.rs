@@ -1,65 +1,107 @@
 //! Files that the result of another endpoint names, wherever in the result they are.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use uso_transport::{Ticket, Transport};
+use url::Url;
+use uso_transport::{BaseUrls, Ticket, Transport};
 use uso_types::Image;
 
-use super::picture::{JSON, Picture};
+use super::picture::{JSON, Picture, UNKNOWN};
 
-/// Every file of a result, once each, in the order of the result.
-pub(super) fn files(result: &Value) -> Vec<Image> {
-    let mut found = Vec::new();
-    collect(result, &mut found);
-    found
+/// Fields of which fal's description of a file has at least one, beside the URL.
+const DESCRIPTION: [&str; 3] = ["content_type", "file_name", "file_size"];
+
+/// A file of a result.
+pub(super) struct Found {
+    pub(super) file: Image,
+    /// Whether the safety checker flagged it.
+    pub(super) is_flagged: bool,
 }
 
-/// A result as a file.
-pub(super) fn document(transport: Transport, ticket: Ticket, result: &[u8]) -> Picture {
-    let uri = format!("data:{JSON};base64,{}", STANDARD.encode(result));
-    Picture::stored(transport, Some(ticket), uri, Some(JSON.to_owned()))
-}
-
-/// fal's files are objects with a `url`; some endpoints give the bare URL, as `video_url`.
-fn collect(value: &Value, found: &mut Vec<Image>) {
-    match value {
-        Value::Array(items) => {
-            for item in items {
-                collect(item, found);
-            }
+/// Every file of a result, once each: what the result describes as a file, and every URL on the
+/// service's CDN. Any other URL is a text of the result.
+pub(super) fn files(result: &Value, base_urls: &BaseUrls) -> Vec<Found> {
+    let mut files = Files {
+        base_urls,
+        seen: HashSet::new(),
+        found: Vec::new(),
+    };
+    files.collect(result);
+    let flags = result.get("has_nsfw_concepts").and_then(Value::as_array);
+    let pictures = result.get("images").and_then(Value::as_array);
+    for (picture, flag) in pictures
+        .into_iter()
+        .flatten()
+        .zip(flags.into_iter().flatten())
+    {
+        let url = picture.get("url").unwrap_or(picture).as_str();
+        let found = files
+            .found
+            .iter_mut()
+            .find(|found| Some(found.file.url.as_str()) == url);
+        if let Some(found) = found {
+            found.is_flagged = flag.as_bool() == Some(true);
         }
-        Value::Object(fields) => {
-            if let Some(url) = fields.get("url").and_then(address) {
-                add(described(url, fields), found);
-            }
-            for (name, value) in fields {
-                match address(value).filter(|_| name.ends_with("_url")) {
-                    Some(url) => add(Image::new(url), found),
-                    None => collect(value, found),
+    }
+    files.found
+}
+
+/// A result as a file; `None` for an empty one.
+pub(super) fn document(transport: Transport, ticket: Ticket, result: &[u8]) -> Option<Picture> {
+    let is_json = serde_json::from_slice::<Value>(result).is_ok();
+    let kind = if is_json { JSON } else { UNKNOWN };
+    let uri = format!("data:{kind};base64,{}", STANDARD.encode(result));
+    let picture = Picture::stored(transport, Some(ticket), uri, Some(kind.to_owned()));
+    (!result.is_empty()).then_some(picture)
+}
+
+struct Files<'a> {
+    base_urls: &'a BaseUrls,
+    seen: HashSet<String>,
+    found: Vec<Found>,
+}
+
+impl Files<'_> {
+    fn collect(&mut self, value: &Value) {
+        match value {
+            Value::String(text) if self.is_on_cdn(text) => self.add(Image::new(text)),
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
+            Value::Object(fields) => {
+                if let Some(file) = described(fields) {
+                    self.add(file);
                 }
+                fields.values().for_each(|value| self.collect(value));
             }
+            _ => {}
         }
-        _ => {}
+    }
+
+    fn is_on_cdn(&self, text: &str) -> bool {
+        let is_whole = text.starts_with("http") && !text.contains(char::is_whitespace);
+        is_whole && Url::parse(text).is_ok_and(|url| self.base_urls.is_on_cdn(&url))
+    }
+
+    fn add(&mut self, file: Image) {
+        if self.seen.insert(file.url.clone()) {
+            let is_flagged = false;
+            self.found.push(Found { file, is_flagged });
+        }
     }
 }
 
-fn add(file: Image, found: &mut Vec<Image>) {
-    if found.iter().all(|known| known.url != file.url) {
-        found.push(file);
-    }
-}
-
-fn address(value: &Value) -> Option<&str> {
-    let schemes = ["https://", "http://", "data:"];
-    let text = value.as_str()?;
-    schemes
+/// The file that an object describes.
+fn described(fields: &Map<String, Value>) -> Option<Image> {
+    let url = fields.get("url")?.as_str()?;
+    let is_address = ["https://", "http://", "data:"]
         .iter()
-        .any(|scheme| text.starts_with(scheme))
-        .then_some(text)
-}
-
-fn described(url: &str, fields: &Map<String, Value>) -> Image {
+        .any(|it| url.starts_with(it));
+    let is_file = DESCRIPTION.iter().any(|name| fields.contains_key(*name));
+    if !is_address || !is_file {
+        return None;
+    }
     let number = |name| fields.get(name).and_then(Value::as_u64);
     let mut file = Image::new(url);
     let kind = fields.get("content_type").and_then(Value::as_str);
@@ -67,7 +109,7 @@ fn described(url: &str, fields: &Map<String, Value>) -> Image {
     file.file_size = number("file_size");
     file.width = number("width");
     file.height = number("height");
-    file
+    Some(file)
 }
 
 #[cfg(test)]
@@ -77,27 +119,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_found_wherever_it_is_and_once() {
+    fn a_file_is_found_wherever_it_is_and_once_and_another_url_is_none() {
         let result = json!({
             "video": { "url": "https://a.example/1.mp4", "content_type": "video/mp4", "file_size": 9 },
-            "frames": [{ "image": { "url": "data:image/png;base64,AA", "width": 4 } }],
-            "thumbnail_url": "https://a.example/2.jpg",
-            "again": { "url": "https://a.example/1.mp4" },
-            "url": "not one",
-            "note": "https://a.example/no-file",
+            "frames": [{ "image": { "url": "data:image/png;base64,AA", "content_type": null } }],
+            "images": ["https://v3.fal.media/files/a/2.jpg", "https://v3b.fal.media/files/b/3.jpg"],
+            "has_nsfw_concepts": [false, true],
+            "again": { "url": "https://a.example/1.mp4", "file_name": "1.mp4" },
+            "source": { "url": "https://news.example/story", "title": "a story" },
+            "note": "see https://v3.fal.media/files/a/4.jpg",
         });
-        let found = files(&result);
-        let mut urls: Vec<&str> = found.iter().map(|file| file.url.as_str()).collect();
-        urls.sort_unstable();
+        let found = files(&result, &BaseUrls::fal().unwrap());
+        let mut named: Vec<(&str, bool)> = found
+            .iter()
+            .map(|found| (found.file.url.as_str(), found.is_flagged))
+            .collect();
+        named.sort_unstable();
         let wanted = [
-            "data:image/png;base64,AA",
-            "https://a.example/1.mp4",
-            "https://a.example/2.jpg",
+            ("data:image/png;base64,AA", false),
+            ("https://a.example/1.mp4", false),
+            ("https://v3.fal.media/files/a/2.jpg", false),
+            ("https://v3b.fal.media/files/b/3.jpg", true),
         ];
-        assert_eq!(urls, wanted);
-        let sized = found.iter().find(|file| file.file_size.is_some());
+        assert_eq!(named, wanted);
+        let sized = found.iter().find(|found| found.file.file_size == Some(9));
         assert_eq!(
-            sized.and_then(|file| file.content_type.as_deref()),
+            sized.and_then(|found| found.file.content_type.as_deref()),
             Some("video/mp4")
         );
     }

@@ -16,7 +16,7 @@ use crate::runtime;
 pub(super) const JSON: &str = "application/json";
 
 /// MIME type of bytes of no known format.
-const UNKNOWN: &str = "application/octet-stream";
+pub(super) const UNKNOWN: &str = "application/octet-stream";
 
 /// A picture that a job made. It is on the service's CDN and may expire: save it soon.
 #[derive(Clone)]
