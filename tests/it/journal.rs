@@ -6,6 +6,7 @@ mod beside;
 mod budget;
 mod closed;
 mod files;
+mod lookups;
 mod news;
 mod once;
 mod orders;

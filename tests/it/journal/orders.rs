@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use uso::MicroDollars;
 use uso::endpoint::Endpoint;
 use uso::purchase::Order;
-use uso_journal::{BudgetStop, Error, State, Target, UnitPrice};
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_journal::{BudgetStop, Error, Purchase, State, Target, UnitPrice};
 use uso_tests::rig::{Rig, file};
 
 use super::Desk;
@@ -12,8 +13,40 @@ use super::Desk;
 const ID: &str = "fal-ai/flux/schnell";
 
 async fn desk() -> Desk {
+    with(Scenario::new()).await
+}
+
+async fn with(scenario: Scenario) -> Desk {
     let document = std::fs::read_to_string(file("fixtures/endpoints/flux-schnell.json")).unwrap();
-    Desk::new(Rig::of(Rig::plain_builder().endpoint(&document).unwrap()).await).await
+    let builder = Rig::plain_builder().endpoint(&document).unwrap();
+    Desk::new(Rig::of(builder.scenario(scenario)).await).await
+}
+
+/// A purchase whose job has this result.
+async fn resulting_in(result: Value) -> (Desk, Purchase) {
+    let answer = Fault::ModelAnswers {
+        status: 200,
+        body: result,
+    };
+    let desk = with(Scenario::new().on(Operation::Submit, answer)).await;
+    let buy = desk
+        .journal
+        .purchase_order(&desk.rig.client, "key", order(&desk, 7));
+    let purchase = buy.await.unwrap();
+    assert_eq!(purchase.state, State::Done, "{:?}", purchase.reason);
+    (desk, purchase)
+}
+
+fn names(purchase: &Purchase) -> Vec<String> {
+    let files = purchase.pictures.iter();
+    let names = files.map(|file| {
+        file.path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    });
+    names.collect()
 }
 
 fn order_of(desk: &Desk, id: &str, input: &Value) -> Order {
@@ -123,4 +156,75 @@ async fn a_file_inside_the_input_is_recorded_by_its_digest() {
         recorded.starts_with("sha256:") && recorded.len() == 71,
         "{recorded}"
     );
+}
+
+/// A page that the result quotes is no file, and cannot keep the purchase open.
+#[tokio::test]
+async fn urls_of_other_hosts_are_texts_of_the_result() {
+    let result = json!({
+        "text": "two sources",
+        "sources": [{ "url": "https://news.invalid/story", "title": "a story" }],
+        "image_url": "http://127.0.0.1:1/private",
+    });
+    let (_desk, purchase) = resulting_in(result.clone()).await;
+    assert_eq!(names(&purchase), ["j1-1.json"]);
+    let kept = std::fs::read(&purchase.pictures[0].path).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), result);
+}
+
+#[tokio::test]
+async fn files_that_are_plain_urls_are_kept_and_flags_with_them() {
+    let desk = desk().await;
+    let client = &desk.rig.client;
+    let first = desk
+        .journal
+        .purchase_order(client, "first", order(&desk, 7))
+        .await
+        .unwrap();
+    let url = first.pictures[0].url.clone().unwrap();
+    let answer = Fault::ModelAnswers {
+        status: 200,
+        body: json!({ "images": [url], "has_nsfw_concepts": [true] }),
+    };
+    desk.rig
+        .emulator
+        .set_scenario(Scenario::new().on(Operation::Submit, answer));
+    let buy = desk.journal.purchase_order(client, "key", order(&desk, 8));
+    let purchase = buy.await.unwrap();
+    assert_eq!(names(&purchase), ["j2-1.png", "j2-2.json"]);
+    let flags: Vec<bool> = purchase.pictures.iter().map(|file| file.flagged).collect();
+    assert_eq!(flags, [true, false]);
+    assert_eq!(purchase.pictures[0].sha256, first.pictures[0].sha256);
+
+    // All of it can be copied, also what has no address of its own.
+    let target = Target::named(desk.path().join("copies"), "{n}.{ext}");
+    let copies = desk
+        .journal
+        .copy(client, purchase.id, target)
+        .await
+        .unwrap();
+    assert_eq!(copies.len(), 2);
+    for (copy, file) in copies.iter().zip(&purchase.pictures) {
+        assert_eq!(
+            std::fs::read(copy).unwrap(),
+            std::fs::read(&file.path).unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_not_json_is_kept_as_it_is() {
+    let text = Fault::Answer {
+        status: 200,
+        body: "a story that was paid for".to_owned(),
+    };
+    let desk = with(Scenario::new().on(Operation::Result, text).always()).await;
+    let buy = desk
+        .journal
+        .purchase_order(&desk.rig.client, "key", order(&desk, 7));
+    let purchase = buy.await.unwrap();
+    assert_eq!(purchase.state, State::Done, "{:?}", purchase.reason);
+    assert_eq!(names(&purchase), ["j1-1.bin"]);
+    let kept = std::fs::read(&purchase.pictures[0].path).unwrap();
+    assert_eq!(kept, b"a story that was paid for");
 }

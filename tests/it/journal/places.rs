@@ -100,3 +100,34 @@ async fn a_picture_is_named_by_what_its_bytes_are() {
     }
     assert_eq!(fs::read_dir(desk.path().join("out")).unwrap().count(), 2);
 }
+
+/// A file that is there is compared on the disk: a picture may be larger than what is read into
+/// memory.
+#[tokio::test]
+async fn a_large_picture_whose_name_is_taken_has_the_next_name() {
+    const IN_MEMORY: usize = 2_000;
+    let small = |config: uso::Config| config.max_body(IN_MEMORY);
+    let desk = Desk::new(Rig::configured(Rig::pictures_builder(), small).await).await;
+    let taken = desk.path().join("a.png");
+    fs::write(&taken, "mine").unwrap();
+    for (key, name) in [("a", "a-2.png"), ("b", "a-3.png")] {
+        let buy = desk
+            .journal
+            .purchase(&desk.rig.client, key, request("a cat").seed(7));
+        let buy = buy.target(Target::files([taken.clone()]));
+        let picture = buy.await.unwrap().pictures.remove(0);
+        assert!(picture.bytes > IN_MEMORY as u64, "{picture:?}");
+        assert_eq!(picture.path.file_name().unwrap(), name);
+    }
+    assert_eq!(fs::read(&taken).unwrap(), b"mine");
+    let left = fs::read_dir(desk.path()).unwrap();
+    let hidden = left.filter(|entry| {
+        entry
+            .as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .starts_with('.')
+    });
+    assert_eq!(hidden.count(), 0, "no copy is left behind");
+}
