@@ -220,10 +220,9 @@ impl Store for Postgres {
         request_ids: Vec<String>,
     ) -> Reply<'_, Vec<String>> {
         Box::pin(async move {
-            let known = transact!(self.connections.read(), |transaction| {
+            transact!(self.connections.read(), |transaction| {
                 rows::known_requests(transaction, realm, id, &request_ids)
-            });
-            Ok(known?)
+            })
         })
     }
 

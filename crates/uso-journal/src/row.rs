@@ -83,7 +83,7 @@ pub(crate) enum Step {
 /// What a step changes beside the row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Effect {
-    pub(crate) archived: Option<PastAttempt>,
+    pub(crate) archived: Option<Box<PastAttempt>>,
 }
 
 /// A step that the state does not allow.
@@ -185,7 +185,7 @@ impl Row {
             Step::Retry => {
                 let archived = self.archive();
                 self.go(Move::Retry, "tried again")?;
-                effect.archived = archived;
+                effect.archived = archived.map(Box::new);
                 let purchase = &mut self.purchase;
                 purchase.attempt = purchase.attempt.saturating_add(1);
                 purchase.intent = None;
