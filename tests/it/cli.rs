@@ -10,6 +10,7 @@ mod readme;
 mod settings;
 #[cfg(unix)]
 pub(crate) mod signals;
+mod standard_output;
 #[cfg(unix)]
 mod terminal;
 mod uploads;

@@ -135,11 +135,6 @@ pub(crate) async fn find(
     }
 }
 
-/// The folder of pictures that have no other place.
-pub(crate) fn pictures(journal: &Journal) -> PathBuf {
-    journal.path().with_file_name("pictures")
-}
-
 /// The jobs that completions offer, newest first, each with the place of its pictures.
 pub(crate) fn candidates(client: &Client, path: &Path) -> Vec<(String, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();

@@ -33,6 +33,7 @@ mod same_file;
 pub mod serve;
 mod signals;
 mod spending;
+mod standard_output;
 mod usage_error;
 mod viewing;
 

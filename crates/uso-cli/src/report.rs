@@ -1,6 +1,5 @@
 //! The report of a purchase: its pictures, its seed and its bill, as lines and as JSON.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,15 +10,16 @@ use crate::args::Preview;
 use crate::exit_code::FLAGGED;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::standard_output::StandardOutput;
 use crate::{journal, price, viewing};
 
 /// How saved pictures are shown.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Show {
     pub(crate) preview: Preview,
     pub(crate) open: bool,
-    /// The picture goes to standard output; in this folder lie copies for that purpose alone.
-    pub(crate) stdout: Option<PathBuf>,
+    /// Standard output, where it takes the picture.
+    pub(crate) stdout: Option<StandardOutput>,
 }
 
 /// What a command reports of a purchase.
@@ -104,9 +104,15 @@ impl Report {
     /// Prints paths, seed and bill, and shows the pictures; a label stands before the lines where
     /// several jobs print at once.
     pub(crate) fn show(&self, show: &Show, printer: &Printer, label: &str) -> Result<(), Failure> {
-        if let Some(copies) = &show.stdout {
-            for path in &self.whole {
-                to_stdout(path, copies, &self.id)?;
+        if let Some(stdout) = &show.stdout {
+            match &self.failure {
+                // A part of a result is not what the reader of standard output waits for.
+                Some(_) => {
+                    for path in &self.paths {
+                        printer.warn(&format!("saved all the same: {}", path.display()));
+                    }
+                }
+                None => stdout.write(&self.whole, &self.id)?,
             }
         } else {
             for note in &self.notes {
@@ -156,24 +162,6 @@ fn elsewhere(target: &Target, saved: &SavedPicture) -> Option<String> {
         wanted.display(),
         saved.path.display()
     ))
-}
-
-/// Writes a picture to standard output. A copy that was made for that is removed once all of it is
-/// written.
-fn to_stdout(path: &Path, copies: &Path, id: &str) -> Result<(), Failure> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::io(format!("{} cannot be read: {error}", path.display())))?;
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(&bytes).and_then(|()| stdout.flush());
-    written.map_err(|error| {
-        Failure::io(format!("standard output could not be written: {error}"))
-            .with_hint(format!("the picture is kept: uso result {id} -o FILE"))
-    })?;
-    if path.parent() == Some(copies) {
-        // A copy that stays harms nothing.
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
 }
 
 /// The path as a person writes it: relative where it is below this folder.

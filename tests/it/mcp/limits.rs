@@ -213,3 +213,35 @@ async fn a_preview_is_small_and_only_on_request() {
     let preview = image::load_from_memory(&bytes).unwrap();
     assert_eq!((preview.width(), preview.height()), (512, 341));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_no_picture_has_no_preview_and_hides_nothing() {
+    let document = uso_tests::rig::file("fixtures/endpoints/flux-schnell.json");
+    let document = std::fs::read_to_string(document).unwrap();
+    let mut scene = Scene::of(Rig::plain_builder().endpoint(&document).unwrap()).await;
+    let state = scene.cli.folder().join("state");
+    scene.cli = scene
+        .cli
+        .variable("USO_STATE_DIR", state.to_str().unwrap());
+    let client = &scene.rig.client;
+    let journal = uso_journal::Journal::open(state.join("journal.db")).unwrap();
+    let flux = uso::endpoint::Endpoint::<Value, Value>::new(client, "fal-ai/flux/schnell");
+    let order = flux.unwrap().order(&json!({ "prompt": "a cat", "seed": 7 }));
+    let order = journal.purchase_order(client, "agent/cat", order.unwrap());
+    let bought = order.batch("agents", None).await.unwrap();
+    assert_eq!(bought.pictures.len(), 2, "a picture, and the result as JSON");
+    let mut agent = scene.agent(&[]).await;
+    let wish = json!({ "id": "cat", "preview": true });
+    let shown = agent.call("result", wish.clone()).await;
+    assert_ne!(shown["isError"], true, "{shown}");
+    let blocks = shown["content"].as_array().unwrap();
+    let kinds = blocks.iter().map(|block| &block["type"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["text", "image"]);
+
+    let picture = &bought.pictures[0].path;
+    std::fs::write(picture, "a diary").unwrap();
+    let shown = agent.call("result", wish).await;
+    assert_eq!(shown["structuredContent"]["status"], "done", "{shown}");
+    let line = shown["content"][1]["text"].as_str().unwrap();
+    assert!(line.contains(picture.to_str().unwrap()), "{line}");
+}

@@ -59,7 +59,14 @@ pub(crate) async fn run(
             }
             cancelled.outcome
         }
-        None => CancelOutcome::from(client.job_by_id(&id)?.cancel().await?),
+        None => {
+            let ticket = recorded.and_then(|purchase| purchase.ticket);
+            let job = match ticket {
+                Some(ticket) => client.job(ticket),
+                None => client.job_by_id(&id)?,
+            };
+            CancelOutcome::from(job.cancel().await?)
+        }
     };
     let (word, text) = describe(outcome);
     printer.data(

@@ -20,6 +20,7 @@ use crate::purchase::{Bought, Buyer};
 use crate::report::{Report, Show};
 use crate::reservation::Reservation;
 use crate::signals::Signals;
+use crate::standard_output::{self, StandardOutput};
 use crate::{journal, price, spending};
 
 /// Bytes of a saved picture for each of its pixels: a noisy PNG.
@@ -47,18 +48,7 @@ pub(crate) async fn run(
             ),
         );
     }
-    if args
-        .output
-        .output
-        .as_deref()
-        .is_some_and(|path| path.as_os_str() == "-")
-        && printer.json
-    {
-        return Err(
-            Failure::usage("-o - and --json both need standard output; nothing was sent")
-                .with_hint("leave one of them out"),
-        );
-    }
+    standard_output::refuse_json(args.output.output.as_deref(), printer)?;
     // Without a key there is no connection, and still a request to check and to show.
     let connection = match args.money.dry_run && global.emulator {
         true => Err(Failure::usage("a dry run needs no emulator")),
@@ -128,8 +118,11 @@ pub(crate) async fn run(
     let mut buy = recorded
         .purchase(&connection.client, key.clone(), request)
         .max_cost(args.money.max_cost);
-    if let Some(target) = reservation.target() {
-        buy = buy.target(target.clone());
+    let stdout = matches!(destination, Destination::Stdout);
+    let stdout = stdout.then(|| StandardOutput::new(&recorded));
+    let target = stdout.as_ref().map(StandardOutput::target);
+    if let Some(target) = target.or_else(|| reservation.target().cloned()) {
+        buy = buy.target(target);
     }
     let buyer = Buyer {
         journal: &recorded,
@@ -158,7 +151,7 @@ pub(crate) async fn run(
     let show = Show {
         preview: args.output.preview,
         open: args.output.open,
-        stdout: matches!(destination, Destination::Stdout).then(|| journal::pictures(&recorded)),
+        stdout,
     };
     let code = Report::of(&purchase, failure)
         .with("references", references(&pictures))

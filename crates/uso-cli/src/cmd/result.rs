@@ -19,6 +19,7 @@ use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::report::{Report, Show};
 use crate::reservation::{self, Reservation};
+use crate::standard_output::{self, StandardOutput};
 
 pub(crate) async fn run(
     global: &Global,
@@ -32,7 +33,7 @@ pub(crate) async fn run(
     .await?;
     let client = &connection.client;
     let journal = journal::open(global, &connection).await?;
-    let place = Place::of(&args.output)?;
+    let place = Place::of(&args.output, &journal, printer)?;
     let purchase = match journal::find(&journal, client, args.job.id.as_deref()).await? {
         Some(purchase) => purchase,
         None => {
@@ -55,7 +56,7 @@ pub(crate) async fn run(
     .await;
     progress.end();
     let (purchase, failure) = collected?;
-    Report::of(&purchase, failure).print(place.show(&journal), printer)
+    Report::of(&purchase, failure).print(place.show(), printer)
 }
 
 /// Collects one job.
@@ -79,6 +80,7 @@ impl Collecting<'_> {
             journal, client, ..
         } = self;
         let id = purchase.id;
+        let count = usize::try_from(asked(&purchase)).unwrap_or(1);
         let is_whole =
             purchase.state == State::Done && purchase.pictures.iter().all(SavedPicture::is_on_disk);
         if is_whole && !purchase.pictures.is_empty() {
@@ -90,11 +92,12 @@ impl Collecting<'_> {
                 let failure = Failure::of_purchase(&purchase, None);
                 return Ok((purchase, failure));
             }
+            place.refuse_several(&purchase, count)?;
             purchase = journal.reopen(client, id).await?;
         }
-        let count = usize::try_from(asked(&purchase)).unwrap_or(1);
+        place.refuse_several(&purchase, count)?;
         let mut taken = place.take(&purchase, count)?;
-        if let Some(target) = place.target(journal, taken.as_ref()) {
+        if let Some(target) = place.target(&purchase, taken.as_ref()) {
             journal.set_target(client, id, target).await?;
             reservation::release(purchase.target.as_ref());
         }
@@ -134,36 +137,50 @@ impl Collecting<'_> {
 }
 
 /// The place that `-o` names, or the recorded one.
-pub(crate) struct Place<'a>(&'a CollectOptions);
+pub(crate) struct Place<'a> {
+    options: &'a CollectOptions,
+    /// Standard output, where `-o` names it.
+    stdout: Option<StandardOutput>,
+}
 
 impl<'a> Place<'a> {
     /// Checks `-o` before anything is fetched.
-    pub(crate) fn of(options: &'a CollectOptions) -> Result<Self, Failure> {
-        let place = Self(options);
-        if options.output.is_some() {
+    pub(crate) fn of(
+        options: &'a CollectOptions,
+        journal: &Journal,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
+        let output = options.output.as_deref();
+        standard_output::refuse_json(output, printer)?;
+        let stdout = standard_output::is_named(output).then(|| StandardOutput::new(journal));
+        let place = Self { options, stdout };
+        if output.is_some() {
             place.plan(1)?;
         }
         Ok(place)
     }
 
-    pub(crate) fn show(&self, journal: &Journal) -> Show {
+    pub(crate) fn show(self) -> Show {
         Show {
-            preview: self.0.preview,
-            open: self.0.open,
-            stdout: self.is_stdout().then(|| journal::pictures(journal)),
+            preview: self.options.preview,
+            open: self.options.open,
+            stdout: self.stdout,
         }
     }
 
-    fn is_stdout(&self) -> bool {
-        let output = self.0.output.as_deref();
-        output.is_some_and(|path| path.as_os_str() == "-")
+    /// Refuses standard output for a job that is known to have several files.
+    fn refuse_several(&self, purchase: &Purchase, count: usize) -> Result<(), Failure> {
+        match self.stdout {
+            Some(_) => standard_output::refuse_several(count, &journal::shown_id(purchase)),
+            None => Ok(()),
+        }
     }
 
     fn plan(&self, count: usize) -> Result<Destination, Failure> {
         let wish = Wish {
-            output: self.0.output.as_deref(),
+            output: self.options.output.as_deref(),
             name: None,
-            force: self.0.force,
+            force: self.options.force,
         };
         let plan = Destination::plan(wish, &Names::default(), count)?;
         Ok(match plan {
@@ -177,7 +194,7 @@ impl<'a> Place<'a> {
 
     /// Takes the names of this many pictures, where `-o` names a place in the file system.
     fn take(&self, purchase: &Purchase, count: usize) -> Result<Option<Reservation>, Failure> {
-        if self.0.output.is_none() || self.is_stdout() {
+        if self.options.output.is_none() || self.stdout.is_some() {
             return Ok(None);
         }
         let names = Names {
@@ -189,21 +206,16 @@ impl<'a> Place<'a> {
     }
 
     /// The new target of the purchase, where it changes.
-    fn target(&self, journal: &Journal, taken: Option<&Reservation>) -> Option<Target> {
+    fn target(&self, purchase: &Purchase, taken: Option<&Reservation>) -> Option<Target> {
         match taken {
             Some(taken) => taken.target().cloned(),
-            // From there the picture is written to standard output.
-            None => self
-                .is_stdout()
-                .then(|| Target::folder(journal::pictures(journal))),
+            None => self.stdout.as_ref()?.target_of(purchase),
         }
     }
 
     /// Copies pictures that are on disk to the place that `-o` names.
     fn copy(&self, purchase: &mut Purchase) -> Result<(), Failure> {
-        if self.is_stdout() {
-            return self.plan(purchase.pictures.len()).map(drop);
-        }
+        self.refuse_several(purchase, purchase.pictures.len())?;
         let Some(mut taken) = self.take(purchase, purchase.pictures.len())? else {
             return Ok(());
         };

@@ -153,7 +153,7 @@ impl Collector {
             return self.never_sent(purchase).await;
         }
         let label = shown_id(&purchase);
-        let place = match Place::of(&self.options) {
+        let place = match Place::of(&self.options, &self.journal, &self.printer) {
             Ok(place) => place,
             Err(failure) => return self.failed(&purchase, failure),
         };
@@ -179,11 +179,7 @@ impl Collector {
         }
         let report = Report::of(&purchase, failure);
         let document = report.document.clone();
-        let shown = report.show(
-            &place.show(&self.journal),
-            &self.printer,
-            &shown_id(&purchase),
-        );
+        let shown = report.show(&place.show(), &self.printer, &shown_id(&purchase));
         let mut outcome = match shown.and(report.into_outcome()) {
             Ok(code) => Outcome {
                 code,

@@ -8,26 +8,21 @@ use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use rmcp::model::ContentBlock;
 
-use super::refusal::Refusal;
-
 /// Longest side in pixels.
 const SIDE: u32 = 512;
 
 /// Quality of the JPEG.
 const QUALITY: u8 = 75;
 
-pub(crate) async fn of(path: &Path) -> Result<ContentBlock, Refusal> {
+/// The preview, or a line that says why there is none: the pictures are on disk all the same.
+pub(crate) async fn of(path: &Path) -> ContentBlock {
     let path = path.to_owned();
     let shown = path.display().to_string();
     let made = tokio::task::spawn_blocking(move || small(&path)).await;
     let made = made.unwrap_or_else(|_| Err("it could not be decoded".to_owned()));
     match made {
-        Ok(jpeg) => Ok(ContentBlock::image(STANDARD.encode(jpeg), "image/jpeg")),
-        Err(why) => Err(Refusal::new(
-            "preview",
-            format!("{shown} cannot be shown: {why}"),
-            "call result without preview",
-        )),
+        Ok(jpeg) => ContentBlock::image(STANDARD.encode(jpeg), "image/jpeg"),
+        Err(why) => ContentBlock::text(format!("no preview of {shown}: {why}")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rmcp::model::CallToolResult;
 use uso::MicroDollars;
-use uso_journal::{LocalId, Quote, State, UnitPrice};
+use uso_journal::{LocalId, Quote, SavedPicture, State, UnitPrice};
 
 use super::arguments::{CancelInput, ListInput, PictureInput, ResultInput};
 use super::output::{self, Cancellation, Job, Listing, Price};
@@ -38,8 +38,13 @@ pub(crate) async fn result(
     let purchase = session.find(&input.id).await?;
     let mut result = output::result(&Job::of(&purchase))?;
     if input.preview {
-        for picture in &purchase.pictures {
-            result.content.push(preview::of(&picture.path).await?);
+        // Another endpoint may make files that are no pictures, and its result is saved as JSON.
+        let is_picture = |file: &&SavedPicture| {
+            let kind = file.content_type.as_deref();
+            kind.is_none_or(|kind| kind.starts_with("image/"))
+        };
+        for picture in purchase.pictures.iter().filter(is_picture) {
+            result.content.push(preview::of(&picture.path).await);
         }
     }
     Ok(result)
