@@ -94,7 +94,10 @@ impl StandardOutput {
 
 /// Several files, whose number only the result told.
 fn kept(files: &[PathBuf], id: &str) -> Failure {
-    let paths: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<String> = files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     Failure::usage(format!(
         "-o -: standard output takes one picture, and this job has {} files, so nothing was written; they are saved as {}",
         files.len(),

@@ -220,16 +220,20 @@ async fn a_file_that_is_no_picture_has_no_preview_and_hides_nothing() {
     let document = std::fs::read_to_string(document).unwrap();
     let mut scene = Scene::of(Rig::plain_builder().endpoint(&document).unwrap()).await;
     let state = scene.cli.folder().join("state");
-    scene.cli = scene
-        .cli
-        .variable("USO_STATE_DIR", state.to_str().unwrap());
+    scene.cli = scene.cli.variable("USO_STATE_DIR", state.to_str().unwrap());
     let client = &scene.rig.client;
     let journal = uso_journal::Journal::open(state.join("journal.db")).unwrap();
     let flux = uso::endpoint::Endpoint::<Value, Value>::new(client, "fal-ai/flux/schnell");
-    let order = flux.unwrap().order(&json!({ "prompt": "a cat", "seed": 7 }));
+    let order = flux
+        .unwrap()
+        .order(&json!({ "prompt": "a cat", "seed": 7 }));
     let order = journal.purchase_order(client, "agent/cat", order.unwrap());
     let bought = order.batch("agents", None).await.unwrap();
-    assert_eq!(bought.pictures.len(), 2, "a picture, and the result as JSON");
+    assert_eq!(
+        bought.pictures.len(),
+        2,
+        "a picture, and the result as JSON"
+    );
     let mut agent = scene.agent(&[]).await;
     let wish = json!({ "id": "cat", "preview": true });
     let shown = agent.call("result", wish.clone()).await;
