@@ -1,5 +1,6 @@
 //! `uso batch`: planned as a whole, bought once a row, collected after every kind of end.
 
+mod files;
 #[cfg(unix)]
 mod kills;
 mod manifests;

@@ -72,10 +72,29 @@ pub(crate) fn beside(location: &str) -> Result<PathBuf, Error> {
 /// The absolute path of a journal; a folder's is the one in it.
 pub(crate) fn file_of(path: &Path) -> Result<PathBuf, Error> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io(path, "found", error))?;
-    Ok(match absolute.is_dir() {
+    Ok(real(match absolute.is_dir() {
         true => absolute.join(NAME),
         false => absolute,
-    })
+    }))
+}
+
+/// The one path of a file, however it is reached: the files beside a journal, which hold its locks
+/// and the records of its batches, have to be the same for everyone who uses it.
+fn real(path: PathBuf) -> PathBuf {
+    // Windows gives such paths a prefix that people do not write.
+    if cfg!(windows) {
+        return path;
+    }
+    for folder in path.ancestors() {
+        let Ok(real) = folder.canonicalize() else {
+            continue;
+        };
+        return match path.strip_prefix(folder) {
+            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+            _ => real,
+        };
+    }
+    path
 }
 
 /// Makes the folder and the file for their owner alone, where they are not there; says whether the
@@ -99,6 +118,7 @@ pub(crate) fn make_private(path: &Path) -> Result<bool, Error> {
                     why: "it is not a regular file".to_owned(),
                 });
             }
+            refuse_hard_links(path, &metadata)?;
             tighten(path, &metadata)?;
             Ok(false)
         }
@@ -161,6 +181,25 @@ pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Error> {
     }
     #[cfg(not(unix))]
     let _ = path;
+    Ok(())
+}
+
+/// SQLite keeps the log of a file beside the name by which it is opened: under two names, one file has
+/// two logs, and what is in one of them is lost.
+#[cfg(unix)]
+fn refuse_hard_links(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
+    let names = std::os::unix::fs::MetadataExt::nlink(metadata);
+    match names > 1 {
+        true => Err(Error::Damaged {
+            path: path.to_owned(),
+            why: format!("the file has {names} names (hard links), and a journal has one"),
+        }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn refuse_hard_links(_path: &Path, _metadata: &fs::Metadata) -> Result<(), Error> {
     Ok(())
 }
 

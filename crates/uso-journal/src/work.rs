@@ -38,6 +38,19 @@ const SECOND_LOOK: Duration = Duration::from_secs(2);
 const RECORD_AGAIN: u32 = 5;
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
+/// An error of the journal itself, with the purchase that is bought and could not be recorded further.
+fn named(error: Error, purchase: Purchase) -> Error {
+    let is_journals = matches!(error, Error::Database { .. } | Error::Io { .. });
+    match is_journals && purchase.ticket.is_some() {
+        true => Error::NotCollected {
+            purchase: Box::new(purchase),
+            message: error.to_string(),
+            source: None,
+        },
+        false => error,
+    }
+}
+
 /// What the work on one purchase needs.
 pub(crate) struct Work {
     pub(crate) shared: Shared,
@@ -105,8 +118,11 @@ impl Work {
             }
             drop(work.turn);
             Worked {
-                outcome: ended.map(|()| work.row.purchase),
                 again: work.lost_upload,
+                outcome: match ended {
+                    Ok(()) => Ok(work.row.purchase),
+                    Err(error) => Err(named(error, work.row.purchase)),
+                },
             }
         });
         task.await.unwrap_or(Worked {

@@ -21,6 +21,14 @@ const FIELDS: [(&str, Field); 12] = [
 /// Longest value that is filled into a name, in characters.
 const LONGEST_VALUE: usize = 80;
 
+/// Bytes of a request id of fal, and of a seed of 64 bits.
+const LONGEST_REQUEST_ID: usize = 36;
+const LONGEST_SEED: usize = 20;
+
+/// Longest name of a picture, in bytes: file systems take 255, and the name of its sidecar is longer
+/// by `.json`.
+pub(crate) const LONGEST_NAME: usize = 250;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Id,
@@ -193,6 +201,21 @@ impl NameTemplate {
             Part::Field(field) => value(*field, known).unwrap_or_default(),
         };
         self.0.iter().map(part).collect()
+    }
+
+    /// How many bytes the longest of the planned names can have.
+    pub(crate) fn longest(&self, known: &KnownNames, images: u32) -> usize {
+        let planned = self.planned(known, images).into_iter();
+        let told_later = [
+            (Field::RequestId, LONGEST_REQUEST_ID, true),
+            (Field::Seed, LONGEST_SEED, known.seed.is_none()),
+        ];
+        let later = told_later.iter().filter(|(_, _, is_open)| *is_open);
+        let later = later.map(|(field, bytes, _)| {
+            let places = self.0.iter().filter(|part| **part == Part::Field(*field));
+            places.count() * bytes
+        });
+        planned.map(|name| name.len()).max().unwrap_or_default() + later.sum::<usize>()
     }
 
     fn has(&self, field: Field) -> bool {

@@ -53,6 +53,12 @@ pub(crate) struct PagePicture {
     pub(crate) full: Option<String>,
 }
 
+/// Whether a file begins as such a page.
+pub(crate) fn is_page(beginning: &[u8]) -> bool {
+    let fixed = PAGE.split("{{policy}}").next().unwrap_or_default();
+    beginning.starts_with(fixed.as_bytes())
+}
+
 /// The page as text.
 pub(crate) fn html(data: &PageData) -> serde_json::Result<String> {
     // Styles that the script sets through the DOM need no permission.

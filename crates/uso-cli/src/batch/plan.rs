@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use uso::MicroDollars;
 
-use super::names::NameTemplate;
+use super::names::{LONGEST_NAME, NameTemplate};
 use super::planned_row::PlannedRow;
 use super::problem::Problem;
 use super::problems::Problems;
@@ -177,6 +177,18 @@ impl Plan {
                 if planned.row.get("name").is_none() && planned.files.iter().any(is_shared) {
                     planned.rename();
                 }
+            }
+        }
+        for Draft {
+            planned, problems, ..
+        } in &mut *drafts
+        {
+            if planned.longest_name > LONGEST_NAME {
+                let why = format!(
+                    "its file name can have {} bytes, and {LONGEST_NAME} at most; shorten --name, the id or the content's file name",
+                    planned.longest_name
+                );
+                problems.push(Problem::of_row(planned.row.number, why));
             }
         }
         let mut writers: HashMap<String, (u64, String)> = HashMap::new();

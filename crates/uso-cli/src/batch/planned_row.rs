@@ -16,6 +16,8 @@ pub(crate) struct PlannedRow {
     pub(crate) files: Vec<String>,
     /// Whether the names need what only the purchase tells.
     pub(crate) is_open: bool,
+    /// How many bytes the longest name can have.
+    pub(crate) longest_name: usize,
     /// Digest of what the row asks for.
     pub(crate) fingerprint: String,
     pub(crate) price: Option<MicroDollars>,
@@ -38,6 +40,7 @@ impl PlannedRow {
         let template = NameTemplate::with_id(&known);
         self.name = template.narrowed(&known);
         self.files = template.planned(&known, self.images);
+        self.longest_name = template.longest(&known, self.images);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Report of a batch: its rows with their pictures, failures by what to do, and money.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -78,6 +79,17 @@ pub(crate) fn write_sheet<'a>(
     write_page(title.to_owned(), money, Vec::new(), &entries, file)
 }
 
+/// Whether a page may have this name: it is free, or an earlier page has it.
+fn may_be_written(file: &Path) -> bool {
+    if file.symlink_metadata().is_err() {
+        return true;
+    }
+    let mut beginning = Vec::new();
+    let is_file = file.metadata().is_ok_and(|found| found.is_file());
+    let read = File::open(file).map(|file| file.take(1024).read_to_end(&mut beginning));
+    is_file && matches!(read, Ok(Ok(_))) && page::is_page(&beginning)
+}
+
 fn write_page(
     title: String,
     money: Vec<(String, String)>,
@@ -89,6 +101,10 @@ fn write_page(
         Failure::io(format!("{} cannot be written: {error}", file.display()))
             .with_hint("name another file with -o")
     };
+    if !may_be_written(file) {
+        let message = format!("{} is there already, and is no report", file.display());
+        return Err(Failure::usage(message).with_hint("name another file, or remove this one"));
+    }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let folder = format!("{stem}-thumbnails");
     let pages_folder = file.parent().unwrap_or(Path::new("."));

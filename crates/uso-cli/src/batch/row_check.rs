@@ -73,6 +73,7 @@ impl Draft {
             planned: PlannedRow {
                 name: template.narrowed(&known),
                 files: template.planned(&known, images),
+                longest_name: template.longest(&known, images),
                 is_open: is_unnamed || template.is_open(&known),
                 id,
                 fingerprint: String::new(),

@@ -1,6 +1,7 @@
 //! Sidecar of a picture: a JSON file beside it that says what it was made of and what it cost.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,6 +12,9 @@ use uso::MicroDollars;
 use uso_journal::{Purchase, SavedPicture, UnitPrice};
 
 use super::row::Row;
+
+/// Largest sidecar, in bytes.
+pub(crate) const LARGEST: u64 = 1 << 20;
 
 /// The content of a sidecar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,10 +67,26 @@ pub(crate) fn path_of(picture: &Path) -> PathBuf {
     picture.with_file_name(name)
 }
 
+/// Whether a sidecar may have this name: it is free, or an earlier sidecar has it.
+pub(crate) fn may_be_written(path: &Path) -> bool {
+    if path.symlink_metadata().is_err() {
+        return true;
+    }
+    let mut text = Vec::new();
+    let is_file = path.metadata().is_ok_and(|found| found.is_file());
+    let read = File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut text));
+    let is_read = is_file && matches!(read, Ok(Ok(_)));
+    is_read && serde_json::from_slice::<Sidecar>(&text).is_ok()
+}
+
 /// Writes the sidecars of a row, whole or not at all.
 pub(crate) fn write(row: &Row, purchase: &Purchase) -> io::Result<()> {
     for picture in &purchase.pictures {
         let path = path_of(&picture.path);
+        if !may_be_written(&path) {
+            let why = format!("{} is there already, and is no sidecar", path.display());
+            return Err(io::Error::other(why));
+        }
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut text = serde_json::to_string_pretty(&Sidecar::of(row, purchase, picture))?;
         text.push('\n');

@@ -30,6 +30,14 @@ pub(crate) struct Tally {
     pub(crate) stopped: Option<Stopped>,
 }
 
+/// Whether an error proves that its row was not bought.
+fn proves_nothing_bought(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Request(_) | Error::Conflict { .. } | Error::Budget(_) | Error::NotBought { .. }
+    )
+}
+
 impl Tally {
     /// Counts the outcome of a row.
     pub(crate) fn count(&mut self, key: &str, outcome: &Result<Purchase, Error>) {
@@ -48,7 +56,9 @@ impl Tally {
                 self.flagged += usize::from(is_flagged);
             }
             Err(Error::NotCollected { .. } | Error::NotRecorded { .. }) => self.unfinished += 1,
-            Err(_) => self.failed += 1,
+            Err(error) if proves_nothing_bought(error) => self.failed += 1,
+            // The journal could not say what became of it.
+            Err(_) => self.unknown += 1,
         }
     }
 

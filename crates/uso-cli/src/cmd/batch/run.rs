@@ -22,7 +22,7 @@ use crate::batch::session::Session;
 use crate::batch::tally::Tally;
 use crate::batch::todo::Todo;
 use crate::batch::vary::Variation;
-use crate::batch::{going_on, manifest, plan_text, report};
+use crate::batch::{going_on, manifest, plan_text, report, sidecar};
 use crate::failure::Failure;
 use crate::price::rounded;
 use crate::printer::Printer;
@@ -264,6 +264,16 @@ fn taken_files(record: &BatchRecord, bought: &Purchases, todo: &[&PlannedRow]) -
     for row in new {
         for file in &row.files {
             let path = record.output.join(file);
+            let sidecar = sidecar::path_of(&path);
+            if !sidecar::may_be_written(&sidecar) {
+                problems.push(Problem::of_row(
+                    row.row.number,
+                    format!(
+                        "{} is there already, and is no sidecar, which is written there; remove it, or choose another folder or --name",
+                        sidecar.display()
+                    ),
+                ));
+            }
             if path.symlink_metadata().is_ok() && !mine.contains(&path) {
                 problems.push(Problem::of_row(
                     row.row.number,
