@@ -298,6 +298,23 @@ async fn failed_rows_are_bought_again_only_by_retry() {
         .run(&["batch", "retry", "--only", "service_failed"])
         .await;
     assert_eq!((retried.code, studio.bought()), (0, 4), "{retried:?}");
+
+    // The status and the caps count the same, the failed attempt too.
+    let status = studio.run(&["batch", "status", "--json"]).await.json();
+    let amount = |name: &str| status[name].as_u64().unwrap();
+    let earlier = amount("earlier_attempts_micro_dollars");
+    assert!(earlier > 0, "{status}");
+    let counted = amount("billed_micro_dollars") + amount("reserved_micro_dollars") + earlier;
+    let budget = studio.run(&["budget", "--json"]).await.json();
+    assert_eq!(
+        budget["total"]["committed_micro_dollars"], counted,
+        "{budget}"
+    );
+    let told = studio.run(&["batch", "status"]).await.stdout;
+    assert!(
+        told.contains("for earlier attempts whose bill is not known"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Errors of the journal, and outcomes of purchases that are none of what was asked for, as
 //! failures of a command.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use uso::ErrorKind;
@@ -51,10 +52,12 @@ impl From<Error> for Failure {
                 .with_hint("nothing was sent; name a file with --journal or USO_JOURNAL"),
             other => {
                 let is_server = other.to_string().contains("://");
+                let is_there = matches!(&other, Error::Database { journal, .. } if Path::new(journal).is_file());
                 Self::other(format!("{}; nothing was sent", message_of(&other))).with_hint(
-                    match is_server {
-                        true => "check that the server runs, and the address in --journal or USO_JOURNAL",
-                        false => "name another file with --journal or USO_JOURNAL",
+                    match (is_server, is_there) {
+                        (true, _) => "check that the server runs, and the address in --journal or USO_JOURNAL",
+                        (false, true) => "make its disk writable and free some space on it: what was bought is recorded in this file alone",
+                        (false, false) => "name another file with --journal or USO_JOURNAL",
                     },
                 )
             }

@@ -58,6 +58,9 @@ pub(crate) async fn run(
         None => known.cost.reserved,
         Some(_) => None,
     });
+    let committed = session.journal.batch_committed(client, &record.name);
+    let counted = billed.get().saturating_add(reserved.get());
+    let earlier = MicroDollars::new(committed.await?.get().saturating_sub(counted));
     let code = match (unknown.is_empty(), done == rows.len()) {
         (false, _) => OUTCOME_UNKNOWN,
         (true, true) => 0,
@@ -74,6 +77,7 @@ pub(crate) async fn run(
         "in_work": bought.values().filter(|known| known.in_work).count(),
         "billed_micro_dollars": billed.get(),
         "reserved_micro_dollars": reserved.get(),
+        "earlier_attempts_micro_dollars": earlier.get(),
         "budget_micro_dollars": record.budget,
         "exit_code": code,
     });
@@ -84,8 +88,7 @@ pub(crate) async fn run(
             rows.len(),
             &document,
             &unknown,
-            billed,
-            reserved,
+            [billed, reserved, earlier],
         ),
     )?;
     Ok(ExitCode::from(code))
@@ -96,8 +99,7 @@ fn lines(
     rows: usize,
     document: &Value,
     unknown: &[String],
-    billed: MicroDollars,
-    reserved: MicroDollars,
+    [billed, reserved, earlier]: [MicroDollars; 3],
 ) -> Vec<String> {
     let counts = |field: &str| {
         let counts = document.get(field).and_then(Value::as_object);
@@ -112,11 +114,14 @@ fn lines(
     if !causes.is_empty() {
         lines.push(format!("causes: {causes}"));
     }
-    lines.push(format!(
-        "{} billed, {} reserved",
-        rounded(billed),
-        rounded(reserved)
-    ));
+    let mut money = format!("{} billed, {} reserved", rounded(billed), rounded(reserved));
+    if earlier > MicroDollars::new(0) {
+        let earlier = rounded(earlier);
+        money.push_str(&format!(
+            ", {earlier} for earlier attempts whose bill is not known"
+        ));
+    }
+    lines.push(money);
     if !unknown.is_empty() {
         let shown: Vec<&str> = unknown.iter().take(SHOWN).map(String::as_str).collect();
         lines.push(format!(
