@@ -12,6 +12,7 @@ use crate::args::Global;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output_names::{free, plain_id};
+use crate::printer::Printer;
 
 /// How long a command waits for the server at its end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -75,6 +76,24 @@ pub(crate) async fn open(global: &Global, connection: &Connection) -> Result<Jou
     let journal = connect(global).await?;
     import(global, &journal, &connection.client).await?;
     Ok(journal)
+}
+
+/// Says that another key of this journal has purchases that are not finished, which a change of the
+/// key would hide.
+pub(crate) async fn warn_of_other_accounts(
+    journal: &Journal,
+    client: &Client,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let count = journal.unfinished_of_other_accounts(client, None).await?;
+    match count {
+        0 => {}
+        1 => printer.warn("1 unfinished job belongs to another key; that key finishes it"),
+        _ => printer.warn(&format!(
+            "{count} unfinished jobs belong to other keys; those keys finish them"
+        )),
+    }
+    Ok(())
 }
 
 /// Imports the state files of the first release, which stay where they are. Returns the files that

@@ -342,6 +342,23 @@ impl Journal {
         self.shared.store.batch_committed(realm, batch).await
     }
 
+    /// Counts the purchases of other accounts of this client's service that may be paid and are not
+    /// closed; of a batch, if one is named. An account is known by the id of its key: after a change
+    /// of the key, what the old key bought is found with the old key alone.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn unfinished_of_other_accounts(
+        &self,
+        client: &Client,
+        batch: Option<&str>,
+    ) -> Result<u64, Error> {
+        let realm = self.shared.realm(client).await?;
+        let batch = batch.map(str::to_owned);
+        self.shared.store.unfinished_elsewhere(realm, batch).await
+    }
+
     /// Adds the purchases of the first release's state files, once, and leaves the files as they
     /// are. Those that name no account are taken for this client's.
     ///

@@ -364,6 +364,21 @@ impl Store for Postgres {
         })
     }
 
+    fn unfinished_elsewhere(&self, realm: i64, batch: Option<String>) -> Reply<'_, u64> {
+        Box::pin(async move {
+            let sql = "SELECT count(*) FROM job JOIN realm ON realm.id = job.realm \
+                       WHERE origin = (SELECT origin FROM realm WHERE id = $1) AND realm.id <> $1 \
+                       AND state IN ('reserved', 'sending', 'submitted', 'unknown') \
+                       AND ($2::text IS NULL OR batch = $2)";
+            let tries = self.connections.read();
+            let count: i64 = transact!(tries, |transaction| async {
+                let row = transaction.row(sql, &[&realm, &batch]).await?;
+                Ok::<i64, fault::Fault>(row.try_get(0)?)
+            })?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+
     fn traffic(&self, realm: i64) -> Reply<'_, Traffic> {
         Box::pin(async move {
             let tries = self.connections.read();

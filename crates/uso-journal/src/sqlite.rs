@@ -352,6 +352,18 @@ impl Store for Sqlite {
         self.read(move |connection| budget::batch_committed(connection, realm, &batch))
     }
 
+    fn unfinished_elsewhere(&self, realm: i64, batch: Option<String>) -> Reply<'_, u64> {
+        self.read(move |connection| {
+            let sql = "SELECT count(*) FROM job JOIN realm ON realm.id = job.realm \
+                       WHERE origin = (SELECT origin FROM realm WHERE id = ?1) AND realm.id <> ?1 \
+                       AND state IN ('reserved', 'sending', 'submitted', 'unknown') \
+                       AND (?2 IS NULL OR batch = ?2)";
+            let mut select = connection.prepare_cached(sql)?;
+            let count: i64 = select.query_row((realm, &batch), |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+
     fn traffic(&self, realm: i64) -> Reply<'_, Traffic> {
         self.read(move |connection| {
             let sql = "SELECT is_locked, (SELECT count(*) FROM job WHERE worker IS NOT NULL \

@@ -217,6 +217,10 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// What counts against the cap of a batch.
     fn batch_committed(&self, realm: i64, batch: String) -> Reply<'_, MicroDollars>;
 
+    /// Purchases of the other accounts of a realm's service that may be paid and are not closed; of
+    /// this batch, if one is named.
+    fn unfinished_elsewhere(&self, realm: i64, batch: Option<String>) -> Reply<'_, u64>;
+
     /// What all workers of a realm share.
     fn traffic(&self, realm: i64) -> Reply<'_, Traffic>;
 

@@ -373,3 +373,40 @@ async fn a_terminal_shows_one_block_and_a_pipe_a_last_line() {
         "{piped:?}"
     );
 }
+
+/// The account is known by the key: another key of it sees neither what is in flight nor what is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_buys_no_row_of_a_batch_that_is_in_flight() {
+    let hour = std::time::Duration::from_secs(3600);
+    let builder = Rig::plain_builder().inference_time(hour).concurrency(9);
+    let studio = Studio::of(builder).await;
+    studio.photos(2);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"];
+    let mut killed = studio.cli.command(&arguments).spawn().unwrap();
+    until("the purchases", || studio.bought() == 2).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let other = async |arguments: &[&str]| {
+        let mut command = studio.cli.command(arguments);
+        command.env("FAL_KEY", "other-id:other-secret");
+        let output = tokio::task::spawn_blocking(move || command.output());
+        Run::of(&output.await.unwrap().unwrap())
+    };
+    for arguments in [&arguments[..], &["batch", "resume"]] {
+        let refused = other(arguments).await;
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(
+            refused.stderr.contains("2 rows of batch photos"),
+            "{}",
+            refused.stderr
+        );
+    }
+    for command in ["list", "resume"] {
+        let told = other(&[command]).await.stderr;
+        assert!(
+            told.contains("2 unfinished jobs belong to other keys"),
+            "{told}"
+        );
+    }
+    assert_eq!(studio.bought(), 2);
+}

@@ -36,6 +36,21 @@ pub(crate) async fn run(
             counted(count, "row")
         )),
     }
+    let journal = &session.journal;
+    let client = &session.connection.client;
+    let name = Some(record.name.as_str());
+    let elsewhere = journal.unfinished_of_other_accounts(client, name).await?;
+    if elsewhere > 0 && !rows.is_empty() {
+        let rows = counted(usize::try_from(elsewhere).unwrap_or(usize::MAX), "row");
+        return Err(Failure::usage(format!(
+            "{rows} of batch {} may be paid and belong to another key; nothing was sent",
+            record.name
+        ))
+        .with_hint(format!(
+            "finish them with that key: uso batch resume {}; to buy with this key, begin another batch: uso batch run --batch NAME",
+            record.name
+        )));
+    }
     if rows.is_empty() {
         printer.say(&format!(
             "batch {} is already complete: {}; nothing to buy",

@@ -52,6 +52,7 @@ pub(crate) async fn run(
             "{listed} of {all} jobs; every one is listed by: uso list --all"
         ));
     }
+    journal::warn_of_other_accounts(&journal, &connection.client, printer).await?;
     printer.say(match (listed, open) {
         (0, _) => "no job is recorded",
         (_, 0) => "nothing is unfinished",

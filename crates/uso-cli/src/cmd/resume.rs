@@ -73,6 +73,10 @@ pub(crate) async fn run(
     for (path, why) in journal::import(global, &collector.journal, &collector.client).await? {
         printer.warn(&format!("{} is left alone: {why}", path.display()));
     }
+    if args.ids.is_empty() {
+        let (journal, client) = (&collector.journal, &collector.client);
+        journal::warn_of_other_accounts(journal, client, printer).await?;
+    }
     let (mut waiting, mut outcomes) = collector.find(&args.ids).await?;
     if waiting.is_empty() && outcomes.is_empty() {
         printer.data(&json!({ "resumed": [] }), &[])?;
