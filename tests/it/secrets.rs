@@ -106,7 +106,7 @@ async fn told_of(client: &Client, request: Request, scene: &mut String) {
 #[tokio::test]
 async fn no_log_error_debug_or_ticket_shows_a_secret() {
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(subscriber_of(&log));
+    let guard = uso_tests::rig::observe(subscriber_of(&log));
     let echo = format!(
         r#"{{"detail":[{{"loc":["body","prompt"],"msg":"bad data:image/png;base64,{}","type":"value_error","input":"{PROMPT}"}}]}}"#,
         "A".repeat(200)
@@ -169,7 +169,7 @@ async fn nothing_but_the_request_itself_shows_the_address_of_a_webhook() {
         Scenario::new().on(Operation::Webhook, Fault::Tamper),
     ] {
         let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
-        let guard = tracing::subscriber::set_default(subscriber_of(&log));
+        let guard = uso_tests::rig::observe(subscriber_of(&log));
         told_of(&rig.client, request().webhook(&hook.url), &mut scene).await;
         let keys = FalKeys::new(rig.client.config()).unwrap();
         let receiver = Receiver::new(keys);
@@ -194,7 +194,7 @@ async fn nothing_but_the_request_itself_shows_the_address_of_a_webhook() {
 async fn the_proxy_shows_neither_the_key_nor_a_token_nor_an_input() {
     const WRONG: &str = "a-wrong-token-0123456789";
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(subscriber_of(&log));
+    let guard = uso_tests::rig::observe(subscriber_of(&log));
     let scenario = Scenario::new()
         .on(Operation::Submit, Fault::AcceptThenDrop)
         .on(Operation::Submit, Fault::Unauthorized)
@@ -244,7 +244,7 @@ async fn no_upload_shows_its_address_or_its_token() {
     const TOKEN: &str = "a-token-that-stays-private";
     const ADDRESS: &str = "http://example.org/uploads/a-way-in-for-everybody";
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(subscriber_of(&log));
+    let guard = uso_tests::rig::observe(subscriber_of(&log));
     let closed = || Scenario::new().on(Operation::Initiate, Fault::Gone);
     let token =
         format!(r#"{{"token":"{TOKEN}","token_type":"Bearer","base_url":"http://example.org"}}"#);

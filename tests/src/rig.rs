@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -278,4 +279,17 @@ impl Run {
             Err(error) => panic!("stdout is not JSON ({error}): {self:?}"),
         }
     }
+}
+
+/// Has a subscriber see the events of this thread, until the guard is dropped.
+///
+/// While only one subscriber is registered, tracing asks the subscriber of the thread that reaches
+/// an event first whether anyone wants it, and keeps the answer for all threads. With another
+/// subscriber that stays, it asks all of them.
+pub fn observe(
+    subscriber: impl tracing::Subscriber + Send + Sync + 'static,
+) -> tracing::subscriber::DefaultGuard {
+    static OTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+    OTHER.get_or_init(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
+    tracing::subscriber::set_default(subscriber)
 }

@@ -331,8 +331,10 @@ async fn when_it_stops_streams_end_and_purchases_are_answered() {
         .unwrap()
         .unwrap();
     assert_eq!(served.records(2).await.len(), 2);
-    let refused = served.submit(ALICE, &input(3)).send().await;
-    assert!(refused.unwrap_err().is_connect());
+    // The client may have kept a connection, which is closed before the request or by it.
+    let refused = served.submit(ALICE, &input(3)).send().await.unwrap_err();
+    assert!(refused.is_connect() || refused.is_request(), "{refused:?}");
+    assert_eq!(served.emulator.ledger().purchases().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

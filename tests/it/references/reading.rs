@@ -147,7 +147,7 @@ fn old_file(folder: &std::path::Path, name: &str, bytes: &[u8]) -> std::path::Pa
 #[tokio::test]
 async fn recipe_estimate_and_purchase_share_the_reading_of_a_file() {
     let openings = Openings::default();
-    let _guard = tracing::subscriber::set_default(openings.clone());
+    let _guard = uso_tests::rig::observe(openings.clone());
     let rig = Rig::plain().await;
     let folder = tempfile::tempdir().unwrap();
     let content = old_file(folder.path(), "a.jpg", &jpeg(&quarters(900, 600), None));
@@ -188,7 +188,7 @@ async fn recipe_estimate_and_purchase_share_the_reading_of_a_file() {
 #[tokio::test]
 async fn a_file_that_was_changed_is_read_again() {
     let openings = Openings::default();
-    let _guard = tracing::subscriber::set_default(openings.clone());
+    let _guard = uso_tests::rig::observe(openings.clone());
     let folder = tempfile::tempdir().unwrap();
     let path = old_file(folder.path(), "a.jpg", &jpeg(&quarters(900, 600), None));
     let request = with(path.clone()).keep_size(true);
