@@ -7,6 +7,7 @@ mod outputs;
 #[cfg(unix)]
 pub(crate) mod proxy;
 mod readme;
+mod refusals;
 mod settings;
 #[cfg(unix)]
 pub(crate) mod signals;

@@ -74,15 +74,37 @@ pub(crate) fn config(global: &Global) -> Result<Config, Failure> {
         false => credentials::stored()?,
     };
     if !has_key && stored.is_none() {
+        for (given, missing) in [
+            ("FAL_KEY_ID", "FAL_KEY_SECRET"),
+            ("FAL_KEY_SECRET", "FAL_KEY_ID"),
+        ] {
+            if set(given) {
+                let message = format!("{given} is set, and {missing} is not");
+                return Err(Failure::auth(message)
+                    .with_hint(format!("set {missing} too, or FAL_KEY to the whole key")));
+            }
+        }
         return Err(
             Failure::auth("there is no key: FAL_KEY is not set, and none is stored")
                 .with_hint(no_key_hint(global)),
         );
     }
-    Ok(Config::from_vars(|name| match name {
+    let variable = |name: &str| match name {
         "FAL_KEY" if stored.is_some() => stored.clone(),
         name => variable(global, name),
-    })?)
+    };
+    for name in ["FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET"] {
+        let value = variable(name).filter(|value| !value.trim().is_empty());
+        if let Some(Err(error)) = value.map(ApiKey::new) {
+            let name = match stored {
+                Some(_) => "the stored key",
+                None => name,
+            };
+            return Err(Failure::auth(format!("{name}: {error}"))
+                .with_hint("copy the key from fal's dashboard again, as one line without blanks"));
+        }
+    }
+    Ok(Config::from_vars(variable)?)
 }
 
 fn no_key_hint(global: &Global) -> &'static str {

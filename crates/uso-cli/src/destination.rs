@@ -78,7 +78,8 @@ impl Destination {
         })
     }
 
-    /// Refuses a place that is one of these files, under whatever name: an input is never written.
+    /// Refuses a place that is one of these files, under whatever name: what a command reads is never
+    /// written.
     pub(crate) fn refuse_inputs(&self, inputs: &[PathBuf]) -> Result<(), Failure> {
         let Self::Files { paths, .. } = self else {
             return Ok(());
@@ -86,7 +87,7 @@ impl Destination {
         for path in paths {
             if let Some(input) = inputs.iter().find(|input| same_file::is_same(path, input)) {
                 return Err(Failure::usage(format!(
-                    "-o: {} is the picture {} that goes in, and an input is never written; nothing was sent",
+                    "-o: {} is {}, which is read for this job, and an input is never written; nothing was sent",
                     path.display(),
                     input.display()
                 ))

@@ -154,6 +154,15 @@ pub(crate) async fn find(
     }
 }
 
+/// The files of a journal, which no picture replaces.
+pub(crate) fn own_files(journal: &Journal) -> impl Iterator<Item = PathBuf> {
+    ["", "-wal", "-shm"].into_iter().map(|end| {
+        let mut file = journal.path().as_os_str().to_owned();
+        file.push(end);
+        file.into()
+    })
+}
+
 /// The jobs that completions offer, newest first, each with the place of its pictures.
 pub(crate) fn candidates(client: &Client, path: &Path) -> Vec<(String, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();

@@ -6,6 +6,7 @@
 
 mod args;
 mod batch;
+mod bounded_file;
 mod cancellation;
 mod cmd;
 mod configuration;

@@ -66,7 +66,8 @@ impl PictureRequest {
         let has_prompt = prompt
             .as_deref()
             .is_some_and(|text| !text.trim().is_empty());
-        let mut inputs = Vec::new();
+        let file = args.picture.prompt.as_deref().and_then(prompt_file);
+        let mut inputs: Vec<PathBuf> = file.map(PathBuf::from).into_iter().collect();
         let (content_argument, style_argument) = match (args.first.is_some(), args.rest.is_empty())
         {
             (true, true) => ("CONTENT", "--style"),
@@ -191,14 +192,19 @@ fn one_standard_input(
     }
 }
 
+/// The file of a prompt that is written as `@FILE`.
+fn prompt_file(given: &str) -> Option<&str> {
+    let file = given.strip_prefix('@')?;
+    (!file.starts_with('@')).then_some(file)
+}
+
 /// The prompt as text, read from a file where it is written as `@FILE`.
 pub(crate) fn prompt(given: &str) -> Result<String, Failure> {
-    let Some(file) = given.strip_prefix('@') else {
-        return Ok(given.to_owned());
+    let Some(file) = prompt_file(given) else {
+        // A text that starts with @ is written with @@.
+        let text = given.strip_prefix('@').unwrap_or(given);
+        return Ok(text.to_owned());
     };
-    if file.starts_with('@') {
-        return Ok(file.to_owned());
-    }
     let unreadable = |why: String| {
         Failure::input(format!("--prompt: the file {file:?} {why}")).with_hint(
             "nothing was sent; a text that starts with @ is written with @@ in place of it",

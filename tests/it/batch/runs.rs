@@ -318,6 +318,25 @@ async fn failed_rows_are_bought_again_only_by_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_retry_leaves_has_a_next_step_and_a_cap_names_its_command() {
+    let studio = Studio::plain().await;
+    studio.photos(3);
+    // Room for one picture.
+    assert_eq!(studio.run(&["budget", "--day", "0.15"]).await.code, 0);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg"];
+    let stopped = studio.run(&arguments).await;
+    assert_eq!((stopped.code, studio.bought()), (9, 1), "{stopped:?}");
+    let hint = "uso budget shows the caps and changes them";
+    assert!(stopped.stderr.contains(hint), "{stopped:?}");
+    assert!(!stopped.stderr.contains("--budget"), "{stopped:?}");
+    let retried = studio.run(&["batch", "retry"]).await;
+    assert_eq!((retried.code, studio.bought()), (8, 1), "{retried:?}");
+    assert!(!retried.stderr.contains("complete"), "{retried:?}");
+    let hint = "2 rows are not bought: uso batch resume photos buys them";
+    assert!(retried.stderr.contains(hint), "{retried:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_there_already_is_named_before_anything_is_bought() {
     let studio = Studio::plain().await;
     studio.photos(2);

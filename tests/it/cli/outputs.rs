@@ -359,6 +359,21 @@ async fn a_detached_job_goes_to_the_place_that_its_purchase_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collected_file_in_a_folder_is_named_by_its_format() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    for (format, end) in [("jpeg", ".jpg\n"), ("png", ".png\n")] {
+        let run = buy(&cli, &["--detach", "--format", format]);
+        let id = run.stdout.trim();
+        // First from the service, and then from the file.
+        for folder in ["first/", "second/"] {
+            let run = cli.run(&["result", "--wait", id, "-o", folder]);
+            assert!(run.code == 0 && run.stdout.ends_with(end), "{run:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_another_program_put_in_the_way_is_kept() {
     let rig = Rig::plain().await;
     let cli = uso().at(&rig.emulator.origin());

@@ -115,6 +115,7 @@ async fn the_files_of_another_endpoint_stay_where_their_buyer_expects_them() {
     let journal = program(&cli);
     let buy = |key, seed| journal.purchase_order(&rig.client, key, order(&rig, seed));
     let done = buy("done", 1).await.unwrap();
+    fs::create_dir(cli.folder().join("made")).unwrap();
     assert_refused(
         &cli,
         done.request_id().unwrap(),
@@ -123,6 +124,18 @@ async fn the_files_of_another_endpoint_stay_where_their_buyer_expects_them() {
     for file in &done.pictures {
         assert!(file.is_on_disk(), "{file:?}");
     }
+    // The way out that the refusal names.
+    for name in ["made/a.png", "made/"] {
+        let copied = cli.run(&["result", done.request_id().unwrap(), "-o", name]);
+        assert_eq!(copied.code, 0, "{copied:?}");
+        let copied: Vec<&str> = copied.stdout.lines().collect();
+        for (copy, file) in copied.iter().zip(&done.pictures) {
+            let copy = cli.folder().join(copy);
+            assert_eq!(copy.extension(), file.path.extension());
+            assert_eq!(fs::read(copy).unwrap(), fs::read(&file.path).unwrap());
+        }
+    }
+    assert_eq!(read(&cli.folder().join("made")).len(), 4);
     let target = Target::files([cli.folder().join("cat.png")]);
     let bought = buy("bought", 2).target(target).detach(true).await.unwrap();
     assert_eq!(bought.state, State::Submitted);

@@ -139,8 +139,8 @@ pub(crate) struct BatchOutput {
     /// name].
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) output: Option<PathBuf>,
-    /// File name, with {id}, {content_stem}, {style_stem}, {seed}, {index}, {n}, {request_id},
-    /// {ext} and {date} filled in [default: {content_stem}.{ext}].
+    /// File name, with {id}, {content_stem}, {style_stem}, {seed}, {index}, {number},
+    /// {request_id}, {ext} and {date} filled in [default: {content_stem}.{ext}].
     #[arg(long, value_name = "TEMPLATE")]
     pub(crate) name: Option<String>,
 }

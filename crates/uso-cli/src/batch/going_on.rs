@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use serde_json::json;
-use uso_journal::{State, Stopped};
+use uso_journal::{BudgetStop, Scope, State, Stopped};
 
 use super::plan_text::counted;
 use super::planned_row::PlannedRow;
@@ -52,11 +52,23 @@ pub(crate) async fn run(
         )));
     }
     if rows.is_empty() {
+        let is_complete = tally.done_before >= tally.total;
+        if !is_complete {
+            count_left(&mut tally, bought);
+        }
         printer.say(&format!(
-            "batch {} is already complete: {}; nothing to buy",
+            "batch {}{}: {}; nothing to buy",
             record.name,
+            if is_complete {
+                " is already complete"
+            } else {
+                ""
+            },
             tally.line()
         ));
+        for hint in hints(record, &tally) {
+            printer.hint(&hint);
+        }
         printer.data(&document(record, &tally), &[])?;
         return Ok(ExitCode::from(tally.code()));
     }
@@ -147,6 +159,20 @@ async fn reopen_missing(
     Ok(reopened)
 }
 
+/// Counts the rows that a run leaves alone, so that each has its next step.
+fn count_left(tally: &mut Tally, bought: &Purchases) {
+    for known in bought.values() {
+        match known.state {
+            State::Submitted => tally.unfinished += 1,
+            State::Unknown | State::Sending => tally.unknown += 1,
+            State::Failed | State::Cancelled => tally.failed += 1,
+            _ => {}
+        }
+    }
+    let known = tally.done_before + tally.ended();
+    tally.selected = Some(tally.total.saturating_sub(known) + tally.ended());
+}
+
 fn document(record: &BatchRecord, tally: &Tally) -> serde_json::Value {
     let mut document = tally.to_json();
     if let Some(fields) = document.as_object_mut() {
@@ -167,6 +193,19 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
         ));
     }
     match &tally.stopped {
+        // The caps of the account are no option of a batch.
+        Some(Stopped::Budget(
+            BudgetStop::Exceeded {
+                scope: Scope::Day | Scope::Total,
+                ..
+            }
+            | BudgetStop::NoPrice {
+                scope: Scope::Day | Scope::Total,
+                ..
+            },
+        )) => hints.push(format!(
+            "uso budget shows the caps and changes them; go on with: uso batch resume {name}"
+        )),
         Some(Stopped::Budget(_)) => hints.push(format!(
             "raise the budget and go on with: uso batch run {} --budget USD",
             record.source.display()
@@ -189,6 +228,13 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
         hints.push(format!(
             "{} are bought and not collected: uso batch resume {name} collects them",
             counted(tally.unfinished, "row")
+        ));
+    }
+    // A run that was stopped has said how it goes on.
+    if tally.left() > 0 && tally.stopped.is_none() {
+        hints.push(format!(
+            "{} are not bought: uso batch resume {name} buys them",
+            counted(tally.left(), "row")
         ));
     }
     hints

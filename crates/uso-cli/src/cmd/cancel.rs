@@ -38,6 +38,17 @@ pub(crate) async fn run(
     }
     let cancelled = match &recorded {
         Some(purchase) => match journal.cancel(client, purchase.id).await {
+            Err(Error::NotAllowed { id, .. })
+                if purchase.request_id().is_none() && purchase.state.is_closed() =>
+            {
+                let reason = purchase.reason.as_ref().map(|reason| &reason.message);
+                let why = reason.filter(|message| !message.is_empty());
+                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                return Err(Failure::usage(format!(
+                    "{id} is {}{why} and has no request id: there is nothing to cancel",
+                    purchase.state
+                )));
+            }
             Err(Error::NotAllowed { id, .. }) if purchase.request_id().is_none() => {
                 return Err(Failure::usage(format!(
                     "{id}: it is not known whether the job was accepted, so it cannot be cancelled"

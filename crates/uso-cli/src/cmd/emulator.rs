@@ -8,6 +8,7 @@ use serde_json::json;
 use uso_emulator::{Emulator, PictureMode, Scenario};
 
 use crate::args::EmulatorArgs;
+use crate::bounded_file;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::signals::Signals;
@@ -17,6 +18,9 @@ const SCENARIO_EXAMPLE: &str = include_str!("emulator/scenario_example.json");
 
 /// Long enough for a person to see a job queue, run and end.
 const INFERENCE_TIME: Duration = Duration::from_millis(1500);
+
+/// Longest file that is read, in bytes. Documents of endpoints are some hundred KiB long.
+const LONGEST: u64 = 16 << 20;
 
 pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     if args.scenario_example {
@@ -38,10 +42,10 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
         .picture(PictureMode::Restyled)
         .allow_any_origin(args.allow_any_origin);
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        builder = builder.tls(read(certificate).await?, read(key).await?);
+        builder = builder.tls(read(certificate)?, read(key)?);
     }
     if let Some(path) = &args.scenario {
-        let text = String::from_utf8_lossy(&read(path).await?).into_owned();
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
         let scenario = Scenario::from_json(&text);
         builder = builder.scenario(scenario.map_err(|error| {
             Failure::usage(format!("--scenario: {}: {error}", path.display()))
@@ -49,7 +53,7 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
         })?);
     }
     for path in &args.endpoint {
-        let text = String::from_utf8_lossy(&read(path).await?).into_owned();
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
         builder = builder.endpoint(&text).map_err(|error| {
             Failure::usage(format!("--endpoint: {}: {error}", path.display()))
                 .with_hint("give the OpenAPI document that fal publishes for the endpoint")
@@ -73,7 +77,7 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let read = tokio::fs::read(path).await;
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = bounded_file::read(path, LONGEST);
     read.map_err(|error| Failure::input(format!("{} cannot be read: {error}", path.display())))
 }

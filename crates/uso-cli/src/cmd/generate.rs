@@ -36,7 +36,7 @@ pub(crate) async fn run(
     let PictureRequest {
         request,
         says_nothing,
-        inputs,
+        mut inputs,
         content_name,
         style_name,
         extension,
@@ -92,6 +92,7 @@ pub(crate) async fn run(
         force: args.output.force,
     };
     let destination = Destination::plan(wish, &names, count)?;
+    inputs.extend(recorded.iter().flat_map(journal::own_files));
     destination.refuse_inputs(&inputs)?;
     if args.money.dry_run {
         return dry_run(&preview, &estimate, printer);

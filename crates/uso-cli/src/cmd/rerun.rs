@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::args::{Global, RerunArgs};
 use crate::batch::row_parser::{Parsed, RowParser};
 use crate::batch::sidecar::Sidecar;
+use crate::bounded_file;
 use crate::cmd;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -47,13 +48,7 @@ fn read(path: &Path) -> Result<Sidecar, Failure> {
             "give the JSON file that uso batch wrote beside a picture, such as photo.png.json",
         )
     };
-    let length = std::fs::metadata(path)
-        .map_err(|error| unreadable(&error))?
-        .len();
-    if length > LONGEST {
-        return Err(unreadable(&"it is longer than 1 MiB"));
-    }
-    let text = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    let text = bounded_file::read(path, LONGEST).map_err(|error| unreadable(&error))?;
     serde_json::from_slice(&text).map_err(|error| unreadable(&error))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::destination::{Destination, Wish};
 use crate::failure::Failure;
 use crate::journal::{self, asked};
-use crate::output_names::{Names, Template, folder_of};
+use crate::output_names::{Names, Template, folder_of, free};
 use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::report::{Report, Show};
@@ -80,6 +80,9 @@ impl Collecting<'_> {
             journal, client, ..
         } = self;
         let id = purchase.id;
+        if purchase.pruned {
+            return Err(pruned(&purchase));
+        }
         let count = usize::try_from(asked(&purchase)).unwrap_or(1);
         let is_whole =
             purchase.state == State::Done && purchase.pictures.iter().all(SavedPicture::is_on_disk);
@@ -87,16 +90,15 @@ impl Collecting<'_> {
             place.copy(&mut purchase)?;
             return Ok((purchase, None));
         }
-        if purchase.state.is_closed() {
-            if purchase.request_id().is_none() {
-                let failure = Failure::of_purchase(&purchase, None);
-                return Ok((purchase, failure));
-            }
-            place.refuse_several(&purchase, count)?;
-            purchase = journal.reopen(client, id).await?;
+        if purchase.state.is_closed() && purchase.request_id().is_none() {
+            let failure = Failure::of_purchase(&purchase, None);
+            return Ok((purchase, failure));
         }
         place.refuse_several(&purchase, count)?;
         let mut taken = place.take(&purchase, count)?;
+        if purchase.state.is_closed() {
+            purchase = journal.reopen(client, id).await?;
+        }
         if let Some(target) = place.target(&purchase, taken.as_ref()) {
             journal.set_target(client, id, target).await?;
             reservation::release(purchase.target.as_ref());
@@ -139,6 +141,7 @@ impl Collecting<'_> {
 /// The place that `-o` names, or the recorded one.
 pub(crate) struct Place<'a> {
     options: &'a CollectOptions,
+    journal: &'a Journal,
     /// Standard output, where `-o` names it.
     stdout: Option<StandardOutput>,
 }
@@ -147,13 +150,17 @@ impl<'a> Place<'a> {
     /// Checks `-o` before anything is fetched.
     pub(crate) fn of(
         options: &'a CollectOptions,
-        journal: &Journal,
+        journal: &'a Journal,
         printer: &Printer,
     ) -> Result<Self, Failure> {
         let output = options.output.as_deref();
         standard_output::refuse_json(output, printer)?;
         let stdout = standard_output::is_named(output).then(|| StandardOutput::new(journal));
-        let place = Self { options, stdout };
+        let place = Self {
+            options,
+            journal,
+            stdout,
+        };
         if output.is_some() {
             place.plan(1)?;
         }
@@ -197,12 +204,20 @@ impl<'a> Place<'a> {
         if self.options.output.is_none() || self.stdout.is_some() {
             return Ok(None);
         }
+        let input = purchase.input.as_ref();
+        let format = input.and_then(|input| input.get("input")?.get("output_format")?.as_str());
         let names = Names {
             id: purchase.request_id().map(str::to_owned),
-            extension: Some("png"),
+            extension: Some(match format {
+                Some("jpeg") => "jpg",
+                _ => "png",
+            }),
             ..Names::default()
         };
-        Reservation::take(&self.plan(count)?, &names, count, 0).map(Some)
+        let plan = self.plan(count)?;
+        let own = journal::own_files(self.journal);
+        plan.refuse_inputs(&inputs(purchase).chain(own).collect::<Vec<_>>())?;
+        Reservation::take(&plan, &names, count, 0).map(Some)
     }
 
     /// The new target of the purchase, where it changes.
@@ -216,24 +231,46 @@ impl<'a> Place<'a> {
     /// Copies pictures that are on disk to the place that `-o` names.
     fn copy(&self, purchase: &mut Purchase) -> Result<(), Failure> {
         self.refuse_several(purchase, purchase.pictures.len())?;
-        let Some(mut taken) = self.take(purchase, purchase.pictures.len())? else {
+        // The names that were taken and are not used are given back.
+        let Some(taken) = self.take(purchase, purchase.pictures.len())? else {
             return Ok(());
         };
-        let Some(target @ Target::Files { .. }) = taken.target().cloned() else {
+        let Some(Target::Files { mut paths, replace }) = taken.target().cloned() else {
             return Ok(());
         };
-        if let Target::Files { paths, .. } = &target {
-            for (picture, path) in purchase.pictures.iter_mut().zip(paths) {
-                copy(&picture.path, path).map_err(|error| {
-                    Failure::io(format!("{} cannot be written: {error}", path.display()))
-                })?;
-                picture.path.clone_from(path);
+        for (picture, path) in purchase.pictures.iter_mut().zip(&mut paths) {
+            // The result of another endpoint is a file beside its pictures.
+            if let Some(own) = picture.path.extension().filter(|own| *own == "json") {
+                *path = path.with_extension(own);
+                if !replace {
+                    *path = free(path);
+                }
             }
+            copy(&picture.path, path).map_err(|error| {
+                Failure::io(format!("{} cannot be written: {error}", path.display()))
+            })?;
+            picture.path.clone_from(path);
         }
-        taken.keep();
-        purchase.target = Some(target);
+        purchase.target = Some(Target::Files { paths, replace });
         Ok(())
     }
+}
+
+/// The local pictures that went in.
+fn inputs(purchase: &Purchase) -> impl Iterator<Item = PathBuf> {
+    let input = purchase.input.as_ref();
+    let pictures = input.and_then(|input| input.get("pictures")?.as_array());
+    let files = pictures.into_iter().flatten();
+    files.filter_map(|picture| Some(picture.get("file")?.as_str()?.into()))
+}
+
+/// A purchase whose paths and URLs are erased.
+fn pruned(purchase: &Purchase) -> Failure {
+    Failure::usage(format!(
+        "{} is {} and was pruned: the paths and URLs of its pictures are erased from this journal, which cannot find or fetch them any more",
+        purchase.id, purchase.state
+    ))
+    .with_hint("look at the place that the purchase named")
 }
 
 /// Copies a file in one step: the copy appears whole or not at all.
