@@ -12,6 +12,7 @@ mod machines;
 mod proxies;
 mod security;
 mod stores;
+mod taken_over;
 mod workers;
 
 use uso_tests::postgres::Cluster;

@@ -180,7 +180,9 @@ pub(crate) fn has_work(row: &Row) -> bool {
 /// The request id that a step adopts from the account's listing: it may be another purchase's.
 pub(crate) fn looked_up(step: &Step) -> Option<String> {
     match step {
-        Step::Accept(ticket) if ticket.is_looked_up() => Some(ticket.request_id().to_owned()),
+        Step::Accept { ticket, .. } if ticket.is_looked_up() => {
+            Some(ticket.request_id().to_owned())
+        }
         _ => None,
     }
 }
@@ -193,14 +195,19 @@ pub(crate) fn step(row: &mut Row, step: Step, now: i64) -> Result<Effect, Error>
 }
 
 /// Whether a caller may apply a step: the holder of the row's current claim, or a caller without a
-/// claim where no worker has the row.
+/// claim where no worker has the row. What the service says of the row's attempt is taken from every
+/// caller.
 pub(crate) fn check_fence(row: &Row, fence: Option<i64>, step: &Step) -> Result<(), Error> {
     let id = row.purchase.id;
+    // An attempt is sent once, so that its number tells which submit a ticket is of.
+    if let Step::Accept { attempt, .. } = step {
+        let is_current = *attempt == row.purchase.attempt;
+        return is_current.then_some(()).ok_or(Error::TakenOver(id));
+    }
     match (fence, &row.worker) {
         (Some(fence), Some(_)) if fence == row.fence => Ok(()),
         (Some(_), _) => Err(Error::TakenOver(id)),
-        // News of the service is taken whatever a worker does; the worker reads the row again.
-        (None, Some(_)) if matches!(step, Step::Accept(_) | Step::AskCancel) => Ok(()),
+        (None, Some(_)) if matches!(step, Step::AskCancel) => Ok(()),
         (None, Some(_)) => Err(Error::Busy(id)),
         (None, None) => Ok(()),
     }

@@ -77,7 +77,10 @@ impl Journal {
                     let Ok(ticket) = intent.ticket(id) else {
                         continue;
                     };
-                    let accept = Step::Accept(Box::new(ticket));
+                    let accept = Step::Accept {
+                        attempt: purchase.attempt,
+                        ticket: Box::new(ticket),
+                    };
                     let row = self.shared.store.apply(purchase.id, None, accept).await?;
                     return Ok(Notified::Adopted(Box::new(row.purchase)));
                 }

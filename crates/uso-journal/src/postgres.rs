@@ -78,12 +78,14 @@ impl Postgres {
 
 impl Store for Postgres {
     fn worker(&self) -> String {
-        self.lease.worker()
+        self.lease.worker().unwrap_or_default()
     }
 
-    fn guard(&self) -> Option<Guard> {
+    fn guard(&self, row: &Row) -> Option<Guard> {
         let lease = Arc::clone(&self.lease);
-        Some(Box::new(move || lease.may_send()))
+        // Without a worker the row belongs to none: no lease has an empty id.
+        let worker = row.worker.clone().unwrap_or_default();
+        Some(Box::new(move || lease.may_send(&worker)))
     }
 
     fn host(&self) -> Option<&str> {

@@ -42,7 +42,11 @@ pub(crate) struct PastAttempt {
 pub(crate) enum Step {
     Reserve(Quote),
     Send(Intent),
-    Accept(Box<Ticket>),
+    /// The service accepted the submit of this attempt.
+    Accept {
+        attempt: u32,
+        ticket: Box<Ticket>,
+    },
     Refuse(Reason),
     Lose {
         reason: Reason,
@@ -118,7 +122,7 @@ impl Row {
                 self.go(Move::Send, "sent")?;
                 self.purchase.intent = Some(intent);
             }
-            Step::Accept(ticket) => {
+            Step::Accept { ticket, .. } => {
                 // The response and a notification may both tell of one purchase.
                 let known = self.purchase.request_id() == Some(ticket.request_id());
                 if known && matches!(self.purchase.state, State::Submitted | State::Done) {

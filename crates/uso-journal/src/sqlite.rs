@@ -144,7 +144,7 @@ impl Store for Sqlite {
     }
 
     /// A process that is frozen keeps its lock.
-    fn guard(&self) -> Option<Guard> {
+    fn guard(&self, _row: &Row) -> Option<Guard> {
         None
     }
 

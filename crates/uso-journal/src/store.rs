@@ -19,7 +19,7 @@ use crate::target::Target;
 
 pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// Whether this worker may send now.
+/// Whether what was claimed may be sent now.
 pub(crate) type Guard = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A service and an account. Rows of different realms never mix.
@@ -103,9 +103,10 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// This worker, as the rows name it.
     fn worker(&self) -> String;
 
-    /// Whether this worker may send, for the moment before it does: `false` when another worker may
-    /// have taken its rows over meanwhile. `None` where that cannot happen.
-    fn guard(&self) -> Option<Guard>;
+    /// Whether this worker may send a row that it claimed, for the moment before it does: `false`
+    /// from when another worker may have taken that claim over, whatever this worker claimed since.
+    /// `None` where that cannot happen.
+    fn guard(&self, row: &Row) -> Option<Guard>;
 
     /// This machine, where several share the journal.
     fn host(&self) -> Option<&str>;
@@ -135,7 +136,8 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Takes a row up by its id, unless another caller works on it; `None` in that case.
     fn take(&self, id: LocalId) -> Reply<'_, Option<Row>>;
 
-    /// Applies a step to a row. With a fence, only while the claim with that fence holds.
+    /// Applies a step to a row. With a fence, only while the claim with that fence holds; a ticket of
+    /// the row's attempt is news of the service, which is taken with any fence.
     fn apply(&self, id: LocalId, fence: Option<i64>, step: Step) -> Reply<'_, Row>;
 
     /// Releases every row of another worker if that worker is gone; `false` while it lives.

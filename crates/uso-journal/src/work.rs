@@ -170,6 +170,11 @@ impl Work {
 
     /// Records a step of this claim.
     async fn record(&mut self, step: Step) -> Result<(), Error> {
+        self.row = self.apply(step).await?;
+        Ok(())
+    }
+
+    async fn apply(&self, step: Step) -> Result<Row, Error> {
         let (id, fence) = (self.row.purchase.id, self.row.fence);
         let mut again = RECORD_AGAIN;
         loop {
@@ -179,10 +184,7 @@ impl Work {
                     again -= 1;
                     sleep(RECORD_PAUSE).await;
                 }
-                outcome => {
-                    self.row = outcome?;
-                    return Ok(());
-                }
+                outcome => return outcome,
             }
         }
     }
@@ -205,7 +207,7 @@ impl Work {
         }
         self.record(Step::Send(order.intent().clone())).await?;
         self.listener.tell(&Progress::Sending);
-        if let Some(guard) = self.shared.store.guard() {
+        if let Some(guard) = self.shared.store.guard(&self.row) {
             order = order.only_while(guard);
         }
         let error = match self.client.place(&order).await {
@@ -291,17 +293,40 @@ impl Work {
 
     async fn bought(&mut self, ticket: Ticket) -> Result<(), Error> {
         debug!(id = %self.row.purchase.id, request_id = ticket.request_id(), "bought");
-        if let Err(source) = self.record(Step::Accept(Box::new(ticket.clone()))).await {
-            return Err(match source {
-                Error::OtherPurchase(_) => source,
-                source => Error::NotRecorded {
+        let accept = Step::Accept {
+            attempt: self.row.purchase.attempt,
+            ticket: Box::new(ticket.clone()),
+        };
+        let row = match self.apply(accept).await {
+            Ok(row) => row,
+            Err(source @ Error::OtherPurchase(_)) => return Err(source),
+            Err(source) => {
+                return Err(Error::NotRecorded {
                     ticket: Box::new(ticket),
                     source: Box::new(source),
-                },
-            });
-        }
+                });
+            }
+        };
         self.listener.tell(&Progress::Submitted(Box::new(ticket)));
+        self.row.purchase.ticket.clone_from(&row.purchase.ticket);
+        self.row = match row.worker.is_some() && row.fence == self.row.fence {
+            true => row,
+            false => self.take_back(row).await?,
+        };
         Ok(())
+    }
+
+    /// The row of a job that was recorded after another worker had taken this claim over, to go on
+    /// with unless that worker has it still.
+    async fn take_back(&self, row: Row) -> Result<Row, Error> {
+        let id = row.purchase.id;
+        match row.purchase.state {
+            State::Submitted => {
+                let taken = self.shared.store.take(id).await?;
+                taken.ok_or(Error::TakenOver(id))
+            }
+            _ => Ok(row),
+        }
     }
 
     async fn not_bought(&mut self, error: ClientError) -> Result<Error, Error> {

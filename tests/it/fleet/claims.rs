@@ -8,7 +8,7 @@ use uso_tests::rig::{Rig, until_async};
 use super::server;
 
 /// Writes down the transaction of each claimed row, and how many rows are claimed and not bought yet.
-const WATCH: &str = "
+pub(super) const WATCH: &str = "
 CREATE TABLE public.claim (written bigint, held bigint);
 CREATE FUNCTION public.watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO public.claim SELECT NEW.written, count(*) FROM uso.job

@@ -1,11 +1,12 @@
-//! Commits that the server makes, and whose answers are lost: each is made once.
+//! Commits whose answers are lost, or that reach the server late: each is made once.
 
 use uso::{Config, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Journal, State, UnitPrice};
 use uso_tests::postgres;
-use uso_tests::rig::{Rig, content};
+use uso_tests::rig::{Rig, content, until_async};
 
+use super::claims::WATCH;
 use super::link::Link;
 use super::server;
 
@@ -97,4 +98,39 @@ async fn every_step_of_an_owner_is_made_once_though_the_answer_to_its_commit_is_
         assert_eq!(cancelled.state, State::Cancelled, "{state}");
         assert!(link.has_lost_all(), "{state}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_whose_claim_is_committed_after_its_connection_was_lost_are_claimed_once() {
+    let Some(server) = server("commits::late") else {
+        return;
+    };
+    let (rig, link) = (Rig::plain().await, Link::to(server));
+    let (place, folder) = (server.database().await, tempfile::tempdir().unwrap());
+    let journal = Journal::connect(&link.place(&place)).await.unwrap();
+    for row in 0..12 {
+        let offered = journal.offer(&rig.client, "b", (format!("r{row}"), request()), None);
+        offered.await.unwrap();
+    }
+    postgres::run(&place, WATCH).await;
+    link.delay("reserved");
+    let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
+    let run = work.concurrency(3).start();
+    let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let is_repeated = async || postgres::text(&place, waits).await == "true";
+    until_async("the claim is made again", is_repeated).await;
+    assert!(link.has_lost_all());
+    link.deliver();
+    let held = "SELECT coalesce(max(held), 0)::text FROM public.claim";
+    let held = async || postgres::text(&place, held).await.parse::<usize>().unwrap();
+    let done = "SELECT (count(*) = 12)::text FROM uso.job WHERE state = 'done'";
+    let has_ended = async || postgres::text(&place, done).await == "true" || held().await > 3;
+    until_async("every row is done", has_ended).await;
+    assert_eq!(held().await, 3, "the repeat took rows besides those of the first try");
+    let summary = run.finish().await;
+    assert_eq!(summary.done, 12, "{summary:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 12);
+    let fences = "SELECT string_agg(DISTINCT fence::text, ' ') FROM uso.job";
+    assert_eq!(postgres::text(&place, fences).await, "1", "claimed once");
 }

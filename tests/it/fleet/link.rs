@@ -1,5 +1,5 @@
-//! Link between a journal and its server that loses the answer to a commit, and the statements after
-//! the commit.
+//! Link between a journal and its server that cuts a connection at a commit: the commit is made and
+//! its answer is lost, or the commit reaches the server late. What follows the commit is lost.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,36 +7,61 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 use uso_tests::postgres::Cluster;
 
 /// The word of a commit in both directions: the statement, and the answer to it.
 const COMMIT: &[u8] = b"COMMIT\0";
 
-/// A link. It passes everything on, until it loses one answer and cuts that connection.
+/// The kind and the length before the text of a statement.
+const HEAD: usize = 5;
+
+/// A link. It passes everything on, until it comes to a commit at which it cuts the connection.
 pub(super) struct Link {
     folder: tempfile::TempDir,
     server: String,
     plan: Plan,
 }
 
-/// States whose commits lose their answers: to be lost, and lost.
+/// What becomes of a commit.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// The server makes it, and its answer is lost.
+    Answer,
+    /// The server gets it when the test says so, after the journal has lost the connection.
+    Late,
+}
+
+/// States of rows whose commits are to be cut, and whether they are.
 #[derive(Clone, Default)]
-struct Plan(Arc<Mutex<BTreeMap<&'static str, bool>>>);
+struct Plan {
+    cuts: Arc<Mutex<BTreeMap<&'static str, (Cut, bool)>>>,
+    delivery: Arc<Notify>,
+}
 
 impl Plan {
-    /// Whether the answer to a commit of these statements is to be lost.
-    fn loses(&self, statements: &[u8]) -> bool {
-        let mut plan = self.0.lock().unwrap();
-        for (state, is_lost) in plan.iter_mut().filter(|(_, is_lost)| !**is_lost) {
+    /// What becomes of the commit of these statements.
+    fn cut(&self, statements: &[u8]) -> Option<Cut> {
+        let mut cuts = self.cuts.lock().unwrap();
+        for (state, (cut, is_cut)) in cuts.iter_mut().filter(|(_, (_, is_cut))| !is_cut) {
             // A value of a statement comes with its length.
             let length = u32::try_from(state.len()).unwrap().to_be_bytes();
             let value = [&length[..], state.as_bytes()].concat();
             if contains(statements, &value) {
-                *is_lost = true;
-                return true;
+                *is_cut = true;
+                return Some(*cut);
             }
         }
-        false
+        None
+    }
+
+    fn add(&self, state: &'static str, cut: Cut) {
+        self.cuts.lock().unwrap().insert(state, (cut, false));
+    }
+
+    fn is_done(&self) -> bool {
+        let cuts = self.cuts.lock().unwrap();
+        cuts.values().all(|(_, is_cut)| *is_cut)
     }
 }
 
@@ -60,12 +85,23 @@ impl Link {
 
     /// Loses the answer to the next commit that makes a row this state.
     pub(super) fn lose(&self, state: &'static str) {
-        self.plan.0.lock().unwrap().insert(state, false);
+        self.plan.add(state, Cut::Answer);
     }
 
-    /// Whether every answer is lost that is to be.
+    /// Cuts the journal off at the next commit that makes a row this state, and keeps the commit until
+    /// [`Link::deliver`].
+    pub(super) fn delay(&self, state: &'static str) {
+        self.plan.add(state, Cut::Late);
+    }
+
+    /// Passes the commit on that was kept.
+    pub(super) fn deliver(&self) {
+        self.plan.delivery.notify_one();
+    }
+
+    /// Whether every connection is cut that is to be.
     pub(super) fn has_lost_all(&self) -> bool {
-        self.plan.0.lock().unwrap().values().all(|is_lost| *is_lost)
+        self.plan.is_done()
     }
 }
 
@@ -78,40 +114,53 @@ async fn accept(listener: UnixListener, socket: PathBuf, plan: Plan) {
     }
 }
 
-/// Passes one connection on, until an end of it closes or its answer is lost.
+/// Passes one connection on, until an end of it closes or it is cut.
 async fn connect(near: UnixStream, far: UnixStream, plan: Plan) {
     let (from_near, to_near) = near.into_split();
     let (from_far, to_far) = far.into_split();
     let (lost, is_lost) = tokio::sync::watch::channel(false);
-    tokio::select! {
-        () = statements(from_near, to_far, plan, lost) => {}
-        () = answers(from_far, to_near, is_lost) => {}
+    let late = tokio::select! {
+        late = statements(from_near, to_far, &plan, lost) => late,
+        () = answers(from_far, to_near, is_lost) => None,
+    };
+    if let Some((mut to_far, commit)) = late {
+        plan.delivery.notified().await;
+        let _ = to_far.write_all(&commit).await;
     }
 }
 
-async fn statements(
+/// Gives the end of the server and the commit, where it is to be delivered late.
+async fn statements<W: AsyncWrite + Unpin>(
     mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    plan: Plan,
+    mut to: W,
+    plan: &Plan,
     lost: tokio::sync::watch::Sender<bool>,
-) {
+) -> Option<(W, Vec<u8>)> {
     let (mut chunk, mut since_commit) = (vec![0; 1 << 16], Vec::new());
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
         since_commit.extend_from_slice(&chunk[..read]);
         if let Some(end) = end_of(&since_commit, COMMIT) {
-            if plan.loses(&since_commit) {
-                // Before the server sees it, and can answer. What follows the commit is lost as well.
-                lost.send_replace(true);
-                let after = since_commit.len() - end;
-                let _ = to.write_all(&chunk[..read - after]).await;
-                return std::future::pending().await;
+            let passed = since_commit.len() - read;
+            match plan.cut(&since_commit) {
+                Some(Cut::Answer) => {
+                    // Before the server sees it, and can answer.
+                    lost.send_replace(true);
+                    let _ = to.write_all(&since_commit[passed..end]).await;
+                    return std::future::pending().await;
+                }
+                Some(Cut::Late) => {
+                    let start = (end - COMMIT.len() - HEAD).max(passed);
+                    let _ = to.write_all(&since_commit[passed..start]).await;
+                    return Some((to, since_commit[start..end].to_vec()));
+                }
+                None => since_commit.clear(),
             }
-            since_commit.clear();
         }
         if to.write_all(&chunk[..read]).await.is_err() {
-            return;
+            return None;
         }
     }
+    None
 }
 
 async fn answers(

@@ -57,7 +57,7 @@ async fn of_four_workers_two_are_killed_and_a_fifth_machine_collects_every_pictu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_is_stopped_past_its_lease_sends_and_writes_nothing_late() {
+async fn a_worker_that_is_stopped_past_its_lease_sends_nothing_late() {
     let Some(server) = server("workers::stopped") else {
         return;
     };
@@ -84,12 +84,14 @@ async fn a_worker_that_is_stopped_past_its_lease_sends_and_writes_nothing_late()
         let late = end(stopped).await;
         assert!(late.code == 0 || late.code == 6, "{point}: {late:?}");
         assert_eq!(fleet.bought(), bought, "{point}: it bought late: {late:?}");
+        // A response that waited in the socket is recorded, and its row collected. What is bought is
+        // done, or is one of the rows that are unknown still.
         let still = fleet.count("state = 'unknown'").await;
-        assert_eq!(still, unknown, "{point}: it wrote late: {late:?}");
-        // What is bought is done, or is one of the unknown rows.
         let done = fleet.count("state = 'done'").await;
+        assert_eq!(done + still, fleet.rows, "{point}: {late:?}");
+        assert!(still <= unknown, "{point}: it wrote late: {late:?}");
         assert!(
-            (done..=done + unknown).contains(&bought),
+            (done..=done + still).contains(&bought),
             "{point}: {late:?}"
         );
         assert!(bought <= fleet.rows, "{point}: a row was bought twice");

@@ -2,7 +2,9 @@
 //!
 //! Locks are taken in one order: rows of jobs by their ids, then the realm with its sums. A
 //! transaction that is run again after its connection was lost finds its token in the row if the
-//! first try was committed; the lock of the row waits for a first try that is still under way.
+//! first try was committed; the lock of the row waits for a first try that is still under way. A
+//! claim of the next rows passes locked rows by, so that each try of it takes a lock of its token
+//! before.
 
 use super::budget;
 use super::fault::Fault;
@@ -75,9 +77,6 @@ pub(super) async fn next(
     worker: &str,
 ) -> Result<Vec<Row>, Fault> {
     if transaction.is_repeat {
-        // An earlier try may be under way on the server still; the lock waits for its end.
-        let lock = "SELECT pg_advisory_xact_lock($1)";
-        transaction.rows(lock, &[&transaction.token]).await?;
         let rows = written(transaction, worker).await?;
         if !rows.is_empty() {
             return Ok(rows);

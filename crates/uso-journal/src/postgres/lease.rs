@@ -1,8 +1,9 @@
 //! Lease of this worker: a row of the table `worker`, renewed by the database's clock.
 //!
 //! Another worker may take this worker's rows over once the lease has ended by the database's clock.
-//! This worker sends only during the first half of the lease after the last renewal began, by a
-//! clock that counts suspended time; so the two never overlap.
+//! Under a lease this worker sends only during the first half of its length after the last renewal
+//! began, by a clock that counts suspended time; so the two never overlap. What was claimed under a
+//! lease is never sent under a later one: the row may have changed hands between the two.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -21,78 +22,111 @@ use crate::host;
 /// Pause after a renewal that failed although it was repeated.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
-/// Lease of this worker.
+/// Leases of this worker, one after the other.
 #[derive(Debug)]
 pub(super) struct Lease {
     connections: Arc<Connections>,
     held: Mutex<Held>,
+    /// Held during a renewal, so that concurrent claims begin one lease together.
+    renewing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Held {
-    /// Changes when a lease was lost: the rows of the old id belong to others then.
-    worker: String,
-    /// Until when this worker may send, by [`clock::now`]; `None` before the first renewal.
-    sends_until: Option<Duration>,
+    /// `None` before the first lease, and once it was lost or given up.
+    current: Option<Current>,
     renewal: Option<AbortHandle>,
+}
+
+/// A lease that was neither lost nor given up, as far as this worker knows.
+#[derive(Debug)]
+struct Current {
+    /// This worker, as its rows name it. Each lease has an id of its own.
+    worker: String,
+    /// Until when this worker may send, by [`clock::now`].
+    sends_until: Duration,
 }
 
 impl Lease {
     pub(super) fn new(connections: Arc<Connections>) -> Arc<Self> {
         Arc::new(Self {
             connections,
-            held: Mutex::new(Held {
-                worker: new_id(),
-                sends_until: None,
-                renewal: None,
-            }),
+            held: Mutex::default(),
+            renewing: tokio::sync::Mutex::default(),
         })
     }
 
-    pub(super) fn worker(&self) -> String {
-        self.held().worker.clone()
+    /// The id of this worker; `None` without a lease.
+    pub(super) fn worker(&self) -> Option<String> {
+        let held = self.held();
+        Some(held.current.as_ref()?.worker.clone())
     }
 
-    /// Whether no other worker can have taken this one's rows over.
-    pub(super) fn may_send(&self) -> bool {
-        let until = self.held().sends_until;
-        until.is_some_and(|until| clock::now() < until)
+    /// Whether no other worker can have taken over what was claimed under this id.
+    pub(super) fn may_send(&self, worker: &str) -> bool {
+        let held = self.held();
+        let current = held.current.as_ref();
+        current.is_some_and(|current| current.worker == worker && clock::now() < current.sends_until)
     }
 
     /// The id of this worker, whose lease holds.
     pub(super) async fn hold(self: &Arc<Self>) -> Result<String, Error> {
-        if !self.may_send() {
-            self.renew().await?;
-        }
+        let worker = match self.sender() {
+            Some(worker) => worker,
+            None => {
+                let _turn = self.renewing.lock().await;
+                match self.sender() {
+                    Some(worker) => worker,
+                    None => self.renew().await?.0,
+                }
+            }
+        };
         let mut held = self.held();
         if held.renewal.as_ref().is_none_or(AbortHandle::is_finished) {
             let renewal = renew_for_ever(Arc::downgrade(self));
             held.renewal = Some(tokio::spawn(renewal).abort_handle());
         }
-        Ok(held.worker.clone())
+        Ok(worker)
     }
 
-    /// Renews the lease, or takes a new one under a new id when the old one was lost; says for how
-    /// long the lease is.
-    async fn renew(&self) -> Result<Duration, Error> {
-        let worker = self.worker();
-        let is_new = self.held().sends_until.is_none();
-        let began = clock::now();
-        let write = self.connections.write_at_once();
-        let renewed = transact!(write, |transaction| renew(transaction, &worker, is_new));
-        let Some(length) = renewed? else {
+    /// The id of this worker while it may send.
+    fn sender(&self) -> Option<String> {
+        self.worker().filter(|worker| self.may_send(worker))
+    }
+
+    /// Renews the lease, or begins one where there is none or the old one was lost; gives its id and
+    /// its length.
+    async fn renew(&self) -> Result<(String, Duration), Error> {
+        if let Some(worker) = self.worker() {
+            let began = clock::now();
+            let write = self.connections.write_at_once();
+            let extended = transact!(write, |transaction| extend(transaction, &worker));
+            let extended = extended?;
+            let mut held = self.held();
+            let current = held.current.as_mut();
+            let current = current.filter(|current| current.worker == worker);
+            if let Some(length) = extended {
+                if let Some(current) = current {
+                    current.sends_until = began + length / 2;
+                }
+                return Ok((worker, length));
+            }
+            if current.is_some() {
+                held.current = None;
+            }
             warn!(
                 worker,
                 "the lease was lost; its purchases belong to other workers now"
             );
-            self.start_again(&worker);
-            return Box::pin(self.renew()).await;
-        };
-        let mut held = self.held();
-        if held.worker == worker {
-            held.sends_until = Some(began + length / 2);
         }
-        Ok(length)
+        let began = clock::now();
+        let write = self.connections.write_at_once();
+        let (worker, length) = transact!(write, |transaction| begin(transaction))?;
+        self.held().current = Some(Current {
+            worker: worker.clone(),
+            sends_until: began + length / 2,
+        });
+        Ok((worker, length))
     }
 
     /// Gives up the right to send, and the id of this worker; the next claim takes a lease under a
@@ -102,17 +136,7 @@ impl Lease {
         if let Some(renewal) = held.renewal.take() {
             renewal.abort();
         }
-        held.sends_until.take()?;
-        Some(std::mem::replace(&mut held.worker, new_id()))
-    }
-
-    /// Takes another id, unless another task did so already.
-    fn start_again(&self, lost: &str) {
-        let mut held = self.held();
-        if held.worker == lost {
-            held.worker = new_id();
-            held.sends_until = None;
-        }
+        held.current.take().map(|current| current.worker)
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -133,8 +157,9 @@ async fn renew_for_ever(lease: Weak<Lease>) {
     loop {
         sleep(pause).await;
         let Some(lease) = lease.upgrade() else { return };
+        let _turn = lease.renewing.lock().await;
         pause = match lease.renew().await {
-            Ok(length) => length / 6,
+            Ok((_, length)) => length / 6,
             Err(error) => {
                 warn!(%error, "the lease could not be renewed");
                 AFTER_FAULT
@@ -143,29 +168,29 @@ async fn renew_for_ever(lease: Weak<Lease>) {
     }
 }
 
-/// Extends the lease of a worker that has one; `None` when another worker ended it.
-async fn renew(
-    transaction: &Transaction,
-    worker: &str,
-    is_new: bool,
-) -> Result<Option<Duration>, Fault> {
-    let sql = match is_new {
-        true => {
-            "INSERT INTO worker (id, host, expires_at) \
-             SELECT $1, $2, uso_now() + lease_ms FROM journal \
-             ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at \
-             RETURNING (SELECT lease_ms FROM journal)"
-        }
-        false => {
-            "UPDATE worker SET host = $2, expires_at = uso_now() + lease_ms FROM journal \
-             WHERE worker.id = $1 RETURNING lease_ms"
-        }
-    };
+/// Extends the lease of a worker; `None` when another worker ended it.
+async fn extend(transaction: &Transaction, worker: &str) -> Result<Option<Duration>, Fault> {
+    let sql = "UPDATE worker SET host = $2, expires_at = uso_now() + lease_ms FROM journal \
+               WHERE worker.id = $1 RETURNING lease_ms";
     let row = transaction.row_opt(sql, &[&worker, &host::name()]).await?;
-    let length = row.map(|row| row.try_get::<_, i64>(0)).transpose()?;
-    Ok(length.map(|length| Duration::from_millis(u64::try_from(length).unwrap_or_default())))
+    row.map(|row| length(&row)).transpose()
 }
 
-fn new_id() -> String {
-    format!("{:016x}", fastrand::u64(..))
+/// Begins a lease. Each try has an id of its own: a try that reaches the server late must not renew
+/// a lease that another worker has ended.
+async fn begin(transaction: &Transaction) -> Result<(String, Duration), Fault> {
+    let worker = format!("{:016x}", fastrand::u64(..));
+    let sql = "INSERT INTO worker (id, host, expires_at) \
+               SELECT $1, $2, uso_now() + lease_ms FROM journal \
+               RETURNING (SELECT lease_ms FROM journal)";
+    let row = transaction.row(sql, &[&worker, &host::name()]).await?;
+    let length = length(&row)?;
+    Ok((worker, length))
+}
+
+fn length(row: &tokio_postgres::Row) -> Result<Duration, Fault> {
+    let milliseconds: i64 = row.try_get(0)?;
+    Ok(Duration::from_millis(
+        u64::try_from(milliseconds).unwrap_or_default(),
+    ))
 }

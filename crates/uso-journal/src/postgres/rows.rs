@@ -65,6 +65,11 @@ fn all_locked(rows: &[tokio_postgres::Row]) -> Result<Vec<Locked>, Fault> {
     rows.iter().map(locked).collect()
 }
 
+/// Keeps tries of one transaction apart: a repeat waits for the end of an earlier try that is still
+/// under way on the server. Taken before the rows, whose locks do not tell tries apart where locked
+/// rows are passed by.
+const ALONE: &str = "SELECT pg_advisory_xact_lock($1)";
+
 pub(super) async fn lock(transaction: &Transaction, id: LocalId) -> Result<Option<Locked>, Fault> {
     static SQL: LazyLock<String> =
         LazyLock::new(|| format!("{} WHERE job.id = $1 FOR UPDATE OF job", *LOCK));
@@ -87,7 +92,8 @@ pub(super) async fn lock_key(
     row.as_ref().map(locked).transpose()
 }
 
-/// Locks the next rows of an offer that no other transaction has locked.
+/// Locks the next rows of an offer that no other transaction has locked. Until this transaction ends,
+/// a repeat of it waits in [`written`].
 ///
 /// The order begins with the batch, which only the index of claimable rows has. By the id alone, the
 /// server may read the primary key, and pass by every row that was claimed before. The number of rows
@@ -105,15 +111,18 @@ pub(super) async fn lock_next(
         *LOCK
     );
     let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
-    all_locked(&transaction.rows(&sql, values).await?)
+    let alone: Values<'_> = &[&transaction.token];
+    let [_, rows] = transaction.all(&[(ALONE, alone), (&sql, values)]).await?;
+    all_locked(&rows)
 }
 
-/// The rows of a worker that an earlier try of this transaction wrote.
+/// The rows of a worker that an earlier try of this transaction wrote, once that try has ended.
 pub(super) async fn written(transaction: &Transaction, worker: &str) -> Result<Vec<Row>, Fault> {
     static SQL: LazyLock<String> =
         LazyLock::new(|| format!("{SELECT} WHERE worker = $1 AND written = $2 ORDER BY job.id"));
     let values: Values<'_> = &[&worker, &transaction.token];
-    let rows = transaction.rows(&SQL, values).await?;
+    let alone: Values<'_> = &[&transaction.token];
+    let [_, rows] = transaction.all(&[(ALONE, alone), (&SQL, values)]).await?;
     rows.iter().map(columns::read).collect()
 }
 
@@ -269,7 +278,6 @@ async fn write(
     }
 }
 
-/// The values of an attempt that has ended.
 /// As [`crate::store::Store::known_requests`].
 pub(super) async fn known_requests(
     transaction: &Transaction,
@@ -287,6 +295,7 @@ pub(super) async fn known_requests(
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+/// The values of an attempt that has ended.
 fn past_attempt(past: &PastAttempt, id: LocalId) -> Result<[Value; 10], Fault> {
     let reason = past.reason.as_ref();
     let text = |text: Option<&str>| Value::Text(text.map(str::to_owned));
