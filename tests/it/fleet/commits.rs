@@ -127,7 +127,11 @@ async fn rows_whose_claim_is_committed_after_its_connection_was_lost_are_claimed
     let done = "SELECT (count(*) = 12)::text FROM uso.job WHERE state = 'done'";
     let has_ended = async || postgres::text(&place, done).await == "true" || held().await > 3;
     until_async("every row is done", has_ended).await;
-    assert_eq!(held().await, 3, "the repeat took rows besides those of the first try");
+    assert_eq!(
+        held().await,
+        3,
+        "the repeat took rows besides those of the first try"
+    );
     let summary = run.finish().await;
     assert_eq!(summary.done, 12, "{summary:?}");
     assert_eq!(rig.emulator.ledger().purchases().len(), 12);

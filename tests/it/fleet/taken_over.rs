@@ -34,7 +34,9 @@ struct Pair {
 impl Pair {
     /// Both workers, with a service that lists nothing: the outcome of a lost submit stays unknown.
     async fn new(server: &postgres::Cluster, scenario: Scenario) -> Self {
-        let scenario = scenario.on(Operation::Listing, Fault::EmptyListing).always();
+        let scenario = scenario
+            .on(Operation::Listing, Fault::EmptyListing)
+            .always();
         let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
         let place = server.database().await;
         let first = Journal::connect(&place).await.unwrap();

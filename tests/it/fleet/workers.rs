@@ -90,10 +90,7 @@ async fn a_worker_that_is_stopped_past_its_lease_sends_nothing_late() {
         let done = fleet.count("state = 'done'").await;
         assert_eq!(done + still, fleet.rows, "{point}: {late:?}");
         assert!(still <= unknown, "{point}: it wrote late: {late:?}");
-        assert!(
-            (done..=done + still).contains(&bought),
-            "{point}: {late:?}"
-        );
+        assert!((done..=done + still).contains(&bought), "{point}: {late:?}");
         assert!(bought <= fleet.rows, "{point}: a row was bought twice");
     }
 }

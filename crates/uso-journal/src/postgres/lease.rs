@@ -66,7 +66,8 @@ impl Lease {
     pub(super) fn may_send(&self, worker: &str) -> bool {
         let held = self.held();
         let current = held.current.as_ref();
-        current.is_some_and(|current| current.worker == worker && clock::now() < current.sends_until)
+        current
+            .is_some_and(|current| current.worker == worker && clock::now() < current.sends_until)
     }
 
     /// The id of this worker, whose lease holds.
