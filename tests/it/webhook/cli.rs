@@ -263,7 +263,9 @@ async fn a_second_request_for_one_purchase_is_reported() {
     let bought = Run::of(&bought.unwrap());
     assert_eq!(bought.code, 0, "{bought:?}");
     let told = listener.document(&mut documents);
-    assert_eq!(told["purchase"], "recorded", "{told}");
+    // The notification may come before the response to the submit is recorded.
+    let is_known = told["purchase"] == "recorded" || told["purchase"] == "adopted";
+    assert!(is_known, "{told}");
     let url = listener.url.clone();
     listener.stop();
 

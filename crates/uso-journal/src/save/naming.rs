@@ -44,9 +44,11 @@ pub(super) fn name(
                     taken: if paths.len() == 1 { taken } else { Taken::Keep },
                 },
             };
-            // The result of another endpoint, after the files that it names.
+            // The result of another endpoint, after the files that it names: a name that nobody gave
+            // is no leave to replace a file.
             if extension == "json" {
                 name.path.set_extension(extension);
+                name.taken = Taken::Keep;
             }
             name
         }
