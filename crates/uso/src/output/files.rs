@@ -125,7 +125,7 @@ mod tests {
             "frames": [{ "image": { "url": "data:image/png;base64,AA", "content_type": null } }],
             "images": ["https://v3.fal.media/files/a/2.jpg", "https://v3b.fal.media/files/b/3.jpg"],
             "has_nsfw_concepts": [false, true],
-            "again": { "url": "https://a.example/1.mp4", "file_name": "1.mp4" },
+            "video_again": { "url": "https://a.example/1.mp4", "file_name": "1.mp4" },
             "source": { "url": "https://news.example/story", "title": "a story" },
             "note": "see https://v3.fal.media/files/a/4.jpg",
         });
