@@ -27,6 +27,9 @@ use crate::work::{Until, Work};
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Claims of one purchase that a server may lose before they are on its disk.
+const MOST_LOST: u32 = 8;
+
 /// A purchase that is about to be made; awaiting it buys, or waits for the caller who does. See
 /// [`Journal::purchase`](crate::Journal::purchase).
 #[must_use = "nothing is bought until it is awaited"]
@@ -164,7 +167,7 @@ impl Buy {
             match self.take(&claim).await? {
                 Claimed::Mine(row) => {
                     let purchase = row.purchase.clone();
-                    tokio::spawn(self.work(claim, *row, turn));
+                    tokio::spawn(async move { self.work(claim, *row, turn).await });
                     return Ok(purchase);
                 }
                 Claimed::Ended(row) => return Ok(row.purchase),
@@ -203,6 +206,7 @@ impl Buy {
         let realm = claim.realm;
         let mut waited: Option<Watched> = None;
         let mut pause = FIRST_PAUSE;
+        let mut lost = 0;
         loop {
             let turn = self.shared.active.enter(realm, &self.key);
             let current = match (&turn, &waited) {
@@ -216,7 +220,15 @@ impl Buy {
             }
             let busy = match turn {
                 Some(turn) => match self.take(&claim).await? {
-                    Claimed::Mine(row) => return self.work(claim, *row, turn).await,
+                    Claimed::Mine(row) => match self.work(claim.clone(), *row, turn).await {
+                        // The server crashed before the claim was on its disk. What is sent is on the
+                        // disk before, so that nothing was.
+                        Err(Error::NotFound(_)) if lost < MOST_LOST => {
+                            lost += 1;
+                            continue;
+                        }
+                        outcome => return outcome,
+                    },
                     Claimed::Ended(row) => return Ok(row.purchase),
                     Claimed::Conflict(row) => return Err(conflict(&row, &claim)),
                     Claimed::Busy(row) if self.shared.release_if_dead(&row).await? => continue,
@@ -234,7 +246,7 @@ impl Buy {
 
     /// Works on a row that was claimed. An attempt that was proved free and failed for want of an
     /// earlier upload is made again, once.
-    async fn work(self, claim: Claim, row: Row, turn: Turn) -> Result<Purchase, Error> {
+    async fn work(&self, claim: Claim, row: Row, turn: Turn) -> Result<Purchase, Error> {
         let (id, key) = (row.purchase.id, row.purchase.key.clone());
         let worked = self.work_on(row, turn).run().await;
         if !worked.again {

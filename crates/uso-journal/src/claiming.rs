@@ -325,7 +325,8 @@ fn empty(realm: i64, key: &str, endpoint: &str, fingerprint: &str, now: i64) -> 
         },
         realm,
         worker: None,
-        fence: 0,
+        // A server that crashes may give the id of a claim that it lost to another row.
+        fence: i64::from(fastrand::u32(..)) << 24,
         reserved_at: 0,
         sendable: None,
     }

@@ -76,10 +76,10 @@ impl Connections {
 
     /// As [`Connections::write`], without waiting for a place in the pool: a lease has to be renewed
     /// however busy its worker is.
-    pub(super) fn write_at_once(&self) -> Tries<'_> {
+    pub(super) fn write_at_once(&self, commit: Commit) -> Tries<'_> {
         Tries {
             waits: false,
-            ..self.tries(Some(Commit::Soon))
+            ..self.tries(Some(commit))
         }
     }
 
@@ -87,7 +87,7 @@ impl Connections {
     pub(super) fn write_briefly(&self) -> Tries<'_> {
         Tries {
             deadline: Instant::now(),
-            ..self.write_at_once()
+            ..self.write_at_once(Commit::Soon)
         }
     }
 

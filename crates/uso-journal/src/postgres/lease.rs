@@ -15,7 +15,7 @@ use tracing::warn;
 use super::clock;
 use super::connections::{Connections, transact};
 use super::fault::Fault;
-use super::transaction::Transaction;
+use super::transaction::{Commit, Transaction};
 use crate::error::Error;
 use crate::host;
 
@@ -100,7 +100,7 @@ impl Lease {
     async fn renew(&self) -> Result<(String, Duration), Error> {
         if let Some(worker) = self.worker() {
             let began = clock::now();
-            let write = self.connections.write_at_once();
+            let write = self.connections.write_at_once(Commit::Soon);
             let extended = transact!(write, |transaction| extend(transaction, &worker));
             let extended = extended?;
             let mut held = self.held();
@@ -121,7 +121,8 @@ impl Lease {
             );
         }
         let began = clock::now();
-        let write = self.connections.write_at_once();
+        // A crash of the server must not forget a lease under which rows are claimed.
+        let write = self.connections.write_at_once(Commit::Durable);
         let (worker, length) = transact!(write, |transaction| begin(transaction))?;
         self.held().current = Some(Current {
             worker: worker.clone(),

@@ -44,7 +44,7 @@ pub(super) fn name(
                     taken: if paths.len() == 1 { taken } else { Taken::Keep },
                 },
             };
-            // The result of another endpoint, after the files that it names: a name that nobody gave
+            // The result of another endpoint, after the files that it names: a name that was not given
             // is no leave to replace a file.
             if extension == "json" {
                 name.path.set_extension(extension);
