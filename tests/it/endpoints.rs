@@ -1,6 +1,7 @@
 //! Other endpoints of fal through the facade: the promises of `fal-ai/uso` for any document.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use uso::endpoint::{Endpoint, TypedOutput};
@@ -62,28 +63,39 @@ fn addresses(value: &Value) -> Vec<&str> {
     }
 }
 
+/// The endpoints whose documents are whole.
+fn served() -> impl Iterator<Item = &'static Entry> {
+    static FLUX: LazyLock<Entry> =
+        LazyLock::new(|| entry("flux-schnell", flux().as_bytes(), &options()));
+    if CORPUS.is_empty() {
+        without_corpus();
+    }
+    let whole = CORPUS.values().filter(|entry| {
+        let id = entry.document.pointer("/info/x-fal-metadata/endpointId");
+        id.is_some() && entry.outcome.is_ok()
+    });
+    whole.chain([&*FLUX])
+}
+
+/// An emulator of an endpoint, which loses the response to the submit and fails the result once.
+async fn faulty(entry: &Entry, id: &str) -> (Rig, Endpoint<Value, Value>) {
+    let faults = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Result, Fault::Status(503));
+    let builder = Emulator::builder().endpoint(&entry.document.to_string());
+    let rig = Rig::of(builder.unwrap().scenario(faults)).await;
+    let endpoint = Endpoint::new(&rig.client, id).unwrap();
+    (rig, endpoint)
+}
+
 /// One emulator for each endpoint; the response to the submit is lost, and the result fails once.
 /// Every job is bought once, has an output of its schema, and its files can be fetched.
 #[tokio::test(start_paused = true)]
 async fn every_endpoint_keeps_the_promises() {
-    if CORPUS.is_empty() {
-        without_corpus();
-    }
-    let endpoints = CORPUS.values().filter(|entry| {
-        let is_whole = entry.document.pointer("/info/x-fal-metadata/endpointId");
-        is_whole.is_some() && entry.outcome.is_ok()
-    });
-    let flux = entry("flux-schnell", flux().as_bytes(), &options());
     let (mut jobs, mut files) = (0, 0);
-    for entry in endpoints.chain([&flux]) {
+    for entry in served() {
         let (id, input) = call_of(entry);
-        let faults = Scenario::new()
-            .on(Operation::Submit, Fault::AcceptThenDrop)
-            .on(Operation::Result, Fault::Status(503));
-        let document = entry.document.to_string();
-        let builder = Emulator::builder().endpoint(&document).unwrap();
-        let rig = Rig::of(builder.scenario(faults)).await;
-        let endpoint = Endpoint::<Value, Value>::new(&rig.client, &id).unwrap();
+        let (rig, endpoint) = faulty(entry, &id).await;
         let job = endpoint.submit(&input).await;
         let job = job.unwrap_or_else(|error| panic!("{id}: {error}: {input}"));
         // As another process would, which has the ticket alone.
@@ -115,24 +127,10 @@ async fn every_endpoint_keeps_the_promises() {
 /// and the purchase is bought once, with every file of its result and the result itself on disk.
 #[tokio::test(start_paused = true)]
 async fn the_journal_buys_an_order_of_any_endpoint_once_and_keeps_its_files() {
-    if CORPUS.is_empty() {
-        without_corpus();
-    }
-    let endpoints = CORPUS.values().filter(|entry| {
-        let is_whole = entry.document.pointer("/info/x-fal-metadata/endpointId");
-        is_whole.is_some() && entry.outcome.is_ok()
-    });
-    let flux = entry("flux-schnell", flux().as_bytes(), &options());
     let (mut orders, mut files) = (0, 0);
-    for entry in endpoints.chain([&flux]) {
+    for entry in served() {
         let (id, input) = call_of(entry);
-        let faults = Scenario::new()
-            .on(Operation::Submit, Fault::AcceptThenDrop)
-            .on(Operation::Result, Fault::Status(503));
-        let document = entry.document.to_string();
-        let builder = Emulator::builder().endpoint(&document).unwrap();
-        let rig = Rig::of(builder.scenario(faults)).await;
-        let endpoint = Endpoint::<Value, Value>::new(&rig.client, &id).unwrap();
+        let (rig, endpoint) = faulty(entry, &id).await;
         let order = endpoint.order(&input).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::temporary().unwrap();

@@ -2,6 +2,7 @@
 
 mod browser;
 mod hostile;
+mod jobs;
 mod page;
 
 use std::net::SocketAddr;

@@ -1,8 +1,20 @@
-//! Files that are read whole, up to a limit that also holds for devices and pipes.
+//! Files that are read up to a limit, which also holds for devices and pipes.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+/// Whether a file may be written under this name: the name is free, or a regular file has it whose
+/// beginning, of at most so many bytes, is that of an earlier one.
+pub(crate) fn may_be_written(path: &Path, most: u64, is_earlier: impl Fn(&[u8]) -> bool) -> bool {
+    if path.symlink_metadata().is_err() {
+        return true;
+    }
+    let mut beginning = Vec::new();
+    let is_file = path.metadata().is_ok_and(|found| found.is_file());
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut beginning));
+    is_file && read.is_ok() && is_earlier(&beginning)
+}
 
 /// The content of a file of at most this many bytes.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {

@@ -14,6 +14,12 @@ pub(crate) enum Asked {
     Order(Order),
 }
 
+impl From<Request> for Asked {
+    fn from(request: Request) -> Self {
+        Self::Request(Box::new(request))
+    }
+}
+
 impl Asked {
     pub(crate) fn endpoint(&self) -> EndpointId {
         match self {

@@ -167,7 +167,7 @@ impl Buy {
             match self.take(&claim).await? {
                 Claimed::Mine(row) => {
                     let purchase = row.purchase.clone();
-                    tokio::spawn(async move { self.work(claim, *row, turn).await });
+                    tokio::spawn(async move { self.work(&claim, *row, turn).await });
                     return Ok(purchase);
                 }
                 Claimed::Ended(row) => return Ok(row.purchase),
@@ -220,7 +220,7 @@ impl Buy {
             }
             let busy = match turn {
                 Some(turn) => match self.take(&claim).await? {
-                    Claimed::Mine(row) => match self.work(claim.clone(), *row, turn).await {
+                    Claimed::Mine(row) => match self.work(&claim, *row, turn).await {
                         // The server crashed before the claim was on its disk. What is sent is on the
                         // disk before, so that nothing was.
                         Err(Error::NotFound(_)) if lost < MOST_LOST => {
@@ -246,7 +246,7 @@ impl Buy {
 
     /// Works on a row that was claimed. An attempt that was proved free and failed for want of an
     /// earlier upload is made again, once.
-    async fn work(&self, claim: Claim, row: Row, turn: Turn) -> Result<Purchase, Error> {
+    async fn work(&self, claim: &Claim, row: Row, turn: Turn) -> Result<Purchase, Error> {
         let (id, key) = (row.purchase.id, row.purchase.key.clone());
         let worked = self.work_on(row, turn).run().await;
         if !worked.again {
@@ -256,7 +256,7 @@ impl Buy {
             return worked.outcome;
         };
         self.shared.store.apply(id, None, Step::Retry).await?;
-        match self.take(&claim).await? {
+        match self.take(claim).await? {
             Claimed::Mine(row) => self.work_on(*row, turn).run().await.outcome,
             Claimed::Ended(row) | Claimed::Busy(row) | Claimed::Conflict(row) => Ok(row.purchase),
         }

@@ -164,11 +164,13 @@ pub(crate) fn relayed(realm: i64, relay: &Relay, worker: &str, now: i64) -> Row 
     row
 }
 
-/// Gives a row to a worker, under a new fence.
+/// Gives a row to a worker, under a new fence. A server may forget a claim in a crash, and the next
+/// one of the same row, or of another row that gets its id, is to have another fence all the same.
 pub(crate) fn hold(row: &mut Row, worker: &str) {
     row.worker = Some(worker.to_owned());
     row.purchase.in_work = true;
-    row.fence = row.fence.saturating_add(1);
+    let step = i64::from(fastrand::u32(1..));
+    row.fence = row.fence.saturating_add(step);
 }
 
 /// Whether a worker can take a row up as it is: to look it up, or to collect it.
@@ -325,8 +327,7 @@ fn empty(realm: i64, key: &str, endpoint: &str, fingerprint: &str, now: i64) -> 
         },
         realm,
         worker: None,
-        // A server that crashes may give the id of a claim that it lost to another row.
-        fence: i64::from(fastrand::u32(..)) << 24,
+        fence: 0,
         reserved_at: 0,
         sendable: None,
     }

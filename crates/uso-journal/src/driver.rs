@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use tracing::warn;
 use uso::{Client, ErrorKind, MicroDollars};
 
-use crate::asked::Asked;
 use crate::batch_event::{BatchEvent, Stopped};
 use crate::batch_row::BatchRow;
 use crate::buy::Buy;
@@ -385,7 +384,7 @@ impl Driver {
             terms.shared.clone(),
             terms.client.clone(),
             row.key.clone(),
-            Asked::Request(Box::new(row.request.clone())),
+            row.request.clone().into(),
         );
         buy.batch.clone_from(&terms.name);
         buy.batch_cap = terms.cap;

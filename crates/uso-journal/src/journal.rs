@@ -163,7 +163,7 @@ impl Journal {
             self.shared.clone(),
             client.clone(),
             key.into(),
-            Asked::Request(Box::new(request.into())),
+            request.into().into(),
         )
     }
 

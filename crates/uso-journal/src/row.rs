@@ -17,7 +17,7 @@ pub(crate) struct Row {
     pub(crate) realm: i64,
     /// The worker that has it.
     pub(crate) worker: Option<String>,
-    /// Counts the claims: a write of an earlier claim is refused.
+    /// Grows with each claim: a write of an earlier claim is refused.
     pub(crate) fence: i64,
     /// When the current reservation was made; it counts for 24 hours from then on.
     pub(crate) reserved_at: i64,

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use uso::Request;
+
 use crate::asked::Asked;
 use crate::batch_row::BatchRow;
 use crate::error::{BudgetStop, Error};
@@ -119,5 +121,5 @@ impl Begun {
 /// What an offered row asks for.
 pub(crate) fn asked(row: &Row) -> Option<Asked> {
     let sendable = row.sendable.as_ref()?;
-    Some(Asked::Request(Box::new(sendable.request.clone().into())))
+    Some(Request::from(sendable.request.clone()).into())
 }

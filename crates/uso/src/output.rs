@@ -32,7 +32,7 @@ const REPAIRED: &str = "the result is not valid JSON and was repaired";
 /// [`Output::warnings`].
 ///
 /// For the ticket of another endpoint, the pictures are the files of any type that the result names,
-/// also none; [`Endpoint::job`](crate::endpoint::Endpoint::job) gives the result typed.
+/// also none; `Endpoint::job` gives the result typed.
 #[derive(Clone)]
 pub struct Output {
     transport: Transport,
@@ -167,7 +167,7 @@ impl Output {
     pub fn document(&self) -> Option<Picture> {
         let ticket = self.ticket.as_ref().filter(|it| !picture::is_uso(it))?;
         let transport = self.transport.clone();
-        files::document(transport, ticket.clone(), self.raw_body())
+        Some(files::document(transport, ticket.clone(), self.raw_body()))
     }
 
     /// The ticket of the job; `None` for a synchronous run, which has none.

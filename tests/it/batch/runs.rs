@@ -411,7 +411,9 @@ async fn another_key_buys_no_row_of_a_batch_that_is_in_flight() {
         let output = tokio::task::spawn_blocking(move || command.output());
         Run::of(&output.await.unwrap().unwrap())
     };
-    for arguments in [&arguments[..], &["batch", "resume"]] {
+    let with = |more: &'static str| [&arguments[..], &[more]].concat();
+    let (dry, offered) = (with("--dry-run"), with("--offer"));
+    for arguments in [&arguments[..], &dry, &offered, &["batch", "resume"]] {
         let refused = other(arguments).await;
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, block_in_place};
 use uso::{Client, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Error, Journal, Progress, Purchase, State};
-use uso_tests::postgres;
+use uso_tests::postgres::{self, Cluster};
 use uso_tests::rig::{Rig, content, until, until_async};
 
 use super::server;
@@ -33,7 +33,7 @@ struct Pair {
 
 impl Pair {
     /// Both workers, with a service that lists nothing: the outcome of a lost submit stays unknown.
-    async fn new(server: &postgres::Cluster, scenario: Scenario) -> Self {
+    async fn new(server: &Cluster, scenario: Scenario) -> Self {
         let scenario = scenario
             .on(Operation::Listing, Fault::EmptyListing)
             .always();
@@ -101,6 +101,16 @@ impl Pair {
 
 type Buying = JoinHandle<Result<Purchase, Error>>;
 
+/// A purchase whose response is under way when its row is taken over.
+async fn late(server: &Cluster) -> (Pair, Buying) {
+    let late = Scenario::new().on(Operation::Submit, Fault::Delay(LATE));
+    let pair = Pair::new(server, late.times(1)).await;
+    let buying = pair.buy(|_| {});
+    until("the purchase", || pair.bought() == 1).await;
+    pair.take_over().await;
+    (pair, buying)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_lost_claim_is_not_sent_under_the_next_lease() {
     let Some(server) = server("taken_over::next_lease") else {
@@ -151,11 +161,7 @@ async fn a_response_that_comes_after_the_claim_was_lost_is_recorded_and_collecte
     let Some(server) = server("taken_over::late") else {
         return;
     };
-    let late = Scenario::new().on(Operation::Submit, Fault::Delay(LATE));
-    let pair = Pair::new(server, late.times(1)).await;
-    let buying = pair.buy(|_| {});
-    until("the purchase", || pair.bought() == 1).await;
-    pair.take_over().await;
+    let (pair, buying) = late(server).await;
     pair.rig.emulator.advance(LATE);
     let late = buying.await.unwrap().unwrap();
     assert_eq!((late.state, late.attempt), (State::Done, 1), "{late:?}");
@@ -168,11 +174,7 @@ async fn a_response_that_comes_after_the_owner_bought_again_stays_off_the_new_at
     let Some(server) = server("taken_over::other_attempt") else {
         return;
     };
-    let late = Scenario::new().on(Operation::Submit, Fault::Delay(LATE));
-    let pair = Pair::new(server, late.times(1)).await;
-    let buying = pair.buy(|_| {});
-    until("the purchase", || pair.bought() == 1).await;
-    pair.take_over().await;
+    let (pair, buying) = late(server).await;
     let again = pair.buy_again().await;
     pair.rig.emulator.advance(LATE);
     let late = buying.await.unwrap();

@@ -64,10 +64,10 @@ async fn a_lost_attempt_that_is_not_listed_yet_is_not_taken_for_an_earlier_one()
         .retry(&desk.rig.client, failed.id)
         .await
         .unwrap();
-    tokio::time::sleep(LISTED_AFTER).await;
+    desk.rig.emulator.advance(LISTED_AFTER);
     let lost = buy(&desk, "key").await;
     assert_eq!(lost.state, State::Unknown, "{:?}", lost.reason);
-    tokio::time::sleep(LISTED_AFTER).await;
+    desk.rig.emulator.advance(LISTED_AFTER);
     let found = buy(&desk, "key").await;
     assert_eq!(found.state, State::Done, "{:?}", found.reason);
     assert_ne!(found.request_id(), Some(first.as_str()));

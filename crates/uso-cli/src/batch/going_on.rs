@@ -36,21 +36,6 @@ pub(crate) async fn run(
             counted(count, "row")
         )),
     }
-    let journal = &session.journal;
-    let client = &session.connection.client;
-    let name = Some(record.name.as_str());
-    let elsewhere = journal.unfinished_of_other_accounts(client, name).await?;
-    if elsewhere > 0 && !rows.is_empty() {
-        let rows = counted(usize::try_from(elsewhere).unwrap_or(usize::MAX), "row");
-        return Err(Failure::usage(format!(
-            "{rows} of batch {} may be paid and belong to another key; nothing was sent",
-            record.name
-        ))
-        .with_hint(format!(
-            "finish them with that key: uso batch resume {}; to buy with this key, begin another batch: uso batch run --batch NAME",
-            record.name
-        )));
-    }
     if rows.is_empty() {
         let is_complete = tally.done_before >= tally.total;
         if !is_complete {
@@ -97,6 +82,26 @@ pub(crate) async fn run(
         printer.say("emulated: nothing was bought, and the pictures say so");
     }
     Ok(ExitCode::from(tally.code()))
+}
+
+/// Refuses to buy rows of a batch that is in flight with another key, which this key does not see.
+pub(crate) async fn refuse_other_accounts(
+    session: &Session,
+    record: &BatchRecord,
+) -> Result<(), Failure> {
+    let (journal, client) = (&session.journal, &session.connection.client);
+    let name = record.name.as_str();
+    let elsewhere = journal.unfinished_of_other_accounts(client, Some(name));
+    let elsewhere = elsewhere.await?;
+    if elsewhere == 0 {
+        return Ok(());
+    }
+    let rows = counted(usize::try_from(elsewhere).unwrap_or(usize::MAX), "row");
+    let message =
+        format!("{rows} of batch {name} may be paid and belong to another key; nothing was sent");
+    Err(Failure::usage(message).with_hint(format!(
+        "finish them with that key: uso batch resume {name}; to buy with this key, begin another batch: uso batch run --batch NAME"
+    )))
 }
 
 /// The order of rows: what is bought is collected first, as the service keeps it for a limited time,

@@ -1,8 +1,7 @@
 //! Report of a batch: its rows with their pictures, failures by what to do, and money.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,6 +14,7 @@ use super::record::BatchRecord;
 use super::row::{Row, local};
 use super::sidecar::shared_file_in;
 use super::thumbnails::Thumbnails;
+use crate::bounded_file::may_be_written;
 use crate::failure::Failure;
 use crate::price::rounded;
 
@@ -79,16 +79,8 @@ pub(crate) fn write_sheet<'a>(
     write_page(title.to_owned(), money, Vec::new(), &entries, file)
 }
 
-/// Whether a page may have this name: it is free, or an earlier page has it.
-fn may_be_written(file: &Path) -> bool {
-    if file.symlink_metadata().is_err() {
-        return true;
-    }
-    let mut beginning = Vec::new();
-    let is_file = file.metadata().is_ok_and(|found| found.is_file());
-    let read = File::open(file).map(|file| file.take(1024).read_to_end(&mut beginning));
-    is_file && matches!(read, Ok(Ok(_))) && page::is_page(&beginning)
-}
+/// Bytes by which a page is known.
+const BEGINNING: u64 = 1024;
 
 fn write_page(
     title: String,
@@ -101,7 +93,7 @@ fn write_page(
         Failure::io(format!("{} cannot be written: {error}", file.display()))
             .with_hint("name another file with -o")
     };
-    if !may_be_written(file) {
+    if !may_be_written(file, BEGINNING, page::is_page) {
         let message = format!("{} is there already, and is no report", file.display());
         return Err(Failure::usage(message).with_hint("name another file, or remove this one"));
     }

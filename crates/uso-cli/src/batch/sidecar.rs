@@ -1,7 +1,6 @@
 //! Sidecar of a picture: a JSON file beside it that says what it was made of and what it cost.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +11,7 @@ use uso::MicroDollars;
 use uso_journal::{Purchase, SavedPicture, UnitPrice};
 
 use super::row::Row;
+use crate::bounded_file;
 
 /// Largest sidecar, in bytes.
 pub(crate) const LARGEST: u64 = 1 << 20;
@@ -69,14 +69,9 @@ pub(crate) fn path_of(picture: &Path) -> PathBuf {
 
 /// Whether a sidecar may have this name: it is free, or an earlier sidecar has it.
 pub(crate) fn may_be_written(path: &Path) -> bool {
-    if path.symlink_metadata().is_err() {
-        return true;
-    }
-    let mut text = Vec::new();
-    let is_file = path.metadata().is_ok_and(|found| found.is_file());
-    let read = File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut text));
-    let is_read = is_file && matches!(read, Ok(Ok(_)));
-    is_read && serde_json::from_slice::<Sidecar>(&text).is_ok()
+    bounded_file::may_be_written(path, LARGEST, |text| {
+        serde_json::from_slice::<Sidecar>(text).is_ok()
+    })
 }
 
 /// Writes the sidecars of a row, whole or not at all.

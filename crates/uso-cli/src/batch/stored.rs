@@ -95,6 +95,9 @@ impl Stored {
         (rows, tally): (Vec<PlannedRow>, Tally),
         printer: &Printer,
     ) -> Result<ExitCode, Failure> {
+        if !rows.is_empty() {
+            going_on::refuse_other_accounts(session, &self.record).await?;
+        }
         going_on::run(session, &self.record, &self.bought, rows, tally, printer).await
     }
 

@@ -7,14 +7,11 @@ use serde_json::Value;
 
 use crate::args::{Global, RerunArgs};
 use crate::batch::row_parser::{Parsed, RowParser};
-use crate::batch::sidecar::Sidecar;
+use crate::batch::sidecar::{LARGEST, Sidecar};
 use crate::bounded_file;
 use crate::cmd;
 use crate::failure::Failure;
 use crate::printer::Printer;
-
-/// Longest sidecar that is read, in bytes.
-const LONGEST: u64 = 1 << 20;
 
 pub(crate) async fn run(
     global: &Global,
@@ -48,7 +45,7 @@ fn read(path: &Path) -> Result<Sidecar, Failure> {
             "give the JSON file that uso batch wrote beside a picture, such as photo.png.json",
         )
     };
-    let text = bounded_file::read(path, LONGEST).map_err(|error| unreadable(&error))?;
+    let text = bounded_file::read(path, LARGEST).map_err(|error| unreadable(&error))?;
     serde_json::from_slice(&text).map_err(|error| unreadable(&error))
 }
 

@@ -241,10 +241,7 @@ impl<'a> Place<'a> {
         for (picture, path) in purchase.pictures.iter_mut().zip(&mut paths) {
             // The result of another endpoint is a file beside its pictures.
             if let Some(own) = picture.path.extension().filter(|own| *own == "json") {
-                *path = path.with_extension(own);
-                if !replace {
-                    *path = free(path);
-                }
+                *path = free(&path.with_extension(own));
             }
             copy(&picture.path, path).map_err(|error| {
                 Failure::io(format!("{} cannot be written: {error}", path.display()))

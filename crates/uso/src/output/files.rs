@@ -49,13 +49,12 @@ pub(super) fn files(result: &Value, base_urls: &BaseUrls) -> Vec<Found> {
     files.found
 }
 
-/// A result as a file; `None` for an empty one.
-pub(super) fn document(transport: Transport, ticket: Ticket, result: &[u8]) -> Option<Picture> {
+/// A result as a file.
+pub(super) fn document(transport: Transport, ticket: Ticket, result: &[u8]) -> Picture {
     let is_json = serde_json::from_slice::<Value>(result).is_ok();
     let kind = if is_json { JSON } else { UNKNOWN };
     let uri = format!("data:{kind};base64,{}", STANDARD.encode(result));
-    let picture = Picture::stored(transport, Some(ticket), uri, Some(kind.to_owned()));
-    (!result.is_empty()).then_some(picture)
+    Picture::stored(transport, Some(ticket), uri, Some(kind.to_owned()))
 }
 
 struct Files<'a> {

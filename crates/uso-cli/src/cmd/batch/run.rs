@@ -93,6 +93,9 @@ pub(crate) async fn run(
         let failure = Failure::budget(format!("{short}; nothing was sent"));
         return Err(failure.with_hint("raise --budget"));
     }
+    if !todo.rows.is_empty() {
+        going_on::refuse_other_accounts(&session, &record).await?;
+    }
     if args.money.dry_run {
         return dry_run(&plan, &todo, printer);
     }

@@ -1,0 +1,170 @@
+//! Buying: the submit of a purchase, once, and what its outcome is.
+
+use std::sync::Arc;
+
+use tracing::debug;
+use uso::error::Verdict;
+use uso::purchase::Order;
+use uso::{Error as ClientError, Request, Ticket};
+
+use super::Work;
+use crate::asked::Asked;
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::purchase::{Cause, Reason};
+use crate::row::{Row, Step};
+use crate::state::State;
+use crate::stop::Stop;
+
+impl Work {
+    /// Sends the submit, once.
+    pub(super) async fn buy(&mut self) -> Result<(), Error> {
+        let mut order = match self.asked.take() {
+            Some(Asked::Order(order)) => match order.again() {
+                Ok(order) => order,
+                Err(error) => return Err(self.not_bought(error).await?),
+            },
+            Some(Asked::Request(request)) => match self.prepare(*request).await? {
+                Some(order) => order,
+                None => return self.withdraw().await,
+            },
+            None => return Err(Error::Interrupted(self.row.purchase.id)),
+        };
+        if self.stop.as_ref().is_some_and(Stop::is_stopped) {
+            return self.withdraw().await;
+        }
+        self.record(Step::Send(order.intent().clone())).await?;
+        self.listener.tell(&Progress::Sending);
+        if let Some(guard) = self.shared.store.guard(&self.row) {
+            order = order.only_while(guard);
+        }
+        let error = match self.client.place(&order).await {
+            Ok(job) => match self.bought(job.ticket().clone()).await {
+                Err(Error::OtherPurchase(id)) => {
+                    let message = format!("the account's listing shows {id}, another purchase");
+                    let reason = Reason::new(Cause::ResponseLost, message);
+                    return self
+                        .record(Step::Lose {
+                            reason,
+                            intent: None,
+                        })
+                        .await;
+                }
+                recorded => return recorded,
+            },
+            Err(error) => error,
+        };
+        if let Some(ticket) = error.ticket() {
+            return self.bought(ticket.clone()).await;
+        }
+        if error.verdict() == Verdict::NotBought {
+            return Err(self.not_bought(error).await?);
+        }
+        let lost = Step::Lose {
+            reason: Reason::of(Cause::ResponseLost, &error),
+            intent: error.intent().cloned().map(Box::new),
+        };
+        self.listener.tell(&Progress::Failed(Arc::new(error)));
+        match self.record(lost).await {
+            // A notification told meanwhile that it was bought.
+            Err(Error::NotAllowed { id, source }) => {
+                let row = self.shared.store.row(id).await?;
+                match row.filter(|row| row.purchase.state == State::Submitted) {
+                    Some(row) => self.row = row,
+                    None => return Err(Error::NotAllowed { id, source }),
+                }
+                Ok(())
+            }
+            recorded => recorded,
+        }
+    }
+
+    /// The order of a request, whose pictures are made fit and uploaded; `None` when the work was
+    /// stopped before.
+    async fn prepare(&mut self, request: Request) -> Result<Option<Order>, Error> {
+        self.shared
+            .share_uploads(&self.client, self.row.realm)
+            .await?;
+        let stop = self.stop.clone();
+        let stopped = async {
+            match &stop {
+                Some(stop) => stop.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        let prepared = tokio::select! {
+            biased;
+            () = stopped => return Ok(None),
+            prepared = self.client.prepare(request) => prepared,
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(self.not_bought(error).await?),
+        };
+        let pictures = prepared.pictures();
+        self.shared
+            .record_uploads(&self.client, self.row.realm, pictures)
+            .await?;
+        self.listener.tell(&Progress::Prepared(pictures.to_vec()));
+        let order = prepared.order().clone();
+        self.prepared = Some(prepared);
+        Ok(Some(order))
+    }
+
+    /// Ends the work on a row that was not sent. Any worker can take an offered row up again.
+    async fn withdraw(&mut self) -> Result<(), Error> {
+        match self.row.sendable {
+            Some(_) => self.pause(None).await,
+            None => self.record(Step::Withdraw).await,
+        }
+    }
+
+    pub(super) async fn bought(&mut self, ticket: Ticket) -> Result<(), Error> {
+        debug!(id = %self.row.purchase.id, request_id = ticket.request_id(), "bought");
+        let accept = Step::Accept {
+            attempt: self.row.purchase.attempt,
+            ticket: Box::new(ticket.clone()),
+        };
+        let row = match self.apply(accept).await {
+            Ok(row) => row,
+            Err(source @ Error::OtherPurchase(_)) => return Err(source),
+            Err(source) => {
+                return Err(Error::NotRecorded {
+                    ticket: Box::new(ticket),
+                    source: Box::new(source),
+                });
+            }
+        };
+        self.listener.tell(&Progress::Submitted(Box::new(ticket)));
+        self.row.purchase.ticket.clone_from(&row.purchase.ticket);
+        self.row = match row.worker.is_some() && row.fence == self.row.fence {
+            true => row,
+            false => self.take_back(row).await?,
+        };
+        Ok(())
+    }
+
+    /// The row of a job that was recorded after another worker had taken this claim over, to go on
+    /// with unless that worker has it still.
+    async fn take_back(&self, row: Row) -> Result<Row, Error> {
+        let id = row.purchase.id;
+        match row.purchase.state {
+            State::Submitted => {
+                let taken = self.shared.store.take(id).await?;
+                taken.ok_or(Error::TakenOver(id))
+            }
+            _ => Ok(row),
+        }
+    }
+
+    async fn not_bought(&mut self, error: ClientError) -> Result<Error, Error> {
+        let message = error.to_string();
+        let reason = Reason::of(Cause::NotBought, &error);
+        self.record(Step::Refuse(reason)).await?;
+        Ok(Error::NotBought {
+            id: self.row.purchase.id,
+            message,
+            source: Some(Box::new(error)),
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! Jobs that were bought: watched, collected, cancelled and listed.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Cli, Rig, content, style};
+
+use super::{PROGRAM, files, path, uso};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_detached_job_is_watched_and_collected_by_its_id() {
+    let rig = Rig::of(Rig::pictures_builder().inference_time(Duration::from_secs(60))).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let run = cli.run(&[
+        "restyle",
+        &path(content()),
+        &path(style()),
+        "--size",
+        "64x64",
+        "--detach",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let id = run.stdout.trim().to_owned();
+    assert!(
+        run.stderr.contains(&format!("uso result --wait {id}")),
+        "{run:?}"
+    );
+
+    assert_eq!(
+        cli.run(&["status", &id]).stdout.lines().next(),
+        Some("running")
+    );
+    assert_eq!(
+        cli.run(&["status", &id, "--json"]).json()["status"],
+        "IN_PROGRESS"
+    );
+    let early = cli.run(&["result", &id]);
+    assert!(
+        early.code == 1 && early.stderr.contains("uso result --wait"),
+        "{early:?}"
+    );
+    assert_eq!(
+        cli.run(&["result", &id, "--json"]).json()["error"]["kind"],
+        "not_ready"
+    );
+
+    rig.emulator.advance(Duration::from_secs(61));
+    let run = cli.run(&["watch", &id]);
+    assert!(
+        run.code == 0 && run.stdout.ends_with("completed\n"),
+        "{run:?}"
+    );
+    for line in cli.run(&["watch", &id, "--json"]).stdout.lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    let run = cli.run(&["result", &id, "-o", "a.png"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "a.png\n"), "{run:?}");
+    assert!(image::open(cli.folder().join("a.png")).is_ok());
+    let run = cli.run(&["cancel", &id]);
+    assert!(run.code == 0 && run.stdout.contains("too late"), "{run:?}");
+    assert_eq!(
+        cli.run(&["cancel", &id, "--json"]).json()["cancellation"],
+        "already_completed"
+    );
+    let run = cli.run(&["status", "00000000-0000-0000-0000-000000000000", "--json"]);
+    assert_eq!(
+        (run.code, &run.json()["error"]["kind"]),
+        (1, &Value::from("gone"))
+    );
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_pictures_do_not_cost_the_others() {
+    // A picture that is gone once is asked for again, so the fault stays.
+    let lost = || {
+        Scenario::new()
+            .on(Operation::File, Fault::Gone)
+            .after(1)
+            .always()
+    };
+    for json in [false, true] {
+        let rig = Rig::of(Rig::plain_builder().scenario(lost())).await;
+        let cli = uso().at(&rig.emulator.origin());
+        let (content, style) = (path(content()), path(style()));
+        let mut arguments = vec!["restyle", &content, &style, "--images", "3", "-o", "a.png"];
+        arguments.extend(json.then_some("--json"));
+        let run = cli.run(&arguments);
+        assert_eq!(run.code, 1, "{run:?}");
+        // The others wait for their pictures, which the service may have again.
+        let mut saved = files(&cli);
+        saved.retain(|name| std::fs::metadata(cli.folder().join(name)).unwrap().len() > 0);
+        let [saved] = &saved[..] else {
+            panic!("{saved:?} {run:?}");
+        };
+        let is_missing = |number: &usize| *saved != format!("a-{number}.png");
+        let missing = (1..=3).find(is_missing).unwrap();
+        let named = format!("picture {missing} of 3");
+        if json {
+            let told = run.json();
+            assert_eq!(told["images"][0]["path"], **saved);
+            assert!(told["error"].to_string().contains(&named), "{told}");
+        } else {
+            assert_eq!(run.stdout, format!("{saved}\n"));
+            assert!(run.stderr.contains(&named), "{run:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_that_cannot_be_read_is_kept_and_not_in_the_working_folder() {
+    let bad = Scenario::new()
+        .on(Operation::Result, Fault::Undecodable)
+        .always();
+    let rig = Rig::of(Rig::plain_builder().scenario(bad)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let make = |more: &str| cli.run(&["restyle", &content, &style, more]);
+    let run = make("--json");
+    assert!(run.json()["error"]["raw_body"].is_string(), "{run:?}");
+    let run = make("--quiet");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("uso result"), "{run:?}");
+    let kept = run
+        .stderr
+        .lines()
+        .find_map(|line| line.split(" came in ").nth(1));
+    assert!(!std::fs::read(kept.unwrap()).unwrap().is_empty());
+    // The names of the two pictures are taken, and nothing else lies here.
+    for name in files(&cli) {
+        assert!(name.ends_with(".png"), "{name}");
+        assert_eq!(
+            std::fs::metadata(cli.folder().join(&name)).unwrap().len(),
+            0
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_that_cannot_be_noted_is_not_made() {
+    let rig = Rig::plain().await;
+    let cli = Cli::new(PROGRAM).at(&rig.emulator.origin());
+    std::fs::write(cli.folder().join("file"), "").unwrap();
+    let state = path(cli.folder().join("file/state"));
+    let cli = cli.variable("USO_STATE_DIR", &state);
+    let run = cli.run(&["restyle", &path(content()), &path(style())]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("USO_JOURNAL"), "{run:?}");
+    assert!(rig.emulator.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collecting_or_cancelling_by_hand_settles_the_record() {
+    let hour = Duration::from_secs(3600);
+    let rig = Rig::of(Rig::plain_builder().inference_time(hour).concurrency(1)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let buy = || {
+        let run = cli.run(&["restyle", &content, &style, "--detach"]);
+        run.stdout.trim().to_owned()
+    };
+    let open = || {
+        let listed = cli.run(&["list", "--json"]).json();
+        let jobs = listed["jobs"].as_array().unwrap().clone();
+        jobs.iter()
+            .filter(|job| job["state"] == "submitted")
+            .count()
+    };
+    let (first, second) = (buy(), buy());
+    assert_eq!(open(), 2);
+    let run = cli.run(&["cancel", &second, "--json"]);
+    assert_eq!(run.json()["cancellation"], "removed", "{run:?}");
+    assert_eq!(open(), 1);
+    rig.emulator.advance(hour + Duration::from_secs(1));
+    let run = cli.run(&["cancel", &first]);
+    assert!(run.stderr.contains("uso result"), "{run:?}");
+    assert_eq!(open(), 1);
+    assert_eq!(cli.run(&["result", &first]).code, 0);
+    assert_eq!(open(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_are_listed_and_named_by_the_start_of_their_id() {
+    let rig = Rig::of(Rig::plain_builder().inference_time(Duration::from_secs(3600))).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let none = cli.run(&["list"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
+    let refused = cli.run(&["status"]);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("no job is recorded"),
+        "{refused:?}"
+    );
+    let buy = |place: &str| {
+        let run = cli.run(&[
+            "restyle",
+            &path(content()),
+            &path(style()),
+            "--detach",
+            "-o",
+            place,
+        ]);
+        run.stdout.trim().to_owned()
+    };
+    let (first, newest) = (buy("first.png"), buy("newest.png"));
+    for alias in ["list", "ls", "jobs", "history"] {
+        let listed = cli.run(&[alias]).stdout;
+        let lines: Vec<&str> = listed.lines().collect();
+        assert!(
+            lines.len() == 3 && lines[1].contains(&newest[..8]),
+            "{listed}"
+        );
+        assert!(
+            lines[1].contains("submitted") && lines[1].ends_with(" newest.png"),
+            "{listed}"
+        );
+        assert!(lines[2].contains(&first[..8]), "{listed}");
+    }
+    let listed = cli.run(&["list", "--json"]).json();
+    assert_eq!(listed["jobs"][1]["request_id"], first.as_str());
+    let status = |arguments: &[&str]| {
+        let run = cli.run(&[&["status", "--json"], arguments].concat());
+        run.json()["request_id"].clone()
+    };
+    assert_eq!(status(&[&first[..8]]), first.as_str());
+    let short = listed["jobs"][1]["id"].as_str().unwrap();
+    assert_eq!(status(&[short]), first.as_str());
+    assert_eq!(status(&[]), newest.as_str());
+    assert_eq!(cli.run(&["cancel"]).code, 2, "a cancel names its job");
+    let cancelled = cli.run(&["cancel", &newest[..8], "--json"]);
+    assert_eq!(cancelled.json()["request_id"], newest.as_str());
+}
