@@ -197,6 +197,13 @@ pub struct SavedPicture {
 }
 
 impl SavedPicture {
+    /// Whether the file is a picture, as far as is known: a purchase of another endpoint may have
+    /// files of any type.
+    pub fn is_picture(&self) -> bool {
+        let kind = self.content_type.as_deref();
+        kind.is_none_or(|kind| kind.starts_with("image/"))
+    }
+
     /// Whether the file is on another machine, where its path means nothing here.
     pub fn is_elsewhere(&self) -> bool {
         self.host

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use uso::MicroDollars;
-use uso_journal::{Cause, Purchase, SavedPicture, State};
+use uso_journal::{Cause, Purchase, State};
 
 use crate::draft::Draft;
 use crate::live::JobProgress;
@@ -19,7 +19,7 @@ pub(crate) fn view(shared: &Shared, purchase: &Purchase) -> Value {
     let pictures: Vec<Value> = purchase
         .pictures
         .iter()
-        .filter(|file| is_picture(file))
+        .filter(|file| file.is_picture())
         .map(|picture| {
             json!({
                 "number": picture.number,
@@ -52,12 +52,6 @@ pub(crate) fn view(shared: &Shared, purchase: &Purchase) -> Value {
         "can": verbs(purchase, live.as_ref()),
         "live": live,
     })
-}
-
-/// Whether a file can be shown: a job of another endpoint has files of any type.
-fn is_picture(file: &SavedPicture) -> bool {
-    let kind = file.content_type.as_deref();
-    kind.is_none_or(|kind| kind.starts_with("image/"))
 }
 
 /// Where a job was bought.

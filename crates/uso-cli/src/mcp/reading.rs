@@ -2,7 +2,7 @@
 
 use rmcp::model::CallToolResult;
 use uso::MicroDollars;
-use uso_journal::{LocalId, Quote, SavedPicture, State, UnitPrice};
+use uso_journal::{LocalId, Quote, State, UnitPrice};
 
 use super::arguments::{CancelInput, ListInput, PictureInput, ResultInput};
 use super::output::{self, Cancellation, Job, Listing, Price};
@@ -38,12 +38,7 @@ pub(crate) async fn result(
     let purchase = session.find(&input.id).await?;
     let mut result = output::result(&Job::of(&purchase))?;
     if input.preview {
-        // Another endpoint may make files that are no pictures, and its result is saved as JSON.
-        let is_picture = |file: &&SavedPicture| {
-            let kind = file.content_type.as_deref();
-            kind.is_none_or(|kind| kind.starts_with("image/"))
-        };
-        for picture in purchase.pictures.iter().filter(is_picture) {
+        for picture in purchase.pictures.iter().filter(|file| file.is_picture()) {
             result.content.push(preview::of(&picture.path).await);
         }
     }
