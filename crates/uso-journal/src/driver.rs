@@ -279,9 +279,9 @@ impl Driver {
                 let (id, key) = (row.purchase.id, row.purchase.key.clone());
                 let work = self.work(*row, watched);
                 self.flying.spawn(async move {
-                    let outcome = match work {
-                        Some(work) => work.run().await.outcome,
-                        None => Err(Error::Busy(id)),
+                    let outcome = match work.await {
+                        Ok(work) => work.run().await.outcome,
+                        Err(error) => Err(error),
                     };
                     let begun = Begun::Held { id, key };
                     Flight {
@@ -396,18 +396,37 @@ impl Driver {
         async move { buy.await }
     }
 
-    /// The work on a row that this worker holds; `None` while this process works on its key.
-    fn work(&self, row: Row, watched: Watched) -> Option<Work> {
+    /// The work on a row that this worker holds. A task of an earlier claim, which was lost, ends
+    /// first: the response it waits for tells whether the row is bought.
+    fn work(
+        &self,
+        row: Row,
+        watched: Watched,
+    ) -> impl Future<Output = Result<Work, Error>> + Send + 'static {
         let terms = &self.terms;
-        let turn = terms.shared.active.enter(row.realm, &row.purchase.key)?;
+        let (shared, client) = (terms.shared.clone(), terms.client.clone());
+        let (stop, by_notification) = (terms.stop.clone(), terms.by_notification);
         let listener = self.listener(row.purchase.key.clone(), watched);
-        let asked = asked(&row);
-        let mut work = Work::new(terms.shared.clone(), terms.client.clone(), row, turn);
-        work.asked = asked;
-        work.stop = Some(terms.stop.clone());
-        work.listener = Listener::new(listener);
-        work.by_notification = terms.by_notification;
-        Some(work)
+        async move {
+            let (realm, key) = (row.realm, row.purchase.key.clone());
+            let (row, turn) = match shared.active.enter(realm, &key) {
+                Some(turn) => (row, turn),
+                None => {
+                    let turn = shared.active.enter_next(realm, &key).await;
+                    let id = row.purchase.id;
+                    let held = shared.store.row(id).await?;
+                    let held = held.filter(|held| held.worker.is_some() && held.fence == row.fence);
+                    (held.ok_or(Error::TakenOver(id))?, turn)
+                }
+            };
+            let asked = asked(&row);
+            let mut work = Work::new(shared, client, row, turn);
+            work.asked = asked;
+            work.stop = Some(stop);
+            work.listener = Listener::new(listener);
+            work.by_notification = by_notification;
+            Ok(work)
+        }
     }
 
     fn listener(

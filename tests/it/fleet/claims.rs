@@ -85,7 +85,7 @@ async fn rows_that_a_stop_meets_between_claim_and_submit_are_free_for_other_work
     assert_eq!(summary.stopped, Some(Stopped::Asked));
     assert_eq!(rig.emulator.ledger().purchases().len(), 0);
     let free = "SELECT count(*)::text FROM uso.job WHERE state = 'pending' AND worker IS NULL \
-                AND reserved IS NULL AND fence = 1";
+                AND reserved IS NULL AND fence > 0";
     assert_eq!(postgres::text(&place, free).await, "12", "{summary:?}");
     let second = work().await.start().finish().await;
     assert_eq!((second.done, second.stopped), (12, None));

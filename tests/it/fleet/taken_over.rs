@@ -188,3 +188,42 @@ async fn a_response_that_comes_after_the_owner_bought_again_stays_off_the_new_at
     assert_ne!(ids[0], ids[1]);
     assert_eq!(pair.row().await, again);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_row_that_the_process_claims_anew_waits_for_its_task_of_the_lost_claim() {
+    let Some(server) = server("taken_over::own_row") else {
+        return;
+    };
+    let late = Scenario::new().on(Operation::Submit, Fault::Delay(LATE));
+    let pair = Pair::new(server, late.times(1)).await;
+    let row = ("key", request());
+    let offer = pair.first.offer(pair.client(), "b", row, None);
+    offer.await.unwrap();
+    let (recorded, is_recorded) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = std::sync::Mutex::new(goes_on);
+    let buy = pair.first.purchase(pair.client(), "key", request());
+    let buy = buy.batch("b", None).on_progress(move |progress| {
+        if matches!(progress, Progress::Submitted(_)) {
+            recorded.send(()).unwrap();
+            block_in_place(|| goes_on.lock().unwrap().recv().unwrap());
+        }
+    });
+    let buying = tokio::spawn(async move { buy.await });
+    until("the purchase", || pair.bought() == 1).await;
+    pair.take_over().await;
+    pair.rig.emulator.advance(LATE);
+    block_in_place(|| is_recorded.recv().unwrap());
+    // Free and bought: the next claim is the one of this process's batch.
+    let work = pair.first.work(pair.client(), "b", pair.folder.path());
+    let run = work.await.unwrap().start();
+    let held = "SELECT (worker IS NOT NULL)::text FROM uso.job";
+    let is_held = async || postgres::text(&pair.place, held).await == "true";
+    until_async("the claim", is_held).await;
+    go_on.send(()).unwrap();
+    let late = buying.await.unwrap();
+    assert!(matches!(late, Err(Error::TakenOver(_))), "{late:?}");
+    let summary = run.finish().await;
+    assert_eq!(summary.done, 1, "{summary:?}");
+    assert_eq!((pair.submits(), pair.bought()), (1, 1));
+}
