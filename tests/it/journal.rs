@@ -1,6 +1,7 @@
 //! The journal: at most one purchase a key, closed only on proof.
 
 mod accounts;
+mod again;
 mod batches;
 mod beside;
 mod budget;

@@ -19,7 +19,7 @@ use crate::row::{Row, Step};
 use crate::shared::Shared;
 use crate::state::State;
 use crate::stop::Stop;
-use crate::store::{Claim, Claimed};
+use crate::store::{Claim, Claimed, Wish};
 use crate::target::Target;
 use crate::work::{Until, Work};
 
@@ -44,6 +44,7 @@ pub struct Buy {
     pub(crate) batch_cap: Option<MicroDollars>,
     pub(crate) price: Option<UnitPrice>,
     pub(crate) bound: Option<MicroDollars>,
+    pub(crate) wish: Wish,
     pub(crate) detach: bool,
     pub(crate) stop: Option<Stop>,
     /// Whether a notification tells the end of the job.
@@ -75,6 +76,7 @@ impl Buy {
             batch_cap: None,
             price: is_request.then(UnitPrice::published),
             bound: None,
+            wish: Wish::Buy,
             detach: false,
             stop: None,
             by_notification: false,
@@ -124,6 +126,28 @@ impl Buy {
         self
     }
 
+    /// Buys again what failed or was cancelled, if its current attempt is still this one. The new
+    /// attempt begins in the transaction that reserves its price: where the budget has no room, the
+    /// purchase stays as it is, with its reason and its ticket. A call that is repeated buys nothing
+    /// more: a purchase with a later attempt that has ended is returned as it is, also where nothing
+    /// was bought by that attempt.
+    ///
+    /// An unknown purchase is looked up and not bought again; [`Journal::write_off`] comes first.
+    ///
+    /// [`Journal::write_off`]: crate::Journal::write_off
+    pub fn again(mut self, attempt: u32) -> Self {
+        self.wish = Wish::Again(attempt);
+        self
+    }
+
+    /// Buys nothing: a purchase that was bought, or may have been, is looked up and collected, one
+    /// that has ended is returned, and [`Error::WouldBuy`] says that there is none. For a caller who
+    /// may collect and has no consent to spend. In place of [`Buy::again`], if both are called.
+    pub fn only_bought(mut self) -> Self {
+        self.wish = Wish::OnlyBought;
+        self
+    }
+
     /// Returns once the job is bought, without waiting for its pictures; they are collected by the
     /// next call with the key, or by [`Journal::resume`](crate::Journal::resume).
     pub fn detach(mut self, detach: bool) -> Self {
@@ -152,7 +176,8 @@ impl Buy {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`], [`Error::Conflict`] and [`Error::Budget`]; nothing was sent then.
+    /// [`Error::Request`], [`Error::Conflict`], [`Error::Budget`] and [`Error::WouldBuy`]; nothing was
+    /// sent then.
     pub async fn begin(self) -> Result<Purchase, Error> {
         let claim = self.claim().await?;
         loop {
@@ -194,6 +219,7 @@ impl Buy {
             recipe,
             quote,
             target: target.absolute(),
+            wish: self.wish,
         })
     }
 
@@ -256,7 +282,11 @@ impl Buy {
             return worked.outcome;
         };
         self.shared.store.apply(id, None, Step::Retry).await?;
-        match self.take(claim).await? {
+        let claim = Claim {
+            wish: Wish::Buy,
+            ..claim.clone()
+        };
+        match self.take(&claim).await? {
             Claimed::Mine(row) => self.work_on(*row, turn).run().await.outcome,
             Claimed::Ended(row) | Claimed::Busy(row) | Claimed::Conflict(row) => Ok(row.purchase),
         }

@@ -10,7 +10,7 @@ use crate::relay::{self, Relay};
 use crate::row::{Effect, Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
-use crate::store::{Caps, Claim, Claimed, Offer};
+use crate::store::{Caps, Claim, Claimed, Offer, Wish};
 
 /// What a claim of a row needs next.
 pub(crate) enum Examined {
@@ -38,14 +38,33 @@ pub(crate) fn examine(mut row: Row, claim: &Claim, now: i64) -> Result<Examined,
     if matches!(row.purchase.state, State::Reserved | State::Sending) {
         step(&mut row, Step::Bury, now)?;
     }
-    match row.purchase.state {
-        State::Submitted | State::Unknown => Ok(Examined::Holds(row)),
-        State::Pending => Ok(Examined::Buys(row, Effect::default())),
-        State::Failed if row.purchase.is_not_bought() => {
-            let effect = step(&mut row, Step::Retry, now)?;
-            Ok(Examined::Buys(row, effect))
-        }
-        _ => ended(Claimed::Ended, row),
+    if matches!(row.purchase.state, State::Submitted | State::Unknown) {
+        return Ok(Examined::Holds(row));
+    }
+    let Some(is_retried) = buys(&row.purchase, claim.wish) else {
+        return ended(Claimed::Ended, row);
+    };
+    if claim.wish == Wish::OnlyBought {
+        return Err(Error::WouldBuy(claim.key.clone()));
+    }
+    let effect = match is_retried {
+        true => step(&mut row, Step::Retry, now)?,
+        false => Effect::default(),
+    };
+    Ok(Examined::Buys(row, effect))
+}
+
+/// Whether a row is to be bought that no worker has and that is not bought, and then whether that
+/// needs a new attempt. `None` when it has ended.
+fn buys(purchase: &Purchase, wish: Wish) -> Option<bool> {
+    let attempt = purchase.attempt;
+    match (purchase.state, wish) {
+        // The attempt that was asked for was begun and never sent.
+        (State::Pending, Wish::Again(last)) => (attempt <= last.saturating_add(1)).then_some(false),
+        (State::Pending, _) => Some(false),
+        (State::Failed | State::Cancelled, Wish::Again(last)) => (attempt == last).then_some(true),
+        (State::Failed, _) => purchase.is_not_bought().then_some(true),
+        _ => None,
     }
 }
 

@@ -45,6 +45,11 @@ pub enum Error {
         source: Option<Box<uso::Error>>,
     },
 
+    /// The call would have bought, and was made with
+    /// [`Buy::only_bought`](crate::Buy::only_bought); nothing was sent.
+    #[error("nothing is bought under the key {0:?}, and this call may not buy")]
+    WouldBuy(String),
+
     /// The job is bought, and its pictures are not on disk yet. The next call with the key, or
     /// [`Journal::resume`](crate::Journal::resume), collects it.
     #[error("{} is bought and not collected yet: {message}", purchase.id)]

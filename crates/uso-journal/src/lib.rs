@@ -84,8 +84,8 @@
 //! | `submitted` | waits for the job and saves its pictures |
 //! | `done`, `failed`, `cancelled`, pruned | returns it |
 //!
-//! A failed or cancelled purchase is bought again after [`Journal::retry`], an unknown one after
-//! [`Journal::write_off`] and [`Journal::retry`].
+//! A failed or cancelled purchase is bought again by [`Buy::again`], or after [`Journal::retry`]; an
+//! unknown one is written off first, with [`Journal::write_off`].
 //!
 //! # In a workflow engine
 //!

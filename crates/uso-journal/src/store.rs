@@ -42,6 +42,19 @@ pub(crate) struct Claim {
     pub(crate) recipe: Recipe,
     pub(crate) quote: Quote,
     pub(crate) target: Target,
+    pub(crate) wish: Wish,
+}
+
+/// What a caller wants of a row that would be bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// To buy it, if nothing was bought under its key.
+    #[default]
+    Buy,
+    /// To buy it again, if this is the number of its attempt still.
+    Again(u32),
+    /// Not to buy it.
+    OnlyBought,
 }
 
 /// What a claim comes to.

@@ -11,7 +11,7 @@ use crate::money::{Quote, UnitPrice};
 use crate::purchase::Purchase;
 use crate::row::Step;
 use crate::state::State;
-use crate::store::{Claim, Claimed, Filter, Realm, Store};
+use crate::store::{Claim, Claimed, Filter, Realm, Store, Wish};
 use crate::target::Target;
 
 /// A folder in memory where there is one: these tests commit some thousand times.
@@ -36,6 +36,7 @@ async fn claim(realm: i64, key: &str) -> Claim {
         recipe: request.recipe().await.unwrap(),
         quote: Quote::new(&estimate, Some(UnitPrice::published())),
         target: Target::folder("pictures"),
+        wish: Wish::Buy,
     }
 }
 
