@@ -6,8 +6,10 @@ pub(crate) mod official;
 mod page;
 mod price;
 mod purchases;
+mod unrecorded;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use uso::{ApiKey, BaseUrls, Config};
 use uso_cli::serve::{Limits, serve};
 use uso_emulator::{Emulator, EmulatorBuilder};
 use uso_proxy::{
-    Caller, MemoryRecords, NotBegun, PROXY_PATH, Proxy, Purchase, PurchaseLimits, Recording,
+    Caller, Guard, MemoryRecords, NotBegun, PROXY_PATH, Proxy, Purchase, PurchaseLimits, Recording,
     Records, RecordsError, Settings, SharedTokens,
 };
 use uso_tests::rig::Rig;
@@ -29,6 +31,9 @@ use uso_transport::{Ticket, Transport};
 pub(crate) const KEY: &str = "the-key-id:the-key-secret";
 pub(crate) const ALICE: &str = "alices-token-0123456789";
 pub(crate) const BOB: &str = "bobs-token-0123456789";
+/// The names of their callers.
+pub(crate) const ALICES_NAME: &str = "token-a51b1d51a449eb6e";
+pub(crate) const BOBS_NAME: &str = "token-6fcb1ecc09104f0a";
 const PAGE: &str = "https://app.example";
 const SUBMIT: &str = "https://queue.fal.run/fal-ai/uso";
 
@@ -38,6 +43,7 @@ pub(crate) struct Served {
     pub(crate) proxy: Proxy,
     address: SocketAddr,
     records: Arc<Mutex<Vec<Purchase>>>,
+    faults: Arc<Faults>,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
@@ -71,7 +77,9 @@ impl Served {
         let config = configure(Config::new(ApiKey::new(KEY).unwrap(), bases));
         let records = Arc::new(Mutex::new(Vec::new()));
         let settings = Settings::new().allow_origin(PAGE).unwrap();
-        let settings = settings.records(Observed::new(&records));
+        let observed = Observed::new(&records);
+        let faults = Arc::clone(&observed.faults);
+        let settings = settings.records(observed);
         let tokens = SharedTokens::new([ALICE, BOB]).unwrap();
         let check = tokens.clone();
         let proxy = Proxy::new(
@@ -94,6 +102,7 @@ impl Served {
             proxy,
             address,
             records,
+            faults,
             client: client(),
             stop: Some(stop),
             serving,
@@ -157,10 +166,20 @@ impl Served {
     }
 }
 
+/// Faults of records while they are set.
+#[derive(Default)]
+struct Faults {
+    /// No outcome can be recorded.
+    forgets: AtomicBool,
+    /// A purchase that has begun may not be sent.
+    withholds: AtomicBool,
+}
+
 /// Records in memory that show the purchases that have ended.
 pub(crate) struct Observed {
     memory: MemoryRecords,
     ended: Arc<Mutex<Vec<Purchase>>>,
+    faults: Arc<Faults>,
 }
 
 impl Observed {
@@ -168,6 +187,7 @@ impl Observed {
         Self {
             memory: MemoryRecords::new(),
             ended: Arc::clone(ended),
+            faults: Arc::default(),
         }
     }
 }
@@ -177,8 +197,14 @@ impl Records for Observed {
         &'a self,
         purchase: &'a Purchase,
         limits: &'a PurchaseLimits,
-    ) -> Recording<'a, Result<(), NotBegun>> {
-        self.memory.begin(purchase, limits)
+    ) -> Recording<'a, Result<Option<Guard>, NotBegun>> {
+        let begun = self.memory.begin(purchase, limits);
+        let faults = Arc::clone(&self.faults);
+        Box::pin(async move {
+            begun.await?;
+            let guard: Guard = Box::new(move || !faults.withholds.load(Ordering::Relaxed));
+            Ok(Some(guard))
+        })
     }
 
     fn end<'a>(
@@ -186,6 +212,10 @@ impl Records for Observed {
         purchase: &'a Purchase,
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<(), RecordsError>> {
+        if self.faults.forgets.load(Ordering::Relaxed) {
+            let error = RecordsError("no space is left".to_owned());
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let ended = self.memory.end(purchase, limits);
         self.ended.lock().unwrap().push(purchase.clone());
         ended

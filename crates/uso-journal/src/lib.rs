@@ -172,7 +172,7 @@ pub use crate::money::{Quote, UnitPrice};
 pub use crate::notified::Notified;
 pub use crate::progress::Progress;
 pub use crate::purchase::{Cause, Cost, LocalId, NoLocalId, Purchase, Reason, SavedPicture};
-pub use crate::relay::{Relay, RelayEnd, RelayLimits, RelayRefusal};
+pub use crate::relay::{Relay, RelayEnd, RelayGuard, RelayLimits, RelayRefusal};
 pub use crate::row::NotAllowed;
 pub use crate::state::State;
 pub use crate::stop::Stop;

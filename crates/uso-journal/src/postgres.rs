@@ -26,7 +26,7 @@ use crate::columns::{self, SELECT, micro};
 use crate::error::Error;
 use crate::host;
 use crate::purchase::{LocalId, Purchase};
-use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal};
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
@@ -249,7 +249,7 @@ impl Store for Postgres {
         realm: i64,
         relay: Relay,
         limits: RelayLimits,
-    ) -> Reply<'_, Result<(), RelayRefusal>> {
+    ) -> Reply<'_, Result<Row, RelayRefusal>> {
         Box::pin(async move {
             let worker = self.lease.hold().await?;
             let tries = self.connections.write(Commit::Durable);
@@ -263,14 +263,10 @@ impl Store for Postgres {
         })
     }
 
-    fn change_relay(&self, realm: i64, change: RelayChange) -> Reply<'_, ()> {
+    fn end_relay(&self, realm: i64, end: RecordedEnd) -> Reply<'_, ()> {
         Box::pin(async move {
             let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| relays::change(
-                transaction,
-                realm,
-                &change
-            ))
+            transact!(tries, |transaction| relays::end(transaction, realm, &end))
         })
     }
 

@@ -10,12 +10,17 @@ use serde_json::Value;
 use uso::MicroDollars;
 
 use crate::error::BudgetStop;
+use crate::row::Step;
 
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// How long a client had better wait for an equal purchase that is being sent: a submit takes a
 /// second or two.
 const UNDER_WAY_FOR: Duration = Duration::from_secs(5);
+
+/// Whether a purchase that has begun may be sent, to be asked right before it is: `false` from when
+/// another process may have taken it for one of a process that is gone.
+pub type RelayGuard = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A purchase that a proxy is about to send for a caller.
 #[derive(Clone, Debug)]
@@ -89,10 +94,11 @@ pub struct RelayEnd {
     pub kept_for: Duration,
 }
 
-/// What is recorded beside the row of a job.
+/// End of a purchase as a store records it: beside the row, and as a step of the row.
 #[derive(Clone, Debug)]
-pub(crate) struct RelayChange {
+pub(crate) struct RecordedEnd {
     pub(crate) id: String,
+    pub(crate) step: Step,
     pub(crate) request_id: Option<String>,
     pub(crate) record: String,
     /// For how many milliseconds from now on.

@@ -1,4 +1,4 @@
-//! What a proxy does with the records of its purchases.
+//! Records of a proxy's purchases: begun, ended, and looked up by their owners.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use uso::Client;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::purchase::{Cause, Reason};
-use crate::relay::{Relay, RelayChange, RelayEnd, RelayLimits, RelayRefusal, key};
+use crate::relay::{RecordedEnd, Relay, RelayEnd, RelayGuard, RelayLimits, RelayRefusal};
 use crate::row::Step;
 
 impl Journal {
     /// Records a purchase that a proxy is about to send for a caller, and reserves its money, in one
     /// transaction: of several equal purchases at the same time, also through several proxies, one
-    /// begins.
+    /// begins. A purchase that begins may have a guard, which decides whether it may still be sent.
     ///
     /// # Errors
     ///
@@ -24,62 +24,47 @@ impl Journal {
         client: &Client,
         relay: Relay,
         limits: RelayLimits,
-    ) -> Result<Result<(), RelayRefusal>, Error> {
+    ) -> Result<Result<Option<RelayGuard>, RelayRefusal>, Error> {
         let realm = self.shared.realm(client).await?;
         self.shared.store.release_gone().await?;
-        let begun = self.shared.store.begin_relay(realm, relay, limits);
-        begun.await
+        let store = &self.shared.store;
+        let begun = store.begin_relay(realm, relay, limits).await?;
+        Ok(begun.map(|row| store.guard(&row)))
     }
 
     /// Records the outcome of a purchase: one that was not bought frees its money and its place, one
-    /// whose outcome is not known stays reserved and is `unknown`, and any other is `handed_over`.
+    /// whose outcome is not known stays reserved and is `unknown`, and any other is `handed_over`. The
+    /// same end may be recorded again. A row that has ended meanwhile in another way keeps its state.
     ///
     /// # Errors
     ///
-    /// When the journal cannot be used; the purchase then counts as unknown.
+    /// When the journal cannot be used; then nothing is recorded.
     pub async fn end_relay(&self, client: &Client, end: RelayEnd) -> Result<(), Error> {
         let realm = self.shared.realm(client).await?;
         let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
         let is_free = end.is_bought == Some(false);
-        let change = RelayChange {
-            id: end.id.clone(),
-            request_id: end
-                .ticket
-                .as_ref()
-                .map(|ticket| ticket.request_id().to_owned()),
+        let ticket = end.ticket;
+        let request_id = ticket.as_ref().map(|ticket| ticket.request_id().to_owned());
+        let time = |time: Duration, counts: bool| if counts { milliseconds(time) } else { 0 };
+        let recorded = RecordedEnd {
+            id: end.id,
             record: end.record.to_string(),
-            repeat_ms: if is_free {
-                0
-            } else {
-                milliseconds(end.not_repeated_for)
-            },
-            kept_ms: if end.ticket.is_some() && !is_free {
-                milliseconds(end.kept_for)
-            } else {
-                0
-            },
-        };
-        // First, so that the owner of a request id is known however this process ends.
-        self.shared.store.change_relay(realm, change).await?;
-        let row = self.shared.by_key(realm, &key(&end.id)).await?;
-        let row = row.ok_or_else(|| Error::NotFound(end.id.clone()))?;
-        let step = match end.is_bought {
-            Some(true) => Step::HandOver(end.ticket.map(Box::new)),
-            Some(false) => Step::Refuse(Reason::new(
-                Cause::NotBought,
-                "the service refused the submit",
-            )),
-            None => Step::Lose {
-                reason: Reason::new(Cause::ResponseLost, "the response was lost"),
-                intent: None,
+            repeat_ms: time(end.not_repeated_for, !is_free),
+            kept_ms: time(end.kept_for, !is_free && request_id.is_some()),
+            request_id,
+            step: match end.is_bought {
+                Some(true) => Step::HandOver(ticket.map(Box::new)),
+                Some(false) => Step::Refuse(Reason::new(
+                    Cause::NotBought,
+                    "the service refused the submit",
+                )),
+                None => Step::Lose {
+                    reason: Reason::new(Cause::ResponseLost, "the response was lost"),
+                    intent: None,
+                },
             },
         };
-        let fence = row.worker.is_some().then_some(row.fence);
-        self.shared
-            .store
-            .apply(row.purchase.id, fence, step)
-            .await?;
-        Ok(())
+        self.shared.store.end_relay(realm, recorded).await
     }
 
     /// Lets an equal purchase begin: the caller has the whole response to this one.

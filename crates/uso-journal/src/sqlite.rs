@@ -21,7 +21,7 @@ use crate::columns::{SELECT, micro};
 use crate::error::Error;
 use crate::place;
 use crate::purchase::{LocalId, Purchase};
-use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal};
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
@@ -285,13 +285,13 @@ impl Store for Sqlite {
         realm: i64,
         relay: Relay,
         limits: RelayLimits,
-    ) -> Reply<'_, Result<(), RelayRefusal>> {
+    ) -> Reply<'_, Result<Row, RelayRefusal>> {
         let worker = self.worker();
         self.write(move |connection| relays::begin(connection, realm, &relay, &limits, &worker))
     }
 
-    fn change_relay(&self, realm: i64, change: RelayChange) -> Reply<'_, ()> {
-        self.write(move |connection| relays::change(connection, realm, &change))
+    fn end_relay(&self, realm: i64, end: RecordedEnd) -> Reply<'_, ()> {
+        self.write(move |connection| relays::end(connection, realm, end))
     }
 
     fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()> {

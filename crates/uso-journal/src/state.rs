@@ -155,7 +155,8 @@ impl State {
             (Self::Sending | Self::Unknown | Self::Failed | Self::Cancelled, M::Accept) => {
                 Self::Submitted
             }
-            (Self::Reserved | Self::Sending, M::Refuse) => Self::Failed,
+            // Of a proxy, the proof may come after another proxy took the row for one of a dead process.
+            (Self::Reserved | Self::Sending | Self::Unknown, M::Refuse) => Self::Failed,
             (Self::Sending, M::Lose) => Self::Unknown,
             (Self::Submitted, M::Finish) => Self::Done,
             (Self::Sending | Self::Unknown, M::HandOver) => Self::HandedOver,

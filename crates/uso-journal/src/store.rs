@@ -11,7 +11,7 @@ use uso::purchase::Recipe;
 use crate::error::Error;
 use crate::money::Quote;
 use crate::purchase::{LocalId, Purchase};
-use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal};
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
@@ -184,16 +184,16 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// one with this digest of its attempt id.
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>>;
 
-    /// As [`crate::Journal::begin_relay`].
+    /// As [`crate::Journal::begin_relay`]; gives the row of the purchase.
     fn begin_relay(
         &self,
         realm: i64,
         relay: Relay,
         limits: RelayLimits,
-    ) -> Reply<'_, Result<(), RelayRefusal>>;
+    ) -> Reply<'_, Result<Row, RelayRefusal>>;
 
-    /// Changes what is recorded beside the row of a proxy's purchase.
-    fn change_relay(&self, realm: i64, change: RelayChange) -> Reply<'_, ()>;
+    /// As [`crate::Journal::end_relay`].
+    fn end_relay(&self, realm: i64, end: RecordedEnd) -> Reply<'_, ()>;
 
     /// Lets a purchase that is equal to this one begin.
     fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()>;

@@ -64,9 +64,11 @@ impl Shared {
             Target::FollowUp {
                 operation, ticket, ..
             } => {
-                let owns = self.settings.records.owns(&caller, ticket).await;
-                if !owns.map_err(|error| Refusal::unavailable(&error))? {
-                    return Err(Refusal::not_found(*operation));
+                if !self.unrecorded.owns(&caller, ticket) {
+                    let owns = self.settings.records.owns(&caller, ticket).await;
+                    if !owns.map_err(|error| Refusal::unavailable(&error))? {
+                        return Err(Refusal::not_found(*operation));
+                    }
                 }
                 if *operation == Operation::Stream {
                     permit.stream().map_err(Refusal::exceeded)?;

@@ -106,9 +106,10 @@
 //!
 //! Each [`Purchase`] is recorded before it is sent and again when its outcome is known, also when the
 //! browser has left: in [`Records`], and as `tracing` events of the target `uso_proxy::purchase`. A
-//! purchase that cannot be recorded is not sent. A record without an outcome, after a kill, means
-//! that the outcome is unknown: look for the purchase in the account. After a restart,
-//! [`Proxy::adopt`] gives callers their requests back.
+//! purchase that cannot be recorded is not sent. An outcome that cannot be recorded is recorded again
+//! until that succeeds, and the caller can collect the request meanwhile. A record without an
+//! outcome, after a kill, means that the outcome is unknown: look for the purchase in the account.
+//! After a restart, [`Proxy::adopt`] gives callers their requests back.
 
 mod allowed_target;
 mod caller;
@@ -132,13 +133,14 @@ mod shared_state;
 mod shared_tokens;
 mod spending;
 mod traffic;
+mod unrecorded;
 
 pub use crate::caller::Caller;
 pub use crate::memory_records::MemoryRecords;
 pub use crate::proxy::Proxy;
 pub use crate::purchase::Purchase;
 pub use crate::records::{
-    NOT_REPEATED_FOR, NotBegun, PurchaseLimits, Recording, Records, RecordsError,
+    Guard, NOT_REPEATED_FOR, NotBegun, PurchaseLimits, Recording, Records, RecordsError,
 };
 pub use crate::routes::{PROXY_PATH, SESSION_PATH, stand_alone};
 pub use crate::settings::Settings;

@@ -10,7 +10,7 @@ use uso_transport::{Operation, Ticket, Verdict};
 use crate::caller::Caller;
 use crate::purchase::Purchase;
 use crate::records::{
-    NOT_REPEATED_FOR, NotBegun, PurchaseLimits, Recording, Records, RecordsError,
+    Guard, NOT_REPEATED_FOR, NotBegun, PurchaseLimits, Recording, Records, RecordsError,
 };
 use crate::spending::Spending;
 
@@ -57,10 +57,9 @@ impl Records for MemoryRecords {
         &'a self,
         purchase: &'a Purchase,
         limits: &'a PurchaseLimits,
-    ) -> Recording<'a, Result<(), NotBegun>> {
-        Box::pin(ready(
-            self.with(|table, now| table.begin(purchase, limits, now)),
-        ))
+    ) -> Recording<'a, Result<Option<Guard>, NotBegun>> {
+        let begun = self.with(|table, now| table.begin(purchase, limits, now));
+        Box::pin(ready(begun.map(|()| None)))
     }
 
     fn end<'a>(

@@ -17,6 +17,7 @@ use crate::records::RecordsError;
 use crate::settings::Settings;
 use crate::shared_state::Shared;
 use crate::traffic::Traffic;
+use crate::unrecorded::Unrecorded;
 
 /// The proxy. Clones share everything.
 ///
@@ -72,6 +73,7 @@ impl Proxy {
                 settings,
                 check: Box::new(move |headers| Box::pin(check(headers))),
                 traffic: Arc::new(traffic),
+                unrecorded: Unrecorded::default(),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 given_up: CancellationToken::new(),
@@ -104,15 +106,15 @@ impl Proxy {
 
     /// Refuses further requests (503), ends the status streams, and waits until every purchase that
     /// was sent has its outcome and its record. Pages may still read their responses then, so close
-    /// the server after it.
+    /// the server after it. While the records are not available, [`Proxy::give_up`] ends the wait.
     pub async fn close(&self) {
         self.shared.closing.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
 
-    /// Closes the proxy without waiting for the service: requests are dropped, and each purchase
-    /// among them is recorded with an unknown outcome.
+    /// Closes the proxy without waiting for the service or for records that are not available:
+    /// requests are dropped, and each purchase among them is recorded with an unknown outcome.
     pub async fn give_up(&self) {
         self.shared.given_up.cancel();
         self.close().await;

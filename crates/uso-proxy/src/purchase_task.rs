@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use uso_transport::{Delivery, Forward, Forwarded, Operation, Ticket, Verdict};
 
@@ -25,6 +26,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 
 /// Pieces of a response that wait for a slow browser.
 const PIECES: usize = 8;
+
+/// Pauses between two tries to record an outcome.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A purchase that is ready to be sent.
 pub(crate) struct Order {
@@ -83,11 +88,14 @@ impl Order {
         head: oneshot::Sender<Head>,
     ) {
         let (records, limits) = (&shared.settings.records, &shared.settings.limits);
-        if let Err(why) = records.begin(&self.purchase, limits).await {
-            // The browser may have left, which changes nothing, here and below.
-            let _ = head.send(Err(Refusal::not_begun(why, &self.purchase, limits)));
-            return;
-        }
+        let guard = match records.begin(&self.purchase, limits).await {
+            Ok(guard) => guard,
+            Err(why) => {
+                // The browser may have left, which changes nothing, here and below.
+                let _ = head.send(Err(Refusal::not_begun(why, &self.purchase, limits)));
+                return;
+            }
+        };
         self.purchase.log("sending");
         let mut purchase = Sent {
             shared: &shared,
@@ -96,7 +104,8 @@ impl Order {
         };
         let mut permit = self.permit;
         let started = Instant::now();
-        let sending = shared.transport.forward(self.forward);
+        let may_send = move || guard.as_ref().is_none_or(|holds| holds());
+        let sending = shared.transport.forward_while(self.forward, may_send);
         let sent = shared.given_up.run_until_cancelled(sending).await;
         permit.free_memory();
         let Forwarded {
@@ -176,10 +185,10 @@ impl Order {
 
 /// A purchase that was sent.
 struct Sent<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     purchase: Purchase,
     /// The close of the proxy waits for this token: for the record, and not for a page that reads
-    /// slowly.
+    /// slowly. `None` once the outcome is recorded.
     tracked: Option<TaskTrackerToken>,
 }
 
@@ -219,12 +228,48 @@ impl Sent<'_> {
     async fn record(&mut self, verdict: Verdict) {
         self.purchase.outcome = Some(verdict);
         self.purchase.log("purchase");
-        let settings = &self.shared.settings;
-        let recorded = settings.records.end(&self.purchase, &settings.limits).await;
-        if let Err(error) = recorded {
-            tracing::error!(id = self.purchase.id, %error, "the outcome of a purchase is not recorded");
+        if let Some(token) = self.tracked.take() {
+            self.shared.record(&self.purchase, token).await;
         }
-        self.tracked = None;
+    }
+}
+
+impl Shared {
+    /// Records the outcome of a purchase. Where that fails, a task of its own records it again, until
+    /// that succeeds or the proxy is given up; the close of the proxy waits for the token.
+    async fn record(self: &Arc<Self>, purchase: &Purchase, token: TaskTrackerToken) {
+        if self.end(purchase).await {
+            return;
+        }
+        self.unrecorded.add(purchase);
+        let (shared, purchase) = (Arc::clone(self), purchase.clone());
+        tokio::spawn(async move {
+            shared.record_again(&purchase).await;
+            drop(token);
+        });
+    }
+
+    async fn record_again(&self, purchase: &Purchase) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let waiting = self.given_up.run_until_cancelled(sleep(pause));
+            let is_last = waiting.await.is_none();
+            if self.end(purchase).await {
+                return self.unrecorded.remove(purchase);
+            }
+            if is_last {
+                return;
+            }
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    async fn end(&self, purchase: &Purchase) -> bool {
+        let ended = self.settings.records.end(purchase, &self.settings.limits);
+        let Err(error) = ended.await else { return true };
+        let (id, request_id) = (&purchase.id, purchase.request_id.as_deref());
+        tracing::error!(id, request_id, %error, "the outcome of a purchase is not recorded yet");
+        false
     }
 }
 

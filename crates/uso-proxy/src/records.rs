@@ -13,6 +13,10 @@ use crate::purchase::Purchase;
 /// Boxed future of a [`Records`] method, so that the storage can be chosen at run time.
 pub type Recording<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Whether a purchase that has begun may be sent. The connection asks right before it sends the first
+/// byte of the body.
+pub type Guard = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Storage of purchases: which were sent, what they cost, whose they are, and which must not be
 /// repeated. [`MemoryRecords`](crate::MemoryRecords) keeps them until the process ends; a database
 /// keeps them across restarts and for several proxies.
@@ -24,6 +28,9 @@ pub trait Records: Send + Sync + 'static {
     /// Records a purchase that is about to be sent, and reserves its money and its place, in one
     /// step: of several equal purchases at the same time, one begins.
     ///
+    /// A storage whose record can be taken over while this process is frozen, as that of a lease can,
+    /// gives a guard: the purchase is sent only while the guard returns `true`.
+    ///
     /// # Errors
     ///
     /// The reason why the purchase must not be sent; then nothing was recorded.
@@ -31,7 +38,7 @@ pub trait Records: Send + Sync + 'static {
         &'a self,
         purchase: &'a Purchase,
         limits: &'a PurchaseLimits,
-    ) -> Recording<'a, Result<(), NotBegun>>;
+    ) -> Recording<'a, Result<Option<Guard>, NotBegun>>;
 
     /// Records the outcome of a purchase. One that was not bought frees its money and its place and
     /// may be repeated at once. Any other belongs to its caller by its request id, and must not be
@@ -39,7 +46,8 @@ pub trait Records: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the outcome could not be stored; then it counts as unknown.
+    /// When the outcome could not be stored. The proxy records the same outcome again until that
+    /// succeeds, and meanwhile knows the owner of the request by itself.
     fn end<'a>(
         &'a self,
         purchase: &'a Purchase,

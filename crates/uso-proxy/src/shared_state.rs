@@ -11,6 +11,7 @@ use uso_transport::Transport;
 use crate::caller::Caller;
 use crate::settings::Settings;
 use crate::traffic::Traffic;
+use crate::unrecorded::Unrecorded;
 
 pub(crate) type Check = Box<dyn Fn(HeaderMap) -> BoxFuture<'static, Option<Caller>> + Send + Sync>;
 
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) check: Check,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) unrecorded: Unrecorded,
     /// Requests that are being checked, and purchases until they are recorded: the close waits for
     /// them.
     pub(crate) tasks: TaskTracker,

@@ -33,11 +33,19 @@ const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// Hex digits of the proof in a session's cookie.
 const PROOF: usize = 64;
 
+/// Hex digits of a caller's name.
+const NAME: usize = 16;
+
 /// Lengths of a token. Shorter ones could be guessed.
 const SHORTEST: usize = 16;
 const LONGEST: usize = 512;
 
 /// Shared tokens that authenticate callers, for a proxy without accounts of its own.
+///
+/// A caller is named after its token: `token-` and 16 hex digits of a digest from which the token
+/// cannot be computed. The name stays the same when other tokens are added, removed or reordered, so
+/// that durable [`Records`](crate::Records) give a request to no other caller. A new token is a new
+/// caller.
 ///
 /// All holders of a token are one caller: they share the limits, and may collect each other's
 /// requests if they know the ids. Give each person or page a token of its own where that matters.
@@ -54,7 +62,7 @@ const LONGEST: usize = 512;
 /// let mut headers = HeaderMap::new();
 /// assert_eq!(tokens.caller(&headers), None);
 /// headers.insert(AUTHORIZATION, "Bearer a-long-random-string".parse().unwrap());
-/// assert_eq!(tokens.caller(&headers).unwrap().as_str(), "token-1");
+/// assert_eq!(tokens.caller(&headers).unwrap().as_str(), "token-efd81412f5475343");
 /// # Ok::<(), uso_transport::Error>(())
 /// ```
 #[derive(Clone)]
@@ -73,12 +81,12 @@ impl fmt::Debug for SharedTokens {
 }
 
 impl SharedTokens {
-    /// These tokens; the callers are named `token-1`, `token-2` and so on, in their order.
+    /// The callers with these tokens.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when there is none, when one is given twice, is not of 16 to 512
-    /// characters, or has one that a cookie or a header may not carry.
+    /// [`ErrorKind::Config`] when there is no token, and for a token that is given twice, is not of 16
+    /// to 512 characters, or has a character that a cookie or a header may not carry.
     pub fn new<T: AsRef<str>>(tokens: impl IntoIterator<Item = T>) -> Result<Self> {
         let refuse = |why: String| {
             Error::new(Operation::Configure, ErrorKind::Config, why)
@@ -107,7 +115,7 @@ impl SharedTokens {
                 return Err(refuse(format!("token {place} is given twice")));
             }
             kept.push(Token {
-                caller: Caller::new(format!("token-{place}")),
+                caller: Caller::new(name_of(token)),
                 secret: SecretString::from(token),
             });
         }
@@ -115,6 +123,11 @@ impl SharedTokens {
             return Err(refuse("there is no token".to_owned()));
         }
         Ok(Self(kept))
+    }
+
+    /// The callers, in the order of their tokens.
+    pub fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.0.iter().map(|token| &token.caller)
     }
 
     /// The caller that these headers authenticate, by a bearer token or by the cookie of a session. Of
@@ -184,9 +197,20 @@ impl Token {
     /// The proof of a session until this time, which only a holder of the token can make.
     fn proof(&self, expires: &str) -> String {
         let message = format!("uso-proxy {COOKIE_NAME} until {expires}");
-        let mac = HMAC::mac(message, self.secret.expose_secret());
-        mac.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest(self.secret.expose_secret(), &message)
     }
+}
+
+/// The name of the caller with a token. It is in durable records, so it must never change.
+fn name_of(token: &str) -> String {
+    let digits = digest(token, "uso-proxy caller");
+    format!("token-{}", digits.get(..NAME).unwrap_or(&digits))
+}
+
+/// Hex digits of a digest of a message that only a holder of the token can make.
+fn digest(token: &str, message: &str) -> String {
+    let mac = HMAC::mac(message, token);
+    mac.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -249,6 +273,9 @@ mod tests {
 
     const FIRST: &str = "first-token-0123456789";
     const SECOND: &str = "second-token-0123456789";
+    // HMAC-SHA-256 with the token as the key, as another implementation computes it.
+    const FIRST_NAME: &str = "token-b0844587598da53d";
+    const SECOND_NAME: &str = "token-e938e57fd6679e5e";
 
     fn tokens() -> SharedTokens {
         SharedTokens::new([FIRST, SECOND]).unwrap()
@@ -271,8 +298,11 @@ mod tests {
     fn a_token_is_taken_whole_as_bearer() {
         let tokens = tokens();
         let of = |value: &str| name(&tokens, &[(AUTHORIZATION, value)]);
-        assert_eq!(of(&format!("Bearer {FIRST}")).as_deref(), Some("token-1"));
-        assert_eq!(of(&format!("bearer {SECOND}")).as_deref(), Some("token-2"));
+        assert_eq!(of(&format!("Bearer {FIRST}")).as_deref(), Some(FIRST_NAME));
+        assert_eq!(
+            of(&format!("bearer {SECOND}")).as_deref(),
+            Some(SECOND_NAME)
+        );
         for wrong in [
             String::new(),
             "Bearer".to_owned(),
@@ -293,6 +323,19 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_keeps_its_name_when_other_tokens_come_and_go() {
+        for (given, names) in [
+            (vec![FIRST, SECOND], vec![FIRST_NAME, SECOND_NAME]),
+            (vec![SECOND, FIRST], vec![SECOND_NAME, FIRST_NAME]),
+            (vec![SECOND], vec![SECOND_NAME]),
+        ] {
+            let tokens = SharedTokens::new(given).unwrap();
+            let callers: Vec<_> = tokens.callers().map(Caller::as_str).collect();
+            assert_eq!(callers, names);
+        }
+    }
+
+    #[test]
     fn a_session_is_its_tokens_until_its_time() {
         let tokens = tokens();
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -304,14 +347,14 @@ mod tests {
             caller.map(|caller| caller.as_str().to_owned())
         };
         let cookie = format!("theme=dark; {COOKIE_NAME}={value}; other=1");
-        assert_eq!(at(&cookie, now).as_deref(), Some("token-2"));
+        assert_eq!(at(&cookie, now).as_deref(), Some(SECOND_NAME));
         assert_eq!(at(&cookie, now + SESSION), None);
         // Planted cookies before it do not hide it, however many.
         let crafted = format!("{}.{}", 1_000_001, "0".repeat(PROOF));
         for planted in ["", "1.0", "9999999999.0", &crafted] {
             let planted = format!("{COOKIE_NAME}={planted}; ").repeat(300);
             let cookie = format!("{planted}{cookie}");
-            assert_eq!(at(&cookie, now).as_deref(), Some("token-2"), "{cookie}");
+            assert_eq!(at(&cookie, now).as_deref(), Some(SECOND_NAME), "{cookie}");
         }
         let (expires, proof) = value.split_once('.').unwrap();
         let later = expires.parse::<u64>().unwrap() + 1;

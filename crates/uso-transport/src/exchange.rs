@@ -230,12 +230,12 @@ impl Exchange {
     }
 
     /// Sends a request once and waits for the head of its response.
-    pub(crate) async fn open(
+    pub(crate) async fn open<B: Into<RequestBody>>(
         &self,
         operation: Operation,
-        request: Request<Bytes>,
+        request: Request<B>,
     ) -> Result<Incoming, Failure> {
-        let request = request.map(RequestBody::from);
+        let request = request.map(Into::into);
         let limit = self.0.config.attempt_limit(operation, request.body.len());
         let deadline = from_now(limit);
         self.0.http.send(operation, request, deadline).await

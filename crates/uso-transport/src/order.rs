@@ -26,6 +26,10 @@ const STORE_IO: HeaderName = HeaderName::from_static("x-fal-store-io");
 pub(crate) struct Guard(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl Guard {
+    pub(crate) fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(holds))
+    }
+
     pub(crate) fn allows(&self) -> bool {
         (self.0)()
     }
@@ -173,7 +177,7 @@ impl Order {
     /// of a lease. What remains is the time between this question and the system's write.
     #[must_use]
     pub fn only_while(mut self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Arc::make_mut(&mut self.0).guard = Some(Guard(Arc::new(holds)));
+        Arc::make_mut(&mut self.0).guard = Some(Guard::new(holds));
         self
     }
 

@@ -15,8 +15,9 @@ use crate::base_urls::BaseUrls;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
-use crate::http::Body;
+use crate::http::{Body, Guarded, RequestBody, Withheld};
 use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::order::Guard;
 use crate::requests::{Request, extend};
 
 /// Headers of one connection or of one hop's credentials, which are never passed on.
@@ -141,12 +142,23 @@ impl ForwardedBody {
 pub(crate) struct Passthrough<'a>(pub(crate) &'a Exchange);
 
 impl Passthrough<'_> {
-    pub(crate) async fn send(&self, forward: Forward) -> Result<Forwarded> {
+    /// Sends a request once, and only while its guard allows it.
+    pub(crate) async fn send(&self, forward: Forward, guard: Option<Guard>) -> Result<Forwarded> {
         let operation = forward.operation;
         let started = Instant::now();
-        let request = with_key(self.0.config(), forward);
+        let withheld = Withheld::default();
+        let request = with_key(self.0.config(), forward).map(|body| match guard {
+            Some(guard) => RequestBody::stream(Guarded::new(body, guard, withheld.clone())),
+            None => body.into(),
+        });
         let sent = self.0.open(operation, request).await;
-        let incoming = sent.map_err(|failure| failure.error.with_attempts(1, started.elapsed()))?;
+        let incoming = sent.map_err(|failure| {
+            let error = match withheld.happened() {
+                true => Withheld::error(operation),
+                false => failure.error,
+            };
+            error.with_attempts(1, started.elapsed())
+        })?;
         Ok(Forwarded {
             status: incoming.status,
             headers: incoming.headers,

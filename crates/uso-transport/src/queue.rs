@@ -106,8 +106,7 @@ impl Queue<'_> {
         match self.0.send(operation, guarded).await {
             // With a status, the service has judged the request without its body.
             Err(error) if withheld.happened() && error.status().is_none() => {
-                let message = format!("{operation} was not sent: the permission to send had ended");
-                Err(Error::new(operation, ErrorKind::Deadline, message))
+                Err(Withheld::error(operation))
             }
             sent => sent,
         }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::intent::Intent;
 use crate::keys::Keys;
-use crate::order::Order;
+use crate::order::{Guard, Order};
 use crate::passthrough::{Forward, Forwarded, Passthrough};
 use crate::queue::{Queue, span};
 use crate::reconcile::Reconcile;
@@ -289,7 +289,23 @@ impl Transport {
     /// accepted, and [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) otherwise;
     /// [`Error::delivery`](crate::Error::delivery) says whether the request left.
     pub async fn forward(&self, forward: Forward) -> Result<Forwarded> {
-        Passthrough(&self.exchange).send(forward).await
+        Passthrough(&self.exchange).send(forward, None).await
+    }
+
+    /// As [`Transport::forward`], while this holds, which is asked when the connection takes the first
+    /// byte of the body; see [`Order::only_while`]. Otherwise nothing is sent, and the error is of the
+    /// kind [`ErrorKind::Deadline`](crate::ErrorKind::Deadline).
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::forward`].
+    pub async fn forward_while(
+        &self,
+        forward: Forward,
+        holds: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Forwarded> {
+        let guard = Some(Guard::new(holds));
+        Passthrough(&self.exchange).send(forward, guard).await
     }
 
     fn downloads(&self) -> Downloads<'_> {

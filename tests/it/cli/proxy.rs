@@ -1,5 +1,7 @@
 //! `uso proxy` as its operator sees it.
 
+mod restarts;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +16,9 @@ use super::uso;
 /// Long enough for anything here to happen; nothing waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const TOKEN: &str = "a-token-0123456789";
+/// The names of the callers with this token and with `another-` in front of it.
+pub(crate) const NAME: &str = "token-3751c7581cd3037e";
+const ANOTHER_NAME: &str = "token-c55962441a871566";
 const ORIGIN: [&str; 2] = ["--allow-origin", "https://app.example"];
 
 #[test]
@@ -80,6 +85,25 @@ pub(crate) fn submit(url: &str, token: &str, seed: u64) -> reqwest::RequestBuild
         .body(input.to_string())
 }
 
+/// The HTTP status of a request's status, asked for through a proxy.
+pub(crate) async fn status(url: &str, token: &str, id: &str) -> u16 {
+    let client = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
+    let target = format!("https://queue.fal.run/fal-ai/uso/requests/{id}/status");
+    let request = client.build().unwrap().get(url);
+    let request = request
+        .header("x-fal-target-url", target)
+        .header("authorization", format!("Bearer {token}"));
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Buys a job through a proxy and gives its id.
+pub(crate) async fn bought(url: &str, token: &str, seed: u64) -> String {
+    let bought = submit(url, token, seed).send().await.unwrap();
+    assert_eq!(bought.status(), 200);
+    let bought: Value = serde_json::from_slice(&bought.bytes().await.unwrap()).unwrap();
+    bought["request_id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
     let late = Duration::from_secs(300);
@@ -97,7 +121,7 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
         let before = lines.next().unwrap();
         assert_eq!(
             (&before["caller"], &before["request_id"], &before["outcome"]),
-            (&json!("token-2"), &Value::Null, &Value::Null)
+            (&json!(ANOTHER_NAME), &Value::Null, &Value::Null)
         );
         let record = lines.next().unwrap();
         assert_eq!(
@@ -107,7 +131,7 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
         let purchase = &rig.emulator.ledger().purchases()[0].request_id.clone();
         assert_eq!(
             (&record["caller"], &record["request_id"], &record["status"]),
-            (&json!("token-2"), &json!(purchase), &json!(200))
+            (&json!(ANOTHER_NAME), &json!(purchase), &json!(200))
         );
 
         let waiting = tokio::spawn(submit(&url, TOKEN, 2).send());
@@ -134,14 +158,14 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
             assert!(answer.map_or(true, |answer| answer.status() == 502));
             assert_eq!(run.code, 6, "{run:?}");
             // The open purchase is recorded all the same.
-            assert_eq!(rest[0]["caller"], "token-1", "{rest:?}");
+            assert_eq!(rest[0]["caller"], NAME, "{rest:?}");
             assert_eq!(rest[0]["delivery"], "unknown", "{rest:?}");
             assert_eq!(rest[0]["outcome"], "unknown", "{rest:?}");
             assert_eq!(rest[1]["error"]["kind"], "outcome_unknown", "{rest:?}");
         } else {
             assert_eq!(answer.unwrap().status(), 200);
             assert_eq!(run.code, 0, "{run:?}");
-            assert_eq!(rest[0]["caller"], "token-1", "{rest:?}");
+            assert_eq!(rest[0]["caller"], NAME, "{rest:?}");
         }
         assert_eq!(rest.len(), 1 + usize::from(leaves_it), "{rest:?}");
     }

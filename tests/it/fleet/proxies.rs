@@ -3,13 +3,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Child;
 
-use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::postgres;
-use uso_tests::rig::{Cli, Rig, Run, until};
+use uso_tests::rig::{Cli, Rig, Run, until, until_async};
 
+use super::machines::signal;
 use super::server;
-use crate::cli::proxy::{TOKEN, start, submit};
+use crate::cli::proxy::{NAME, TOKEN, bought, start, status, submit};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uso-under-test");
 
@@ -36,17 +36,6 @@ fn stop(proxy: Child) -> Run {
     Run::of(&proxy.wait_with_output().unwrap())
 }
 
-/// The status of a request, asked for through a proxy.
-async fn status(url: &str, id: &str) -> u16 {
-    let client = crate::emulator::http(rustls::RootCertStore::empty(), &[]);
-    let target = format!("https://queue.fal.run/fal-ai/uso/requests/{id}/status");
-    let request = client.build().unwrap().get(url);
-    let request = request
-        .header("x-fal-target-url", target)
-        .header("authorization", format!("Bearer {TOKEN}"));
-    request.send().await.unwrap().status().as_u16()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_proxies_share_owners_and_spending_and_a_restart_forgets_nothing() {
     let rig = Rig::plain().await;
@@ -55,12 +44,9 @@ async fn two_proxies_share_owners_and_spending_and_a_restart_forgets_nothing() {
         let limit = ["--spend-per-day", "0.25"];
         let (one, first, _lines) = start(&cli, &limit);
         let (two, second, _more_lines) = start(&cli, &limit);
-        let bought = submit(&first, TOKEN, 1).send().await.unwrap();
-        assert_eq!(bought.status(), 200);
-        let bought: Value = serde_json::from_slice(&bought.bytes().await.unwrap()).unwrap();
-        let id = bought["request_id"].as_str().unwrap();
+        let id = bought(&first, TOKEN, 1).await;
         assert_eq!(
-            status(&second, id).await,
+            status(&second, TOKEN, &id).await,
             200,
             "the other proxy knows the owner"
         );
@@ -76,7 +62,8 @@ async fn two_proxies_share_owners_and_spending_and_a_restart_forgets_nothing() {
         }
 
         let (three, third, _lines) = start(&cli, &limit);
-        assert_eq!(status(&third, id).await, 200, "a restart forgets no owner");
+        let kept = status(&third, TOKEN, &id).await;
+        assert_eq!(kept, 200, "a restart forgets no owner");
         let refused = submit(&third, TOKEN, 4).send().await.unwrap();
         assert_eq!(refused.status(), 429, "a restart forgets no spending");
         stop(three);
@@ -116,7 +103,7 @@ async fn a_purchase_of_a_proxy_that_was_killed_is_told_and_not_repeated() {
             .map(Result::unwrap)
             .find(|line| line.contains("the outcome is unknown"));
         assert!(
-            told.unwrap().contains("token-1"),
+            told.unwrap().contains(NAME),
             "the restart tells whose it was"
         );
         let repeated = submit(&url, TOKEN, 1).send().await.unwrap();
@@ -124,5 +111,68 @@ async fn a_purchase_of_a_proxy_that_was_killed_is_told_and_not_repeated() {
         assert_eq!(rig.emulator.ledger().purchases().len(), before + 1);
         again.kill().unwrap();
         again.wait().unwrap();
+    }
+}
+
+/// Lets the first purchase of a proxy take its time once its proxy has asked for the commit.
+const GATE: &str = "CREATE SEQUENCE public.passed; \
+    CREATE FUNCTION public.gate() RETURNS trigger LANGUAGE plpgsql AS $$ \
+    BEGIN IF nextval('public.passed') = 1 THEN PERFORM pg_sleep(0.5); END IF; \
+    RETURN NEW; END $$; \
+    CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON uso.relay DEFERRABLE INITIALLY DEFERRED \
+    FOR EACH ROW EXECUTE FUNCTION public.gate()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_was_taken_over_while_frozen_sends_nothing() {
+    let Some(server) = server("proxies::frozen") else {
+        return;
+    };
+    let rig = Rig::plain().await;
+    let place = server.database().await;
+    let machine = || {
+        let cli = Cli::new(PROGRAM).at(&rig.emulator.origin());
+        cli.variable("USO_PROXY_TOKEN", TOKEN)
+            .variable("USO_JOURNAL", &place)
+    };
+    let (cli, other) = (machine(), machine());
+    let migrated = cli.run(&["journal", "migrate"]);
+    assert_eq!(migrated.code, 0, "{migrated:?}");
+    postgres::run(&place, "UPDATE uso.journal SET lease_ms = 4000").await;
+    postgres::run(&place, GATE).await;
+    let is = async |condition: &str| {
+        let sql = format!("SELECT ({condition})::text");
+        postgres::text(&place, &sql).await == "true"
+    };
+
+    let (frozen, url, _lines) = start(&cli, &[]);
+    let waiting = tokio::spawn(submit(&url, TOKEN, 1).send());
+    let at_gate = async || is("(SELECT is_called FROM public.passed)").await;
+    until_async("the gate", at_gate).await;
+    signal(&frozen, "STOP");
+    let has_begun = async || is("EXISTS (SELECT 1 FROM uso.relay)").await;
+    until_async("the commit", has_begun).await;
+    let has_ended =
+        async || is("EXISTS (SELECT 1 FROM uso.worker WHERE expires_at < uso.uso_now())").await;
+    until_async("the end of the lease", has_ended).await;
+    let (second, other_url, _more_lines) = start(&other, &[]);
+    assert!(is("EXISTS (SELECT 1 FROM uso.job WHERE state = 'unknown')").await);
+    // The time in which an equal purchase is refused passes.
+    let past = "UPDATE uso.job SET changed_at = changed_at - 121000";
+    postgres::run(&place, past).await;
+    bought(&other_url, TOKEN, 1).await;
+
+    signal(&frozen, "CONT");
+    let late = waiting.await.unwrap().unwrap();
+    assert_eq!(late.status(), 502);
+    let text = late.text().await.unwrap();
+    assert!(text.contains("nothing was bought"), "{text}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    // The proof that nothing left ends the row, although its claim was lost.
+    let no_longer_unknown =
+        async || is("NOT EXISTS (SELECT 1 FROM uso.job WHERE state = 'unknown')").await;
+    until_async("the end of the row", no_longer_unknown).await;
+    for proxy in [frozen, second] {
+        let run = stop(proxy);
+        assert_eq!(run.code, 0, "{run:?}");
     }
 }

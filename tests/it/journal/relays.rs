@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use uso::MicroDollars;
-use uso_journal::{Relay, RelayEnd, RelayLimits, RelayRefusal};
+use uso_journal::{Relay, RelayEnd, RelayLimits, RelayRefusal, State};
 use uso_tests::postgres;
 
 use super::Desk;
@@ -37,11 +37,17 @@ async fn bought(desk: &Desk, id: &str, request_id: Option<&str>) {
     let client = &desk.rig.client;
     let begun = desk.journal.begin_relay(client, relay(id), limits()).await;
     begun.unwrap().unwrap();
+    end(desk, id, Some(true), request_id).await;
+}
+
+/// Records the outcome of a purchase.
+async fn end(desk: &Desk, id: &str, is_bought: Option<bool>, request_id: Option<&str>) {
+    let client = &desk.rig.client;
     let job = request_id.map(|id| client.job_by_id(id).unwrap());
     let end = RelayEnd {
         id: id.to_owned(),
         record: json!({ "id": id }),
-        is_bought: Some(true),
+        is_bought,
         ticket: job.map(|job| job.ticket().clone()),
         not_repeated_for: Duration::ZERO,
         kept_for: DAY,
@@ -125,7 +131,7 @@ async fn pruning_erases_owners_whose_time_is_over_and_keeps_what_cannot_be_colle
     desk.journal.prune(client, Duration::ZERO).await.unwrap();
     assert_eq!(owner().await.as_deref(), Some("alice"));
     let third = desk.journal.begin_relay(client, relay("third"), limits());
-    let refused = third.await.unwrap();
+    let refused = third.await.unwrap().map(|_| "begun");
     assert!(
         matches!(refused, Err(RelayRefusal::Spent(_))),
         "{refused:?}"
@@ -140,4 +146,30 @@ async fn pruning_erases_owners_whose_time_is_over_and_keeps_what_cannot_be_colle
     let adopting = desk.journal.adopt_relay(client, "bob", adopted, DAY).await;
     adopting.unwrap();
     assert_eq!(owner().await.as_deref(), Some("bob"));
+}
+
+#[tokio::test]
+async fn an_end_can_be_recorded_again_and_after_the_claim_was_lost() {
+    const ID: &str = "11111111-2222-3333-4444-555555555555";
+    let desk = Desk::plain().await;
+    let client = &desk.rig.client;
+    let state = async |id: &str| {
+        let row = desk.journal.find(client, &format!("proxy:{id}")).await;
+        row.unwrap().state
+    };
+    bought(&desk, "first", Some(ID)).await;
+    end(&desk, "first", Some(true), Some(ID)).await;
+    assert_eq!(state("first").await, State::HandedOver);
+    let owner = desk.journal.relay_owner(client, "fal-ai/uso", ID).await;
+    assert_eq!(owner.unwrap().as_deref(), Some("alice"));
+
+    let begun = desk.journal.begin_relay(client, relay("second"), limits());
+    begun.await.unwrap().unwrap();
+    end(&desk, "second", None, None).await;
+    assert_eq!(state("second").await, State::Unknown);
+    end(&desk, "second", Some(false), None).await;
+    assert_eq!(state("second").await, State::Failed);
+    // Its money is free again.
+    let third = desk.journal.begin_relay(client, relay("third"), limits());
+    third.await.unwrap().unwrap();
 }

@@ -13,7 +13,7 @@ use uso_emulator::{Emulator, Fault, Operation, PictureMode, Scenario};
 use uso_proxy::{PROXY_PATH, Settings};
 use uso_tests::rig::{Cli, Rig, file};
 
-use super::{ALICE, KEY, Served, input};
+use super::{ALICE, ALICES_NAME, KEY, Served, input};
 use crate::browser::Browser;
 use crate::official::{javascript, python};
 
@@ -331,7 +331,7 @@ async fn a_page_in_a_browser_never_sees_the_key() {
     let mut records = 0;
     while let Ok(Some(line)) = proxy.lines.next_line().await {
         let record: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(record["caller"], "token-1");
+        assert_eq!(record["caller"], ALICES_NAME);
         records += 1;
     }
     // Polling, streaming, upload, cancel, refused, and the one with the session.

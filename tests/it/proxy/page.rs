@@ -19,7 +19,8 @@ use uso_tests::rig::Rig;
 use uso_transport::Transport;
 
 use super::{
-    ALICE, Answer, BOB, KEY, PAGE, PATIENCE, SUBMIT, Served, client, follow_up, input, raw_submit,
+    ALICE, Answer, BOB, BOBS_NAME, KEY, PAGE, PATIENCE, SUBMIT, Served, client, follow_up, input,
+    raw_submit,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -287,7 +288,7 @@ async fn a_request_of_an_earlier_process_can_be_adopted() {
     assert_eq!(served.get(BOB, &id, "").await.status, 404);
     let ticket = Ticket::for_request(EndpointId::uso(), id.as_str()).unwrap();
     // The first owner keeps it.
-    let second = Caller::new("token-2");
+    let second = Caller::new(BOBS_NAME);
     served.proxy.adopt(&second, &ticket).await.unwrap();
     assert_eq!(served.get(BOB, &id, "").await.status, 404);
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use uso::{ApiKey, BaseUrls, Config, ImageSize, ImageSizePreset, Request, UsoInput};
 use uso_cli::serve::{Limits, serve};
 use uso_proxy::{
-    Caller, MemoryRecords, NotBegun, Proxy, Purchase, PurchaseLimits, Recording, Records,
+    Caller, Guard, MemoryRecords, NotBegun, Proxy, Purchase, PurchaseLimits, Recording, Records,
     RecordsError, Settings,
 };
 use uso_transport::{Ticket, Transport};
@@ -24,7 +24,7 @@ impl Records for Refusing {
         &'a self,
         purchase: &'a Purchase,
         _: &'a PurchaseLimits,
-    ) -> Recording<'a, Result<(), NotBegun>> {
+    ) -> Recording<'a, Result<Option<Guard>, NotBegun>> {
         self.0.lock().unwrap().push(purchase.clone());
         Box::pin(std::future::ready(Err(NotBegun::TooDear)))
     }

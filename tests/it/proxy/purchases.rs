@@ -12,7 +12,9 @@ use uso_proxy::Settings;
 use uso_tests::rig::Rig;
 use uso_transport::Verdict;
 
-use super::{ALICE, Answer, BOB, KEY, PAGE, SUBMIT, Served, input, raw_submit};
+use super::{
+    ALICE, ALICES_NAME, Answer, BOB, BOBS_NAME, KEY, PAGE, SUBMIT, Served, input, raw_submit,
+};
 
 const RUN: &str = "https://fal.run/fal-ai/uso";
 
@@ -39,7 +41,7 @@ async fn every_purchase_is_recorded_with_its_caller_its_price_and_its_id() {
         json!({
             "id": record["id"],
             "at": record["at"],
-            "caller": "token-1",
+            "caller": ALICES_NAME,
             "endpoint": "fal-ai/uso",
             "operation": "submit",
             "request_id": id,
@@ -51,7 +53,7 @@ async fn every_purchase_is_recorded_with_its_caller_its_price_and_its_id() {
         })
     );
     assert!(record["at"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(records[1].caller.as_str(), "token-2");
+    assert_eq!(records[1].caller.as_str(), BOBS_NAME);
     assert_eq!(records[1].estimate, MicroDollars::new(419_431));
     assert_eq!(records[2].operation, uso::error::Operation::Run);
     assert_eq!(

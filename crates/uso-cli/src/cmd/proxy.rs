@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde_json::json;
 use tokio::sync::oneshot;
-use uso_proxy::{PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens, stand_alone};
+use uso_proxy::{Caller, PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens, stand_alone};
 use uso_transport::Transport;
 
 use self::journal_records::JournalRecords;
@@ -55,10 +55,15 @@ pub(crate) async fn run(
         format!("http://{address}{PROXY_PATH}"),
         format!("http://{address}{SESSION_PATH}"),
     );
+    let callers: Vec<&str> = tokens.callers().map(Caller::as_str).collect();
     printer.data(
-        &json!({ "proxy": url, "session": session }),
+        &json!({ "proxy": url, "session": session, "callers": callers }),
         std::slice::from_ref(&url),
     )?;
+    printer.say(&format!(
+        "callers, in the order of their tokens: {}",
+        callers.join(", ")
+    ));
     printer.say(&format!(
         "pages of {} may call; sessions are at {session}",
         args.allow_origin.join(", ")

@@ -2,11 +2,12 @@
 
 use super::budget;
 use super::fault::Fault;
-use super::rows::{insert, lock_key, save_and_go_on};
+use super::rows::{Locked, insert, lock_key, save, save_and_go_on};
 use super::transaction::{Transaction, Values};
 use crate::claiming;
-use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal, Standing, first_minute, key};
-use crate::row::Effect;
+use crate::error::Error;
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, first_minute, key};
+use crate::row::{Effect, Row};
 
 /// As [`crate::store::Store::begin_relay`].
 pub(super) async fn begin(
@@ -15,16 +16,13 @@ pub(super) async fn begin(
     relay: &Relay,
     limits: &RelayLimits,
     worker: &str,
-) -> Result<Result<(), RelayRefusal>, Fault> {
+) -> Result<Result<Row, RelayRefusal>, Fault> {
     // Holds the caps, so that the standing of the caller is read under the same lock.
     let now: i64 = transaction.row("SELECT uso_now()", &[]).await?.try_get(0)?;
     let (caps, _) = budget::hold(transaction, realm, None, now).await?;
     // The key is new for each purchase: a row is of an earlier try of this transaction.
-    if lock_key(transaction, realm, &key(&relay.id))
-        .await?
-        .is_some()
-    {
-        return Ok(Ok(()));
+    if let Some(begun) = lock_key(transaction, realm, &key(&relay.id)).await? {
+        return Ok(Ok(begun.row));
     }
     let standing = standing(transaction, realm, relay, now).await?;
     if let Err(refusal) = standing.admit(relay, limits, now) {
@@ -54,7 +52,7 @@ pub(super) async fn begin(
         &now,
     ];
     transaction.execute(sql, values).await?;
-    Ok(Ok(()))
+    Ok(Ok(row))
 }
 
 async fn standing(
@@ -102,24 +100,38 @@ async fn standing(
     })
 }
 
-/// As [`crate::store::Store::change_relay`].
-pub(super) async fn change(
+/// As [`crate::store::Store::end_relay`].
+pub(super) async fn end(
     transaction: &Transaction,
     realm: i64,
-    change: &RelayChange,
+    end: &RecordedEnd,
 ) -> Result<(), Fault> {
-    let sql = "UPDATE relay SET request_id = $3, record = $4, \
-               repeat_until = uso_now() + $5::bigint, kept_until = uso_now() + $6::bigint \
-               WHERE realm = $1 AND id = $2";
-    let RelayChange {
+    let RecordedEnd {
         id,
+        step,
         request_id,
         record,
         repeat_ms,
         kept_ms,
-    } = change;
+    } = end;
+    let locked = lock_key(transaction, realm, &key(id)).await?;
+    let Locked {
+        mut row,
+        written,
+        now,
+    } = locked.ok_or_else(|| Error::NotFound(id.clone()))?;
+    if written == Some(transaction.token) {
+        return Ok(());
+    }
+    let sql = "UPDATE relay SET request_id = $3, record = $4, \
+               repeat_until = uso_now() + $5::bigint, kept_until = uso_now() + $6::bigint \
+               WHERE realm = $1 AND id = $2";
     let values: Values<'_> = &[&realm, id, request_id, record, repeat_ms, kept_ms];
     transaction.execute(sql, values).await?;
+    let before = row.committed();
+    if let Ok(effect) = row.apply(step.clone(), now) {
+        save(transaction, &row, before, &effect).await?;
+    }
     Ok(())
 }
 

@@ -4,10 +4,11 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::budget;
 use super::claims::{Done, now};
-use super::rows::{insert, save};
+use super::rows::{by_key, insert, save};
 use crate::claiming;
-use crate::relay::{Relay, RelayChange, RelayLimits, RelayRefusal, Standing, first_minute};
-use crate::row::Effect;
+use crate::error::Error;
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, first_minute, key};
+use crate::row::{Effect, Row};
 
 /// As [`crate::store::Store::begin_relay`].
 pub(super) fn begin(
@@ -16,7 +17,7 @@ pub(super) fn begin(
     relay: &Relay,
     limits: &RelayLimits,
     worker: &str,
-) -> Done<Result<(), RelayRefusal>> {
+) -> Done<Result<Row, RelayRefusal>> {
     let now = now(connection)?;
     if let Err(refusal) = standing(connection, realm, relay, now)?.admit(relay, limits, now) {
         return Ok(Ok(Err(refusal)));
@@ -41,7 +42,7 @@ pub(super) fn begin(
         relay.record.to_string(),
         now,
     ))?;
-    Ok(Ok(Ok(())))
+    Ok(Ok(Ok(row)))
 }
 
 fn standing(
@@ -86,19 +87,26 @@ fn standing(
     })
 }
 
-/// As [`crate::store::Store::change_relay`].
-pub(super) fn change(connection: &Connection, realm: i64, change: &RelayChange) -> Done<()> {
+/// As [`crate::store::Store::end_relay`].
+pub(super) fn end(connection: &Connection, realm: i64, end: RecordedEnd) -> Done<()> {
+    let Some(mut row) = by_key(connection, realm, &key(&end.id))? else {
+        return Ok(Err(Error::NotFound(end.id)));
+    };
     let now = now(connection)?;
     let sql = "UPDATE relay SET request_id = ?3, record = ?4, repeat_until = ?5, kept_until = ?6 \
                WHERE realm = ?1 AND id = ?2";
     connection.prepare_cached(sql)?.execute((
         realm,
-        &change.id,
-        &change.request_id,
-        &change.record,
-        now.saturating_add(change.repeat_ms),
-        now.saturating_add(change.kept_ms),
+        &end.id,
+        &end.request_id,
+        &end.record,
+        now.saturating_add(end.repeat_ms),
+        now.saturating_add(end.kept_ms),
     ))?;
+    let before = row.committed();
+    if let Ok(effect) = row.apply(end.step, now) {
+        save(connection, &row, before, &effect)?;
+    }
     Ok(Ok(()))
 }
 

@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::error::Error;
+use crate::kind::{ErrorKind, Operation};
 use crate::order::Guard;
 
 /// Whether a guard withheld a body. Over HTTP/2 the error of a body reaches only its connection, so
@@ -20,6 +22,12 @@ pub(crate) struct Withheld(Arc<AtomicBool>);
 impl Withheld {
     pub(crate) fn happened(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// The error of a purchase whose body was withheld.
+    pub(crate) fn error(operation: Operation) -> Error {
+        let message = format!("{operation} was not sent: the permission to send had ended");
+        Error::new(operation, ErrorKind::Deadline, message)
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::Value;
 use uso::Client;
 use uso_journal::{Error, Journal, Relay, RelayEnd, RelayLimits, RelayRefusal};
 use uso_proxy::{
-    Caller, NOT_REPEATED_FOR, NotBegun, Purchase, PurchaseLimits, Recording, Records, RecordsError,
+    Caller, Guard, NOT_REPEATED_FOR, NotBegun, Purchase, PurchaseLimits, Recording, Records,
+    RecordsError,
 };
 use uso_transport::{Operation, Ticket, Verdict};
 
@@ -42,7 +43,7 @@ impl Records for JournalRecords {
         &'a self,
         purchase: &'a Purchase,
         limits: &'a PurchaseLimits,
-    ) -> Recording<'a, Result<(), NotBegun>> {
+    ) -> Recording<'a, Result<Option<Guard>, NotBegun>> {
         Box::pin(async move {
             let digest = purchase.digest.iter().map(|byte| format!("{byte:02x}"));
             let relay = Relay {

@@ -4,12 +4,15 @@
 //! does. So a thread of its own writes the lines, a purchase waits for its first line, and without
 //! that line it is not sent.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use uso_proxy::{Caller, NotBegun, Purchase, PurchaseLimits, Recording, Records, RecordsError};
+use uso_proxy::{
+    Caller, Guard, NotBegun, Purchase, PurchaseLimits, Recording, Records, RecordsError,
+};
 use uso_transport::{Delivery, Ticket, Verdict};
 
 use super::journal_records::JournalRecords;
@@ -29,6 +32,8 @@ struct Shared {
     inner: JournalRecords,
     queue: mpsc::Sender<Line>,
     printer: Printer,
+    /// Ids of the purchases that have their line, and whose outcome is not in the journal yet.
+    unrecorded: Mutex<HashSet<String>>,
 }
 
 struct Line {
@@ -59,6 +64,7 @@ impl Lines {
             inner,
             queue,
             printer,
+            unrecorded: Mutex::default(),
         }))
     }
 
@@ -74,6 +80,16 @@ impl Lines {
 }
 
 impl Shared {
+    /// Whether the outcome has no line yet; a failed record is repeated, and the line is not.
+    fn is_first(&self, purchase: &Purchase, recorded: &Result<(), RecordsError>) -> bool {
+        let unrecorded = self.unrecorded.lock();
+        let mut unrecorded = unrecorded.unwrap_or_else(PoisonError::into_inner);
+        match recorded {
+            Ok(()) => !unrecorded.remove(&purchase.id),
+            Err(_) => unrecorded.insert(purchase.id.clone()),
+        }
+    }
+
     async fn line(&self, purchase: &Purchase) -> Result<(), RecordsError> {
         let (written, wait) = oneshot::channel();
         let purchase = purchase.clone();
@@ -95,16 +111,16 @@ impl Records for Lines {
         &'a self,
         purchase: &'a Purchase,
         limits: &'a PurchaseLimits,
-    ) -> Recording<'a, Result<(), NotBegun>> {
+    ) -> Recording<'a, Result<Option<Guard>, NotBegun>> {
         Box::pin(async move {
-            self.0.inner.begin(purchase, limits).await?;
+            let guard = self.0.inner.begin(purchase, limits).await?;
             if let Err(error) = self.0.line(purchase).await {
                 self.0.printer.warn(&format!("nothing is bought: {error}"));
                 // Where this fails, the purchase counts as unknown, and nothing was sent.
                 let _ = self.0.inner.end(&not_sent(purchase), limits).await;
                 return Err(NotBegun::Unavailable(error));
             }
-            Ok(())
+            Ok(guard)
         })
     }
 
@@ -114,15 +130,19 @@ impl Records for Lines {
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<(), RecordsError>> {
         Box::pin(async move {
-            self.0.inner.end(purchase, limits).await?;
-            let written = self.0.line(purchase).await;
-            if written.is_err() {
-                let line = text(purchase);
-                self.0
-                    .printer
-                    .warn(&format!("not recorded on stdout: {line}"));
+            let recorded = self.0.inner.end(purchase, limits).await;
+            if self.0.is_first(purchase, &recorded) {
+                if let Err(error) = &recorded {
+                    let line = text(purchase);
+                    let warning = format!("not recorded in the journal yet: {line}: {error}");
+                    self.0.printer.warn(&warning);
+                }
+                if self.0.line(purchase).await.is_err() {
+                    let warning = format!("not recorded on stdout: {}", text(purchase));
+                    self.0.printer.warn(&warning);
+                }
             }
-            written
+            recorded
         })
     }
 

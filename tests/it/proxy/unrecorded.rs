@@ -1,0 +1,66 @@
+//! Purchases whose records fail between the decision to buy and the outcome.
+
+use std::sync::atomic::Ordering;
+
+use uso::error::Delivery;
+use uso_transport::Verdict;
+
+use super::{ALICE, Answer, BOB, Served, input};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_its_buyers_while_its_outcome_cannot_be_recorded_and_after() {
+    let served = Served::plain().await;
+    served.faults.forgets.store(true, Ordering::Relaxed);
+    let id = served.bought(ALICE, &input(1)).await;
+    let belongs_to_alice = async || {
+        let status = served.get(ALICE, &id, "/status").await;
+        assert_eq!(status.status, 200, "{status:?}");
+        assert_eq!(status.json()["request_id"], id.as_str());
+        assert_eq!(served.get(BOB, &id, "/status").await.status, 404);
+    };
+    belongs_to_alice().await;
+    assert!(served.records.lock().unwrap().is_empty());
+    let again = Answer::of(served.submit(ALICE, &input(1))).await;
+    assert_eq!(again.status, 409, "{again:?}");
+
+    served.faults.forgets.store(false, Ordering::Relaxed);
+    let records = served.records(1).await;
+    assert_eq!(records[0].request_id.as_ref(), Some(&id));
+    belongs_to_alice().await;
+    assert_eq!(served.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_waits_for_the_record_of_an_outcome_until_the_proxy_is_given_up() {
+    for is_given_up in [false, true] {
+        let served = Served::plain().await;
+        served.faults.forgets.store(true, Ordering::Relaxed);
+        served.bought(ALICE, &input(1)).await;
+        let proxy = served.proxy.clone();
+        let closing = tokio::spawn(async move { proxy.close().await });
+        while served.get(ALICE, "r-1", "/status").await.status != 503 {}
+        if is_given_up {
+            served.proxy.give_up().await;
+        }
+        served.faults.forgets.store(is_given_up, Ordering::Relaxed);
+        closing.await.unwrap();
+        let recorded = served.records.lock().unwrap().len();
+        assert_eq!(recorded, usize::from(!is_given_up));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_that_may_no_longer_be_sent_is_not_sent_and_its_caller_is_told() {
+    let served = Served::plain().await;
+    served.faults.withholds.store(true, Ordering::Relaxed);
+    let refused = Answer::of(served.submit(ALICE, &input(1))).await;
+    assert_eq!(refused.status, 502, "{refused:?}");
+    assert_eq!(refused.json()["delivery"], "not_sent");
+    assert!(refused.body.contains("nothing was bought"), "{refused:?}");
+    assert!(served.emulator.requests().is_empty());
+    let record = served.records(1).await.remove(0);
+    assert_eq!(record.delivery, Delivery::NotSent);
+    assert_eq!(record.outcome, Some(Verdict::NotBought));
+    served.faults.withholds.store(false, Ordering::Relaxed);
+    served.bought(ALICE, &input(1)).await;
+}
