@@ -2,6 +2,7 @@
 //! the journal before anything is sent.
 
 mod arguments;
+mod bought;
 mod buying;
 mod confirmation;
 mod output;

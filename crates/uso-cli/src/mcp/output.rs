@@ -4,9 +4,9 @@ use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use uso::MicroDollars;
 use uso_journal::{CancelOutcome, Purchase, State};
 
+use super::bought::Bought;
 use super::refusal::{Refusal, shortened};
 use super::session::KEY_PREFIX;
 use crate::price::dollars;
@@ -71,14 +71,6 @@ enum Status {
     Cancelled,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Bought {
-    Yes,
-    No,
-    Unknown,
-}
-
 /// Output of `wait`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Waited {
@@ -137,14 +129,7 @@ impl Job {
             _ => Status::Sending,
         };
         let cost = &purchase.cost;
-        let is_free = cost.billed == Some(MicroDollars::new(0));
-        let bought = match status {
-            Status::Pending => Bought::No,
-            Status::Submitted | Status::Done => Bought::Yes,
-            Status::Failed | Status::Cancelled if is_free => Bought::No,
-            Status::Failed | Status::Cancelled if purchase.ticket.is_some() => Bought::Yes,
-            _ => Bought::Unknown,
-        };
+        let bought = Bought::of(purchase);
         let message = purchase.reason.as_ref().map(|reason| &reason.message);
         let message = message.filter(|message| !message.is_empty());
         Self {

@@ -5,18 +5,21 @@ use serde_json::json;
 use uso::error::Problem;
 use uso_journal::{BudgetStop, Error, Scope};
 
+use super::bought::Bought;
+
 /// Characters of a message at most.
 const LONGEST: usize = 1000;
 
 /// What to do when a person has to decide.
 const ASK: &str = "tell the user; do not try again with another label";
 
-/// Why a tool call is refused. Nothing was bought by it.
+/// Refusal of a tool call.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     kind: &'static str,
     message: String,
     next: String,
+    is_other_picture: bool,
 }
 
 impl Refusal {
@@ -29,13 +32,23 @@ impl Refusal {
             kind,
             message: message.into(),
             next: next.into(),
+            is_other_picture: false,
         }
+    }
+
+    /// Whether the label that the call names belongs to a picture that the call does not ask for.
+    pub(crate) fn is_other_picture(&self) -> bool {
+        self.is_other_picture
     }
 
     /// An argument that cannot be used.
     pub(crate) fn argument(name: &str, why: impl std::fmt::Display) -> Self {
         let next = "correct the argument and call again with the same label";
         Self::new("argument", format!("{name}: {why}"), next)
+    }
+
+    pub(crate) fn is_of_argument(&self) -> bool {
+        self.kind == "argument"
     }
 
     pub(crate) fn of_client(error: &uso::Error) -> Self {
@@ -53,11 +66,12 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn result(&self) -> CallToolResult {
+    /// The refusal with the state of what the call asks for.
+    pub(crate) fn result(&self, bought: Bought) -> CallToolResult {
         let document = json!({
             "error": self.kind,
             "message": shortened(&self.message, LONGEST),
-            "bought": "no",
+            "bought": bought,
             "next": self.next,
         });
         CallToolResult::error(vec![ContentBlock::text(document.to_string())])
@@ -68,14 +82,17 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::Request(error) => Self::of_client(&error),
-            Error::Conflict { id, difference } => Self::new(
-                "label_taken",
-                format!(
-                    "the label belongs to {id}, which asks for something else: {}",
-                    difference.join("; ")
-                ),
-                "for the picture of that label, call wait; another picture needs a label of its own",
-            ),
+            Error::Conflict { id, difference } => Self {
+                is_other_picture: true,
+                ..Self::new(
+                    "label_taken",
+                    format!(
+                        "the label belongs to {id}, which asks for something else: {}",
+                        difference.join("; ")
+                    ),
+                    "for the picture of that label, call wait; another picture needs a label of its own",
+                )
+            },
             Error::Budget(stop) => Self::from(stop),
             Error::NotFound(text) => Self::new(
                 "not_found",
@@ -143,7 +160,7 @@ fn in_tool_words(problem: &Problem) -> String {
 }
 
 /// An error with its root cause.
-pub(crate) fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let message = error.to_string();
     let root = std::iter::successors(error.source(), |error| error.source()).last();
     match root.map(ToString::to_string) {

@@ -8,12 +8,17 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Value;
 
 use super::arguments::parse;
+use super::bought::Bought;
 use super::refusal::Refusal;
 use super::session::Session;
 use super::tools::{self, INSTRUCTIONS};
 use super::{buying, output, reading, waiting};
+
+/// Purchases that a refusal looks up at most: as many as one call can name.
+const MOST_NAMED: usize = 8;
 
 /// The server of one client.
 pub(crate) struct Server {
@@ -47,6 +52,53 @@ impl Server {
         };
         Ok(result.into())
     }
+
+    /// Whether the purchases that a refused call names are bought, as the journal has them now: a
+    /// refusal of a call is no statement about a purchase that was made before.
+    async fn bought(&self, tool: &str, named: &[String], refusal: &Refusal) -> Bought {
+        let mut all = None;
+        for name in named.iter().take(MOST_NAMED) {
+            let found = match tool {
+                "buy" => self.session.labelled(name).await,
+                _ => self.session.find_if_any(name).await,
+            };
+            let one = match found.as_ref().map(Option::as_ref) {
+                Ok(None) => Bought::No,
+                // Its submit may leave at this moment.
+                Ok(Some(purchase)) if purchase.in_work && Bought::of(purchase) == Bought::No => {
+                    Bought::Unknown
+                }
+                Ok(Some(purchase)) => Bought::of(purchase),
+                Err(_) => Bought::Unknown,
+            };
+            all = match all {
+                Some(other) if other != one => Some(Bought::Unknown),
+                _ => Some(one),
+            };
+        }
+        match all {
+            Some(all) if named.len() <= MOST_NAMED => all,
+            Some(_) => Bought::Unknown,
+            None if tool == "list" && !refusal.is_of_argument() => Bought::Unknown,
+            None => Bought::No,
+        }
+    }
+}
+
+/// The labels and ids that a call names, whether or not the call can be read otherwise.
+fn named(call: &CallToolRequestParams) -> Vec<String> {
+    let arguments = call.arguments.as_ref();
+    let values = ["label", "id", "ids"]
+        .into_iter()
+        .filter_map(|name| arguments?.get(name))
+        .flat_map(|value| match value {
+            Value::Array(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        });
+    values
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 impl ServerHandler for Server {
@@ -73,7 +125,14 @@ impl ServerHandler for Server {
             let message = format!("there is no tool {:?}", request.name);
             return Err(ErrorData::invalid_params(message, None));
         }
-        let answer = self.call(request, &context).await;
-        Ok(answer.unwrap_or_else(|refusal| refusal.result().into()))
+        let (tool, named) = (request.name.clone(), named(&request));
+        match self.call(request, &context).await {
+            Ok(response) => Ok(response),
+            Err(refusal) if refusal.is_other_picture() => Ok(refusal.result(Bought::No).into()),
+            Err(refusal) => {
+                let bought = self.bought(&tool, &named, &refusal).await;
+                Ok(refusal.result(bought).into())
+            }
+        }
     }
 }

@@ -44,22 +44,27 @@ impl Session {
 
     /// The agents' purchase with this label, short id or request id.
     pub(crate) async fn find(&self, text: &str) -> Result<Purchase, Refusal> {
+        let found = self.find_if_any(text).await?;
+        found.ok_or_else(|| Error::NotFound(text.to_owned()).into())
+    }
+
+    /// As [`Session::find`]; `None` where there is no such purchase.
+    pub(crate) async fn find_if_any(&self, text: &str) -> Result<Option<Purchase>, Refusal> {
         self.release_the_dead().await?;
         if let Some(purchase) = self.labelled(text).await? {
-            return Ok(purchase);
+            return Ok(Some(purchase));
         }
-        let found = self.journal.find(&self.client, text).await;
-        let is_agents = |purchase: &Purchase| purchase.key.starts_with(KEY_PREFIX);
-        match found {
-            Ok(purchase) if is_agents(&purchase) => Ok(purchase),
-            Ok(_) => Err(Error::NotFound(text.to_owned()).into()),
-            Err(error) => Err(error.into()),
-        }
+        let found = self.any(text).await?;
+        Ok(found.filter(|purchase| purchase.key.starts_with(KEY_PREFIX)))
     }
 
     /// The purchase with this label, if there is one.
     pub(crate) async fn labelled(&self, label: &str) -> Result<Option<Purchase>, Refusal> {
-        match self.journal.find(&self.client, &key(label)).await {
+        self.any(&key(label)).await
+    }
+
+    async fn any(&self, text: &str) -> Result<Option<Purchase>, Refusal> {
+        match self.journal.find(&self.client, text).await {
             Ok(purchase) => Ok(Some(purchase)),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
