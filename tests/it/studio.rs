@@ -1,6 +1,7 @@
 //! The studio, as its page, other pages and attackers see it.
 
 mod browser;
+mod files;
 mod hostile;
 mod jobs;
 mod page;
@@ -88,15 +89,15 @@ impl Served {
             .bare("POST", "/api/session")
             .header("x-uso-token", &self.token);
         let response = json_body(exchange, &json!({})).send().await.unwrap();
-        assert_eq!(response.status(), 204);
+        assert_eq!(response.status(), 200);
         let cookie = response.headers()["set-cookie"]
             .to_str()
             .unwrap()
             .to_owned();
         assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
         self.cookie = cookie.split(';').next().unwrap().to_owned();
-        let options = self.get("/api/options").await;
-        self.change = options["change_token"].as_str().unwrap().to_owned();
+        let told = value(response).await;
+        self.change = told["change_token"].as_str().unwrap().to_owned();
     }
 
     fn origin(&self) -> String {

@@ -4,6 +4,10 @@
 //! sees. It exchanges the token for a cookie, which every read needs, and for a second value, which
 //! every change carries in a header. Both are derived from the token, so that they outlive a restart
 //! and end with the token's file.
+//!
+//! Browsers send a cookie to every port of its host, so that servers of other users of this machine
+//! may see the cookie. The second value is given for the token alone, and the page keeps it in the
+//! storage of its origin, which no other port can read.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -32,7 +36,7 @@ pub(crate) struct Access {
 
 impl Access {
     /// The token in this file, which is made for its owner alone if it is not there. The port is
-    /// part of the cookie's name, since browsers send cookies to every port of a host.
+    /// part of the cookie's name, so that several studios do not replace each other's cookies.
     pub(crate) fn open(file: &Path, port: u16) -> io::Result<Self> {
         let token = match read(file)? {
             Some(token) => token,

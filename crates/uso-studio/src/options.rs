@@ -1,12 +1,11 @@
-//! What the page needs to know at its start: the endpoint's bounds and defaults, the service, and
-//! the value that changes carry.
+//! Start of the page: the exchange of its token, and the bounds and defaults of the endpoint.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use http::HeaderValue;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use uso::{BaseUrls, ImageSize, ImageSizePreset, OutputFormat, UsoInput};
 
@@ -16,13 +15,16 @@ use crate::json;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 
-/// `POST /api/session`: exchanges the token for the cookie. The guard has checked the token.
+/// `POST /api/session`: exchanges the token for the cookie and for the value that changes carry. The
+/// guard has checked the token. No other response has the value: a browser sends the cookie to the
+/// servers of every port of this host, and a server that has read the cookie must not be able to spend.
 pub(crate) async fn session(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _: Value = body::json(request).await?;
-    let mut response = StatusCode::NO_CONTENT.into_response();
+    let change = json!({ "change_token": shared.access().change_token() });
+    let mut response = json::ok(&change);
     let cookie = HeaderValue::try_from(shared.access().set_cookie());
     let mut cookie = cookie.map_err(|error| Refusal::internal(&error))?;
     cookie.set_sensitive(true);
@@ -49,7 +51,6 @@ pub(crate) async fn options(State(shared): State<Arc<Shared>>) -> Result<Respons
         (false, false) => "other",
     };
     Ok(json::ok(&json!({
-        "change_token": shared.access().change_token(),
         "service": service,
         "origin": urls.queue().origin().ascii_serialization(),
         "session": shared.session,

@@ -244,6 +244,47 @@ async fn every_hostile_request_is_refused_and_none_buys() {
     assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
 }
 
+/// A browser sends the cookie to the servers of other users on other ports of this machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_alone_gives_no_value_with_which_to_spend() {
+    let served = Served::plain().await;
+    let draft = served.draft().await;
+    let (_, job) = served.buy(1, &draft).await;
+    served.until(&job["id"], "done").await;
+    let picture = draft["content"]["picture"].as_str().unwrap();
+    for path in [
+        "/",
+        "/app.js",
+        "/api/options",
+        "/api/session",
+        "/api/jobs",
+        "/api/jobs/j1",
+        "/api/jobs/j1/content",
+        "/api/jobs/j1/pictures/1",
+        "/api/changes",
+        &format!("/api/pictures/{picture}"),
+    ] {
+        let response = served.read(path).await;
+        let headers = format!("{:?}", response.headers());
+        let body = response.bytes().await.unwrap();
+        for secret in [&served.change, &served.token] {
+            assert!(!headers.contains(secret), "{path}: {headers}");
+            let holds = body
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!holds, "{path}");
+        }
+    }
+    let exchange = served
+        .bare("POST", "/api/session")
+        .header("cookie", &served.cookie);
+    let response = super::json_body(exchange, &json!({})).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let text = response.text().await.unwrap();
+    assert!(!text.contains(&served.change), "{text}");
+    assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn texts_that_are_markup_stay_texts() {
     let served = Served::plain().await;

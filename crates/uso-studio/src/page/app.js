@@ -43,6 +43,16 @@ function randomKey() {
 
 let options = null;
 
+/** The value that changes carry. All tabs of this origin share it, and no other port can read it. */
+const CHANGE = "change_token";
+let changeToken = "";
+try { changeToken = localStorage.getItem(CHANGE) ?? ""; } catch { /* the browser keeps no storage */ }
+
+async function enter(token) {
+  changeToken = (await request("POST", "/api/session", {}, { "x-uso-token": token })).change_token;
+  try { localStorage.setItem(CHANGE, changeToken); } catch { /* this tab knows the value until it is closed */ }
+}
+
 class Refused extends Error {
   constructor(status, body) {
     super(body?.message ?? `the studio responded ${status}`);
@@ -58,7 +68,7 @@ async function request(method, path, body, headers = {}) {
   const type = isBytes ? "application/octet-stream" : "application/json";
   const response = await fetch(path, {
     method,
-    headers: method === "GET" ? {} : { "content-type": type, "x-uso-token": options?.change_token ?? "", ...headers },
+    headers: method === "GET" ? {} : { "content-type": type, "x-uso-token": changeToken, ...headers },
     body: method === "GET" ? undefined : isBytes ? body : JSON.stringify(body ?? {}),
     cache: "no-store",
     redirect: "error",
@@ -996,8 +1006,9 @@ async function start() {
   const token = location.hash.slice(1);
   if (token) {
     history.replaceState(null, "", location.pathname);
-    try { await request("POST", "/api/session", {}, { "x-uso-token": token }); } catch { return gate(); }
+    try { await enter(token); } catch { return gate(); }
   }
+  if (!changeToken) return gate();
   try { options = await read("/api/options"); } catch { return gate(); }
   const badges = { emulator: "Emulated: nothing is bought", other: `Service: ${options.origin}` };
   $("service").textContent = badges[options.service] ?? "";
