@@ -3,6 +3,8 @@
 mod faults;
 mod limits;
 mod official;
+mod previews;
+mod refusals;
 mod skill;
 
 use std::collections::HashMap;

@@ -145,6 +145,7 @@ mod relay;
 mod relays;
 mod row;
 mod save;
+mod saved_file;
 mod sendable;
 mod shared;
 mod source;

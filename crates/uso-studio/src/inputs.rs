@@ -74,16 +74,21 @@ impl Inputs {
         self.proved(client, digest).await
     }
 
-    /// Takes a copy of a file in, of which the digest may be known.
+    /// Takes a copy of a file in, if its content is the one with this digest.
     pub(crate) async fn copy(
         &self,
         client: &Client,
         file: &Path,
-        expected: Option<&str>,
+        expected: &str,
     ) -> Result<InputPicture, Refusal> {
         let _place = self.places.acquire().await.ok();
         let gone = || Refusal::not_found("such picture any more: its file was moved or removed");
-        let length = tokio::fs::metadata(file).await.map_err(|_| gone())?.len();
+        let found = tokio::fs::metadata(file).await.map_err(|_| gone())?;
+        // A named pipe would block.
+        if !found.is_file() {
+            return Err(gone());
+        }
+        let length = found.len();
         if usize::try_from(length).map_or(true, |length| length > LARGEST) {
             return Err(Refusal::bad(format!(
                 "the picture has more than {} MiB",
@@ -93,9 +98,8 @@ impl Inputs {
         let bytes = tokio::fs::read(file).await.map_err(|_| gone())?;
         let mut incoming = Incoming::new(&self.folder)?;
         incoming.write(&bytes)?;
-        if expected.is_some_and(|expected| incoming.digest() != expected) {
-            let message = "the file has changed since the purchase";
-            return Err(Refusal::new(StatusCode::CONFLICT, "changed", message));
+        if incoming.digest() != expected {
+            return Err(Refusal::changed());
         }
         let digest = incoming.keep(&self.folder)?;
         self.proved(client, digest).await

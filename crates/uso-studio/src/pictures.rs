@@ -1,5 +1,6 @@
 //! Picture files: those of jobs, and those that go in.
 
+use std::io::ErrorKind;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub(crate) async fn input(
     Path(digest): Path<String>,
 ) -> Result<Response, Refusal> {
     let file = shared.inputs.file(&digest).ok_or_else(no_picture)?;
-    shown(&file, None).await
+    shown(read(&file).await?, None)
 }
 
 /// `GET /api/jobs/ID/pictures/NUMBER`, with `?download` as a file.
@@ -54,7 +55,8 @@ pub(crate) async fn result(
 ) -> Result<Response, Refusal> {
     let job = shared.job(&id).await?;
     let name = (query.as_deref() == Some("download")).then(|| format!("{}-{number}", job.id));
-    shown(&saved(&job, number)?.path, name).await
+    let bytes = bytes_of(saved(&job, number)?).await?;
+    shown(bytes, name)
 }
 
 /// `GET /api/jobs/ID/thumbnails/NUMBER`: a small JPEG of a result, or the result where none can be
@@ -65,9 +67,9 @@ pub(crate) async fn thumbnail(
 ) -> Result<Response, Refusal> {
     let job = shared.job(&id).await?;
     let picture = saved(&job, number)?;
-    match shared.thumbnails.of(&picture.sha256, &picture.path).await {
+    match shared.thumbnails.of(picture).await {
         Some(bytes) => Ok(picture_response(bytes, "image/jpeg")),
-        None => shown(&picture.path, None).await,
+        None => shown(bytes_of(picture).await?, None),
     }
 }
 
@@ -79,9 +81,10 @@ pub(crate) async fn take_result(
 ) -> Result<Response, Refusal> {
     let _: Value = body::json(request).await?;
     let job = shared.job(&id).await?;
-    let file = &saved(&job, number)?.path;
-    let taken = shared.inputs.copy(&shared.client, file, None).await?;
-    Ok(json::response(StatusCode::CREATED, &taken))
+    let picture = saved(&job, number)?;
+    let digest = &picture.sha256;
+    let taken = shared.inputs.copy(&shared.client, &picture.path, digest);
+    Ok(json::response(StatusCode::CREATED, &taken.await?))
 }
 
 /// `POST /api/jobs/ID/inputs`: takes the local pictures of a job in again, where they are not here.
@@ -96,7 +99,7 @@ pub(crate) async fn take_inputs(
     for (digest, file) in local_pictures(&job) {
         let picture = match (shared.inputs.file(&digest), file) {
             (None, Some(file)) => {
-                let copy = shared.inputs.copy(&shared.client, &file, Some(&digest));
+                let copy = shared.inputs.copy(&shared.client, &file, &digest);
                 copy.await
             }
             _ => shared.inputs.describe(&shared.client, &digest).await,
@@ -122,7 +125,7 @@ pub(crate) async fn content(
         .file(&digest)
         .or(file)
         .ok_or_else(no_picture)?;
-    shown(&file, None).await
+    shown(read(&file).await?, None)
 }
 
 /// Digest and path of the local pictures of a job, content first; empty where the content is a URL.
@@ -147,16 +150,37 @@ fn no_picture() -> Refusal {
     Refusal::not_found("such picture")
 }
 
-/// A file, if it is a picture; with a name it is a download.
-async fn shown(file: &FilePath, name: Option<String>) -> Result<Response, Refusal> {
-    let length = tokio::fs::metadata(file)
-        .await
-        .map_err(|_| no_picture())?
-        .len();
-    if usize::try_from(length).map_or(true, |length| length > 2 * LARGEST) {
-        return Err(Refusal::bad("the picture is too large to be shown"));
+/// The bytes of a saved picture, while its file is the one that was saved.
+async fn bytes_of(picture: &SavedPicture) -> Result<Vec<u8>, Refusal> {
+    within_limit(picture.bytes)?;
+    let picture = picture.clone();
+    let read = tokio::task::spawn_blocking(move || picture.read()).await;
+    let read = read.map_err(|error| Refusal::internal(&error))?;
+    read.map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Refusal::changed(),
+        _ => no_picture(),
+    })
+}
+
+/// The bytes of a file. A named pipe would block.
+async fn read(file: &FilePath) -> Result<Vec<u8>, Refusal> {
+    let found = tokio::fs::metadata(file).await.map_err(|_| no_picture())?;
+    if !found.is_file() {
+        return Err(no_picture());
     }
-    let bytes = tokio::fs::read(file).await.map_err(|_| no_picture())?;
+    within_limit(found.len())?;
+    tokio::fs::read(file).await.map_err(|_| no_picture())
+}
+
+fn within_limit(length: u64) -> Result<(), Refusal> {
+    match usize::try_from(length).is_ok_and(|length| length <= 2 * LARGEST) {
+        true => Ok(()),
+        false => Err(Refusal::bad("the picture is too large to be shown")),
+    }
+}
+
+/// Bytes, if they are a picture; with a name the response is a download.
+fn shown(bytes: Vec<u8>, name: Option<String>) -> Result<Response, Refusal> {
     let kind = PictureKind::of(&bytes).ok_or_else(no_picture)?;
     let mut response = picture_response(bytes, kind.mime);
     if let Some(name) = name {

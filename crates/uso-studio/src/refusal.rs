@@ -53,6 +53,12 @@ impl Refusal {
         )
     }
 
+    /// A file that does not have the content of its purchase.
+    pub(crate) fn changed() -> Self {
+        let message = "the file has changed since the purchase";
+        Self::new(StatusCode::CONFLICT, "changed", message)
+    }
+
     pub(crate) fn unauthorized() -> Self {
         let message = "open the address that uso studio printed in its terminal";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageReader, Limits};
 use tokio::sync::Semaphore;
+use uso_journal::SavedPicture;
 
 /// Long side in pixels: the width of a card of the history on a dense screen.
 const SIDE: u32 = 400;
@@ -49,8 +49,9 @@ impl Default for Thumbnails {
 }
 
 impl Thumbnails {
-    /// The thumbnail of the picture in a file with this digest; `None` when it cannot be decoded.
-    pub(crate) async fn of(&self, digest: &str, file: &Path) -> Option<Bytes> {
+    /// The thumbnail of a saved picture; `None` when the picture cannot be read or decoded.
+    pub(crate) async fn of(&self, picture: &SavedPicture) -> Option<Bytes> {
+        let digest = picture.sha256.as_str();
         if let Some(known) = self.known(digest) {
             return Some(known);
         }
@@ -59,8 +60,8 @@ impl Thumbnails {
         if let Some(known) = self.known(digest) {
             return Some(known);
         }
-        let file: PathBuf = file.to_owned();
-        let made = tokio::task::spawn_blocking(move || make(&file)).await;
+        let picture = picture.clone();
+        let made = tokio::task::spawn_blocking(move || make(&picture)).await;
         let made = made.ok()?.ok()?;
         self.keep(digest, made.clone());
         Some(made)
@@ -85,8 +86,9 @@ impl Thumbnails {
     }
 }
 
-fn make(file: &Path) -> image::ImageResult<Bytes> {
-    let mut reader = ImageReader::open(file)?.with_guessed_format()?;
+fn make(picture: &SavedPicture) -> image::ImageResult<Bytes> {
+    let bytes = Cursor::new(picture.read()?);
+    let mut reader = ImageReader::new(bytes).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST_SIDE);
     limits.max_image_height = Some(LARGEST_SIDE);

@@ -1,24 +1,21 @@
 //! Small pictures for a report, made once for each content.
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use image::ImageReader;
-use image::codecs::jpeg::JpegEncoder;
 use sha2::{Digest as _, Sha256};
 
 use super::sidecar::shared_file_in;
+use crate::small_jpeg::small_jpeg;
 
 /// Long side of a small picture.
 const SIDE: u32 = 320;
 
 /// Quality of its JPEG.
 const QUALITY: u8 = 80;
-
-/// Most pixels of a picture that is made small.
-const LARGEST: u32 = 16_384;
 
 /// Small pictures of a folder.
 pub(crate) struct Thumbnails {
@@ -72,22 +69,10 @@ fn make(folder: &Path, path: &Path) -> io::Result<String> {
     if target.is_file() {
         return Ok(name);
     }
-    let mut reader = ImageReader::open(path)?.with_guessed_format()?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(LARGEST);
-    limits.max_image_height = Some(LARGEST);
-    reader.limits(limits);
-    let decoded = reader.decode().map_err(io::Error::other)?;
-    let small = match decoded.width().max(decoded.height()) > SIDE {
-        true => decoded.thumbnail(SIDE, SIDE),
-        false => decoded,
-    };
+    let picture = BufReader::new(File::open(path)?);
+    let small = small_jpeg(picture, SIDE, QUALITY).map_err(io::Error::other)?;
     let file = shared_file_in(folder)?;
-    let encoder = JpegEncoder::new_with_quality(file.as_file(), QUALITY);
-    small
-        .to_rgb8()
-        .write_with_encoder(encoder)
-        .map_err(io::Error::other)?;
+    file.as_file().write_all(&small)?;
     file.persist(&target)?;
     Ok(name)
 }

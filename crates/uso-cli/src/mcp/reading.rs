@@ -39,7 +39,7 @@ pub(crate) async fn result(
     let mut result = output::result(&Job::of(&purchase))?;
     if input.preview {
         for picture in purchase.pictures.iter().filter(|file| file.is_picture()) {
-            result.content.push(preview::of(&picture.path).await);
+            result.content.push(preview::of(picture).await);
         }
     }
     Ok(result)
