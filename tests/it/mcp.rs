@@ -1,5 +1,6 @@
 //! `uso mcp`: tools with which agents buy, over stdin and stdout.
 
+mod consent;
 mod faults;
 mod limits;
 mod official;

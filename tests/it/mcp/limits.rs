@@ -4,7 +4,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use uso_tests::rig::Rig;
 
 use super::{Agent, Scene, picture, wish};
 

@@ -7,7 +7,8 @@ use rmcp::RoleServer;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject};
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, sleep};
-use uso_journal::{Progress, Purchase, Quote, State, Target, UnitPrice};
+use uso::{MicroDollars, Request};
+use uso_journal::{BudgetStop, Error, Progress, Purchase, Quote, Scope, State, Target, UnitPrice};
 
 use super::arguments::parse_buy;
 use super::confirmation::{Consent, ask, can_ask};
@@ -27,49 +28,77 @@ pub(crate) async fn buy(
     call: &CallToolRequestParams,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, Refusal> {
-    let (purchase, picture) = parse_buy(arguments)?;
-    let (label, most) = (purchase.label()?, purchase.max_cost()?);
+    let (wish, picture) = parse_buy(arguments)?;
+    let (label, most) = (wish.label()?, wish.max_cost()?);
     let request = picture.request(&session.root).await?;
-    let known = session.labelled(label).await?;
-    let is_new = known.is_none_or(|known| known.state == State::Pending || known.is_not_bought());
-    if is_new && session.asks && can_ask(context) {
-        let estimate = request.estimate().await;
-        let estimate = estimate.map_err(|error| Refusal::of_client(&error))?;
-        let quote = Quote::new(&estimate, Some(UnitPrice::published()));
-        let bound = quote.bound.unwrap_or(most);
-        // What is refused anyway is not asked about.
-        if bound <= most && bound <= session.left().await? {
-            let recipe = request.recipe().await;
-            let recipe = recipe.map_err(|error| Refusal::of_client(&error))?;
-            let message = format!(
-                "Buy {} picture(s) {label:?} from fal for at most {bound}?",
-                estimate.images
-            );
-            let exactly = format!("{label} {bound} {}", recipe.fingerprint().as_str());
-            match ask(context, call, message, exactly).await? {
-                Consent::Given => {}
-                Consent::Required(question) => return Ok((*question).into()),
-            }
+    let target = Target::named(session.folder()?, format!("{label}-{{n}}.{{ext}}"));
+    let purchase = |request| {
+        let token = Mutex::new(Some(session.unsent.token()));
+        session
+            .journal
+            .purchase(&session.client, key(label), request)
+            .batch(BATCH, session.budget)
+            .max_cost(most)
+            .target(target.clone())
+            .on_progress(move |progress| {
+                if matches!(progress, Progress::Submitted(_) | Progress::Failed(_)) {
+                    token.lock().unwrap_or_else(PoisonError::into_inner).take();
+                }
+            })
+    };
+    let mut begun = Instant::now();
+    if session.asks && can_ask(context) {
+        match purchase(request.clone()).only_bought().begin().await {
+            Err(Error::WouldBuy(_)) => {}
+            bought => return settled(session, bought?, begun).await,
+        }
+        let (message, exactly) = question(session, label, most, &request).await?;
+        match ask(context, call, message, exactly).await? {
+            Consent::Given => {}
+            Consent::Required(question) => return Ok((*question).into()),
+        }
+        begun = Instant::now();
+    }
+    let bought = purchase(request).begin().await?;
+    settled(session, bought, begun).await
+}
+
+/// The question to the user, and a text that stands for exactly this purchase. What the budget would
+/// refuse is refused here, so that the user is not asked in vain.
+async fn question(
+    session: &Session,
+    label: &str,
+    most: MicroDollars,
+    request: &Request,
+) -> Result<(String, String), Refusal> {
+    let estimate = request.estimate().await;
+    let estimate = estimate.map_err(|error| Refusal::of_client(&error))?;
+    let quote = Quote::new(&estimate, Some(UnitPrice::published()));
+    let bound = quote.bound.unwrap_or(most);
+    let committed = session.committed().await?;
+    let nothing = MicroDollars::new(0);
+    for (scope, cap, committed) in [
+        (Scope::Purchase, most, nothing),
+        (Scope::Batch, session.budget, committed),
+    ] {
+        if committed.get().saturating_add(bound.get()) > cap.get() {
+            let stop = BudgetStop::Exceeded {
+                scope,
+                cap,
+                committed,
+                bound,
+            };
+            return Err(stop.into());
         }
     }
-    let begun = Instant::now();
-    let name = format!("{label}-{{n}}.{{ext}}");
-    let token = Mutex::new(Some(session.unsent.token()));
-    let bought = session
-        .journal
-        .purchase(&session.client, key(label), request)
-        .batch(BATCH, session.budget)
-        .max_cost(most)
-        .target(Target::named(session.folder()?, name))
-        .on_progress(move |progress| {
-            if matches!(progress, Progress::Submitted(_) | Progress::Failed(_)) {
-                token.lock().unwrap_or_else(PoisonError::into_inner).take();
-            }
-        })
-        .begin()
-        .await?;
-    let settled = settled(session, bought, begun).await?;
-    Ok(output::result(&Job::of(&settled))?.into())
+    let recipe = request.recipe().await;
+    let recipe = recipe.map_err(|error| Refusal::of_client(&error))?;
+    let message = format!(
+        "Buy {} picture(s) {label:?} from fal for at most {bound}?",
+        estimate.images
+    );
+    let exactly = format!("{label} {bound} {}", recipe.fingerprint().as_str());
+    Ok((message, exactly))
 }
 
 /// The purchase once its submit has an outcome, or as it is when the patience ends.
@@ -77,12 +106,12 @@ async fn settled(
     session: &Session,
     mut purchase: Purchase,
     begun: Instant,
-) -> Result<Purchase, Refusal> {
+) -> Result<CallToolResponse, Refusal> {
     while is_unsettled(&purchase) && begun.elapsed() < PATIENCE {
         sleep(GLANCE).await;
         purchase = session.journal.get(&session.client, purchase.id).await?;
     }
-    Ok(purchase)
+    Ok(output::result(&Job::of(&purchase))?.into())
 }
 
 /// Whether the outcome of the submit is about to become known.
