@@ -5,6 +5,7 @@ mod files;
 mod hostile;
 mod jobs;
 mod page;
+mod retry;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use uso::MicroDollars;
-use uso_journal::Purchase;
+use uso_journal::Buy;
 
 use crate::body;
 use crate::draft::Draft;
@@ -41,26 +41,27 @@ pub(crate) async fn buy(
     }
     let key = format!("{KEY_PREFIX}{}", wish.key);
     let at_most = MicroDollars::new(wish.at_most);
-    let row = purchase(&shared, key, &wish.draft, at_most).await?;
+    let row = purchase(&shared, key, &wish.draft, at_most)?
+        .begin()
+        .await?;
     Ok(json::response(StatusCode::CREATED, &view(&shared, &row)))
 }
 
-/// Buys in a task of its own, and returns the row once it is recorded.
-pub(crate) async fn purchase(
+/// The purchase of a draft, which goes on in a task of its own once it is begun.
+pub(crate) fn purchase(
     shared: &Shared,
     key: String,
     draft: &Draft,
     at_most: MicroDollars,
-) -> Result<Purchase, Refusal> {
+) -> Result<Buy, Refusal> {
     let request = draft.request(&shared.inputs)?;
     let buy = shared
         .journal
         .purchase(&shared.client, key.clone(), request)
         .batch(shared.session.clone(), shared.settings.budget)
         .max_cost(at_most);
-    let buy = match shared.live.listener(&key, "preparing") {
+    Ok(match shared.live.listener(&key, "preparing") {
         Some(tell) => buy.on_progress(tell),
         None => buy,
-    };
-    Ok(buy.begin().await?)
+    })
 }

@@ -43,12 +43,15 @@
 //! (a rebound name does not); a change has to come from the studio's own origin, as JSON or as the
 //! bounded bytes of a picture, with the cookie and with a header; a read of anything but the page's
 //! own files needs the cookie. The token is in the fragment of the URL, which the page removes; the
-//! page exchanges the token for the cookie (`HttpOnly`, `SameSite=Strict`). The token lies beside the
-//! journal in a file of its owner alone, and is new when that file was removed. Nothing inline runs,
-//! no text becomes markup, no other host is asked, and no other page can frame this one.
+//! page exchanges the token for the cookie (`HttpOnly`, `SameSite=Strict`) and for the value of the
+//! header, which the page keeps in the storage of its origin. The token lies beside the journal in a
+//! file of its owner alone, and is new when that file was removed. Nothing inline runs, no text becomes
+//! markup, no other host is asked, and no other page can frame this one.
 //!
 //! What is left: HTTP is clear text, so that an address that other machines reach needs a server with
-//! TLS in front; and the token of the fragment is in the browser's memory until the page is closed.
+//! TLS in front; the token of the fragment is in the browser's memory until the page is closed; and a
+//! browser sends the cookie to the servers of every port of this machine, so that a server of another
+//! user whose page is opened in the same browser can read jobs and pictures, and change nothing.
 //!
 //! # Compared with other pages
 //!

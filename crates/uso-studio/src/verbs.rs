@@ -7,7 +7,6 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uso::MicroDollars;
-use uso_journal::State as JobState;
 
 use crate::body;
 use crate::buying::purchase;
@@ -35,10 +34,8 @@ pub(crate) async fn apply(
             let draft = draft.filter(|_| job.key.starts_with(KEY_PREFIX));
             let draft =
                 draft.ok_or_else(|| Refusal::bad("this job cannot be bought again here"))?;
-            if matches!(job.state, JobState::Failed | JobState::Cancelled) {
-                journal.retry(client, job.id).await?;
-            }
-            purchase(&shared, job.key.clone(), &draft, at_most).await?
+            let buy = purchase(&shared, job.key.clone(), &draft, at_most)?;
+            buy.again(retry.attempt).begin().await?
         }
         _ => {
             let _: Value = body::json(request).await?;
@@ -68,6 +65,8 @@ pub(crate) async fn apply(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Retry {
+    /// The attempt that the page showed: a request that is sent again buys nothing more.
+    attempt: u32,
     /// The upper bound that the button showed, in micro-dollars.
     at_most: u64,
 }

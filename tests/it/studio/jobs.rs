@@ -50,7 +50,7 @@ async fn an_unknown_purchase_has_its_verbs_and_is_never_bought_again_unasked() {
     let job = served.until(&job["id"], "unknown").await;
     assert_eq!(job["can"], json!(["reconcile", "write_off"]), "{job}");
     let verb = |verb: &str| format!("/api/jobs/{}/verbs/{verb}", job["id"].as_str().unwrap());
-    let retry = json!({ "at_most": 100_000 });
+    let retry = json!({ "attempt": 1, "at_most": 100_000 });
     let (_, again) = served.post(&verb("retry"), &retry).await;
     assert_eq!(again["job"]["state"], "unknown", "{again}");
     assert!(served.rig.emulator.ledger().purchases().is_empty());

@@ -858,7 +858,7 @@ async function apply(job, verb) {
     try {
       await change(`/api/jobs/${job.id}/inputs`);
       const price = await change("/api/quote", job.draft);
-      body.at_most = price.at_most;
+      Object.assign(body, { attempt: job.attempt, at_most: price.at_most });
       if (!(await confirmed(`Buy again for ${usd(price.price ?? price.at_most)}?`, "The first attempt has ended. This is a new purchase with the same settings.", "Buy"))) return;
     } catch (error) { return fail(error); }
   } else if (question && !(await confirmed(`${label} ${job.id}?`, question, label))) return;
