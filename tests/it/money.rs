@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use uso::config::RetryPolicy;
 use uso::purchase::Recovery;
-use uso::{Client, Config, Error, ErrorKind, Request};
-use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
+use uso::{Client, Config, Error, ErrorKind, Request, UsoInput};
+use uso_emulator::{Billing, Emulator, Fault, OddListing, Operation, Scenario};
 use uso_tests::rig::{Rig, file};
 
 /// Cells that run side by side.
@@ -386,6 +386,72 @@ async fn a_purchase_that_the_listing_shows_altered_at_first_is_looked_for_until_
     let ledger = rig.emulator.ledger();
     let id: &str = &ledger.purchases()[0].request_id;
     assert!(error.to_string().contains(id), "{error}");
+}
+
+#[tokio::test]
+async fn a_seed_that_the_listing_rounds_is_never_taken_for_another_request() {
+    // The first two lose digits in a float, the last is the largest that every float holds.
+    for seed in [15_860_307_465_884_635_512, (1 << 53) + 1, (1 << 53) - 1] {
+        let scenario = Scenario::new()
+            .on(Operation::Submit, Fault::AcceptThenDrop)
+            .on(
+                Operation::Listing,
+                Fault::OddListing(OddListing::RoundedSeed),
+            )
+            .always();
+        let builder = Rig::plain_builder().scenario(scenario);
+        let rig = Rig::configured(builder, Config::without_reconciliation).await;
+        let request = Request::subject("https://example.org/a.png", "x").seed(seed);
+        let error = rig.client.submit(request).await.unwrap_err();
+        rig.emulator.advance(INFERENCE);
+        // Long after the start deadline, when a request that is not listed was not bought.
+        let mut intent = serde_json::to_value(error.intent().unwrap()).unwrap();
+        intent["sent_at_ms"] = 0.into();
+        let intent = serde_json::from_value(intent).unwrap();
+        let recovered = rig.client.recover(&intent).await.unwrap();
+        let ledger = rig.emulator.ledger();
+        let id: &str = &ledger.purchases()[0].request_id;
+        match recovered {
+            Recovery::Undecidable { candidates, .. } => assert_eq!(candidates, [id], "{seed}"),
+            Recovery::Found(job) if seed < 1 << 53 => assert_eq!(job.request_id(), id),
+            other => panic!("{seed}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_is_found_in_a_listing_whose_pages_are_longer_than_a_response_may_be() {
+    // Pages of 20 are too long, and in the second case pages of 5, too.
+    for (max_body, length) in [(400_000, 30_000), (100_000, 30_000)] {
+        let builder = Rig::plain_builder().scenario(
+            Scenario::new()
+                .on(Operation::Submit, Fault::AcceptThenDrop)
+                .after(21),
+        );
+        let configure = |config: Config| config.max_body(max_body).without_reconciliation();
+        let rig = Rig::configured(builder, configure).await;
+        let request = |seed| {
+            let picture = format!("data:image/png;base64,{}", "A".repeat(length));
+            Request::raw(UsoInput {
+                input_image_urls: vec![picture],
+                seed: Some(seed),
+                ..UsoInput::default()
+            })
+        };
+        for seed in 0..21 {
+            rig.client.submit(request(seed)).await.unwrap();
+        }
+        let error = rig.client.submit(request(21)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+        rig.emulator.advance(INFERENCE);
+        let recovered = rig.client.recover(error.intent().unwrap()).await.unwrap();
+        let Recovery::Found(job) = recovered else {
+            panic!("{max_body}: {recovered:?}");
+        };
+        let ledger = rig.emulator.ledger();
+        let last = ledger.purchases().last().unwrap();
+        assert_eq!(job.request_id(), &*last.request_id, "{max_body}");
+    }
 }
 
 #[tokio::test]

@@ -24,8 +24,12 @@ use crate::sanitize::json_problem;
 use crate::status::Status;
 use crate::ticket::Ticket;
 
-/// Pages of the listing that are read.
-const PAGES: usize = 200;
+/// Requests of the listing that are read.
+const REQUESTS: u16 = 4000;
+
+/// Requests on a page: each comes with its whole input, pictures included. A page that is longer
+/// than a response may be is asked for again in smaller pieces.
+const PAGE_LENGTHS: [u16; 3] = [20, 5, 1];
 
 /// Clocks that differ by less than this show the same time.
 const SAME_TIME: Duration = Duration::from_secs(10);
@@ -122,15 +126,26 @@ impl Reconcile<'_> {
         let mut listing = Listing::new(intent, window);
         let mut cursor: Option<String> = None;
         let mut date = None;
-        for _ in 0..PAGES {
+        let [mut length, shorter @ ..] = PAGE_LENGTHS;
+        let mut shorter = shorter.into_iter();
+        let mut left = REQUESTS;
+        while left > 0 {
             let request = || {
                 let requests = self.0.requests();
-                requests.listing(intent.endpoint(), window.since(), cursor.as_deref())
+                let since = window.since();
+                requests.listing(intent.endpoint(), since, length, cursor.as_deref())
             };
-            let response = self.0.send(Operation::Find, request).await?;
-            if !response.is_success() {
-                return Err(self.0.refused(response));
-            }
+            let response = match self.0.send(Operation::Find, request).await {
+                Ok(response) if response.is_success() => response,
+                Ok(response) => return Err(self.0.refused(response)),
+                // The page is longer than a response may be.
+                Err(error) if error.kind() == ErrorKind::Malformed => {
+                    length = shorter.next().ok_or(error)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            left = left.saturating_sub(length);
             date = response
                 .header(&DATE)
                 .and_then(|date| httpdate::parse_http_date(date).ok());
@@ -145,7 +160,7 @@ impl Reconcile<'_> {
                 None => return Ok((listing.end(), date)),
             }
         }
-        let why = format!("it has more than {PAGES} pages");
+        let why = format!("it has more than {REQUESTS} requests");
         Ok((listing.cut_short(&why), date))
     }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
-use url::Url;
+use url::{Position, Url};
 
 use crate::config::Config;
 use crate::endpoint::EndpointId;
@@ -31,9 +31,6 @@ impl<B> Request<B> {
         }
     }
 }
-
-/// Requests on a page of the listing: each comes with its whole input, pictures included.
-const PAGE_LENGTH: &str = "20";
 
 /// Which of a job's follow-up URLs is meant.
 #[derive(Clone, Copy)]
@@ -75,11 +72,12 @@ impl<'a> Requests<'a> {
         request
     }
 
-    /// A page of the account's requests with their inputs.
+    /// A page of at most `length` requests of the account, with their inputs.
     pub(crate) fn listing(
         &self,
         endpoint: &EndpointId,
         since: SystemTime,
+        length: u16,
         cursor: Option<&str>,
     ) -> Request<Bytes> {
         let path = ["v1", "models", "requests", "by-endpoint"];
@@ -91,7 +89,7 @@ impl<'a> Requests<'a> {
                 &humantime::format_rfc3339_seconds(since).to_string(),
             )
             .append_pair("expand", "payloads")
-            .append_pair("limit", PAGE_LENGTH)
+            .append_pair("limit", &length.to_string())
             .extend_pairs(cursor.map(|cursor| ("cursor", cursor)));
         self.request(Method::GET, url, Bytes::new())
     }
@@ -137,13 +135,11 @@ impl<'a> Requests<'a> {
             FollowUp::Result => (ticket.response_url(), &[]),
             FollowUp::Cancel => (ticket.cancel_url(), &[]),
         };
-        let trusted = |url: &&Url| {
-            url.origin() == queue.origin() && url.username().is_empty() && url.password().is_none()
-        };
-        if let Some(given) = given.filter(trusted) {
-            let mut given = given.clone();
-            given.set_fragment(None);
-            return extend(&given, extra.iter().copied());
+        let origin = &queue[..Position::BeforePath];
+        if let Some(given) = given.filter(|given| &given[..Position::BeforePath] == origin) {
+            let mut url = extend(given, extra.iter().copied());
+            url.set_fragment(None);
+            return url;
         }
         let made: &[&str] = match which {
             FollowUp::Status => &["status"],

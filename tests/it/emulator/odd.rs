@@ -243,6 +243,7 @@ async fn listings_can_be_hard_to_compare() {
                 );
             }
             OddListing::TextSeed => assert_eq!(input["seed"], "7"),
+            OddListing::RoundedSeed => assert_eq!(input["seed"], 7),
             OddListing::RewrittenUrls => {
                 let url = input["input_image_urls"][0].as_str().unwrap();
                 assert_ne!(url, "https://example.org/content.png");

@@ -98,6 +98,8 @@ pub enum OddListing {
     DefaultsFilledIn,
     /// The seed is a string.
     TextSeed,
+    /// The seed lost its last digits in a 64-bit float, as in JavaScript.
+    RoundedSeed,
     /// The URLs of the pictures are rewritten, as by a service that keeps copies.
     RewrittenUrls,
     /// An empty page that has a next one, with no cursor to ask for it.
@@ -106,12 +108,13 @@ pub enum OddListing {
 
 impl OddListing {
     /// Each of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoInput,
         Self::NullInput,
         Self::TextInput,
         Self::DefaultsFilledIn,
         Self::TextSeed,
+        Self::RoundedSeed,
         Self::RewrittenUrls,
         Self::MoreWithoutCursor,
     ];
@@ -136,6 +139,12 @@ impl OddListing {
                 Self::TextSeed => {
                     let seed = input.get("seed").map(Value::to_string);
                     set(input, "seed", json!(seed));
+                }
+                Self::RoundedSeed => {
+                    let seed = input.get("seed").and_then(Value::as_f64);
+                    let rounded =
+                        seed.and_then(|seed| serde_json::from_str(&seed.to_string()).ok());
+                    set(input, "seed", rounded.unwrap_or_default());
                 }
                 Self::RewrittenUrls => rewrite(input),
                 Self::NoInput | Self::MoreWithoutCursor => {}

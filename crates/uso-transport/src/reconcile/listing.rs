@@ -67,7 +67,7 @@ impl Page {
 enum Likeness {
     /// It has exactly the purchase's input.
     Same,
-    /// It has the purchase's seed, and an input that is written otherwise.
+    /// It has the purchase's seed, perhaps rounded, and an input that is written otherwise.
     SameSeed,
     /// It cannot be compared.
     Incomparable,
@@ -107,23 +107,21 @@ impl Row {
     }
 }
 
-/// Whether a value is this seed, written as a whole number, a fraction or a text.
+/// Whether a value is this seed, written as a whole number, a fraction or a text. Above 2^53 a float
+/// on the way may have rounded the seed, so that the nearest floats count, too.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a seed that went through a float lost it, too"
+    reason = "the listing may have lost the same digits"
 )]
 fn is_seed(found: &Value, seed: u64) -> bool {
-    match found {
-        Value::Number(number) => {
-            number.as_u64() == Some(seed)
-                || (number.is_f64() && number.as_f64() == Some(seed as f64))
-        }
-        Value::String(text) => text
-            .trim()
-            .parse::<f64>()
-            .is_ok_and(|number| number == seed as f64),
-        _ => false,
-    }
+    let found = match found {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let seed = seed as f64;
+    // Less than 1 below 2^52, where whole numbers are compared exactly.
+    found.is_some_and(|found: f64| (found - seed).abs() <= seed * f64::EPSILON)
 }
 
 /// A listing while it is read.
@@ -278,6 +276,28 @@ mod tests {
                 panic!("{input}");
             };
             assert_eq!(candidates, ["r-1"]);
+        }
+    }
+
+    #[test]
+    fn a_seed_that_a_float_rounded_is_a_candidate_and_another_seed_is_none() {
+        let exact = 15_860_307_465_884_635_512;
+        for (listed, seed, is_seed) in [
+            ("15860307465884636000", exact, true),
+            ("1.5860307465884636e19", exact, true),
+            ("\"15860307465884636000\"", exact, true),
+            ("15860307465884635512", exact, true),
+            ("15860307465884630000", exact, false),
+            ("9007199254740992", (1 << 53) + 1, true),
+            ("18446744073709552000", u64::MAX, true),
+            ("9007199254740991.0", (1 << 53) - 1, true),
+            ("4503599627370494", (1 << 52) - 1, false),
+            ("2147483646", (1 << 31) - 1, false),
+            ("0.5", 0, false),
+            ("0.0", 0, true),
+        ] {
+            let value: Value = serde_json::from_str(listed).unwrap();
+            assert_eq!(super::is_seed(&value, seed), is_seed, "{listed} {seed}");
         }
     }
 
