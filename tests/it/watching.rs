@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use uso::config::RetryPolicy;
 use uso::{ErrorKind, Event, Request};
 use uso_emulator::{EmulatorBuilder, Fault, Operation, Scenario};
 use uso_tests::rig::Rig;
@@ -175,6 +177,67 @@ async fn a_job_that_failed_says_why() {
     assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
     assert_eq!(error.error_type(), Some("runner_disconnected"));
     assert_eq!(error.ticket(), Some(job.ticket()));
+}
+
+#[tokio::test]
+async fn a_result_that_says_why_a_job_failed_ends_the_waiting_though_no_status_can_be_read() {
+    let refused = Fault::ModelAnswers {
+        status: 422,
+        body: json!({ "detail": [{ "loc": ["body", "seed"], "msg": "bad", "type": "value_error" }] }),
+    };
+    let lost = Fault::FailsWith {
+        status: 503,
+        error_type: "runner_disconnected".to_owned(),
+    };
+    let cancelled = Fault::FailsWith {
+        status: 499,
+        error_type: "client_cancelled".to_owned(),
+    };
+    for (fault, kind) in [
+        (refused, ErrorKind::Input),
+        (lost, ErrorKind::Failed),
+        (cancelled, ErrorKind::Cancelled),
+    ] {
+        for unreadable in [Fault::UnknownStatus, Fault::Body("{}".to_owned())] {
+            let scenario = Scenario::new()
+                .on(Operation::Submit, fault.clone())
+                .on(Operation::Stream, unreadable.clone())
+                .always()
+                .on(Operation::Status, unreadable.clone())
+                .always();
+            let builder = Rig::plain_builder().scenario(scenario);
+            let rig = Rig::configured(builder, |config| {
+                let first = Duration::from_millis(5);
+                config
+                    .retry(RetryPolicy::default().first_delay(first))
+                    .finish_within(Duration::from_secs(20))
+            })
+            .await;
+            let job = rig.client.submit(request()).await.unwrap();
+            let error = job.wait().await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{fault:?} {unreadable:?}: {error:?}");
+            assert_eq!(error.ticket(), Some(job.ticket()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_status_and_a_fault_in_front_of_the_result_are_waited_out() {
+    let scenario = Scenario::new()
+        .on(Operation::Stream, Fault::UnknownStatus)
+        .always()
+        .on(Operation::Status, Fault::UnknownStatus)
+        .always()
+        .on(Operation::Result, Fault::GatewayPage(502))
+        .times(4);
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, |config| {
+        let first = Duration::from_millis(5);
+        config.retry(RetryPolicy::default().first_delay(first).attempts(2))
+    })
+    .await;
+    let job = rig.client.submit(request()).await.unwrap();
+    job.wait().await.unwrap();
 }
 
 #[tokio::test]

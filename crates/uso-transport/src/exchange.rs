@@ -254,7 +254,12 @@ impl Exchange {
 
 /// A point in time that far away; "never" is a year, which no wait outlasts.
 pub(crate) fn from_now(limit: Duration) -> Instant {
-    Instant::now() + limit.min(Duration::from_secs(365 * 24 * 3600))
+    after(Instant::now(), limit)
+}
+
+/// As [`from_now`], counted from another time.
+pub(crate) fn after(start: Instant, limit: Duration) -> Instant {
+    start + limit.min(Duration::from_secs(365 * 24 * 3600))
 }
 
 #[cfg(test)]

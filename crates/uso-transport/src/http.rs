@@ -78,18 +78,20 @@ pub(crate) struct Body {
 
 impl Body {
     /// The next chunk; `None` at the end. Dropping the future loses nothing.
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.response.chunk().await.map_err(|error| {
+            Failure::lost(self.operation, "the response ended too early")
+                .caused_by(error.without_url())
+        })
+    }
+
+    /// As [`Body::next_chunk`], for a chunk that has to come within `idle`.
     pub(crate) async fn chunk(&mut self, idle: Duration) -> Result<Option<Bytes>, Failure> {
-        match timeout(idle, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(
-                Failure::lost(self.operation, "the response ended too early")
-                    .caused_by(error.without_url()),
-            ),
-            Err(_) => {
-                let why = format!("nothing came for {} s", idle.as_secs_f64());
-                Err(Failure::lost(self.operation, &why))
-            }
-        }
+        let operation = self.operation;
+        timeout(idle, self.next_chunk()).await.unwrap_or_else(|_| {
+            let why = format!("nothing came for {} s", idle.as_secs_f64());
+            Err(Failure::lost(operation, &why))
+        })
     }
 
     /// The whole body, if it is not longer than `limit`.
@@ -124,9 +126,7 @@ impl Body {
         let message = format!("the response to {operation} is larger than {limit} bytes");
         let error = Error::new(operation, kind, message)
             .with_delivery(delivery)
-            .with_hint(
-                "raise the largest body of the settings (Config::max_body) if this is right",
-            );
+            .with_hint("the limit is the client's setting max_body: raise it where longer responses are expected, or ask for fewer or smaller pictures at once");
         Failure::lasting(error)
     }
 }
@@ -226,7 +226,7 @@ fn unanswered(operation: Operation, host: &str, error: reqwest::Error) -> Failur
     let failure = Failure::not_sent(operation, &why);
     let distrusts = is_about_certificate(&error);
     failure.caused_by(error).map(|error| match distrusts {
-        true => error.with_hint("the server's certificate is not trusted: name the authority that signed it in SSL_CERT_FILE or with Config::root_certificates, and check this machine's clock"),
+        true => error.with_hint("the server's certificate is not trusted: add the authority that signed it to the root certificates (a PEM file that SSL_CERT_FILE names, or the client's settings), and check this machine's clock"),
         false => error,
     })
 }

@@ -182,11 +182,21 @@ impl Queue<'_> {
                     self.0.pause(CONFIRMATION).await;
                     if is_fault && error.problems().is_empty() {
                         // The status is the second statement where the first may be a fault in
-                        // front of the result.
-                        return match Box::pin(self.names_failure(ticket)).await? {
-                            true => Err(error),
-                            false => Box::pin(self.insist(ticket)).await,
+                        // front of the result. Where it cannot be read, only a result that stays
+                        // the same is one.
+                        let is_denied = match self.names_failure(ticket).await? {
+                            Some(true) => return Err(error),
+                            said => said.is_some(),
                         };
+                        let response = Box::pin(self.insist(ticket)).await.map_err(attach)?;
+                        if response.is_success() {
+                            return Ok(response);
+                        }
+                        let error = attach(self.0.refused(response));
+                        return Err(match is_denied {
+                            true => error.into_server_fault(),
+                            false => error,
+                        });
                     }
                 }
                 _ => match asked.again(&error, ticket) {
@@ -206,19 +216,20 @@ impl Queue<'_> {
         }
     }
 
-    async fn names_failure(&self, ticket: &Ticket) -> Result<bool> {
-        match self.status(ticket, false).await {
-            Ok(status) => Ok(matches!(
+    /// Whether the status of a job names a failure; `None` when the status cannot be read.
+    async fn names_failure(&self, ticket: &Ticket) -> Result<Option<bool>> {
+        match Box::pin(self.status(ticket, false)).await {
+            Ok(status) => Ok(Some(matches!(
                 status.state,
                 State::Completed(completion) if completion.failure().is_some()
-            )),
-            Err(error) if error.kind() == ErrorKind::Malformed => Ok(false),
+            ))),
+            Err(error) if error.kind() == ErrorKind::Malformed => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Asks for a result whose status names no failure until the service gives it, as often as the
-    /// retry policy allows.
+    /// Asks for the result of a job that may not have failed until the service gives the result,
+    /// as often as the retry policy allows.
     async fn insist(&self, ticket: &Ticket) -> Result<Response> {
         let attempt = || async {
             let request = self.0.requests().result(ticket).map(Into::into);
@@ -227,16 +238,7 @@ impl Queue<'_> {
                 Err(failure) => failure.into(),
             }
         };
-        let response = self.0.repeat(Operation::Result, attempt).await;
-        let response = response.map_err(|error| error.with_ticket(ticket))?.value;
-        if response.is_success() {
-            return Ok(response);
-        }
-        Err(self
-            .0
-            .refused(response)
-            .into_server_fault()
-            .with_ticket(ticket))
+        Ok(self.0.repeat(Operation::Result, attempt).await?.value)
     }
 
     pub(crate) async fn cancel(&self, ticket: &Ticket) -> Result<Cancellation> {

@@ -120,12 +120,16 @@ impl Watch {
             if matches!(self.phase, Phase::Ended) {
                 return None;
             }
-            let deadline = self.until;
-            let found = match timeout_at(deadline, self.step()).await {
-                Ok(Ok(Some(update))) => Ok(update),
-                Ok(Ok(None)) => continue,
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(self.deadline_passed()),
+            let step = match self.phase {
+                // Has one timer for all that it waits for.
+                Phase::Stream(_) => self.listen().await,
+                _ => match timeout_at(self.until, self.step()).await {
+                    Ok(step) => step,
+                    Err(_) => Err(self.deadline_passed()),
+                },
+            };
+            let Some(found) = step.transpose() else {
+                continue;
             };
             if found.is_err() {
                 self.phase = Phase::Ended;
@@ -134,41 +138,54 @@ impl Watch {
         }
     }
 
-    /// One step of the following; `None` when there is nothing to tell.
+    /// One step without a stream; `None` when there is nothing to tell.
     async fn step(&mut self) -> Result<Option<Update>> {
-        match &mut self.phase {
+        match self.phase {
             Phase::Connect { at } => {
-                sleep_until(*at).await;
+                sleep_till(at).await;
                 Ok(self.connect().await)
             }
-            Phase::Stream(stream) => {
-                let idle = self.exchange.config().stream_idle;
-                let request_id = self.ticket.request_id();
-                let quiet = self.told_at.elapsed();
-                let look_at = from_now(self.exchange.config().status_every.saturating_sub(quiet));
-                match timeout_at(look_at, stream.next(request_id, idle)).await {
-                    Ok(Ok(status)) => {
-                        self.polling_since = None;
-                        Ok(self.tell(status, false))
-                    }
-                    Ok(Err(why)) => {
-                        if stream.age() >= GOOD_STREAM {
-                            self.failed_streams = 0;
-                            self.pause = FIRST_PAUSE;
-                        }
-                        Ok(Some(self.stream_failed(why)))
-                    }
-                    // Boxed, as is the poll: most jobs never need their room.
-                    Err(_) => Box::pin(self.look_beside()).await,
-                }
-            }
             Phase::Poll { at } => {
-                sleep_until(*at).await;
+                sleep_till(at).await;
+                // Boxed, as is the look beside a stream: most jobs never need their room.
                 Box::pin(self.poll()).await
             }
             Phase::Confirm(_) => Ok(self.confirm().await),
-            Phase::Ended => Ok(None),
+            Phase::Stream(_) | Phase::Ended => Ok(None),
         }
+    }
+
+    /// Waits for the next status of the stream; `None` when there is nothing to tell.
+    async fn listen(&mut self) -> Result<Option<Update>> {
+        let Phase::Stream(stream) = &mut self.phase else {
+            return Ok(None);
+        };
+        let config = self.exchange.config();
+        let quiet = self.told_at.elapsed();
+        let look_at = from_now(config.status_every.saturating_sub(quiet));
+        let silent_at = stream.silent_at(config.stream_idle);
+        let first = look_at.min(silent_at).min(self.until);
+        let why = match timeout_at(first, stream.next(self.ticket.request_id())).await {
+            Ok(Ok(status)) => {
+                self.polling_since = None;
+                return Ok(self.tell(status, false));
+            }
+            Ok(Err(why)) => why,
+            Err(_) if first == self.until => return Err(self.deadline_passed()),
+            Err(_) if first == silent_at => {
+                let seconds = config.stream_idle.as_secs_f64();
+                format!("nothing came on the status stream for {seconds} s")
+            }
+            Err(_) => {
+                let looked = timeout_at(self.until, Box::pin(self.look_beside())).await;
+                return looked.unwrap_or_else(|_| Err(self.deadline_passed()));
+            }
+        };
+        if stream.age() >= GOOD_STREAM {
+            self.failed_streams = 0;
+            self.pause = FIRST_PAUSE;
+        }
+        Ok(Some(self.stream_failed(why)))
     }
 
     async fn connect(&mut self) -> Option<Update> {
@@ -250,12 +267,17 @@ impl Watch {
             // Without a body it was too long to be read, which the log lines make it.
             self.with_logs &= error.raw_body().is_some();
             // The result has the last word where the status cannot be read.
-            if let Ok(response) = Queue(&self.exchange).result(&self.ticket).await {
-                self.result = Some(Ok(response));
-                self.phase = Phase::Ended;
-                let state = State::Completed(Completion::default());
-                let logs = Vec::new();
-                return Ok(Some(Update::Status(Status { state, logs })));
+            let result = Queue(&self.exchange).result(&self.ticket).await;
+            match &result {
+                Err(error) if ends_watching(error) => return result.map(|_| None),
+                Err(error) if !ends_job(error) => {}
+                _ => {
+                    self.result = Some(result);
+                    self.phase = Phase::Ended;
+                    let state = State::Completed(Completion::default());
+                    let logs = Vec::new();
+                    return Ok(Some(Update::Status(Status { state, logs })));
+                }
             }
         }
         // Until the deadline a lost status request is transient: the job is paid for.
@@ -312,4 +334,20 @@ fn ends_watching(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Auth | ErrorKind::Locked | ErrorKind::Gone | ErrorKind::Config
     )
+}
+
+/// Whether a result says that the job has ended without one.
+fn ends_job(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        // The deadline of a result is the start deadline of its job.
+        ErrorKind::Input | ErrorKind::Failed | ErrorKind::Cancelled | ErrorKind::Deadline
+    )
+}
+
+/// Sleeps unless the time has come: even a sleep that is over takes a turn of the timer.
+async fn sleep_till(at: Instant) {
+    if at > Instant::now() {
+        sleep_until(at).await;
+    }
 }

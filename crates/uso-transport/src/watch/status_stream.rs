@@ -8,7 +8,7 @@ use http::header;
 use tokio::time::Instant;
 
 use crate::event_reader::EventReader;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, after};
 use crate::http::{Body, Incoming};
 use crate::kind::Operation;
 use crate::status::Status;
@@ -23,7 +23,7 @@ pub(super) struct StatusStream {
     events: EventReader,
     ready: VecDeque<Bytes>,
     opened: Instant,
-    silent_from: Instant,
+    heard_at: Instant,
 }
 
 impl StatusStream {
@@ -44,7 +44,7 @@ impl StatusStream {
             events: EventReader::new(LARGEST_EVENT),
             ready: VecDeque::new(),
             opened: now,
-            silent_from: now,
+            heard_at: now,
         })
     }
 
@@ -53,22 +53,22 @@ impl StatusStream {
         self.opened.elapsed()
     }
 
+    /// When the stream counts as silent. Counted from the last byte, also for a caller who drops
+    /// the future of [`StatusStream::next`] now and then.
+    pub(super) fn silent_at(&self, idle: Duration) -> Instant {
+        after(self.heard_at, idle)
+    }
+
     /// The next status; `Err` says why there is none. Dropping the future loses nothing.
-    pub(super) async fn next(
-        &mut self,
-        request_id: &str,
-        idle: Duration,
-    ) -> Result<Status, String> {
+    pub(super) async fn next(&mut self, request_id: &str) -> Result<Status, String> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Status::read(&event, request_id)
                     .map_err(|why| format!("the status stream cannot be understood: {why}"));
             }
-            // Counted from the last byte, also for a caller who drops the future now and then.
-            let left = idle.saturating_sub(self.silent_from.elapsed());
-            match self.body.chunk(left).await {
+            match self.body.next_chunk().await {
                 Ok(Some(chunk)) => {
-                    self.silent_from = Instant::now();
+                    self.heard_at = Instant::now();
                     let ready = &mut self.ready;
                     self.events
                         .push(&chunk, |event| {
