@@ -18,7 +18,11 @@ use crate::sanitize::hex;
 /// # Ok::<(), uso_transport::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct ApiKey(SecretString);
+pub struct ApiKey {
+    key: SecretString,
+    /// The value of the `Authorization` header; `None` without a key.
+    header: Option<HeaderValue>,
+}
 
 /// A text that cannot be an API key. The text is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,36 +51,40 @@ impl ApiKey {
         } else if !key.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
             Err(InvalidKey::Character)
         } else {
-            Ok(Self(SecretString::from(key)))
+            let header = HeaderValue::try_from(format!("Key {key}"));
+            let mut header = header.map_err(|_| InvalidKey::Character)?;
+            header.set_sensitive(true);
+            Ok(Self {
+                key: SecretString::from(key),
+                header: Some(header),
+            })
         }
     }
 
     /// No key, for what needs none.
     pub(crate) fn absent() -> Self {
-        Self(SecretString::default())
+        Self {
+            key: SecretString::default(),
+            header: None,
+        }
     }
 
     /// Whether the key has the documented form `key_id:key_secret`.
     pub(crate) fn has_documented_form(&self) -> bool {
-        let key = self.0.expose_secret();
+        let key = self.key.expose_secret();
         matches!(key.split_once(':'), Some((id, secret)) if !id.is_empty() && !secret.is_empty())
     }
 
     /// Tells accounts' keys apart without showing anything of them: a digest of the key id.
     pub(crate) fn fingerprint(&self) -> String {
-        let key = self.0.expose_secret();
+        let key = self.key.expose_secret();
         let id = key.split_once(':').map_or(key, |(id, _)| id);
         hex(&Sha256::digest(id)).chars().take(16).collect()
     }
 
     /// The value of the `Authorization` header, marked so that HTTP layers do not log it.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
-        if self.0.expose_secret().is_empty() {
-            return None;
-        }
-        let mut value = HeaderValue::try_from(format!("Key {}", self.0.expose_secret())).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        self.header.clone()
     }
 }
 
