@@ -134,8 +134,8 @@ impl Client {
             return Err(Error::invalid(vec![Problem::new("webhook", why)]));
         }
         let prepared = self.prepare(request).await?;
-        let answer = self.transport.run(prepared.order()).await?;
-        Output::read(&self.transport, None, answer)
+        let response = self.transport.run(prepared.order()).await?;
+        Output::read(&self.transport, None, response)
     }
 
     pub(crate) fn transport(&self) -> &Transport {

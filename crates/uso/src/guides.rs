@@ -23,8 +23,8 @@
 
 #[cfg(doc)]
 use crate::{
-    Client, Config, Error, Job, Output, Request, Ticket, endpoint::Endpoint, error::Verdict,
-    faults, pictures, webhook,
+    BaseUrls, Client, Config, Error, Job, Output, Request, Ticket, config, endpoint::Endpoint,
+    error::Verdict, faults, pictures, webhook,
 };
 
 #[doc = include_str!("../docs/money.md")]

@@ -289,12 +289,12 @@ async fn inlined(ready: &Ready) -> Result<Option<String>> {
     Ok(Some(inline(&bytes, ready.format.mime())))
 }
 
-/// The input with its pictures, which are uploaded where they must be.
+/// The request, and its input with its pictures, which are uploaded where they must be.
 pub(crate) async fn complete(
     preview: Preview,
     uploads: &Uploads,
     transport: &Transport,
-) -> Result<(UsoInput, Vec<PreparedPicture>)> {
+) -> Result<(Request, UsoInput, Vec<PreparedPicture>)> {
     let Preview {
         mut input,
         request,
@@ -317,7 +317,7 @@ pub(crate) async fn complete(
         input.input_image_urls.push(url);
         pictures.push(picture);
     }
-    Ok((input, pictures))
+    Ok((request, input, pictures))
 }
 
 /// Brings a local picture to the service, unless it is there, and gives its place in the input.

@@ -1,8 +1,8 @@
 //! Local pictures read, told apart and made ready to be sent, in bounded memory.
 //!
 //! A picture that is to be made fit is read into memory once, and everything else is done with
-//! those bytes. At most [`FILES`] bytes of files and [`PIXELS`] bytes of decoded pixels are held at
-//! a time, so that large pictures wait for each other and small ones do not.
+//! those bytes. The process holds at most [`FILES`] MiB of files and [`PIXELS`] MiB of decoded
+//! pixels at a time, so that large pictures wait for each other and small ones do not.
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -47,70 +47,61 @@ impl Ready {
     }
 }
 
-/// The memory that local pictures share.
-pub(crate) struct Memory {
-    files: Semaphore,
-    pixels: Semaphore,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            files: Semaphore::new(FILES as usize),
-            pixels: Semaphore::new(PIXELS as usize),
-        }
-    }
-}
+/// Permits for the MiB of files and of pixels, which all clients of the process share.
+static FILE_MEMORY: Semaphore = Semaphore::const_new(FILES as usize);
+static PIXEL_MEMORY: Semaphore = Semaphore::const_new(PIXELS as usize);
 
 /// A picture that was read.
-pub(crate) struct Loaded<'a> {
+pub(crate) struct Loaded {
     /// The SHA-256 digest in hexadecimal digits.
     pub(crate) digest: String,
     contents: Contents,
-    memory: &'a Memory,
-    _permit: Option<SemaphorePermit<'a>>,
 }
 
 enum Contents {
     /// To be made fit.
-    Whole(Bytes),
+    Whole(Held),
     /// To be sent as it is, piece by piece.
     AsItIs { source: Source, head: Bytes },
 }
 
-impl Memory {
+/// A picture file in memory, with the permit for its length.
+struct Held {
+    bytes: Bytes,
+    _permit: Option<SemaphorePermit<'static>>,
+}
+
+impl Held {
+    /// Reads a picture as soon as there is memory for it.
+    async fn read(source: &Source) -> Result<Self, Error> {
+        let _permit = acquire(&FILE_MEMORY, source.len(), FILES).await;
+        let bytes = source.read().await?;
+        Ok(Self { bytes, _permit })
+    }
+}
+
+impl Loaded {
     /// Reads a picture; `Err` continues the phrase "the picture is …".
-    pub(crate) async fn load(&self, source: Source, fit: bool) -> Result<Loaded<'_>, String> {
+    pub(crate) async fn read(source: Source, fit: bool) -> Result<Self, String> {
         let unreadable = |error: Error| format!("not to be read: {error}");
         if !fit {
             let (digest, head) = scanned(&source).await.map_err(unreadable)?;
             Format::of(&head)?;
-            return Ok(Loaded {
-                digest,
-                contents: Contents::AsItIs { source, head },
-                memory: self,
-                _permit: None,
-            });
+            let contents = Contents::AsItIs { source, head };
+            return Ok(Self { digest, contents });
         }
-        let permit = acquire(&self.files, source.len(), FILES).await;
-        let bytes = source.read().await.map_err(unreadable)?;
-        Format::of(&bytes)?;
-        let hashed = bytes.clone();
+        let held = Held::read(&source).await.map_err(unreadable)?;
+        Format::of(&held.bytes)?;
+        let hashed = held.bytes.clone();
         let digest = blocking(move || Ok(hexadecimal(Sha256::new().chain_update(&hashed)))).await?;
-        Ok(Loaded {
-            digest,
-            contents: Contents::Whole(bytes),
-            memory: self,
-            _permit: permit,
-        })
+        let contents = Contents::Whole(held);
+        Ok(Self { digest, contents })
     }
-}
 
-impl Loaded<'_> {
     /// Makes the picture ready; `Err` continues the phrase "the picture is …".
     pub(crate) async fn make_ready(self) -> Result<Ready, String> {
-        let bytes = match self.contents {
-            Contents::Whole(bytes) => bytes,
+        let held = match self.contents {
+            Contents::Whole(held) => held,
             Contents::AsItIs { source, head } => {
                 let format = Format::of(&head)?;
                 return Ok(Ready {
@@ -121,8 +112,9 @@ impl Loaded<'_> {
                 });
             }
         };
+        let bytes = held.bytes.clone();
         let plan = blocking(move || affordable(&bytes)).await?;
-        let _permit = acquire(&self.memory.pixels, plan.memory(), PIXELS).await;
+        let _pixels = acquire(&PIXEL_MEMORY, plan.memory(), PIXELS).await;
         let fitted = blocking(move || plan.perform()).await?;
         Ok(Ready {
             source: Source::bytes(fitted.bytes),
@@ -164,10 +156,11 @@ pub(crate) async fn facts(
     let unreadable = |error: Error| Problem::new(role, error.to_string());
     let facts = match fit {
         Some(true) => {
-            let bytes = source.read().await.map_err(unreadable)?;
+            let held = Held::read(&source).await.map_err(unreadable)?;
             let work = move || {
-                let size = affordable(&bytes).map(|plan| plan.size());
-                Ok((hexadecimal(Sha256::new().chain_update(&bytes)), size))
+                let bytes = &held.bytes;
+                let size = affordable(bytes).map(|plan| plan.size());
+                Ok((hexadecimal(Sha256::new().chain_update(bytes)), size))
             };
             let looked = blocking(work).await;
             let (digest, size) =
@@ -226,7 +219,11 @@ fn mebibytes(bytes: u64) -> u32 {
 }
 
 /// Permits for so many bytes, or for all there are.
-async fn acquire(semaphore: &Semaphore, bytes: u64, all: u32) -> Option<SemaphorePermit<'_>> {
+async fn acquire(
+    semaphore: &'static Semaphore,
+    bytes: u64,
+    all: u32,
+) -> Option<SemaphorePermit<'static>> {
     // The semaphore is never closed.
     semaphore
         .acquire_many(mebibytes(bytes).clamp(1, all))

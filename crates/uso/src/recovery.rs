@@ -16,7 +16,7 @@ pub enum Recovery<T = Output> {
     Found(Job<T>),
     /// The purchase is not in the account's list of requests, and may still appear there.
     NotYet {
-        /// When the answer becomes certain, by this machine's clock.
+        /// When the outcome becomes certain, by this machine's clock.
         until: SystemTime,
     },
     /// The purchase was not accepted: buying again is safe.

@@ -118,6 +118,11 @@ impl Reference {
         }
     }
 
+    /// Whether the picture is at a URL, and not local.
+    pub(crate) fn is_url(&self) -> bool {
+        matches!(self.0, Kind::Url(_))
+    }
+
     /// The URL of a reference that is one, which is passed on; `role` names it in a problem.
     pub(crate) fn url(&self, role: &str) -> Option<Result<String, Problem>> {
         let Kind::Url(url) = &self.0 else { return None };

@@ -330,6 +330,12 @@ impl Request {
         content.chain(["style", "extra style"].into_iter().zip(&self.styles))
     }
 
+    /// How many pictures are local ones.
+    pub(crate) fn local_pictures(&self) -> usize {
+        let local = self.references().filter(|(_, picture)| !picture.is_url());
+        local.count()
+    }
+
     /// The input without its pictures, with a seed, and what is wrong with it.
     pub(crate) fn checked(&self) -> (UsoInput, Vec<Problem>) {
         let mut input = self.input.clone();

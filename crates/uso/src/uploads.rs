@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uso_transport::{Error, ErrorKind, Operation, Result, Source, Transport, Upload};
 
-use crate::ready::{Memory, Ready};
+use crate::ready::{Loaded, Ready};
 use crate::reference::change::Change;
 
 /// How long an uploaded picture is used again, when its upload did not tell when it expires. fal
@@ -111,7 +111,6 @@ fn key(digest: &str, fit: bool) -> String {
 pub(crate) struct Uploads {
     pictures: Mutex<HashMap<String, Arc<Picture>>>,
     small: Mutex<VecDeque<Arc<Ready>>>,
-    memory: Memory,
     on_their_way: Semaphore,
 }
 
@@ -142,16 +141,18 @@ impl Default for Uploads {
         Self {
             pictures: Mutex::default(),
             small: Mutex::default(),
-            memory: Memory::default(),
             on_their_way: Semaphore::new(ON_THEIR_WAY as usize),
         }
     }
 }
 
 impl Uploads {
-    /// Lets in a request with so many pictures, all at once or not yet, so that requests never wait
-    /// for each other in a circle.
+    /// Lets in a request with so many local pictures, all at once or not yet, so that requests never
+    /// wait for each other in a circle. A request of URLs alone waits for none.
     pub(crate) async fn admit(&self, pictures: usize) -> Option<SemaphorePermit<'_>> {
+        if pictures == 0 {
+            return None;
+        }
         let pictures = u32::try_from(pictures).unwrap_or(ON_THEIR_WAY);
         let permits = self.on_their_way.acquire_many(pictures.min(ON_THEIR_WAY));
         permits.await.ok()
@@ -190,7 +191,7 @@ impl Uploads {
     /// Reads a picture once, and finds its earlier upload or makes it ready. The key tells the
     /// picture apart; `Err` continues the phrase "the picture is …".
     pub(crate) async fn find(&self, source: Source, fit: bool) -> Result<Looked, String> {
-        let loaded = self.memory.load(source, fit).await?;
+        let loaded = Loaded::read(source, fit).await?;
         let digest = loaded.digest.clone();
         let (key, found) = match self.at_hand(&digest, fit) {
             Some(found) => found,

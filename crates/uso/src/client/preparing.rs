@@ -58,8 +58,7 @@ impl Client {
     /// Dropping the future buys nothing. An upload that was under way is made again next time.
     pub async fn complete(&self, preview: Preview) -> Result<Prepared> {
         runtime::check(Operation::Prepare)?;
-        let pictures = preview.request.references().count();
-        let _permits = self.uploads.admit(pictures).await;
+        let _permits = self.uploads.admit(preview.request.local_pictures()).await;
         self.complete_admitted(preview).await
     }
 
@@ -80,8 +79,8 @@ impl Client {
     pub async fn prepare(&self, request: Request) -> Result<Prepared> {
         runtime::check(Operation::Prepare)?;
         // Taken before a picture is read, so that few of them are held at a time.
-        let _permits = self.uploads.admit(request.references().count()).await;
-        let preview = self.preview(request).await?;
+        let _permits = self.uploads.admit(request.local_pictures()).await;
+        let preview = prepared::preview(request, &self.uploads).await?;
         self.complete_admitted(preview).await
     }
 
@@ -97,9 +96,10 @@ impl Client {
     /// Dropping the future buys nothing. An upload that was under way is made again next time.
     pub async fn portable(&self, request: Request) -> Result<(Portable, Vec<PreparedPicture>)> {
         runtime::check(Operation::Prepare)?;
-        let _permits = self.uploads.admit(request.references().count()).await;
-        let preview = self.preview(request.clone()).await?;
-        let (input, pictures) = prepared::complete(preview, &self.uploads, &self.transport).await?;
+        let _permits = self.uploads.admit(request.local_pictures()).await;
+        let preview = prepared::preview(request, &self.uploads).await?;
+        let (request, input, pictures) =
+            prepared::complete(preview, &self.uploads, &self.transport).await?;
         Ok((Portable::new(&request, input), pictures))
     }
 
@@ -115,9 +115,9 @@ impl Client {
     }
 
     async fn complete_admitted(&self, preview: Preview) -> Result<Prepared> {
-        let request = preview.request.clone();
+        let (request, input, pictures) =
+            prepared::complete(preview, &self.uploads, &self.transport).await?;
         let start_within = request.start_within.unwrap_or(self.config().start_limit());
-        let (input, pictures) = prepared::complete(preview, &self.uploads, &self.transport).await?;
         let body = serde_json::to_vec(&input).map_err(|error| {
             Error::new(
                 Operation::Prepare,

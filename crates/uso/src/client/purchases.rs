@@ -134,7 +134,7 @@ impl Client {
         let Some(attempt_id) = notification.attempt_id() else {
             return Err(
                 refuse("the notification has no path, so its purchase is not known")
-                    .with_hint("set the path of the request with Notification::with_path"),
+                    .with_hint("give the notification the path of the request that delivered it"),
             );
         };
         if !intent.recognises(attempt_id) {
