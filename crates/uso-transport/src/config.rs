@@ -132,10 +132,11 @@ impl Config {
         self
     }
 
-    /// The longest time for one HTTP attempt, from the connection to the last byte of the answer,
+    /// The longest time for one HTTP attempt, from the connection to the last byte of the response,
     /// and one more second for every 32 KiB that are sent. It should be longer than
-    /// [`Config::connect_within`]. Default: 60 s; a submit is answered in well under one. Streams and downloads are bounded by
-    /// their idle time instead, and the synchronous run by [`Config::finish_within`].
+    /// [`Config::connect_within`]. Default: 60 s; the response to a submit takes well under one.
+    /// Streams and downloads are bounded by their idle time instead, and the synchronous run by
+    /// [`Config::finish_within`].
     #[must_use]
     pub fn answer_within(mut self, limit: Duration) -> Self {
         self.answer_within = limit;
@@ -160,7 +161,7 @@ impl Config {
         self
     }
 
-    /// How long a submit whose answer was lost is looked for among the account's requests, before
+    /// How long a submit whose response was lost is looked for among the account's requests, before
     /// it ends with [`ErrorKind::OutcomeUnknown`]. Default: 2 min; a request that starts at once
     /// is found within seconds, and one that waits longer is better looked for later, with the
     /// error's [`intent`](Error::intent).
@@ -173,7 +174,7 @@ impl Config {
         self
     }
 
-    /// Never looks for a submit whose answer was lost.
+    /// Never looks for a submit whose response was lost.
     #[must_use]
     pub fn without_reconciliation(mut self) -> Self {
         self.reconcile_within = None;
@@ -197,8 +198,8 @@ impl Config {
         self
     }
 
-    /// The largest answer that is held in memory, in bytes. Default: 32 MiB, room for four pictures
-    /// of the default size as data URIs. Give it more for larger ones in sync mode.
+    /// The largest response that is held in memory, in bytes. Default: 32 MiB, room for four pictures
+    /// of the default size as data URIs. Raise the limit for larger pictures in sync mode.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;

@@ -145,13 +145,13 @@ impl Error {
         self.0.intent.as_ref()
     }
 
-    /// The request's id on the service, from the ticket or from the answer's header.
+    /// The request's id on the service, from the ticket or from the response's header.
     pub fn request_id(&self) -> Option<&str> {
         let from_ticket = self.0.ticket.as_ref().map(Ticket::request_id);
         from_ticket.or(self.0.request_id.as_deref())
     }
 
-    /// The HTTP status of the answer, if one came.
+    /// The HTTP status of the response, if there was a response.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -177,7 +177,7 @@ impl Error {
         self.0.elapsed
     }
 
-    /// The answer's body as it came, where money was spent and it could not be understood.
+    /// The body of the response as it came, where money was spent and the body could not be understood.
     pub fn raw_body(&self) -> Option<&[u8]> {
         self.0.raw.as_deref()
     }

@@ -30,12 +30,12 @@ pub enum ErrorKind {
     ///
     /// What to do: repeat the call later. Without a ticket, nothing was bought.
     Throttled,
-    /// The service was not reached, or a request that may be repeated freely got no answer.
+    /// The service was not reached, or a request that may be repeated freely got no response.
     ///
     /// What to do: repeat the call when the network is back; this is safe. Without a ticket,
     /// nothing was bought.
     Unreachable,
-    /// The request was sent, or may have been, and no usable answer came.
+    /// The request was sent, or may have been, and no usable response came.
     ///
     /// What to do: do not simply repeat it, since it may have been accepted and paid for. The
     /// error's [`intent`](crate::Error::intent) finds it among the account's requests later, and
@@ -66,9 +66,9 @@ pub enum ErrorKind {
     ///
     /// What to do: resume with the ticket if there is one.
     Deadline,
-    /// The answer could not be understood. [`Error::raw_body`](crate::Error::raw_body) has it as it came.
+    /// The response could not be understood. [`Error::raw_body`](crate::Error::raw_body) has it as it came.
     ///
-    /// What to do: keep the raw body and the ticket, and report the answer as a defect.
+    /// What to do: keep the raw body and the ticket, and report the response as a defect.
     Malformed,
     /// A local file could not be read or written.
     ///

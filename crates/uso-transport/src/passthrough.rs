@@ -126,7 +126,7 @@ impl ForwardedBody {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unreachable`] when the answer ends too early, or when nothing comes for longer
+    /// [`ErrorKind::Unreachable`] when the response ends too early, or when nothing comes for longer
     /// than [`Config::stream_idle`](crate::Config::stream_idle).
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         self.body.chunk(self.idle).await.map_err(|failure| {

@@ -12,7 +12,7 @@ pub enum Recovery {
     Found(Ticket),
     /// The account's listing does not show the purchase yet, which it may until this time.
     NotYet {
-        /// When the answer becomes certain, by this machine's clock.
+        /// When the outcome becomes certain, by this machine's clock.
         until: SystemTime,
     },
     /// The start deadline has passed, the listing was read to its end, and each of its requests is

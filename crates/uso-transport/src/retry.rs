@@ -63,17 +63,17 @@ impl RetryPolicy {
 pub enum Outcome {
     /// No connection was established.
     NotSent,
-    /// The request was sent, or may have been, and no complete answer came.
+    /// The request was sent, or may have been, and no complete response came.
     Lost,
-    /// An answer came.
+    /// A response came.
     Answered {
         /// Its HTTP status.
         status: u16,
         /// `Retry-After`, as a delay.
         retry_after: Option<Duration>,
-        /// Whether the answer says that repeating cannot change it: the caller's own start
+        /// Whether the response says that repeating cannot change it: the caller's own start
         /// deadline passed (`X-Fal-Request-Timeout-Type: user`), the service asks for no retry
-        /// (`X-Fal-Needs-Retry: 0`), or the answer is the stored outcome of a finished job.
+        /// (`X-Fal-Needs-Retry: 0`), or the response is the stored outcome of a finished job.
         is_final: bool,
     },
 }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_final_answer_is_never_repeated() {
+    fn a_final_response_is_never_repeated() {
         for operation in PURCHASES.into_iter().chain(IDEMPOTENT) {
             for status in [429, 500, 503, 504] {
                 let outcome = Outcome::Answered {

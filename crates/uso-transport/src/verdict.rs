@@ -21,7 +21,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict on a request of this operation that was answered with this response.
+    /// The verdict on a request of this operation that got this response.
     ///
     /// `body` is the response's body, or its beginning, or nothing when it was not read: only the
     /// words of a 429 on a synchronous run are searched for, and without them the verdict is

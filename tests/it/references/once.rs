@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use uso::pictures::Sending;
 use uso::{ErrorKind, Request};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Cli, Rig, content, style};
+use uso_tests::rig::{Cli, Rig, content, style, until};
 
 use super::{count, exif, jpeg, prepared, quarters, with};
 
@@ -45,6 +45,30 @@ async fn another_picture_or_another_way_is_another_upload() {
     // Twice in one request.
     prepared(&rig.client, Request::restyle(picture(), picture())).await;
     assert_eq!(count(&rig, Operation::Upload), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_of_urls_alone_does_not_wait_for_the_uploads_of_others() {
+    let scenario = Scenario::new()
+        .on(Operation::Initiate, Fault::Hang)
+        .always();
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    // As many as may be on their way at a time, and one that waits.
+    let mut stalled = JoinSet::new();
+    for extra in 0..13 {
+        let client = rig.client.clone();
+        let picture = jpeg(&quarters(400 + 2 * extra, 300), None);
+        stalled.spawn(async move { client.submit(with(picture)).await });
+    }
+    until("every permit is taken", || {
+        count(&rig, Operation::Initiate) >= 12
+    })
+    .await;
+    tokio::select! {
+        biased;
+        ended = stalled.join_next() => panic!("an upload ended first: {ended:?}"),
+        job = rig.client.submit(with("https://example.org/a.png")) => job.unwrap(),
+    };
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,6 +26,8 @@ Environment:
       The two parts of a key, in place of FAL_KEY.
   USO_BASE_URL
       Like --base-url.
+  FAL_RUN_HOST, FAL_QUEUE_RUN_HOST
+      The hosts of the service, where fal.run and queue.fal.run are others.
   USO_MAX_COST, USO_ASK_ABOVE
       Like --max-cost and --ask-above, for every purchase.
   USO_CONFIG
@@ -34,7 +36,7 @@ Environment:
       Like --journal: the file that records the purchases.
   USO_STATE_DIR
       The folder of journal.db, where no file is named.
-  HTTPS_PROXY, NO_PROXY
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY
       The proxy for requests to the service, and the hosts that need none.
   NO_COLOR
       Switches colours off.
