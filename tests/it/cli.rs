@@ -3,7 +3,11 @@
 mod completions;
 mod help;
 mod jobs;
+mod lookups;
 mod messages;
+mod names;
+#[cfg(unix)]
+mod not_text;
 mod outputs;
 #[cfg(unix)]
 pub(crate) mod proxy;

@@ -7,6 +7,7 @@ use uso_emulator::{Emulator, PictureMode};
 
 use crate::args::Global;
 use crate::credentials;
+use crate::environment;
 use crate::failure::Failure;
 
 /// Long enough to be seen, short enough not to be waited for.
@@ -129,6 +130,6 @@ pub(crate) fn base_urls(global: &Global) -> Result<BaseUrls, Failure> {
 fn variable(global: &Global, name: &str) -> Option<String> {
     match (name, &global.base_url) {
         ("USO_BASE_URL", Some(base_url)) => Some(base_url.clone()),
-        _ => std::env::var(name).ok(),
+        _ => environment::variable(name),
     }
 }

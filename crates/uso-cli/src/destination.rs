@@ -16,14 +16,18 @@ pub(crate) struct Wish<'a> {
 }
 
 /// Where the pictures go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Destination {
     /// Standard output, for one picture.
     Stdout,
     /// These files, by name.
     Files { paths: Vec<PathBuf>, replace: bool },
     /// Free names of this form in a folder.
-    Folder { folder: PathBuf, template: Template },
+    Folder {
+        folder: PathBuf,
+        template: Template,
+        names: Names,
+    },
 }
 
 impl Destination {
@@ -33,11 +37,15 @@ impl Destination {
             Some(text) => Template::parse(text)?,
             None => Template::usual(names),
         };
-        let Some(output) = wish.output else {
-            return Ok(Self::Folder {
-                folder: PathBuf::from("."),
+        let in_folder = |folder: &Path| {
+            Ok(Self::Folder {
+                folder: folder.to_owned(),
+                names: template.fitted(names)?,
                 template,
-            });
+            })
+        };
+        let Some(output) = wish.output else {
+            return in_folder(Path::new("."));
         };
         if output.as_os_str() == "-" {
             return stdout(wish, count);
@@ -52,10 +60,7 @@ impl Destination {
                 ))
                 .with_hint("name another folder with -o"));
             }
-            return Ok(Self::Folder {
-                folder: output.to_owned(),
-                template,
-            });
+            return in_folder(output);
         }
         if wish.name.is_some() {
             return Err(Failure::usage(

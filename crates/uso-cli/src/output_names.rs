@@ -8,6 +8,14 @@ use crate::failure::Failure;
 /// Longest value that is filled into a name, in characters.
 const LONGEST_VALUE: usize = 80;
 
+/// Longest name of a picture, in bytes. File systems take 255: the rest is for the number of a
+/// picture, the number behind a name that is taken, and a sidecar's `.json`.
+const LONGEST_NAME: usize = 240;
+
+/// Fields that only the purchase tells, at their longest: fal's request ids have 36 bytes.
+const LONGEST_ID: &str = "00000000-0000-0000-0000-000000000000";
+const LONGEST_EXTENSION: &str = "webp";
+
 /// What fills the fields of a template; what is not known yet is `None`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
@@ -16,6 +24,18 @@ pub(crate) struct Names {
     pub(crate) seed: Option<u64>,
     pub(crate) id: Option<String>,
     pub(crate) extension: Option<&'static str>,
+}
+
+impl Names {
+    /// These names, with the longest value for each that is not known yet.
+    pub(crate) fn longest(&self) -> Self {
+        Self {
+            seed: self.seed.or(Some(u64::MAX)),
+            id: self.id.clone().or_else(|| Some(LONGEST_ID.to_owned())),
+            extension: Some(LONGEST_EXTENSION),
+            ..self.clone()
+        }
+    }
 }
 
 /// A file name with fields such as `{content}`.
@@ -93,21 +113,38 @@ impl Template {
         }
     }
 
-    /// Names made of the names of what goes in, such as `photo-ink.png`.
+    /// Names made of the names of what goes in, such as `photo-ink.png`, and of the request id where
+    /// those are not known.
     pub(crate) fn usual(names: &Names) -> Self {
         let text = |text: &str| Part::Text(text.to_owned());
-        let style = match names.style {
-            Some(_) => Part::Field(Field::Style),
-            None => text("uso"),
+        let (content, style) = (Part::Field(Field::Content), Part::Field(Field::Style));
+        let [first, second] = match (&names.content, &names.style) {
+            (None, _) => [text("uso"), Part::Field(Field::Id)],
+            (Some(_), None) => [content, text("uso")],
+            (Some(_), Some(_)) => [content, style],
         };
-        let parts = [
-            Part::Field(Field::Content),
-            text("-"),
-            style,
-            text("."),
-            Part::Field(Field::Extension),
-        ];
-        Self(parts.into())
+        let extension = Part::Field(Field::Extension);
+        Self(vec![first, text("-"), second, text("."), extension])
+    }
+
+    /// The names with those of content and style shortened, so that a file system takes every name
+    /// that this template can make of them.
+    pub(crate) fn fitted(&self, names: &Names) -> Result<Names, Failure> {
+        let mut fitted = names.clone();
+        loop {
+            let bytes = self.fill(&fitted.longest(), 1).len();
+            if bytes <= LONGEST_NAME {
+                return Ok(fitted);
+            }
+            let values = [&mut fitted.content, &mut fitted.style];
+            let longer = values.into_iter().flatten().max_by_key(|value| value.len());
+            if longer.and_then(String::pop).is_none() {
+                return Err(Failure::usage(format!(
+                    "--name: the file name can have {bytes} bytes, and {LONGEST_NAME} at most; nothing was sent"
+                ))
+                .with_hint("shorten --name, or name the file with -o FILE"));
+            }
+        }
     }
 
     /// Whether the name needs what only the purchase or its response tells.

@@ -9,7 +9,7 @@ use uso_journal::Target;
 
 use crate::destination::{Destination, exists};
 use crate::failure::Failure;
-use crate::output_names::{Names, folder_of, numbered};
+use crate::output_names::{folder_of, numbered};
 
 /// Files that are taken. They are given back when this is dropped, unless they are kept.
 #[derive(Debug)]
@@ -24,7 +24,6 @@ impl Reservation {
     /// Takes the place for this many pictures, which need about so many bytes.
     pub(crate) fn take(
         destination: &Destination,
-        names: &Names,
         count: usize,
         bytes: u64,
     ) -> Result<Self, Failure> {
@@ -44,10 +43,14 @@ impl Reservation {
                     replace: *replace,
                 });
             }
-            Destination::Folder { folder, template } => {
+            Destination::Folder {
+                folder,
+                template,
+                names,
+            } => {
                 make_folder(folder)?;
                 if template.is_open(names) {
-                    tempfile::tempfile_in(folder).map_err(|error| unwritable(folder, &error))?;
+                    try_name(&folder.join(template.fill(&names.longest(), count)))?;
                     let name = template.narrowed(names);
                     taken.target = Some(Target::named(folder, name));
                 } else {
@@ -192,6 +195,18 @@ fn create(path: &Path) -> io::Result<()> {
         .create_new(true)
         .open(path)
         .map(drop)
+}
+
+/// Proves that a picture can have a name of this length in this folder.
+fn try_name(path: &Path) -> Result<(), Failure> {
+    let tried = tempfile::Builder::new()
+        .prefix(path.file_name().unwrap_or_default())
+        .rand_bytes(0)
+        .tempfile_in(folder_of(path));
+    match tried {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unwritable(path, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// The folder with its missing parents.

@@ -4,6 +4,8 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::environment;
+
 /// What is wrong, as one line such as `--steps: "many" is not a whole number`.
 pub(crate) fn message(error: &clap::Error) -> String {
     let argument = text(error, ContextKind::InvalidArg);
@@ -62,6 +64,12 @@ pub(crate) fn message(error: &clap::Error) -> String {
             let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
             format!("there is no command {word:?}")
         }
+        (ErrorKind::InvalidUtf8, ..) => {
+            let arguments = std::env::args_os().skip(1);
+            let refused = arguments.filter(|argument| argument.to_str().is_none());
+            let refused: Vec<String> = refused.map(|one| format!("{one:?}")).collect();
+            format!("{} is not UTF-8 text", refused.join(" or "))
+        }
         _ => plain(error),
     }
 }
@@ -80,9 +88,9 @@ pub(crate) fn hint(error: &clap::Error) -> String {
     let commands = crate::args::command();
     let mut command = "uso".to_owned();
     let mut below = &commands;
-    for word in std::env::args().skip(1) {
+    for word in std::env::args_os().skip(1) {
         if let Some(found) = below.find_subcommand(&word) {
-            command = format!("{command} {word}");
+            command = format!("{command} {}", word.display());
             below = found;
         }
     }
@@ -103,7 +111,6 @@ fn given_option(error: &clap::Error) -> bool {
     text(error, ContextKind::InvalidArg).is_some_and(|argument| argument.starts_with('-'))
 }
 
-/// `--size <SIZE>` without the name of its value, and `<FILE>...` as `FILE`.
 /// The environment variable that a wrong value comes from.
 pub(crate) fn variable(error: &clap::Error) -> Option<String> {
     let option = option_name(&text(error, ContextKind::InvalidArg)?);
@@ -118,7 +125,8 @@ pub(crate) fn variable(error: &clap::Error) -> Option<String> {
     let variables = arguments
         .filter(|argument| argument.get_long() == option.strip_prefix("--"))
         .filter_map(clap::Arg::get_env);
-    let mut variables = variables.filter(|name| std::env::var(name).is_ok_and(|set| set == value));
+    let mut variables =
+        variables.filter(|name| environment::variable(name).is_some_and(|set| set == value));
     variables.next()?.to_str().map(str::to_owned)
 }
 
@@ -127,6 +135,7 @@ fn all_arguments(command: &clap::Command) -> Vec<&clap::Arg> {
     command.get_arguments().chain(nested).collect()
 }
 
+/// `--size <SIZE>` without the name of its value, and `<FILE>...` as `FILE`.
 fn option_name(argument: &str) -> String {
     let name = argument.split([' ', '=']).next().unwrap_or(argument);
     let name = name.trim_end_matches("...");

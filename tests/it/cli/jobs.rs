@@ -230,3 +230,31 @@ async fn jobs_are_listed_and_named_by_the_start_of_their_id() {
     let cancelled = cli.run(&["cancel", &newest[..8], "--json"]);
     assert_eq!(cancelled.json()["request_id"], newest.as_str());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_elsewhere_is_collected_though_its_status_cannot_be_read() {
+    let rig = Rig::plain().await;
+    let elsewhere = uso().at(&rig.emulator.origin());
+    let run = elsewhere.run(&["restyle", &path(content()), &path(style()), "--detach"]);
+    let id = run.stdout.trim();
+    for fault in [Fault::UnknownStatus, Fault::Undecodable] {
+        let unreadable = Scenario::new()
+            .on(Operation::Status, fault.clone())
+            .always()
+            .on(Operation::Stream, fault.clone());
+        rig.emulator.set_scenario(unreadable.always());
+        let cli = uso().at(&rig.emulator.origin());
+        let run = cli.run(&["result", id, "-o", "a.png"]);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (0, "a.png\n"),
+            "{fault:?} {run:?}"
+        );
+        assert!(image::open(cli.folder().join("a.png")).is_ok());
+    }
+    let cli = uso().at(&rig.emulator.origin());
+    rig.emulator.set_scenario(Scenario::new());
+    let unknown = cli.run(&["result", "00000000-0000-0000-0000-000000000000"]);
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+    assert_eq!(cli.run(&["list"]).stdout, "", "nothing is recorded of it");
+}

@@ -17,7 +17,7 @@ use crate::configuration::{Configuration, SETTINGS};
 use crate::exit_code::OTHER;
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::{connection, credentials, journal, viewing};
+use crate::{connection, credentials, environment, journal, viewing};
 
 /// How far the clock may be off: notifications are refused beyond five minutes.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
@@ -387,7 +387,7 @@ fn settings(configuration: &Configuration) -> Vec<(&'static str, String, String)
         .map(|path| path.display().to_string());
     let told = SETTINGS.iter().map(|setting| {
         let variable = setting.variable.and_then(|name| {
-            let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+            let value = environment::variable(name).filter(|value| !value.is_empty())?;
             Some((value, name.to_owned()))
         });
         let in_file = || Some((configuration.get(setting.key)?.to_owned(), file.clone()?));

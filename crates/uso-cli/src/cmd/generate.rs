@@ -113,7 +113,7 @@ pub(crate) async fn run(
     // From here on a signal is handled here, until the command ends.
     let mut signals = Signals::listen()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
-    let mut reservation = Reservation::take(&destination, &names, count, bytes)?;
+    let mut reservation = Reservation::take(&destination, count, bytes)?;
     // A command that runs twice makes two pictures: each run is a purchase of its own.
     let key = format!("command:{:016x}", fastrand::u64(..));
     let mut buy = recorded

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use uso::Event;
+use uso::{ErrorKind, Event};
 use uso_journal::{Journal, Progress as Step, Purchase, SavedPicture, State, Target};
 
 use crate::args::{CollectOptions, Global, ResultArgs};
@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::destination::{Destination, Wish};
 use crate::failure::Failure;
 use crate::journal::{self, asked};
-use crate::output_names::{Names, Template, folder_of, free};
+use crate::output_names::{Names, folder_of, free};
 use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::report::{Report, Show};
@@ -38,8 +38,12 @@ pub(crate) async fn run(
         Some(purchase) => purchase,
         None => {
             let id = args.job.id.as_deref().unwrap_or_default();
-            // Nothing is recorded of a request that the service does not know.
-            client.job_by_id(id)?.status().await?;
+            // Nothing is recorded of a request that the service does not know. It knows one whose
+            // status cannot be read: the result tells the rest.
+            match client.job_by_id(id)?.status().await {
+                Err(error) if error.kind() == ErrorKind::Malformed => {}
+                status => drop(status?),
+            }
             let target = Target::named(".", "uso-{id}.{ext}");
             journal.adopt(client, id, target).await?
         }
@@ -162,7 +166,7 @@ impl<'a> Place<'a> {
             stdout,
         };
         if output.is_some() {
-            place.plan(1)?;
+            place.plan(&Names::default(), 1)?;
         }
         Ok(place)
     }
@@ -183,20 +187,13 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn plan(&self, count: usize) -> Result<Destination, Failure> {
+    fn plan(&self, names: &Names, count: usize) -> Result<Destination, Failure> {
         let wish = Wish {
             output: self.options.output.as_deref(),
             name: None,
             force: self.options.force,
         };
-        let plan = Destination::plan(wish, &Names::default(), count)?;
-        Ok(match plan {
-            Destination::Folder { folder, .. } => Destination::Folder {
-                folder,
-                template: Template::parse("uso-{id}.{ext}")?,
-            },
-            other => other,
-        })
+        Destination::plan(wish, names, count)
     }
 
     /// Takes the names of this many pictures, where `-o` names a place in the file system.
@@ -214,10 +211,10 @@ impl<'a> Place<'a> {
             }),
             ..Names::default()
         };
-        let plan = self.plan(count)?;
+        let plan = self.plan(&names, count)?;
         let own = journal::own_files(self.journal);
         plan.refuse_inputs(&inputs(purchase).chain(own).collect::<Vec<_>>())?;
-        Reservation::take(&plan, &names, count, 0).map(Some)
+        Reservation::take(&plan, count, 0).map(Some)
     }
 
     /// The new target of the purchase, where it changes.

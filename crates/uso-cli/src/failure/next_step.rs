@@ -32,7 +32,7 @@ fn bought(error: &Error, id: &str) -> Option<String> {
         ErrorKind::Input => return hint.map(str::to_owned),
         ErrorKind::Malformed => format!("fetch it again with: uso result {id}"),
         ErrorKind::Io | ErrorKind::Exists => format!(
-            "{}; the picture can be fetched again with: uso result {id}",
+            "{}; the picture can be fetched again, to another place with -o FILE: uso result {id}",
             hint.unwrap_or("check the path, its permissions and the free space")
         ),
         _ => match hint {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use uso::ErrorKind;
-use uso_journal::{BudgetStop, Cause, Error, Purchase, State};
+use uso_journal::{BudgetStop, Cause, Error, LocalId, Purchase, State};
 
 use super::{BUSY, Failure};
 use crate::exit_code::{FAILED, OTHER};
@@ -24,12 +24,13 @@ impl From<Error> for Failure {
                 source: Some(error),
                 ..
             } => (*error).into(),
+            Error::Lookup { id, source } if source.ticket().is_none() => not_looked_up(id, *source),
             Error::Lookup { source, .. } => (*source).into(),
             Error::Budget(stop) => budget(&stop),
             Error::NotCollected {
                 purchase, message, ..
             } => Self::io(message).with_hint(format!(
-                "the job is bought; collect it with: uso result {}",
+                "the job is bought; collect it with: uso result {}, and -o FILE for another place",
                 purchase.id
             )),
             Error::NotRecorded { ticket, source } => Self::unknown(format!(
@@ -68,6 +69,21 @@ impl From<Error> for Failure {
 fn budget(stop: &BudgetStop) -> Failure {
     Failure::budget(format!("{stop}; nothing was sent"))
         .with_hint("uso budget shows the caps and changes them")
+}
+
+/// An unknown purchase that could not be looked for: the error says nothing about the purchase.
+fn not_looked_up(id: LocalId, error: uso::Error) -> Failure {
+    let first = match error.kind() {
+        ErrorKind::Auth => "check the key in FAL_KEY, then ",
+        ErrorKind::Locked => "top up the account at fal.ai/dashboard/billing, then ",
+        _ => "",
+    };
+    let message = format!("it is not known whether {id} was accepted: {error}");
+    let mut failure = Failure::unknown(message).with_hint(format!(
+        "{first}look again with: uso resume {id}; until it is found, running the command again may pay twice"
+    ));
+    failure.error = Some(Box::new(error));
+    failure
 }
 
 impl Failure {

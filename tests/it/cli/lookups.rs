@@ -1,0 +1,89 @@
+//! Unknown purchases: what a command says while the account's listing cannot be read.
+
+use uso_emulator::{Fault, Operation, Scenario};
+use uso_tests::rig::{Cli, Rig, Run, content, style};
+
+use super::{path, uso};
+
+/// A purchase whose response is lost and that was not looked for: its short id.
+async fn unknown() -> (Rig, Cli, String) {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Listing, Fault::Forbidden)
+        .always();
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let run = started(&cli, &["restyle", &content, &style]).await;
+    assert_eq!(run.code, 6, "{run:?}");
+    let listed = started(&cli, &["list", "--json"]).await.json();
+    let id = listed["jobs"][0]["id"].as_str().unwrap().to_owned();
+    (rig, cli, id)
+}
+
+/// Looks for the purchase with these commands while the listing answers like this: each says that
+/// its outcome is unknown, and the first one that can read the listing saves the picture.
+async fn stays_unknown(fault: Fault, commands: &[&[&str]]) {
+    let (rig, cli, id) = unknown().await;
+    let scenario = Scenario::new().on(Operation::Listing, fault.clone());
+    rig.emulator.set_scenario(scenario.always());
+    for command in commands {
+        let words = command.iter().map(|word| match *word {
+            "ID" => id.as_str(),
+            word => word,
+        });
+        let run = started(&cli, &words.collect::<Vec<_>>()).await;
+        let text = format!("{}{}", run.stdout, run.stderr);
+        let case = format!("{fault:?} {command:?} {run:?}");
+        assert_eq!(run.code, 6, "{case}");
+        assert!(!text.contains("nothing was"), "{case}");
+        assert!(!text.contains("again is safe"), "{case}");
+        assert!(text.contains("not known whether"), "{case}");
+        assert!(text.contains(&format!("uso resume {id}")), "{case}");
+    }
+    rig.emulator.set_scenario(Scenario::new());
+    let run = started(&cli, &["result", &id]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+}
+
+/// Runs the command line in a thread, so that others run at the same time.
+async fn started(cli: &Cli, arguments: &[&str]) -> Run {
+    let mut command = cli.command(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output());
+    Run::of(&output.await.unwrap().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_purchase_stays_unknown_while_the_listing_is_refused() {
+    let commands: [&[&str]; 6] = [
+        &["resume"],
+        &["resume", "ID", "--json"],
+        &["result", "ID"],
+        &["result", "ID", "--json"],
+        &["result", "--wait", "ID"],
+        &["resume", "--json"],
+    ];
+    let faults = [
+        Fault::Unauthorized,
+        Fault::Forbidden,
+        Fault::Locked,
+        Fault::Status(404),
+        Fault::Undecodable,
+    ];
+    let cases = faults.map(|fault| stays_unknown(fault, &commands));
+    futures_util::future::join_all(cases).await;
+}
+
+/// These are asked for again for a while, so that they are tried at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_purchase_stays_unknown_while_the_listing_is_out_of_order() {
+    let throttled = Fault::Throttled {
+        retry_after: Some(0),
+    };
+    tokio::join!(
+        stays_unknown(throttled, &[&["resume", "ID"]]),
+        stays_unknown(Fault::Status(500), &[&["result", "ID", "--json"]]),
+        stays_unknown(Fault::GatewayPage(502), &[&["result", "ID"]]),
+    );
+}
