@@ -5,6 +5,8 @@ mod files;
 mod kills;
 mod manifests;
 mod notifications;
+#[cfg(target_os = "linux")]
+mod records;
 mod report;
 mod runs;
 #[cfg(unix)]

@@ -32,6 +32,12 @@ pub enum BatchEvent {
         /// The outcome; [`Error::NotBought`] and [`Error::NotCollected`] are left for the next run.
         outcome: Box<Result<Purchase, Error>>,
     },
+    /// A purchase that began goes on no longer and has no outcome here: it begins again later, or
+    /// another worker has it, or the batch stops.
+    Postponed {
+        /// Its key.
+        key: String,
+    },
     /// A job did not start before its start deadline, which is free: it is bought again later.
     Again {
         /// Its key.

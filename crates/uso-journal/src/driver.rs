@@ -324,12 +324,14 @@ impl Driver {
                 return self.begin_again(begun).await;
             }
             // Another worker has the row, and tells its outcome.
-            Err(Error::TakenOver(_)) if matches!(begun, Begun::Held { .. }) => return,
+            Err(Error::TakenOver(_)) if matches!(begun, Begun::Held { .. }) => {
+                return self.postponed(&begun).await;
+            }
             Err(Error::NotCollected { purchase, .. }) => self.source.give_up(purchase.id),
             Err(Error::Busy(id)) => self.source.give_up(*id),
             Err(Error::Budget(stop)) => {
                 self.stopped.get_or_insert(Stopped::Budget(stop.clone()));
-                return;
+                return self.postponed(&begun).await;
             }
             Err(Error::NotBought {
                 source: Some(error),
@@ -351,7 +353,13 @@ impl Driver {
         let _ = self.tell.send(BatchEvent::Ended { key, outcome }).await;
     }
 
+    async fn postponed(&mut self, begun: &Begun) {
+        let key = begun.key().to_owned();
+        let _ = self.tell.send(BatchEvent::Postponed { key }).await;
+    }
+
     async fn begin_again(&mut self, begun: Begun) {
+        self.postponed(&begun).await;
         self.source.again(begun, &self.terms.shared).await;
         self.exhausted = false;
     }

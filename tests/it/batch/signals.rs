@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use uso_emulator::Operation;
+use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::Rig;
 
 use super::Studio;
@@ -72,4 +72,30 @@ async fn ctrl_c_begins_nothing_more_and_a_second_one_leaves_what_is_bought() {
     assert_eq!(cancelled.code, 0, "{cancelled:?}");
     assert_eq!(cancelled.json()["cancelled"], 4);
     assert_eq!(studio.bought(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_a_locked_account_refuses_is_not_in_flight() {
+    let locked = Scenario::new().on(Operation::Submit, Fault::Locked);
+    let studio = Studio::of(Rig::plain_builder().scenario(locked.always())).await;
+    studio.photos(1);
+    let mut command = studio
+        .cli
+        .command(&["batch", "run", "photos", "--style", "ink.jpg"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut talk = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(talk.any(|line| line.contains("paused: ")));
+    send("-INT", &child);
+    let told = talk.find(|line| line.contains("no further row begins"));
+    let told = told.unwrap();
+    assert!(told.contains("; 0 in flight"), "{told}");
+    let rest: Vec<String> = talk.collect();
+    assert_eq!(child.wait().unwrap().signal(), Some(2), "{rest:?}");
+    assert_eq!(studio.bought(), 0);
 }

@@ -38,9 +38,6 @@ pub(crate) async fn run(
     }
     if rows.is_empty() {
         let is_complete = tally.done_before >= tally.total;
-        if !is_complete {
-            count_left(&mut tally, bought);
-        }
         printer.say(&format!(
             "batch {}{}: {}; nothing to buy",
             record.name,
@@ -162,20 +159,6 @@ async fn reopen_missing(
         }
     }
     Ok(reopened)
-}
-
-/// Counts the rows that a run leaves alone, so that each has its next step.
-fn count_left(tally: &mut Tally, bought: &Purchases) {
-    for known in bought.values() {
-        match known.state {
-            State::Submitted => tally.unfinished += 1,
-            State::Unknown | State::Sending => tally.unknown += 1,
-            State::Failed | State::Cancelled => tally.failed += 1,
-            _ => {}
-        }
-    }
-    let known = tally.done_before + tally.ended();
-    tally.selected = Some(tally.total.saturating_sub(known) + tally.ended());
 }
 
 fn document(record: &BatchRecord, tally: &Tally) -> serde_json::Value {

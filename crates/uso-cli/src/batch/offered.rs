@@ -1,22 +1,37 @@
 //! Counts of a batch whose rows are in the journal alone, offered to every worker.
 
-use serde_json::{Value, json};
-use uso_journal::State;
+use std::collections::HashMap;
 
+use serde_json::{Value, json};
+use uso_journal::{LocalId, Purchase, State};
+
+use super::purchases::{id_of, read_each};
 use super::session::Session;
 use crate::exit_code::{FAILED, OUTCOME_UNKNOWN};
 use crate::failure::Failure;
 
-/// Rows of a batch by state.
-pub(crate) struct Counts(Vec<(State, u64)>);
+/// Rows of a batch by state. A row that was changed counts once, with its newest purchase.
+pub(crate) struct Counts(Vec<(State, usize)>);
 
 impl Counts {
     pub(crate) async fn read(session: &Session, batch: &str) -> Result<Self, Failure> {
-        let jobs = session
-            .journal
-            .jobs(&session.connection.client)
-            .batch(batch);
-        Ok(Self(jobs.count().await?))
+        let mut newest: HashMap<String, (LocalId, State)> = HashMap::new();
+        let client = &session.connection.client;
+        let count = |purchase: Purchase| {
+            let row = id_of(batch, &purchase.key).unwrap_or(&purchase.key);
+            let found = (purchase.id, purchase.state);
+            match newest.get_mut(row) {
+                Some(known) if known.0 < found.0 => *known = found,
+                Some(_) => {}
+                None => drop(newest.insert(row.to_owned(), found)),
+            }
+        };
+        read_each(&session.journal, client, batch, count).await?;
+        let of = |state: State| newest.values().filter(|(_, found)| *found == state).count();
+        let counts = State::ALL.map(|state| (state, of(state)));
+        Ok(Self(
+            counts.into_iter().filter(|(_, count)| *count > 0).collect(),
+        ))
     }
 
     /// Fails where the journal has no row of the batch.
@@ -32,14 +47,11 @@ impl Counts {
 
     pub(crate) fn of(&self, state: State) -> usize {
         let found = self.0.iter().find(|(found, _)| *found == state);
-        found.map_or(0, |(_, count)| {
-            usize::try_from(*count).unwrap_or(usize::MAX)
-        })
+        found.map_or(0, |(_, count)| *count)
     }
 
     pub(crate) fn total(&self) -> usize {
-        let sum: u64 = self.0.iter().map(|(_, count)| count).sum();
-        usize::try_from(sum).unwrap_or(usize::MAX)
+        self.0.iter().map(|(_, count)| count).sum()
     }
 
     /// The exit code: 0 only if every row is done.

@@ -82,22 +82,34 @@ fn is_there(picture: &SavedPicture) -> bool {
     found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes)
 }
 
-/// Reads the purchases of a batch, page by page.
+/// Reads the purchases of a batch.
 pub(crate) async fn read(
     journal: &Journal,
     client: &Client,
     batch: &str,
 ) -> Result<Purchases, Failure> {
     let mut all = Purchases::new();
+    read_each(journal, client, batch, |purchase| {
+        all.insert(purchase.key.clone(), Known::of(purchase));
+    })
+    .await?;
+    Ok(all)
+}
+
+/// Reads the purchases of a batch one by one, page by page.
+pub(crate) async fn read_each(
+    journal: &Journal,
+    client: &Client,
+    batch: &str,
+    mut take: impl FnMut(Purchase),
+) -> Result<(), Failure> {
     let mut jobs = journal.jobs(client).batch(batch).limit(PAGE);
     loop {
         let page = jobs.next_page().await?;
         if page.is_empty() {
-            return Ok(all);
+            return Ok(());
         }
-        for purchase in page {
-            all.insert(purchase.key.clone(), Known::of(purchase));
-        }
+        page.into_iter().for_each(&mut take);
     }
 }
 

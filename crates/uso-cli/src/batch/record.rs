@@ -88,7 +88,7 @@ impl Records {
         self.all().into_iter().find(is_same)
     }
 
-    /// A name for a batch that no other has, made of the source's name.
+    /// A name for a batch that no other record has, made of the source's name.
     pub(crate) fn free_name(&self, source: &Path) -> String {
         let stem = super::row::stem(&source.to_string_lossy());
         let stem: String = stem
@@ -112,7 +112,7 @@ impl Records {
         is_named: bool,
     ) -> Result<bool, Failure> {
         let lock = || -> io::Result<fs::File> {
-            fs::create_dir_all(&self.0)?;
+            self.make_folder()?;
             let file = fs::File::create(self.0.join("lock"))?;
             file.lock()?;
             Ok(file)
@@ -127,10 +127,10 @@ impl Records {
         Ok(true)
     }
 
-    /// Writes a record and its rows.
+    /// Writes a record and its rows to the disk, where they survive a power cut from then on.
     pub(crate) fn write(&self, record: &BatchRecord, rows: Option<&[Row]>) -> Result<(), Failure> {
         let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.0)?;
+            self.make_folder()?;
             if let Some(rows) = rows {
                 self.replace(&self.rows_path(&record.name), |file| {
                     for row in rows {
@@ -142,9 +142,19 @@ impl Records {
             }
             self.replace(&self.0.join(format!("{}.json", record.name)), |file| {
                 Ok(serde_json::to_writer(file, record)?)
-            })
+            })?;
+            sync_folder(&self.0)
         };
         write().map_err(|error| self.unwritable(&error))
+    }
+
+    /// Makes the folder with its missing parents, so that a power cut does not take it away.
+    fn make_folder(&self) -> io::Result<()> {
+        let missing = self.0.ancestors().take_while(|folder| !folder.exists());
+        let missing: Vec<&Path> = missing.collect();
+        fs::create_dir_all(&self.0)?;
+        let mut parents = missing.into_iter().filter_map(Path::parent);
+        parents.try_for_each(sync_folder)
     }
 
     fn unwritable(&self, error: &io::Error) -> Failure {
@@ -190,6 +200,15 @@ impl Records {
     fn rows_path(&self, name: &str) -> PathBuf {
         self.0.join(format!("{name}.rows.jsonl"))
     }
+}
+
+/// Writes the names in a folder to the disk.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
 }
 
 /// A path without links and `..`: a manifest is the same one, however it is reached.

@@ -1,6 +1,6 @@
 //! Run of a batch: buys and collects rows through the journal, and tells their outcomes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -133,7 +133,7 @@ pub(crate) async fn drive(
     let mut run = batch.stop(&stop).start();
     let mut display = Display::start(printer, by_key.is_empty());
     let mut ticks = tokio::time::interval(TICK);
-    let mut flying = 0_usize;
+    let mut flying = HashSet::new();
     let mut first_signal = None;
     // Written beside the run, which would wait for the disk otherwise, by one thread at a time: what
     // has ended meanwhile is written together.
@@ -150,8 +150,10 @@ pub(crate) async fn drive(
             event = run.next(), if pending.len() < SIDECARS => match event {
                 Some(event) => {
                     match &event {
-                        BatchEvent::Started { .. } => flying += 1,
-                        BatchEvent::Ended { .. } => flying = flying.saturating_sub(1),
+                        BatchEvent::Started { key } => drop(flying.insert(key.clone())),
+                        BatchEvent::Ended { key, .. } | BatchEvent::Postponed { key } => {
+                            flying.remove(key);
+                        }
                         _ => {}
                     }
                     pending.extend(tell(event, by_key, &mut tally, &display, printer));
@@ -161,14 +163,15 @@ pub(crate) async fn drive(
             _ = ticks.tick() => {
                 let committed = session.journal.batch_committed(client, name).await;
                 let committed = committed.unwrap_or(MicroDollars::new(0));
-                display.update(&tally, flying, committed);
+                display.update(&tally, flying.len(), committed);
             }
             signal = signals.next() => match first_signal {
                 None => {
                     first_signal = Some(signal);
                     stop.stop();
                     display.line(&format!(
-                        "no further row begins; {flying} in flight go on to their end; Ctrl-C again leaves them to the next run"
+                        "no further row begins; {} in flight go on to their end; Ctrl-C again leaves them to the next run",
+                        flying.len()
                     ));
                 }
                 Some(_) => {

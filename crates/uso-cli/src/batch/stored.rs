@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
+use uso_journal::State;
+
 use super::changes::Changes;
 use super::going_on;
 use super::plan::{Plan, Wishes};
@@ -88,17 +90,39 @@ impl Stored {
         })
     }
 
+    /// Reads the purchases again, after a change of some of them.
+    pub(crate) async fn read_purchases(&mut self, session: &Session) -> Result<(), Failure> {
+        let client = &session.connection.client;
+        self.bought = purchases::read(&session.journal, client, &self.record.name).await?;
+        Ok(())
+    }
+
     /// Buys and collects these rows, and reports what came of the batch.
     pub(crate) async fn go_on(
         &self,
         session: &Session,
-        (rows, tally): (Vec<PlannedRow>, Tally),
+        (rows, mut tally): (Vec<PlannedRow>, Tally),
         printer: &Printer,
     ) -> Result<ExitCode, Failure> {
-        if !rows.is_empty() {
-            going_on::refuse_other_accounts(session, &self.record).await?;
+        match rows.is_empty() {
+            true => self.count_left(&mut tally),
+            false => going_on::refuse_other_accounts(session, &self.record).await?,
         }
         going_on::run(session, &self.record, &self.bought, rows, tally, printer).await
+    }
+
+    /// Counts the rows that a run leaves alone, so that each has its next step.
+    fn count_left(&self, tally: &mut Tally) {
+        for known in self.rows.iter().filter_map(|row| self.known(row)) {
+            match known.state {
+                State::Submitted => tally.unfinished += 1,
+                State::Unknown | State::Sending => tally.unknown += 1,
+                State::Failed | State::Cancelled => tally.failed += 1,
+                _ => {}
+            }
+        }
+        let rows = tally.total.saturating_sub(tally.done_before);
+        tally.selected = Some(rows.max(tally.ended()));
     }
 
     pub(crate) fn known(&self, row: &PlannedRow) -> Option<&Known> {

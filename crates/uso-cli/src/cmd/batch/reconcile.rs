@@ -1,6 +1,5 @@
 //! `uso batch reconcile`: rows whose response was lost, looked for at the service.
 
-use std::collections::HashSet;
 use std::process::ExitCode;
 
 use uso_journal::{LocalId, State};
@@ -18,7 +17,8 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let session = Session::paced(global, &args.pace).await?;
-    let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
+    let mut stored =
+        Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
     let given_up = match args.buy_again.is_empty() {
         true => &args.write_off,
         false => &args.buy_again,
@@ -27,20 +27,19 @@ pub(crate) async fn run(
     let given_up = given_up.iter().map(|name| unknown(&stored, name));
     let given_up = given_up.collect::<Result<Vec<LocalId>, Failure>>()?;
     let client = &session.connection.client;
+    let buys_again = !args.buy_again.is_empty();
     for id in &given_up {
-        let written_off = session.journal.write_off(client, *id).await;
-        written_off?;
-        if !args.buy_again.is_empty() {
-            let retried = session.journal.retry(client, *id).await;
-            retried?;
+        session.journal.write_off(client, *id).await?;
+        if buys_again {
+            session.journal.retry(client, *id).await?;
         }
     }
-    let is_bought_again =
-        |known: &Known| !args.buy_again.is_empty() && given_up.contains(&known.id);
-    let written_off: HashSet<&LocalId> = given_up.iter().collect();
+    if !given_up.is_empty() {
+        stored.read_purchases(&session).await?;
+    }
     let is_meant = |known: &Known| {
         let is_lost = matches!(known.state, State::Unknown | State::Sending);
-        is_bought_again(known) || (is_lost && !written_off.contains(&known.id))
+        is_lost || (buys_again && given_up.contains(&known.id))
     };
     let (rows, tally) = stored.select(|_, known| known.is_some_and(is_meant));
     if rows.is_empty() {

@@ -70,7 +70,12 @@ pub(crate) async fn run(
         }
         session => session?,
     };
-    let record = record(args, &session, &source, before.as_ref());
+    let name = match (&before, &args.rows.batch) {
+        (Some(before), _) => before.name.clone(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => new_name(&session, &source).await?,
+    };
+    let record = record(name, args, &source, before.as_ref());
     let client = &session.connection.client;
     let bought = purchases::read(&session.journal, client, &record.name).await?;
     let todo = Todo::of(plan.rows.iter(), |row| known(&record, &bought, row));
@@ -160,18 +165,34 @@ fn rows(args: &BatchRunArgs) -> Result<(Vec<Row>, Problems), Failure> {
     Ok((rows, manifest.problems))
 }
 
+/// The name of a batch that has no record. Rows that the journal has under this name may be those of
+/// this manifest, or of another one: only the caller knows whether they are to be bought again.
+async fn new_name(session: &Session, source: &Path) -> Result<String, Failure> {
+    let name = session.records.free_name(source);
+    let jobs = session.journal.jobs(&session.connection.client);
+    let rows = jobs.batch(&name).count().await?;
+    let rows: u64 = rows.iter().map(|(_, count)| count).sum();
+    // Another process may have begun this batch meanwhile; both go on with it.
+    if rows == 0 || session.records.of_source(source).is_some() {
+        return Ok(name);
+    }
+    let rows = plan_text::counted(usize::try_from(rows).unwrap_or(usize::MAX), "row");
+    let message = format!(
+        "the journal has {rows} of a batch {name}, and no record says which manifest it had; nothing was sent"
+    );
+    let source = source.display();
+    Err(Failure::usage(message).with_hint(format!(
+        "to go on with it: uso batch run {source} --batch {name}; to buy every row as a batch of its own, give another name: --batch NAME"
+    )))
+}
+
 /// The record of this run: what the command line says, and otherwise what held before.
 fn record(
+    name: String,
     args: &BatchRunArgs,
-    session: &Session,
     source: &Path,
     before: Option<&BatchRecord>,
 ) -> BatchRecord {
-    let name = match (before, &args.rows.batch) {
-        (Some(before), _) => before.name.clone(),
-        (None, Some(name)) => name.clone(),
-        (None, None) => session.records.free_name(source),
-    };
     let usual = || {
         let stem = source.file_stem().unwrap_or_default().to_string_lossy();
         source.with_file_name(format!("{stem}-pictures"))
