@@ -205,3 +205,28 @@ async fn a_large_picture_is_made_fit_in_bounded_memory() {
         assert!(peak < LARGE_KIB, "{name}: {peak} KiB");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pictures_of_a_plan_are_checked_in_bounded_memory() {
+    const PLAN_KIB: u64 = 128 << 10;
+    if peak_kib(std::process::id()).is_none() {
+        skipped(
+            "the_pictures_of_a_plan_are_checked_in_bounded_memory",
+            "Linux's /proc",
+        );
+        return;
+    }
+    let rig = Rig::plain().await;
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());
+    // The allocator of glibc otherwise keeps a freed picture for each thread that had one.
+    let cli = cli.variable("MALLOC_ARENA_MAX", "1");
+    let picture = noise();
+    assert!(picture.len() >= 20 << 20, "{}", picture.len());
+    std::fs::write(cli.folder().join("noise.png"), picture).unwrap();
+    let rows = ["a", "b", "c", "d"].map(|id| format!("{id},noise.png,noise.png\n"));
+    let manifest = format!("id,content,style\n{}", rows.concat());
+    std::fs::write(cli.folder().join("rows.csv"), manifest).unwrap();
+    let (code, peak, talk) = watched(&cli, &["batch", "run", "rows.csv", "--dry-run"]);
+    assert_eq!(code, 0, "{talk}");
+    assert!(peak < PLAN_KIB, "{peak} KiB");
+}
