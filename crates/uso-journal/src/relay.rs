@@ -14,8 +14,7 @@ use crate::row::Step;
 
 const DAY: i64 = 24 * 3600 * 1000;
 
-/// How long a client had better wait for an equal purchase that is being sent: a submit takes a
-/// second or two.
+/// Wait that is advised while an equal purchase is being sent: a submit takes a second or two.
 const UNDER_WAY_FOR: Duration = Duration::from_secs(5);
 
 /// Whether a purchase that has begun may be sent, to be asked right before it is: `false` from when
@@ -37,7 +36,7 @@ pub struct Relay {
     pub is_kept: bool,
     /// Upper bound of its price.
     pub bound: MicroDollars,
-    /// What the proxy records of it.
+    /// The proxy's record of the purchase.
     pub record: Value,
 }
 
@@ -77,20 +76,20 @@ pub enum RelayRefusal {
     Budget(BudgetStop),
 }
 
-/// How a purchase ended.
+/// Outcome of a purchase.
 #[derive(Clone, Debug)]
 pub struct RelayEnd {
     /// Id of the purchase.
     pub id: String,
-    /// What the proxy records of it.
+    /// The proxy's record of the purchase.
     pub record: Value,
     /// Whether it was bought; `None` where that is not known.
     pub is_bought: Option<bool>,
-    /// What collects it, where its request id is known.
+    /// Ticket of the job, where the request id is known.
     pub ticket: Option<uso::Ticket>,
-    /// How long an equal purchase must not begin.
+    /// Time during which no equal purchase may begin.
     pub not_repeated_for: Duration,
-    /// How long the request is kept with its owner.
+    /// Time for which the request is kept with its owner.
     pub kept_for: Duration,
 }
 
@@ -106,7 +105,7 @@ pub(crate) struct RecordedEnd {
     pub(crate) kept_ms: i64,
 }
 
-/// What is there already, when a purchase is about to begin.
+/// Earlier purchases that decide whether a purchase may begin.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standing {
     /// Request id, end of the time without repeats, and whether a worker has it.

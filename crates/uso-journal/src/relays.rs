@@ -56,7 +56,7 @@ impl Journal {
                 Some(true) => Step::HandOver(ticket.map(Box::new)),
                 Some(false) => Step::Refuse(Reason::new(
                     Cause::NotBought,
-                    "the service refused the submit",
+                    "nothing was bought: the submit was refused, or not sent",
                 )),
                 None => Step::Lose {
                     reason: Reason::new(Cause::ResponseLost, "the response was lost"),

@@ -14,8 +14,7 @@ use crate::records::{
 };
 use crate::spending::Spending;
 
-/// How long a client had better wait for an equal purchase that is being sent: a submit takes a
-/// second or two.
+/// Wait that is advised while an equal purchase is being sent: a submit takes a second or two.
 const UNDER_WAY_FOR: Duration = Duration::from_secs(5);
 
 /// The most lost responses and unknown purchases that are remembered; the oldest make room.

@@ -89,7 +89,8 @@ pub trait Records: Send + Sync + 'static {
     fn unknown(&self) -> Recording<'_, Result<Vec<Purchase>, RecordsError>>;
 }
 
-/// How long a purchase must not be repeated after its outcome, or until its response was received.
+/// Time during which a purchase must not be repeated after its outcome, unless its response was
+/// received.
 /// Clients repeat within a minute; a person who looks and decides takes longer.
 pub const NOT_REPEATED_FOR: Duration = Duration::from_secs(120);
 
@@ -103,7 +104,7 @@ pub struct PurchaseLimits {
     pub requests_kept: usize,
     /// Requests that are kept of each caller.
     pub requests_kept_each: usize,
-    /// How long a request is kept with its owner.
+    /// Time for which a request is kept with its owner.
     pub requests_kept_for: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
-/// How much of a submit's response is searched for the request id; a whole one has some 500 bytes.
+/// Bytes of a submit's response that are searched for the request id; a whole response has some 500.
 const SEARCHED: usize = 64 << 10;
 
 /// Result of a look at a piece.

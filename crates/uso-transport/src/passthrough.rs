@@ -50,7 +50,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// Where the service lives.
+    /// Base URL of the service.
     pub fn base(self, urls: &BaseUrls) -> &Url {
         match self {
             Self::Run => urls.run(),
@@ -63,14 +63,14 @@ impl Service {
 
 /// A request to pass on with [`Transport::forward`](crate::Transport::forward).
 ///
-/// It names a service and not a URL, so that the key cannot go anywhere but to a configured origin.
+/// A forward names a service and not a URL, so that the key cannot go anywhere but to a configured origin.
 #[derive(Clone)]
 pub struct Forward {
-    /// What it is, for the deadline and for the words of an error.
+    /// Operation, which decides the deadline and is named in errors.
     pub operation: Operation,
-    /// Which service it is for.
+    /// Service that gets the request.
     pub service: Service,
-    /// Its method.
+    /// HTTP method.
     pub method: Method,
     /// The path below the service's base URL, segment by segment; they are encoded as needed.
     pub path: Vec<String>,

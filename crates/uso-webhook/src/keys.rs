@@ -105,11 +105,11 @@ fn public_key(entry: &Value) -> Option<VerifyingKey> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidKeySet {
-    /// It is not `{"keys": […]}` in JSON.
+    /// The document is not `{"keys": […]}` in JSON.
     NotJwks,
-    /// It holds no Ed25519 key that can be used.
+    /// The document has no Ed25519 key that can be used.
     NoKey,
-    /// It holds more keys than a notification should be tried with.
+    /// The document has more keys than a notification should be tried with.
     TooMany,
 }
 

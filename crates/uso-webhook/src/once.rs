@@ -10,7 +10,7 @@ use crate::store::{Claim, Lease, NotificationStore};
 /// Outcome of handling a notification once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Once<T> {
-    /// It was the first; this is the value of its handler.
+    /// No equal notification was handled before; this is the value of the handler.
     First(T),
     /// An equal notification was handled before.
     Repeated,

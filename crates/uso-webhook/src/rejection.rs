@@ -14,24 +14,24 @@ use crate::clock::TOLERANCE;
 pub enum Rejection {
     /// One of the four signed headers is missing or empty.
     MissingHeader {
-        /// Its name, in lower case.
+        /// Name of the header, in lower case.
         name: &'static str,
     },
     /// One of the four signed headers is given more than once, and only one value was signed.
     DuplicateHeader {
-        /// Its name, in lower case.
+        /// Name of the header, in lower case.
         name: &'static str,
     },
     /// One of the four signed headers cannot be what fal sends.
     MalformedHeader {
-        /// Its name, in lower case.
+        /// Name of the header, in lower case.
         name: &'static str,
-        /// What it should be.
+        /// Expected form of the value.
         expected: &'static str,
     },
     /// One of the four signed headers is longer than any that fal sends.
     HeaderTooLong {
-        /// Its name, in lower case.
+        /// Name of the header, in lower case.
         name: &'static str,
         /// The limit in bytes.
         limit: usize,
@@ -43,25 +43,25 @@ pub enum Rejection {
     },
     /// The body is incomplete.
     BodyUnreadable,
-    /// It was signed longer ago than the tolerance allows: a replay, a very late notification, or
-    /// a wrong clock.
+    /// The signature is older than the tolerance allows: a replay, a very late notification, or a
+    /// wrong clock.
     TooOld {
-        /// Seconds since it was signed.
+        /// Seconds since the time of the signature.
         seconds: u64,
     },
-    /// It was signed further in the future than the tolerance allows: one of the two clocks is
+    /// The signature is further in the future than the tolerance allows: one of the two clocks is
     /// wrong.
     TooNew {
-        /// Seconds until then.
+        /// Seconds until the time of the signature.
         seconds: u64,
     },
     /// No public key fits the signature: the request was altered, or fal did not send it.
     NoKeyFits,
-    /// fal signed it, and it is about a request of another account.
+    /// fal signed the notification, and its request is of another account.
     OtherUser,
     /// The signature is valid, but the body is no notification.
     MalformedBody {
-        /// What is wrong, without quoting it.
+        /// Description of the fault, without a quotation of the body.
         why: String,
     },
     /// The signature is valid, but the body names another request than the header.

@@ -1,4 +1,4 @@
-//! How a request ended, and why a notification has no output.
+//! Status of an ended request, and why a notification has no output.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotificationStatus {
-    /// `OK`: the model answered. The payload may be missing all the same.
+    /// `OK`: the model gave a result. The payload may still be missing.
     Ok,
     /// `ERROR`: the request failed.
     Error,

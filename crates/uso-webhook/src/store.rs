@@ -46,10 +46,10 @@ pub enum Claim {
     Granted(Lease),
     /// Another handler works on it, and may yet fail.
     InProgress,
-    /// It was handled.
+    /// The notification was handled.
     Handled,
 }
 
-/// Tells one claim from a later one of the same key; the store chooses the number.
+/// Number of a claim, chosen by the store: tells a claim from a later claim of the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease(pub u64);

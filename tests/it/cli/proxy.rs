@@ -71,7 +71,11 @@ pub(crate) fn start(
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-    let url = lines.next().unwrap()["proxy"].as_str().unwrap().to_owned();
+    let started = lines.next().unwrap();
+    let callers = started["callers"].as_array().unwrap().iter();
+    let names: Vec<&str> = callers.map(|name| name.as_str().unwrap()).collect();
+    assert!(names[0].starts_with("token-"), "{started}");
+    let url = started["proxy"].as_str().unwrap().to_owned();
     (child, url, lines)
 }
 

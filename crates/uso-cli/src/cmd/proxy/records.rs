@@ -68,7 +68,7 @@ impl Lines {
         }))
     }
 
-    /// Says which purchases may have been made and cannot be collected.
+    /// Warns of the purchases that may have been made and cannot be collected.
     pub(super) async fn warn_of_unknown(&self) {
         for purchase in self.0.inner.unknown().await.unwrap_or_default() {
             let line = text(&purchase);
