@@ -93,11 +93,11 @@ async fn a_request_id_survives_a_journal_that_cannot_be_written() {
     rig.emulator.advance(late);
 
     let id = buying.await.unwrap();
+    assert_eq!(status(&url, TOKEN, &id).await, 200);
+    assert_eq!(status(&url, OTHER, &id).await, 404);
     assert_eq!(lines.next().unwrap()["outcome"], Value::Null);
     let line = lines.next().unwrap();
     assert_eq!(line["request_id"], id.as_str(), "{line}");
-    assert_eq!(status(&url, TOKEN, &id).await, 200);
-    assert_eq!(status(&url, OTHER, &id).await, 404);
     let recorded = || {
         let sql = "SELECT count(*) FROM relay WHERE request_id = ?1";
         let count = database.query_row(sql, [&id], |row| row.get::<_, u32>(0));
