@@ -9,6 +9,7 @@ mod closed;
 mod files;
 mod lookups;
 mod news;
+mod offered;
 mod once;
 mod orders;
 mod places;

@@ -75,6 +75,49 @@ pub enum Stopped {
     Locked(String),
 }
 
+/// What the outcome of a row says of its purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RowOutcome {
+    /// Every picture is on disk.
+    Done,
+    /// The job failed or was cancelled.
+    Failed,
+    /// Bought; its pictures are not on disk yet, or its request id could not be recorded.
+    Bought,
+    /// Nothing was sent, and the row is as before: the batch was stopped, or a cap leaves no room.
+    NotBegun,
+    /// The service took no submit; nothing was bought.
+    NotBought,
+    /// The request itself is refused, or its key belongs to another request.
+    Refused,
+    /// It may have been bought: nothing proves that it was, or that it was not.
+    Unknown,
+}
+
+impl RowOutcome {
+    /// The outcome that [`BatchEvent::Ended`] has.
+    pub fn of(outcome: &Result<Purchase, Error>) -> Self {
+        match outcome {
+            Ok(purchase) => match purchase.state {
+                State::Done | State::HandedOver => Self::Done,
+                State::Failed | State::Cancelled => Self::Failed,
+                State::Submitted => Self::Bought,
+                State::Pending | State::Reserved => Self::NotBegun,
+                State::Sending | State::Unknown => Self::Unknown,
+            },
+            Err(Error::NotCollected { .. } | Error::NotRecorded { .. }) => Self::Bought,
+            Err(Error::Request(_) | Error::Conflict { .. }) => Self::Refused,
+            Err(Error::NotBought { source, .. }) => match source {
+                Some(error) if error.kind() == ErrorKind::Input => Self::Refused,
+                _ => Self::NotBought,
+            },
+            Err(Error::Budget(_) | Error::WouldBuy(_)) => Self::NotBegun,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
 /// Counts of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,26 +139,20 @@ pub struct Summary {
 impl Summary {
     pub(crate) fn count(&mut self, event: &BatchEvent) {
         match event {
-            BatchEvent::Ended { outcome, .. } => *self.place(outcome) += 1,
+            BatchEvent::Ended { outcome, .. } => {
+                let count = match RowOutcome::of(outcome) {
+                    RowOutcome::Done => &mut self.done,
+                    RowOutcome::Failed => &mut self.failed,
+                    RowOutcome::Unknown => &mut self.unknown,
+                    RowOutcome::Refused => &mut self.refused,
+                    RowOutcome::Bought | RowOutcome::NotBegun | RowOutcome::NotBought => {
+                        &mut self.unfinished
+                    }
+                };
+                *count += 1;
+            }
             BatchEvent::Stopped(why) => self.stopped = Some(why.clone()),
             _ => {}
-        }
-    }
-
-    fn place(&mut self, outcome: &Result<Purchase, Error>) -> &mut u64 {
-        match outcome {
-            Ok(purchase) => match purchase.state {
-                State::Done => &mut self.done,
-                State::Failed | State::Cancelled => &mut self.failed,
-                State::Unknown => &mut self.unknown,
-                _ => &mut self.unfinished,
-            },
-            Err(Error::Request(_) | Error::Conflict { .. }) => &mut self.refused,
-            Err(Error::NotBought {
-                source: Some(error),
-                ..
-            }) if error.kind() == ErrorKind::Input => &mut self.refused,
-            Err(_) => &mut self.unfinished,
         }
     }
 }

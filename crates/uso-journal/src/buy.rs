@@ -27,7 +27,7 @@ use crate::work::{Until, Work};
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Claims of one purchase that a server may lose before they are on its disk.
+/// Claims of one purchase that may be lost, one after the other.
 const MOST_LOST: u32 = 8;
 
 /// A purchase that is about to be made; awaiting it buys, or waits for the caller who does. See
@@ -47,6 +47,8 @@ pub struct Buy {
     pub(crate) wish: Wish,
     pub(crate) detach: bool,
     pub(crate) stop: Option<Stop>,
+    /// Whether a batch buys it: the next run goes on with what a stop withdraws.
+    pub(crate) in_batch: bool,
     /// Whether a notification tells the end of the job.
     pub(crate) by_notification: bool,
     pub(crate) listener: Listener,
@@ -79,6 +81,7 @@ impl Buy {
             wish: Wish::Buy,
             detach: false,
             stop: None,
+            in_batch: false,
             by_notification: false,
             listener: Listener::none(),
         }
@@ -192,7 +195,13 @@ impl Buy {
             match self.take(&claim).await? {
                 Claimed::Mine(row) => {
                     let purchase = row.purchase.clone();
-                    tokio::spawn(async move { self.work(&claim, *row, turn).await });
+                    tokio::spawn(async move {
+                        let outcome = self.work(&claim, *row, turn).await;
+                        match is_lost(&outcome) {
+                            true => self.make().await,
+                            false => outcome,
+                        }
+                    });
                     return Ok(purchase);
                 }
                 Claimed::Ended(row) => return Ok(row.purchase),
@@ -246,15 +255,18 @@ impl Buy {
             }
             let busy = match turn {
                 Some(turn) => match self.take(&claim).await? {
-                    Claimed::Mine(row) => match self.work(&claim, *row, turn).await {
-                        // The server crashed before the claim was on its disk. What is sent is on the
-                        // disk before, so that nothing was.
-                        Err(Error::NotFound(_)) if lost < MOST_LOST => {
-                            lost += 1;
-                            continue;
+                    Claimed::Mine(row) => {
+                        let outcome = self.work(&claim, *row, turn).await;
+                        if !is_lost(&outcome) || lost == MOST_LOST {
+                            return outcome;
                         }
-                        outcome => return outcome,
-                    },
+                        lost += 1;
+                        let row = self.shared.by_key(realm, &self.key).await?;
+                        match row.filter(|row| row.worker.is_some()) {
+                            Some(row) => Some(row),
+                            None => continue,
+                        }
+                    }
                     Claimed::Ended(row) => return Ok(row.purchase),
                     Claimed::Conflict(row) => return Err(conflict(&row, &claim)),
                     Claimed::Busy(row) if self.shared.release_if_dead(&row).await? => continue,
@@ -296,6 +308,7 @@ impl Buy {
         let mut work = Work::new(self.shared.clone(), self.client.clone(), row, turn);
         work.asked = Some(self.asked.clone());
         work.stop.clone_from(&self.stop);
+        work.in_batch = self.in_batch;
         work.listener = self.listener.clone();
         work.by_notification = self.by_notification;
         work.until = match self.detach {
@@ -304,6 +317,13 @@ impl Buy {
         };
         work
     }
+}
+
+/// Whether a claim was lost: another worker took the row over, or the server crashed before the claim
+/// was on its disk. A row that is sent is on the disk as such before, so that the next claim sees what
+/// may have been bought.
+fn is_lost(outcome: &Result<Purchase, Error>) -> bool {
+    matches!(outcome, Err(Error::NotFound(_) | Error::TakenOver(_)))
 }
 
 pub(crate) fn conflict(row: &Row, claim: &Claim) -> Error {

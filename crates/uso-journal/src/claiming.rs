@@ -94,9 +94,9 @@ pub(crate) fn price(row: &Row) -> Option<Quote> {
     (row.purchase.state == State::Pending).then(|| sendable.quote())
 }
 
-/// Gives offered rows to a worker, whose pictures go into a folder of its own: in their order, as far
-/// as every cap leaves room. Each row is returned with the amount that it committed before. Fails if
-/// not even the first row has room.
+/// Gives offered rows to a worker, whose pictures go into a folder of its own. Rows that are bought
+/// already need no room; the others are bought in their order, as far as every cap leaves room. Each
+/// row is returned with the amount that it committed before. Fails if there is none because of a cap.
 ///
 /// The room may be missing where no row has a [`price`].
 pub(crate) fn accept(
@@ -107,15 +107,18 @@ pub(crate) fn accept(
     now: i64,
 ) -> Result<Vec<(Row, u64)>, Error> {
     let mut accepted = Vec::with_capacity(rows.len());
+    let mut stop = None;
     for mut row in rows {
         let before = row.committed();
         if let Some(quote) = price(&row) {
-            let Some(room) = &mut room else { break };
-            match room.take(quote) {
-                Err(stop) if accepted.is_empty() => return Err(stop.into()),
-                Err(_) => break,
-                Ok(()) => step(&mut row, Step::Reserve(quote), now)?,
+            let Some(room) = room.as_mut().filter(|_| stop.is_none()) else {
+                continue;
             };
+            if let Err(full) = room.take(quote) {
+                stop = Some(full);
+                continue;
+            }
+            step(&mut row, Step::Reserve(quote), now)?;
         }
         if let Some(target) = &mut row.purchase.target {
             target.move_to(&offer.folder);
@@ -123,7 +126,10 @@ pub(crate) fn accept(
         hold(&mut row, worker);
         accepted.push((row, before));
     }
-    Ok(accepted)
+    match stop {
+        Some(stop) if accepted.is_empty() => Err(stop.into()),
+        _ => Ok(accepted),
+    }
 }
 
 /// What the caps of an account and of a batch leave for the rows of an offer.
@@ -224,6 +230,9 @@ pub(crate) fn check_fence(row: &Row, fence: Option<i64>, step: &Step) -> Result<
     if let Step::Accept { attempt, .. } = step {
         let is_current = *attempt == row.purchase.attempt;
         return is_current.then_some(()).ok_or(Error::TakenOver(id));
+    }
+    if matches!(step, Step::AcceptEarlier { .. }) {
+        return Ok(());
     }
     match (fence, &row.worker) {
         (Some(fence), Some(_)) if fence == row.fence => Ok(()),

@@ -9,6 +9,7 @@ use uso::MicroDollars;
 use crate::purchase::{Cause, Cost, LocalId, Purchase, Reason, from_ms, to_ms};
 use crate::row::Row;
 use crate::state::State;
+use crate::store::EarlierAttempt;
 
 /// The columns that [`read`] reads, in its order.
 pub(crate) const SELECT: &str = "SELECT job.id, job.realm, key, batch, origin, account, endpoint, \
@@ -130,6 +131,15 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
         fence: number(row, 26)?,
         reserved_at: number(row, 22)?,
         sendable: json(row, 30)?,
+    })
+}
+
+/// An earlier attempt: the id of its row, its intent and its request id.
+pub(crate) fn earlier<C: Columns>(row: &C) -> Result<EarlierAttempt, C::Error> {
+    Ok(EarlierAttempt {
+        job: LocalId(number(row, 0)?),
+        intent: json(row, 1)?,
+        request_id: row.text(2)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Driver of a batch: begins purchases as the pace allows, pauses while the service takes none, and
 //! tells what becomes of them.
 
+mod landing;
 mod pause;
 mod pausing;
 
@@ -22,11 +23,10 @@ use crate::error::Error;
 use crate::money::UnitPrice;
 use crate::pace::{Pace, Place, Watched};
 use crate::progress::{Listener, Progress};
-use crate::purchase::{Cause, Purchase};
-use crate::row::{Row, Step};
+use crate::purchase::Purchase;
+use crate::row::Row;
 use crate::shared::Shared;
-use crate::source::{Begun, Next, Source, Wanted, asked};
-use crate::state::State;
+use crate::source::{Begun, Next, Source, Wanted, asked, put_back};
 use crate::stop::Stop;
 use crate::store::Traffic;
 use crate::submits::Submits;
@@ -34,9 +34,6 @@ use crate::target::Target;
 use crate::work::Work;
 
 use self::pause::Pause;
-
-/// How often a row is bought again whose job did not start in time.
-const NEW_STARTS: u32 = 3;
 
 /// Jobs that have ended and are being collected, beside those at the service.
 const COLLECTED: usize = 50;
@@ -89,6 +86,8 @@ struct Flight {
     /// Kept until the outcome is taken note of, as it may stop the batch.
     _place: Arc<Place>,
     outcome: Result<Purchase, Error>,
+    /// Whether the journal could not be written when the work ended.
+    is_unwritten: bool,
 }
 
 impl Driver {
@@ -123,7 +122,7 @@ impl Driver {
         loop {
             // A reader that has gone wants no more; what flies goes on in tasks of its own.
             if self.tell.is_closed() {
-                return;
+                return self.flying.detach_all();
             }
             if self.stopped.is_none() && self.terms.stop.is_stopped() {
                 self.stopped = Some(Stopped::Asked);
@@ -136,6 +135,10 @@ impl Driver {
                 0 => Vec::new(),
                 free => self.next_wanted(free).await,
             };
+            if self.tell.is_closed() {
+                put_back(wanted, &self.terms.shared).await;
+                continue;
+            }
             if !wanted.is_empty() {
                 for wanted in wanted {
                     self.begin(wanted).await;
@@ -272,6 +275,7 @@ impl Driver {
                         began,
                         _place: place,
                         outcome,
+                        is_unwritten: false,
                     }
                 });
             }
@@ -279,9 +283,12 @@ impl Driver {
                 let (id, key) = (row.purchase.id, row.purchase.key.clone());
                 let work = self.work(*row, watched);
                 self.flying.spawn(async move {
-                    let outcome = match work.await {
-                        Ok(work) => work.run().await.outcome,
-                        Err(error) => Err(error),
+                    let (outcome, is_unwritten) = match work.await {
+                        Ok(work) => {
+                            let worked = work.run().await;
+                            (worked.outcome, worked.is_unwritten)
+                        }
+                        Err(error) => (Err(error), true),
                     };
                     let begun = Begun::Held { id, key };
                     Flight {
@@ -289,97 +296,11 @@ impl Driver {
                         began,
                         _place: place,
                         outcome,
+                        is_unwritten,
                     }
                 });
             }
         }
-    }
-
-    async fn landed(&mut self, flight: Flight) {
-        let Flight {
-            begun,
-            began,
-            _place,
-            outcome,
-        } = flight;
-        if let Some(pause) = &mut self.pause
-            && began > pause.refused
-        {
-            pause.is_tried = false;
-        }
-        match &outcome {
-            Err(Error::NotBought {
-                source: Some(error),
-                ..
-            }) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Throttled) => {
-                let (kind, message) = (error.kind(), error.to_string());
-                self.begin_again(begun).await;
-                return self.refused(kind, message, began).await;
-            }
-            // The lease was about to end; nothing was sent.
-            Err(Error::NotBought {
-                source: Some(error),
-                ..
-            }) if error.kind() == ErrorKind::Deadline && matches!(begun, Begun::Held { .. }) => {
-                return self.begin_again(begun).await;
-            }
-            // Another worker has the row, and tells its outcome.
-            Err(Error::TakenOver(_)) if matches!(begun, Begun::Held { .. }) => {
-                return self.postponed(&begun).await;
-            }
-            Err(Error::NotCollected { purchase, .. }) => self.source.give_up(purchase.id),
-            Err(Error::Busy(id)) => self.source.give_up(*id),
-            Err(Error::Budget(stop)) => {
-                self.stopped.get_or_insert(Stopped::Budget(stop.clone()));
-                return self.postponed(&begun).await;
-            }
-            Err(Error::NotBought {
-                source: Some(error),
-                ..
-            }) if error.kind() == ErrorKind::Auth => {
-                self.stopped.get_or_insert(Stopped::Key(error.to_string()));
-            }
-            Ok(purchase) if self.stopped.is_none() => {
-                if let Some(message) = self.may_start_later(purchase).await {
-                    let key = begun.key().to_owned();
-                    self.begin_again(begun).await;
-                    let _ = self.tell.send(BatchEvent::Again { key, message }).await;
-                    return;
-                }
-            }
-            _ => {}
-        }
-        let (key, outcome) = (begun.key().to_owned(), Box::new(outcome));
-        let _ = self.tell.send(BatchEvent::Ended { key, outcome }).await;
-    }
-
-    async fn postponed(&mut self, begun: &Begun) {
-        let key = begun.key().to_owned();
-        let _ = self.tell.send(BatchEvent::Postponed { key }).await;
-    }
-
-    async fn begin_again(&mut self, begun: Begun) {
-        self.postponed(&begun).await;
-        self.source.again(begun, &self.terms.shared).await;
-        self.exhausted = false;
-    }
-
-    /// Asks for a new attempt at a job that did not start in time, which is free. Says why it did
-    /// not.
-    async fn may_start_later(&mut self, purchase: &Purchase) -> Option<String> {
-        let reason = purchase.reason.as_ref()?;
-        if purchase.state != State::Failed || reason.cause != Cause::NotStarted {
-            return None;
-        }
-        self.pace.missed();
-        let late = self.late.entry(purchase.key.clone()).or_default();
-        *late += 1;
-        if *late > NEW_STARTS {
-            return None;
-        }
-        let store = &self.terms.shared.store;
-        let retried = store.apply(purchase.id, None, Step::Retry).await;
-        retried.ok().map(|_| reason.message.clone())
     }
 
     fn buy(
@@ -397,6 +318,8 @@ impl Driver {
         buy.batch.clone_from(&terms.name);
         buy.batch_cap = terms.cap;
         buy.price = terms.price;
+        buy.stop = Some(terms.stop.clone());
+        buy.in_batch = true;
         buy.by_notification = terms.by_notification;
         buy.target = row.target.clone().or_else(|| terms.target.clone());
         let listener = self.listener(row.key.clone(), watched);
@@ -415,9 +338,11 @@ impl Driver {
         let (shared, client) = (terms.shared.clone(), terms.client.clone());
         let (stop, by_notification) = (terms.stop.clone(), terms.by_notification);
         let listener = self.listener(row.purchase.key.clone(), watched);
+        let (realm, key) = (row.realm, row.purchase.key.clone());
+        // Before the task begins, so that no look for abandoned rows takes the row for one.
+        let entered = shared.active.enter(realm, &key);
         async move {
-            let (realm, key) = (row.realm, row.purchase.key.clone());
-            let (row, turn) = match shared.active.enter(realm, &key) {
+            let (row, turn) = match entered {
                 Some(turn) => (row, turn),
                 None => {
                     let turn = shared.active.enter_next(realm, &key).await;
@@ -431,6 +356,7 @@ impl Driver {
             let mut work = Work::new(shared, client, row, turn);
             work.asked = asked;
             work.stop = Some(stop);
+            work.in_batch = true;
             work.listener = Listener::new(listener);
             work.by_notification = by_notification;
             Ok(work)

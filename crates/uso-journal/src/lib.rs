@@ -161,7 +161,7 @@ mod work;
 mod worker;
 
 pub use crate::batch::{Batch, Run};
-pub use crate::batch_event::{BatchEvent, Stopped, Summary};
+pub use crate::batch_event::{BatchEvent, RowOutcome, Stopped, Summary};
 pub use crate::batch_row::BatchRow;
 pub use crate::buy::Buy;
 pub use crate::cancel::{CancelOutcome, Cancelled};

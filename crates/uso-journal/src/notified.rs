@@ -17,8 +17,8 @@ pub enum Notified {
     Known(Box<Purchase>),
     /// The response to the submit was lost; the request id is recorded now.
     Adopted(Box<Purchase>),
-    /// The notification proves this purchase under another request id than the recorded one: two
-    /// requests were accepted for one purchase.
+    /// The notification proves another request than the one that stands for this purchase: two
+    /// submits of one attempt were accepted, or an earlier attempt was bought besides a later one.
     Contradicts(Box<Purchase>),
 }
 
@@ -87,6 +87,40 @@ impl Journal {
                 _ => {}
             }
         }
-        Ok(known.unwrap_or(Notified::Foreign))
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        self.record_earlier(notification).await
+    }
+
+    /// Takes a notification of an earlier attempt at a purchase: its purchase stands for the purchase
+    /// if nothing of the current attempt was sent.
+    async fn record_earlier(&self, notification: &Notification) -> Result<Notified, Error> {
+        let id = notification.request_id();
+        let (store, digest) = (&self.shared.store, notification.attempt_digest());
+        let found = store.notified_earlier(id.to_owned(), digest).await?;
+        let Some(earlier) = found.into_iter().next() else {
+            return Ok(Notified::Foreign);
+        };
+        let ticket = earlier.intent.as_ref().map(|intent| intent.ticket(id));
+        let proof = earlier.intent.zip(ticket.and_then(Result::ok));
+        let notified = match (earlier.request_id, proof) {
+            (Some(known), _) if known == id => Notified::Known,
+            (None, Some((intent, ticket))) => {
+                let accept = Step::AcceptEarlier {
+                    intent: Box::new(intent),
+                    ticket: Box::new(ticket),
+                };
+                match store.apply(earlier.job, None, accept).await {
+                    Ok(_) => Notified::Adopted,
+                    // The current attempt was sent.
+                    Err(Error::NotAllowed { .. }) => Notified::Contradicts,
+                    Err(error) => return Err(error),
+                }
+            }
+            _ => Notified::Contradicts,
+        };
+        let row = self.shared.row(earlier.job).await?;
+        Ok(notified(Box::new(row.purchase)))
     }
 }

@@ -16,8 +16,8 @@ use crate::store::{Claimed, Offer};
 
 impl Journal {
     /// Offers a row of a batch to every worker that shares the journal, without buying it: its
-    /// pictures are uploaded here, so that no worker needs them, and the row is `pending`. A row that
-    /// is bought already, or may be, is returned as it is.
+    /// pictures are uploaded here, so that no worker needs them, and the row is `pending`; also a row
+    /// that the service refused before. A row that is bought already, or may be, is returned as it is.
     ///
     /// # Errors
     ///
@@ -36,10 +36,11 @@ impl Journal {
         buy = buy.batch(batch, None);
         buy.target = row.target;
         let claim = buy.claim().await?;
-        // A row that was bought needs no upload.
+        // A row that is offered, or that no worker may buy any more, needs no upload.
         if let Some(known) = self.shared.by_key(claim.realm, &claim.key).await?
             && known.purchase.fingerprint == claim.recipe.fingerprint().as_str()
             && (known.sendable.is_some() || known.purchase.state.may_be_bought())
+            && !known.purchase.is_not_bought()
         {
             return Ok(known.purchase);
         }

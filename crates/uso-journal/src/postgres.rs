@@ -30,7 +30,9 @@ use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
-use crate::store::{Caps, Claim, Claimed, Filter, Guard, Offer, Realm, Reply, Store, Traffic};
+use crate::store::{
+    Caps, Claim, Claimed, EarlierAttempt, Filter, Guard, Offer, Realm, Reply, Store, Traffic,
+};
 
 use self::address::Address;
 use self::connections::{Connections, transact};
@@ -133,6 +135,17 @@ impl Store for Postgres {
                 transaction,
                 &offer,
                 most,
+                &worker
+            ))
+        })
+    }
+
+    fn held(&self, offer: Offer) -> Reply<'_, Vec<Row>> {
+        Box::pin(async move {
+            let (tries, worker) = (self.connections.read(), self.worker());
+            transact!(tries, |transaction| rows::held(
+                transaction,
+                &offer,
                 &worker
             ))
         })
@@ -241,6 +254,23 @@ impl Store for Postgres {
         Box::pin(async move {
             let end = "WHERE request_id = $1 OR attempt_digest = $2";
             self.rows(end, &[&request_id, &attempt_digest]).await
+        })
+    }
+
+    fn notified_earlier(
+        &self,
+        request_id: String,
+        attempt_digest: Option<String>,
+    ) -> Reply<'_, Vec<EarlierAttempt>> {
+        Box::pin(async move {
+            let sql = "SELECT job, intent, request_id FROM past_attempt \
+                       WHERE request_id = $1 OR intent::json ->> 'attempt' = $2";
+            let values: Values<'_> = &[&request_id, &attempt_digest];
+            let tries = self.connections.read();
+            transact!(tries, |transaction| async {
+                let rows = transaction.rows(sql, values).await?;
+                rows.iter().map(columns::earlier).collect()
+            })
         })
     }
 

@@ -65,10 +65,6 @@ pub struct NoLocalId(String);
 pub enum Cause {
     /// The service refused the submit, or it never left: nothing was bought.
     NotBought,
-    /// The process ended before the submit left: nothing was bought.
-    NeverSent,
-    /// The budget has no room for it: nothing was sent.
-    Budget,
     /// The response to the submit was lost.
     ResponseLost,
     /// The process ended while the submit was under way.
@@ -93,10 +89,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 11] = [
         Self::NotBought,
-        Self::NeverSent,
-        Self::Budget,
         Self::ResponseLost,
         Self::ProcessEnded,
         Self::NotYetListed,
@@ -113,8 +107,6 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotBought => "not_bought",
-            Self::NeverSent => "never_sent",
-            Self::Budget => "budget",
             Self::ResponseLost => "response_lost",
             Self::ProcessEnded => "process_ended",
             Self::NotYetListed => "not_yet_listed",
@@ -341,7 +333,7 @@ impl Purchase {
     /// Whether nothing was bought by the current attempt, so that the same key may buy.
     pub fn is_not_bought(&self) -> bool {
         let cause = self.reason.as_ref().map(|reason| reason.cause);
-        self.state == State::Failed && matches!(cause, Some(Cause::NotBought | Cause::NeverSent))
+        self.state == State::Failed && cause == Some(Cause::NotBought)
     }
 }
 

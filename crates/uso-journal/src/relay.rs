@@ -165,11 +165,6 @@ impl Standing {
     }
 }
 
-/// The first minute that counts against a caller's limit.
-pub(crate) fn first_minute(now: i64) -> i64 {
-    (now - DAY) / 60_000
-}
-
 /// Key of the row of a purchase.
 pub(crate) fn key(id: &str) -> String {
     format!("proxy:{id}")

@@ -47,6 +47,12 @@ pub(crate) enum Step {
         attempt: u32,
         ticket: Box<Ticket>,
     },
+    /// The service accepted the submit of an earlier attempt, of which this intent is. Nothing of the
+    /// current attempt was bought, so that the purchase stands for it.
+    AcceptEarlier {
+        intent: Box<Intent>,
+        ticket: Box<Ticket>,
+    },
     Refuse(Reason),
     Lose {
         reason: Reason,
@@ -133,6 +139,23 @@ impl Row {
                 self.purchase.reason = None;
                 self.count_again();
             }
+            Step::AcceptEarlier { intent, ticket } => {
+                let purchase = &self.purchase;
+                let is_unsent = purchase.intent.is_none() || purchase.is_not_bought();
+                if purchase.ticket.is_some() || !is_unsent {
+                    return Err(self.not_allowed("adopted"));
+                }
+                self.go(Move::AcceptEarlier, "adopted")?;
+                self.purchase.intent = Some(*intent);
+                self.purchase.ticket = Some(*ticket);
+                self.purchase.reason = None;
+                let cost = &mut self.purchase.cost;
+                if cost.reserved.is_none() {
+                    cost.reserved = cost.estimate;
+                    self.reserved_at = now;
+                }
+                self.count_again();
+            }
             Step::Refuse(reason) => {
                 self.go(Move::Refuse, "refused")?;
                 self.settle(Some(MicroDollars::new(0)));
@@ -189,7 +212,7 @@ impl Row {
             Step::Retry => {
                 let archived = self.archive();
                 self.go(Move::Retry, "tried again")?;
-                effect.archived = archived.map(Box::new);
+                effect.archived = Some(Box::new(archived));
                 let purchase = &mut self.purchase;
                 purchase.attempt = purchase.attempt.saturating_add(1);
                 purchase.intent = None;
@@ -296,10 +319,10 @@ impl Row {
         self.worker = None;
     }
 
-    /// The current attempt as a past one, if it got as far as to be one.
-    fn archive(&self) -> Option<PastAttempt> {
+    /// The current attempt as a past one.
+    fn archive(&self) -> PastAttempt {
         let purchase = &self.purchase;
-        Some(PastAttempt {
+        PastAttempt {
             number: purchase.attempt,
             state: purchase.state,
             reason: purchase.reason.clone(),
@@ -307,6 +330,6 @@ impl Row {
             ticket: purchase.ticket.clone(),
             committed: purchase.cost.committed(),
             ended_at: to_ms(purchase.changed_at),
-        })
+        }
     }
 }

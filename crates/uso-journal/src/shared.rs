@@ -13,7 +13,7 @@ use crate::awaited::Awaited;
 use crate::error::Error;
 use crate::purchase::LocalId;
 use crate::row::{Row, Step};
-use crate::store::{Realm, Store};
+use crate::store::{Offer, Realm, Store};
 
 /// An open journal. Clones share everything.
 #[derive(Clone, Debug)]
@@ -93,6 +93,17 @@ impl Shared {
             };
         }
         self.store.release(worker.clone()).await
+    }
+
+    /// Releases the rows of an offer that this worker holds and no task works on: the journal could not
+    /// be written when the work on them ended, or their task ended with its runtime.
+    pub(crate) async fn release_abandoned(&self, offer: &Offer) -> Result<(), Error> {
+        for row in self.store.held(offer.clone()).await? {
+            if let Some(_turn) = self.active.enter(row.realm, &row.purchase.key) {
+                self.release_if_dead(&row).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells the client, once, which pictures the service has already.

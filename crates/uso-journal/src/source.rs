@@ -71,6 +71,7 @@ impl Source {
         match shared.store.next(offer.clone(), most.min(CLAIM)).await {
             Ok(rows) if rows.is_empty() => {
                 shared.store.release_gone().await?;
+                shared.release_abandoned(offer).await?;
                 let is_open = shared.store.is_open(offer.clone()).await?;
                 Ok(if is_open { Next::Later } else { Next::End })
             }
@@ -99,6 +100,16 @@ impl Source {
     pub(crate) fn give_up(&mut self, id: LocalId) {
         if let Self::Offered(offer) = self {
             offer.given_up.push(id.0);
+        }
+    }
+}
+
+/// Releases the rows of purchases that do not begin.
+pub(crate) async fn put_back(wanted: Vec<Wanted>, shared: &Shared) {
+    for wanted in wanted {
+        if let Wanted::Held(row) = wanted {
+            let (id, fence) = (row.purchase.id, Some(row.fence));
+            let _ = shared.store.apply(id, fence, Step::Bury).await;
         }
     }
 }

@@ -25,7 +25,9 @@ use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
-use crate::store::{Caps, Claim, Claimed, Filter, Guard, Offer, Realm, Reply, Store, Traffic};
+use crate::store::{
+    Caps, Claim, Claimed, EarlierAttempt, Filter, Guard, Offer, Realm, Reply, Store, Traffic,
+};
 use crate::worker::Worker;
 
 use self::connections::{Connections, durable};
@@ -181,6 +183,19 @@ impl Store for Sqlite {
         self.write_lazily(move |connection| claims::next(connection, &offer, most, &worker))
     }
 
+    fn held(&self, offer: Offer) -> Reply<'_, Vec<Row>> {
+        let worker = self.worker();
+        self.read(move |connection| {
+            let sql = format!(
+                "{SELECT} WHERE worker = ?1 AND job.realm = ?2 AND batch = ?3 \
+                 AND sendable IS NOT NULL"
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let held = select.query_map((worker, offer.realm, offer.batch), rows::read)?;
+            held.collect()
+        })
+    }
+
     fn is_open(&self, offer: Offer) -> Reply<'_, bool> {
         self.read(move |connection| {
             let sql = "SELECT 1 FROM job WHERE realm = ?1 AND batch = ?2 \
@@ -278,6 +293,14 @@ impl Store for Sqlite {
             let found = select.query_map((request_id, attempt_digest), rows::read)?;
             found.collect()
         })
+    }
+
+    fn notified_earlier(
+        &self,
+        request_id: String,
+        attempt_digest: Option<String>,
+    ) -> Reply<'_, Vec<EarlierAttempt>> {
+        self.read(move |connection| rows::notified_earlier(connection, request_id, attempt_digest))
     }
 
     fn begin_relay(

@@ -98,6 +98,8 @@ pub(crate) enum Move {
     Send,
     /// The service accepted the submit.
     Accept,
+    /// The service accepted the submit of an earlier attempt; the current one bought nothing.
+    AcceptEarlier,
     /// The submit provably bought nothing.
     Refuse,
     /// The outcome of the submit is not known.
@@ -124,11 +126,12 @@ pub(crate) enum Move {
 
 impl Move {
     #[cfg(test)]
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Reserve,
         Self::Release,
         Self::Send,
         Self::Accept,
+        Self::AcceptEarlier,
         Self::Refuse,
         Self::Lose,
         Self::Finish,
@@ -157,6 +160,9 @@ impl State {
             }
             // Of a proxy, the proof may come after another proxy took the row for one of a dead process.
             (Self::Reserved | Self::Sending | Self::Unknown, M::Refuse) => Self::Failed,
+            (Self::Pending | Self::Reserved | Self::Failed | Self::Cancelled, M::AcceptEarlier) => {
+                Self::Submitted
+            }
             (Self::Sending, M::Lose) => Self::Unknown,
             (Self::Submitted, M::Finish) => Self::Done,
             (Self::Sending | Self::Unknown, M::HandOver) => Self::HandedOver,

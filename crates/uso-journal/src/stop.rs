@@ -2,8 +2,8 @@
 
 use tokio::sync::watch;
 
-/// Stops batches and purchases: no further purchase begins, one that was not sent yet is withdrawn,
-/// and those that were sent continue to their end.
+/// Stops batches and purchases: no further purchase begins, one that was not sent yet is withdrawn
+/// (a row of a batch is then left to its next run), and those that were sent continue to their end.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Sender<bool>);
 

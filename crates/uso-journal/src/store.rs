@@ -5,8 +5,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use uso::MicroDollars;
 use uso::purchase::Recipe;
+use uso::{Intent, MicroDollars};
 
 use crate::error::Error;
 use crate::money::Quote;
@@ -68,6 +68,14 @@ pub(crate) enum Claimed {
     Ended(Box<Row>),
     /// The key belongs to another request.
     Conflict(Box<Row>),
+}
+
+/// An attempt that a later one took the place of, as a notification finds it.
+#[derive(Debug)]
+pub(crate) struct EarlierAttempt {
+    pub(crate) job: LocalId,
+    pub(crate) intent: Option<Intent>,
+    pub(crate) request_id: Option<String>,
 }
 
 /// Rows of a batch that are offered to every worker.
@@ -135,10 +143,13 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// holds the row afterwards.
     fn offer(&self, claim: Claim, sendable: Sendable) -> Reply<'_, Claimed>;
 
-    /// Takes up the next rows of an offer, as [`Store::claim`] does: so many at the most, and as many
-    /// as the budget admits. None when there are none now; a stop of the budget when it does not
-    /// admit the first one.
+    /// Takes up the next rows of an offer, as [`Store::claim`] does: so many at the most, those that
+    /// are bought already first, and of the others as many as the budget admits. None when there are
+    /// none now; a stop of the budget when there are, and it admits none of them.
     fn next(&self, offer: Offer, most: usize) -> Reply<'_, Vec<Row>>;
+
+    /// The rows of an offer that this worker holds.
+    fn held(&self, offer: Offer) -> Reply<'_, Vec<Row>>;
 
     /// Whether a row of an offer is still to be bought or collected, by any worker.
     fn is_open(&self, offer: Offer) -> Reply<'_, bool>;
@@ -183,6 +194,13 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The rows of all realms that a notification may be about: those with its request id, and the
     /// one with this digest of its attempt id.
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>>;
+
+    /// The earlier attempts at purchases of all realms that a notification may be about.
+    fn notified_earlier(
+        &self,
+        request_id: String,
+        attempt_digest: Option<String>,
+    ) -> Reply<'_, Vec<EarlierAttempt>>;
 
     /// As [`crate::Journal::begin_relay`]; gives the row of the purchase.
     fn begin_relay(

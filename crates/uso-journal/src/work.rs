@@ -26,8 +26,9 @@ use crate::state::State;
 use crate::stop::Stop;
 
 /// How often a step is recorded again when the database refuses it, and how long apart. What was
-/// bought has to be recorded.
+/// bought has to be recorded: the request id is tried for longer.
 const RECORD_AGAIN: u32 = 5;
+const RECORD_BOUGHT_AGAIN: u32 = 60;
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the work on one purchase needs.
@@ -38,6 +39,8 @@ pub(crate) struct Work {
     /// What to buy, where this caller has it.
     pub(crate) asked: Option<Asked>,
     pub(crate) stop: Option<Stop>,
+    /// Whether a later run goes on with the row if it is withdrawn.
+    pub(crate) in_batch: bool,
     pub(crate) listener: Listener,
     pub(crate) until: Until,
     /// Whether a notification tells the end of the job.
@@ -67,6 +70,8 @@ pub(crate) struct Worked {
     /// Whether a second attempt is due: the first one was proved free, and the service had lost a
     /// picture that was uploaded earlier.
     pub(crate) again: bool,
+    /// Whether the journal could not be written, so that the row is not as its outcome says.
+    pub(crate) is_unwritten: bool,
 }
 
 impl Work {
@@ -77,6 +82,7 @@ impl Work {
             row,
             asked: None,
             stop: None,
+            in_batch: false,
             listener: Listener::none(),
             until: Until::Saved,
             by_notification: false,
@@ -92,6 +98,7 @@ impl Work {
         let task = tokio::spawn(async move {
             let mut work = self;
             let ended = work.steps().await;
+            let is_unwritten = matches!(ended, Err(Error::Database { .. }));
             let ended = ended.map_err(|error| with_purchase(error, &work.row.purchase));
             if let Err(error) = &ended {
                 work.let_go(error).await;
@@ -100,11 +107,13 @@ impl Work {
             Worked {
                 outcome: ended.map(|()| work.row.purchase),
                 again: work.lost_upload,
+                is_unwritten,
             }
         });
         task.await.unwrap_or(Worked {
             outcome: Err(Error::Interrupted(id)),
             again: false,
+            is_unwritten: false,
         })
     }
 
@@ -153,7 +162,10 @@ impl Work {
 
     async fn apply(&self, step: Step) -> Result<Row, Error> {
         let (id, fence) = (self.row.purchase.id, self.row.fence);
-        let mut again = RECORD_AGAIN;
+        let mut again = match step {
+            Step::Accept { .. } => RECORD_BOUGHT_AGAIN,
+            _ => RECORD_AGAIN,
+        };
         loop {
             let outcome = self.shared.store.apply(id, Some(fence), step.clone()).await;
             match outcome {

@@ -91,3 +91,37 @@ async fn rows_that_a_stop_meets_between_claim_and_submit_are_free_for_other_work
     assert_eq!((second.done, second.stopped), (12, None));
     assert_eq!(rig.emulator.ledger().purchases().len(), 12);
 }
+
+#[tokio::test]
+async fn rows_that_are_claimed_for_a_run_that_was_dropped_are_free_or_go_on() {
+    let Some(server) = server("claims::rows_that_are_claimed") else {
+        return;
+    };
+    let rig = Rig::plain().await;
+    let (place, folder) = (server.database().await, tempfile::tempdir().unwrap());
+    let journal = Journal::connect(&place).await.unwrap();
+    offer(&journal, &rig, 12).await;
+    let work = async || {
+        let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
+        work.concurrency(12)
+    };
+    let account = postgres::client(&place).await;
+    let hold = "BEGIN; SELECT 1 FROM uso.realm FOR UPDATE";
+    account.batch_execute(hold).await.unwrap();
+    let run = work().await.start();
+    let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let does_wait = async || postgres::text(&place, waits).await == "true";
+    until_async("the claim waits", does_wait).await;
+    drop(run);
+    account.batch_execute("COMMIT").await.unwrap();
+    let free = "SELECT (count(*) = 12)::text FROM uso.job \
+                WHERE fence > 0 AND worker IS NULL AND state IN ('pending', 'done')";
+    let is_free = async || postgres::text(&place, free).await == "true";
+    until_async("every row is free", is_free).await;
+    let second = work().await.start().finish().await;
+    assert_eq!(
+        (second.stopped, rig.emulator.ledger().purchases().len()),
+        (None, 12)
+    );
+}

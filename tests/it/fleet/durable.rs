@@ -1,10 +1,13 @@
 //! Changes that a caller has heard of: a crash of the server right after keeps them.
 
+use std::sync::{Mutex, mpsc};
+
+use tokio::task::block_in_place;
 use uso::{Config, MicroDollars, Request};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Journal, State};
+use uso_journal::{Journal, Progress, State};
 use uso_tests::postgres::Cluster;
-use uso_tests::rig::{Rig, content, skipped};
+use uso_tests::rig::{Rig, content, skipped, until_async};
 
 use super::link::Link;
 
@@ -24,7 +27,7 @@ fn server(test: &str) -> Option<Cluster> {
 }
 
 fn crash(server: &mut Cluster) {
-    tokio::task::block_in_place(|| server.crash());
+    block_in_place(|| server.crash());
 }
 
 /// A service that takes a submit and tells nothing of it.
@@ -88,5 +91,46 @@ async fn a_state_whose_first_commit_reached_no_disk_is_durable_after_the_repeat(
         assert!(link.has_lost_all(), "{lost}");
         let found = journal.find(client, "key").await.unwrap();
         assert_eq!(found.state, wanted, "{lost}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_an_offered_row_that_a_crash_forgot_is_made_again() {
+    let Some(mut server) = server("a_claim") else {
+        return;
+    };
+    // The call that waits for its purchase, and the one whose work goes on beside it.
+    for begins in [false, true] {
+        let (rig, place) = (Rig::plain().await, server.database().await);
+        let client = &rig.client;
+        let journal = Journal::connect(&place).await.unwrap();
+        let request = || Request::subject("https://example.org/a.png", "x");
+        let offered = journal.offer(client, "b", ("key", request()), None);
+        offered.await.unwrap();
+        let (prepared, is_prepared) = mpsc::channel();
+        let (go_on, goes_on) = mpsc::channel::<()>();
+        let goes_on = Mutex::new(goes_on);
+        let buy = journal.purchase(client, "key", request());
+        let buy = buy.on_progress(move |progress| {
+            if matches!(progress, Progress::Prepared(_)) && prepared.send(()).is_ok() {
+                // A sender that has gone lets the second try pass.
+                let _ = block_in_place(|| goes_on.lock().unwrap().recv());
+            }
+        });
+        let buying = tokio::spawn(async move {
+            match begins {
+                true => buy.begin().await,
+                false => buy.await,
+            }
+        });
+        block_in_place(|| is_prepared.recv().unwrap());
+        crash(&mut server);
+        let row = journal.find(client, "key").await.unwrap();
+        assert_eq!((row.state, row.in_work), (State::Pending, false));
+        drop((go_on, is_prepared));
+        buying.await.unwrap().unwrap();
+        let is_done = async || journal.find(client, "key").await.unwrap().state == State::Done;
+        until_async("the purchase", is_done).await;
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1, "{begins}");
     }
 }

@@ -66,6 +66,44 @@ async fn a_full_disk_in_each_state_change_loses_nothing() {
     }
 }
 
+/// The work on a row ends without a record where each write of the row fails for as long as the
+/// worker tries. What follows is one more write.
+#[tokio::test]
+async fn offered_rows_are_done_once_the_database_takes_writes_again() {
+    let Some(server) = server("faults::offered_rows") else {
+        return;
+    };
+    // The states that cannot be written, and how often: the step and the release of the row.
+    for (state, tries) in [("sending", 12), ("submitted", 7), ("done", 12)] {
+        let (rig, folder) = (Rig::plain().await, tempfile::tempdir().unwrap());
+        let place = server.database().await;
+        let journal = Journal::connect(&place).await.unwrap();
+        let row = ("row", Request::subject(content(), "x"));
+        journal.offer(&rig.client, "b", row, None).await.unwrap();
+        let fault = format!(
+            "CREATE SEQUENCE public.at; \
+             CREATE FUNCTION public.fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('public.at') <= {tries} THEN RAISE EXCEPTION 'no write'; END IF; \
+             RETURN NEW; END $$; \
+             CREATE TRIGGER fault BEFORE UPDATE ON uso.job FOR EACH ROW \
+             WHEN (OLD.state <> 'pending' AND (NEW.state = '{state}' OR NEW.worker IS NULL)) \
+             EXECUTE FUNCTION public.fault();"
+        );
+        postgres::run(&place, &fault).await;
+        let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
+        let run = work.start();
+        let done = "SELECT (state = 'done' AND worker IS NULL)::text FROM uso.job";
+        let is_done = async || postgres::text(&place, done).await == "true";
+        until_async("the row is done", is_done).await;
+        let summary = run.finish().await;
+        let counts = (summary.done, summary.unfinished, summary.stopped);
+        assert_eq!(counts, (1, 0, None), "{state}");
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1, "{state}");
+        let tried = postgres::text(&place, "SELECT last_value::text FROM public.at").await;
+        assert!(tried.parse::<u32>().unwrap() > tries, "{state}: {tried}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_of_the_server_in_the_middle_of_a_batch_loses_nothing() {
     let Some(mut server) = Cluster::start(&[]) else {

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
-use uso::webhook::{FalKeys, Receiver};
+use uso::webhook::{FalKeys, Notification, Receiver};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Notified, State};
+use uso_journal::{Buy, Notified, Purchase, State};
 use uso_tests::rig::{Rig, config_for, until};
 
 use super::{Desk, request};
@@ -52,6 +52,99 @@ async fn a_notification_finds_the_purchase_whose_response_was_lost() {
     let request = request("a cat");
     let done = desk.journal.purchase(client, "key", request).await.unwrap();
     assert_eq!((done.state, desk.bought()), (State::Done, 1));
+}
+
+/// The row of a purchase whose response was lost, written off by its owner; and the notification of
+/// its job, which comes late.
+async fn given_up(desk: &Desk, hook: &mut Hook) -> (Purchase, Notification) {
+    let client = &desk.rig.client;
+    let unknown = with_webhook(desk, hook).await.unwrap();
+    assert_eq!(unknown.state, State::Unknown);
+    let notification = next(desk, hook).await;
+    let given_up = desk.journal.write_off(client, unknown.id).await.unwrap();
+    (given_up, notification)
+}
+
+/// The next notification that comes, verified.
+async fn next(desk: &Desk, hook: &mut Hook) -> Notification {
+    let keys = FalKeys::new(&config_for(&desk.rig.emulator.origin()).unwrap()).unwrap();
+    let receiver = Receiver::new(keys);
+    let called = hook.next().await;
+    let verified = receiver.receive(called.map(|body| body.to_vec()));
+    verified.await.unwrap()
+}
+
+fn with_webhook(desk: &Desk, hook: &Hook) -> Buy {
+    let request = request("a cat").webhook(hook.url.as_str());
+    desk.journal.purchase(&desk.rig.client, "key", request)
+}
+
+/// A service that takes each submit, and tells in its response nothing of the first `lost` ones.
+async fn lossy(lost: u64) -> Desk {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .times(lost)
+        .on(Operation::Listing, Fault::EmptyListing)
+        .always();
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, uso::Config::without_reconciliation);
+    Desk::new(rig.await).await
+}
+
+#[tokio::test]
+async fn a_notification_of_an_earlier_attempt_contradicts_a_later_one_that_was_sent() {
+    // The later attempt has a request id, or its response is lost too.
+    for (lost, state) in [(1, State::Done), (2, State::Unknown)] {
+        let (desk, mut hook) = (lossy(lost).await, Hook::start().await);
+        let (given_up, notification) = given_up(&desk, &mut hook).await;
+        let second = with_webhook(&desk, &hook).again(given_up.attempt);
+        let second = second.await.unwrap();
+        assert_eq!((second.state, second.attempt), (state, 2));
+        let first = notification.request_id();
+        assert_ne!(second.request_id(), Some(first));
+        let told = desk.journal.deliver(&notification).await.unwrap();
+        assert_eq!(told, Notified::Contradicts(Box::new(second)));
+        assert_eq!(desk.bought(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_notification_of_an_earlier_attempt_is_adopted_where_no_later_one_was_sent() {
+    let (desk, mut hook) = (lossy(1).await, Hook::start().await);
+    let client = &desk.rig.client;
+    let (given_up, notification) = given_up(&desk, &mut hook).await;
+    desk.journal.retry(client, given_up.id).await.unwrap();
+    let told = desk.journal.deliver(&notification).await.unwrap();
+    let Notified::Adopted(adopted) = told else {
+        panic!("nothing else was bought: {told:?}");
+    };
+    assert_eq!(adopted.state, State::Submitted);
+    assert_eq!(adopted.request_id(), Some(notification.request_id()));
+    assert!(adopted.cost.committed().get() > 0, "{:?}", adopted.cost);
+    let again = desk.journal.deliver(&notification).await.unwrap();
+    assert_eq!(again, Notified::Known(adopted));
+    let done = with_webhook(&desk, &hook).await.unwrap();
+    assert_eq!((done.state, desk.bought()), (State::Done, 1));
+    let budget = desk.journal.budget(client).await.unwrap();
+    assert_eq!(Some(budget.total_committed), done.cost.billed);
+}
+
+#[tokio::test]
+async fn a_notification_of_an_earlier_attempt_with_a_known_request_id_is_known() {
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    let scenario = Scenario::new().on(Operation::Submit, failure).times(1);
+    let builder = Rig::plain_builder().scenario(scenario);
+    let (desk, mut hook) = (Desk::new(Rig::of(builder).await).await, Hook::start().await);
+    let failed = with_webhook(&desk, &hook).await.unwrap();
+    assert_eq!(failed.state, State::Failed);
+    let notification = next(&desk, &mut hook).await;
+    assert_eq!(failed.request_id(), Some(notification.request_id()));
+    let second = with_webhook(&desk, &hook).again(1).await.unwrap();
+    let told = desk.journal.deliver(&notification).await.unwrap();
+    assert_eq!(told, Notified::Known(Box::new(second)));
 }
 
 #[tokio::test]

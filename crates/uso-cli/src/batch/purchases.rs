@@ -64,7 +64,7 @@ impl Known {
 
     /// Whether nothing was bought, so that a change of the row costs nothing.
     pub(crate) fn is_free(&self) -> bool {
-        let is_refused = matches!(self.cause, Some(Cause::NotBought | Cause::NeverSent));
+        let is_refused = self.cause == Some(Cause::NotBought);
         match self.state {
             State::Pending | State::Reserved => true,
             State::Failed => is_refused,

@@ -302,7 +302,7 @@ fn groups(record: &BatchRecord, entries: &[Entry<'_>]) -> Vec<PageGroup> {
                 "The service dropped the jobs before they began; they are free.",
                 format!("uso batch retry {name} --only not_started"),
             ),
-            ("failed", Some(Cause::NotBought | Cause::NeverSent)) => (
+            ("failed", Some(Cause::NotBought)) => (
                 "not bought",
                 "The service refused them, and nothing was billed. Correct what the row says; the next run buys them.",
                 format!("uso batch resume {name}"),

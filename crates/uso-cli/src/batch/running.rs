@@ -309,6 +309,8 @@ fn told_outcome(
             "{place}: it may have been bought: {}",
             reason(purchase)
         )),
+        // A stop met the row before it was sent.
+        Ok(purchase) if purchase.state == State::Pending => {}
         Ok(purchase) => display.warn(&format!(
             "{place}: {}: {}",
             purchase.state,

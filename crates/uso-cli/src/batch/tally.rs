@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use uso::MicroDollars;
-use uso_journal::{Error, Purchase, State, Stopped};
+use uso_journal::{Error, Purchase, RowOutcome, Stopped};
 
 use crate::exit_code::{self, worst};
 use crate::price::rounded;
@@ -30,35 +30,22 @@ pub(crate) struct Tally {
     pub(crate) stopped: Option<Stopped>,
 }
 
-/// Whether an error proves that its row was not bought.
-fn proves_nothing_bought(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Request(_) | Error::Conflict { .. } | Error::Budget(_) | Error::NotBought { .. }
-    )
-}
-
 impl Tally {
     /// Counts the outcome of a row.
     pub(crate) fn count(&mut self, key: &str, outcome: &Result<Purchase, Error>) {
-        match outcome {
-            Ok(purchase) => {
-                if !self.settled.contains(key) {
-                    self.billed += purchase.cost.billed.map_or(0, MicroDollars::get);
-                }
-                match purchase.state {
-                    State::Done => self.done += 1,
-                    State::Unknown => self.unknown += 1,
-                    State::Failed | State::Cancelled => self.failed += 1,
-                    _ => self.unfinished += 1,
-                }
-                let is_flagged = purchase.pictures.iter().any(|picture| picture.flagged);
-                self.flagged += usize::from(is_flagged);
+        if let Ok(purchase) = outcome {
+            if !self.settled.contains(key) {
+                self.billed += purchase.cost.billed.map_or(0, MicroDollars::get);
             }
-            Err(Error::NotCollected { .. } | Error::NotRecorded { .. }) => self.unfinished += 1,
-            Err(error) if proves_nothing_bought(error) => self.failed += 1,
-            // The journal could not say what became of it.
-            Err(_) => self.unknown += 1,
+            let is_flagged = purchase.pictures.iter().any(|picture| picture.flagged);
+            self.flagged += usize::from(is_flagged);
+        }
+        match RowOutcome::of(outcome) {
+            RowOutcome::Done => self.done += 1,
+            RowOutcome::Failed | RowOutcome::NotBought | RowOutcome::Refused => self.failed += 1,
+            RowOutcome::Bought => self.unfinished += 1,
+            RowOutcome::NotBegun => {}
+            _ => self.unknown += 1,
         }
     }
 

@@ -134,7 +134,7 @@ impl Failure {
                     None => (FAILED, ErrorKind::Failed.as_str()),
                 };
                 let hint = match cause {
-                    Some(Cause::NotBought | Cause::NeverSent) => "nothing was bought",
+                    Some(Cause::NotBought) => "nothing was bought",
                     _ => "the job ended without a picture; running the command again is a new purchase",
                 };
                 Self::new(code, word, message).with_hint(hint)

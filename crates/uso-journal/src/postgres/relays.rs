@@ -6,7 +6,7 @@ use super::rows::{Locked, insert, lock_key, save, save_and_go_on};
 use super::transaction::{Transaction, Values};
 use crate::claiming;
 use crate::error::Error;
-use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, first_minute, key};
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, key};
 use crate::row::{Effect, Row};
 
 /// As [`crate::store::Store::begin_relay`].
@@ -85,7 +85,7 @@ async fn standing(
         None => None,
     };
     let kept = transaction.row(kept, &[&realm, &now, &relay.owner]).await?;
-    let since = first_minute(now);
+    let since = claiming::first_minute(now);
     let sums = transaction
         .rows(spent, &[&realm, &relay.owner, &since])
         .await?;

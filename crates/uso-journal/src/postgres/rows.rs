@@ -92,28 +92,34 @@ pub(super) async fn lock_key(
     row.as_ref().map(locked).transpose()
 }
 
-/// Locks the next rows of an offer that no other transaction has locked. Until this transaction ends,
-/// a repeat of it waits in [`written`].
+/// Locks the next rows of an offer that no other transaction has locked, those that are bought already
+/// first. Until this transaction ends, a repeat of it waits in [`written`].
 ///
-/// The order begins with the batch, which only the index of claimable rows has. By the id alone, the
-/// server may read the primary key, and pass by every row that was claimed before. The number of rows
-/// is part of the text: the server would plan for a share of the table if it did not know it.
+/// Each order begins with columns that only one index has: that of states for bought rows, which are
+/// few, and that of claimable rows for the others. By the id alone, the server may read the primary
+/// key, and pass by every row that was claimed before. The number of rows is part of the text: the
+/// server would plan for a share of the table if it did not know it.
 pub(super) async fn lock_next(
     transaction: &Transaction,
     offer: &Offer,
     most: usize,
 ) -> Result<Vec<Locked>, Fault> {
-    let sql = format!(
-        "{} WHERE job.realm = $1 AND batch BETWEEN $2 AND $2 AND worker IS NULL \
-         AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
-         AND job.id <> ALL($3) \
-         ORDER BY batch, job.id LIMIT {most} FOR UPDATE OF job SKIP LOCKED",
-        *LOCK
-    );
+    let select = |state: &str, order: &str| {
+        format!(
+            "{} WHERE job.realm = $1 AND batch BETWEEN $2 AND $2 AND worker IS NULL \
+             AND sendable IS NOT NULL AND {state} AND job.id <> ALL($3) \
+             ORDER BY batch, {order} LIMIT {most} FOR UPDATE OF job SKIP LOCKED",
+            *LOCK
+        )
+    };
+    let bought = select("state BETWEEN 'submitted' AND 'submitted'", "state");
+    let pending = select("state = 'pending'", "job.id");
     let values: Values<'_> = &[&offer.realm, &offer.batch, &offer.given_up];
     let alone: Values<'_> = &[&transaction.token];
-    let [_, rows] = transaction.all(&[(ALONE, alone), (&sql, values)]).await?;
-    all_locked(&rows)
+    let statements = [(ALONE, alone), (&bought, values), (&pending, values)];
+    let [_, bought, pending] = transaction.all(&statements).await?;
+    let rows = bought.iter().chain(&pending).take(most);
+    rows.map(locked).collect()
 }
 
 /// The rows of a worker that an earlier try of this transaction wrote, once that try has ended.
@@ -377,6 +383,23 @@ pub(super) async fn list(
     let rows = transaction.rows(&sql, values).await?;
     let purchases = rows.iter().map(|row| Ok(columns::read(row)?.purchase));
     purchases.collect()
+}
+
+/// As [`crate::store::Store::held`].
+pub(super) async fn held(
+    transaction: &Transaction,
+    offer: &Offer,
+    worker: &str,
+) -> Result<Vec<Row>, Fault> {
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{SELECT} WHERE worker = $1 AND job.realm = $2 AND batch = $3 \
+             AND sendable IS NOT NULL"
+        )
+    });
+    let values: Values<'_> = &[&worker, &offer.realm, &offer.batch];
+    let rows = transaction.rows(&SQL, values).await?;
+    rows.iter().map(columns::read).collect()
 }
 
 /// As [`crate::store::Store::is_open`].

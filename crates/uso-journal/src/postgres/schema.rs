@@ -10,7 +10,7 @@ const LOCK: i64 = 0x7573_6f4a;
 
 /// Each entry leads from the version of its index to the next one. An entry that was released is
 /// never changed.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
@@ -189,6 +189,13 @@ SELECT
     to_char(to_timestamp(job.changed_at / 1000.0) AT TIME ZONE 'UTC',
         'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS changed_at
 FROM job JOIN realm ON realm.id = job.realm;
+";
+
+/// Earlier attempts that a notification is about.
+const V2: &str = "
+SET LOCAL search_path TO uso;
+CREATE INDEX past_attempt_request ON past_attempt (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX past_attempt_digest ON past_attempt ((intent::json ->> 'attempt'));
 ";
 
 /// Brings the tables to the newest version, unless they have it.

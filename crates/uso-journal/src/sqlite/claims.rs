@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::purchase::LocalId;
 use crate::row::{Effect, Row, Step};
 use crate::sendable::Sendable;
+use crate::state::State;
 use crate::store::{Claim, Claimed, Offer};
 
 use super::budget;
@@ -79,18 +80,21 @@ pub(super) fn next(
     most: usize,
     worker: &str,
 ) -> Done<Vec<Row>> {
-    let sql = "SELECT id FROM job WHERE realm = ?1 AND batch = ?2 AND worker IS NULL \
-               AND sendable IS NOT NULL AND state IN ('pending', 'submitted') \
-               AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT ?4";
+    // Either state is a range of the index of states, in the order of the ids.
+    let sql = "SELECT id FROM job WHERE realm = ?1 AND batch = ?2 AND state = ?3 \
+               AND worker IS NULL AND sendable IS NOT NULL \
+               AND id NOT IN (SELECT value FROM json_each(?4)) ORDER BY id LIMIT ?5";
     let given_up = serde_json::json!(offer.given_up).to_string();
     let mut select = connection.prepare_cached(sql)?;
-    let values = (offer.realm, &offer.batch, given_up, most as i64);
-    let ids = select.query_map(values, |row| row.get(0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
-    let rows = ids
-        .into_iter()
-        .map(|id| by_id(connection, LocalId(id)).transpose());
-    let rows = rows.flatten().collect::<rusqlite::Result<Vec<Row>>>()?;
+    let mut rows = Vec::new();
+    for state in [State::Submitted, State::Pending] {
+        let left = most.saturating_sub(rows.len()) as i64;
+        let values = (offer.realm, &offer.batch, state.as_str(), &given_up, left);
+        let ids = select.query_map(values, |row| row.get(0))?;
+        for id in ids.collect::<rusqlite::Result<Vec<i64>>>()? {
+            rows.extend(by_id(connection, LocalId(id))?);
+        }
+    }
     let now = now(connection)?;
     let room = budget::room(connection, offer, now)?;
     let claimed = match claiming::accept(rows, offer, Some(room), worker, now) {

@@ -7,7 +7,7 @@ use super::claims::{Done, now};
 use super::rows::{by_key, insert, save};
 use crate::claiming;
 use crate::error::Error;
-use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, first_minute, key};
+use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, key};
 use crate::row::{Effect, Row};
 
 /// As [`crate::store::Store::begin_relay`].
@@ -77,7 +77,7 @@ fn standing(
         Ok((row.get(0)?, row.get(1)?))
     })?;
     let mut select = connection.prepare_cached(spent)?;
-    let since = (realm, &relay.owner, first_minute(now));
+    let since = (realm, &relay.owner, claiming::first_minute(now));
     let spent = select.query_map(since, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Standing {
         equal: equal.optional()?,

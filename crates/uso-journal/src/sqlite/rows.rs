@@ -10,7 +10,7 @@ use crate::columns::{self, Columns, SELECT, Value, micro};
 use crate::purchase::{LocalId, Purchase, to_ms};
 use crate::row::{Effect, Row};
 use crate::state::State;
-use crate::store::Filter;
+use crate::store::{EarlierAttempt, Filter};
 
 type Result<T> = rusqlite::Result<T>;
 
@@ -269,6 +269,19 @@ pub(super) fn known_requests(
     });
     fault?;
     Ok(request_ids)
+}
+
+/// As [`crate::store::Store::notified_earlier`].
+pub(super) fn notified_earlier(
+    connection: &Connection,
+    request_id: String,
+    attempt_digest: Option<String>,
+) -> Result<Vec<EarlierAttempt>> {
+    let sql = "SELECT job, intent, request_id FROM past_attempt \
+               WHERE request_id = ?1 OR json_extract(intent, '$.attempt') = ?2";
+    let mut select = connection.prepare_cached(sql)?;
+    let found = select.query_map((request_id, attempt_digest), |row| columns::earlier(row))?;
+    found.collect()
 }
 
 /// As [`crate::store::Store::named`].

@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i64 = 0x7573_6f4a;
 
 /// Each entry leads from the version of its index to the next one. An entry that was released is
 /// never changed.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// The newest version that this library reads.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -158,6 +158,12 @@ CREATE INDEX relay_owner ON relay (realm, owner, begun_at);
 CREATE INDEX relay_kept ON relay (realm, kept_until, owner) WHERE is_kept;
 CREATE INDEX relay_request ON relay (realm, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX relay_job ON relay (job) WHERE job IS NOT NULL;
+";
+
+/// Earlier attempts that a notification is about.
+const V3: &str = "
+CREATE INDEX past_attempt_request ON past_attempt (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX past_attempt_digest ON past_attempt (json_extract(intent, '$.attempt'));
 ";
 
 /// Why a file is not used.

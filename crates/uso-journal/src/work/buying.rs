@@ -33,7 +33,10 @@ impl Work {
         if self.stop.as_ref().is_some_and(Stop::is_stopped) {
             return self.withdraw().await;
         }
-        self.record(Step::Send(order.intent().clone())).await?;
+        let send = Step::Send(order.intent().clone());
+        if !self.record_unless_bought(send).await? {
+            return Ok(());
+        }
         self.listener.tell(&Progress::Sending);
         if let Some(guard) = self.shared.store.guard(&self.row) {
             order = order.only_while(guard);
@@ -65,17 +68,20 @@ impl Work {
             intent: error.intent().cloned().map(Box::new),
         };
         self.listener.tell(&Progress::Failed(Arc::new(error)));
-        match self.record(lost).await {
-            // A notification told meanwhile that it was bought.
+        self.record_unless_bought(lost).await.map(drop)
+    }
+
+    /// Records a step; `false` when a notification told meanwhile that the row is bought, which
+    /// stands.
+    async fn record_unless_bought(&mut self, step: Step) -> Result<bool, Error> {
+        match self.record(step).await {
             Err(Error::NotAllowed { id, source }) => {
                 let row = self.shared.store.row(id).await?;
-                match row.filter(|row| row.purchase.state == State::Submitted) {
-                    Some(row) => self.row = row,
-                    None => return Err(Error::NotAllowed { id, source }),
-                }
-                Ok(())
+                let bought = row.filter(|row| row.purchase.state == State::Submitted);
+                self.row = bought.ok_or(Error::NotAllowed { id, source })?;
+                Ok(false)
             }
-            recorded => recorded,
+            recorded => recorded.map(|()| true),
         }
     }
 
@@ -111,11 +117,12 @@ impl Work {
         Ok(Some(order))
     }
 
-    /// Ends the work on a row that was not sent. Any worker can take an offered row up again.
+    /// Ends the work on a row that was not sent. Any worker can take an offered row up again, and the
+    /// next run of a batch a row of the batch.
     async fn withdraw(&mut self) -> Result<(), Error> {
-        match self.row.sendable {
-            Some(_) => self.pause(None).await,
-            None => self.record(Step::Withdraw).await,
+        match self.in_batch || self.row.sendable.is_some() {
+            true => self.pause(None).await,
+            false => self.record(Step::Withdraw).await,
         }
     }
 

@@ -1,0 +1,110 @@
+//! Outcomes of the purchases of a batch, and what the batch does about each.
+
+use uso::ErrorKind;
+
+use super::{Driver, Flight};
+use crate::batch_event::{BatchEvent, Stopped};
+use crate::error::Error;
+use crate::purchase::{Cause, Purchase};
+use crate::row::Step;
+use crate::source::Begun;
+use crate::state::State;
+
+/// How often a row is bought again whose job did not start in time.
+const NEW_STARTS: u32 = 3;
+
+impl Driver {
+    /// Takes note of an outcome: of a row that begins again later, of a stop, or of the end of a row.
+    pub(super) async fn landed(&mut self, flight: Flight) {
+        let Flight {
+            begun,
+            began,
+            _place,
+            outcome,
+            is_unwritten,
+        } = flight;
+        if let Some(pause) = &mut self.pause
+            && began > pause.refused
+        {
+            pause.is_tried = false;
+        }
+        match &outcome {
+            Err(Error::NotBought {
+                source: Some(error),
+                ..
+            }) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Throttled) => {
+                let (kind, message) = (error.kind(), error.to_string());
+                self.begin_again(begun).await;
+                return self.refused(kind, message, began).await;
+            }
+            // The lease was about to end; nothing was sent.
+            Err(Error::NotBought {
+                source: Some(error),
+                ..
+            }) if error.kind() == ErrorKind::Deadline && matches!(begun, Begun::Held { .. }) => {
+                return self.begin_again(begun).await;
+            }
+            // Another worker has the row, and tells its outcome.
+            Err(Error::TakenOver(_)) if matches!(begun, Begun::Held { .. }) => {
+                return self.postponed(&begun).await;
+            }
+            // The row begins again once the journal can be written and the row is free.
+            Err(_) if is_unwritten => {
+                self.exhausted = false;
+                return self.postponed(&begun).await;
+            }
+            Err(Error::NotCollected { purchase, .. }) => self.source.give_up(purchase.id),
+            Err(Error::Busy(id)) => self.source.give_up(*id),
+            Err(Error::Budget(stop)) => {
+                self.stopped.get_or_insert(Stopped::Budget(stop.clone()));
+                return self.postponed(&begun).await;
+            }
+            Err(Error::NotBought {
+                source: Some(error),
+                ..
+            }) if error.kind() == ErrorKind::Auth => {
+                self.stopped.get_or_insert(Stopped::Key(error.to_string()));
+            }
+            Ok(purchase) if self.stopped.is_none() => {
+                if let Some(message) = self.may_start_later(purchase).await {
+                    let key = begun.key().to_owned();
+                    self.begin_again(begun).await;
+                    let _ = self.tell.send(BatchEvent::Again { key, message }).await;
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let (key, outcome) = (begun.key().to_owned(), Box::new(outcome));
+        let _ = self.tell.send(BatchEvent::Ended { key, outcome }).await;
+    }
+
+    async fn postponed(&mut self, begun: &Begun) {
+        let key = begun.key().to_owned();
+        let _ = self.tell.send(BatchEvent::Postponed { key }).await;
+    }
+
+    async fn begin_again(&mut self, begun: Begun) {
+        self.postponed(&begun).await;
+        self.source.again(begun, &self.terms.shared).await;
+        self.exhausted = false;
+    }
+
+    /// Asks for a new attempt at a job that did not start in time, which is free. Says why it did
+    /// not.
+    async fn may_start_later(&mut self, purchase: &Purchase) -> Option<String> {
+        let reason = purchase.reason.as_ref()?;
+        if purchase.state != State::Failed || reason.cause != Cause::NotStarted {
+            return None;
+        }
+        self.pace.missed();
+        let late = self.late.entry(purchase.key.clone()).or_default();
+        *late += 1;
+        if *late > NEW_STARTS {
+            return None;
+        }
+        let store = &self.terms.shared.store;
+        let retried = store.apply(purchase.id, None, Step::Retry).await;
+        retried.ok().map(|_| reason.message.clone())
+    }
+}
