@@ -10,9 +10,10 @@
 //! First the journal alone, with eight workers of one process and 1 000 offered rows, in a table of
 //! 1 000 rows and in one of 1 000 000:
 //!
-//! - claims: from the start to the submit of the last row, at a service that accepts connections and
-//!   never answers. Each row is claimed under the budget, is `sending` on the disk, and its submit
-//!   has a connection.
+//! - claims: from the start to the last row that a worker holds under the budget, while the rows
+//!   before it are sent.
+//! - submits: from the start to the submit of the last row, at a service that accepts connections and
+//!   never answers. Each row is claimed, is `sending` on the disk, and its submit has a connection.
 //! - rows: from the start to the recorded outcome of the last row, at a service that refuses
 //!   connections. Each row is claimed, is `sending` on the disk, and is recorded as refused on the
 //!   disk, which gives its price back to the budget.
@@ -104,26 +105,26 @@ fn cpu_seconds(server: &Cluster) -> f64 {
 
 /// Measures the journal alone, and says which limits are exceeded.
 async fn journal() -> Vec<String> {
-    println!("    rows in the table    claims of eight workers    rows of eight workers");
+    println!("    rows in the table       claims      submits         rows, of eight workers");
     let server = server();
     let mut rates = Vec::new();
     for rows in SIZES {
         let place = offered(&server, rows).await;
-        let claims = rate(&place, Service::Silent).await;
-        let whole = rate(&place, Service::Away).await;
-        println!("    {rows:>17}    {claims:>20.0} /s    {whole:>18.0} /s");
+        let [claims, submits] = rates_of(&place, Service::Silent).await;
+        let [_, whole] = rates_of(&place, Service::Away).await;
+        println!("    {rows:>17}   {claims:>7.0} /s   {submits:>7.0} /s   {whole:>7.0} /s");
         let uses = "SELECT (idx_scan >= 500)::text FROM pg_stat_user_indexes \
                     WHERE indexrelname = 'job_claimable'";
         assert_eq!(postgres::text(&place, uses).await, "true", "the index");
-        rates.push((claims, whole));
+        rates.push([claims, submits, whole]);
     }
     let mut failures = Vec::new();
-    if rates[1].0 < FEWEST_CLAIMS {
+    if rates[1][0] < FEWEST_CLAIMS {
         failures.push(format!(
             "eight workers claim fewer than {FEWEST_CLAIMS} rows a second"
         ));
     }
-    let growths = [rates[0].0 / rates[1].0, rates[0].1 / rates[1].1];
+    let growths = [0, 1, 2].map(|rate| rates[0][rate] / rates[1][rate]);
     if growths.iter().any(|growth| *growth > MOST_GROWTH) {
         failures.push(format!(
             "a row among many takes more than {MOST_GROWTH} of its time among few: {growths:?}"
@@ -141,20 +142,20 @@ enum Service {
     Away,
 }
 
-/// Rows a second of eight workers, in the round of the median.
-async fn rate(place: &str, service: Service) -> f64 {
+/// Rows a second that eight workers claim, and that they are done with, in the rounds of the medians.
+async fn rates_of(place: &str, service: Service) -> [f64; 2] {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let of_round = place.to_owned();
         // What is in flight ends with the runtime.
         let round = std::thread::spawn(move || {
             let runtime = two_threads();
-            let time = runtime.block_on(round(&of_round, service));
+            let taken = runtime.block_on(round(&of_round, service));
             runtime.shutdown_background();
-            time
+            taken
         });
-        let time = tokio::task::spawn_blocking(|| round.join().unwrap());
-        times.push(time.await.unwrap().as_secs_f64());
+        let taken = tokio::task::spawn_blocking(|| round.join().unwrap());
+        times.push(taken.await.unwrap().map(|time| time.as_secs_f64()));
         // The large table gives other rows in each round, and the small one the same rows.
         let end = "UPDATE uso.job SET state = 'done', worker = NULL \
                    WHERE state NOT IN ('pending', 'done'); DELETE FROM uso.worker; \
@@ -164,7 +165,7 @@ async fn rate(place: &str, service: Service) -> f64 {
             postgres::run(place, statement).await;
         }
     }
-    CLAIMED as f64 / median(times)
+    [0, 1].map(|time| CLAIMED as f64 / median(times.iter().map(|times| times[time]).collect()))
 }
 
 /// A database with so many offered rows, of which one is offered and the others are its copies.
@@ -202,8 +203,8 @@ fn client() -> Client {
     Client::new(config.retry(RetryPolicy::default().attempts(1))).unwrap()
 }
 
-/// The time of eight workers for the next rows.
-async fn round(place: &str, service: Service) -> Duration {
+/// The times of eight workers until they have claimed the next rows, and are done with them.
+async fn round(place: &str, service: Service) -> [Duration; 2] {
     let address = address();
     let silent = match service {
         Service::Silent => Some(TcpListener::bind(address).await.unwrap()),
@@ -218,29 +219,35 @@ async fn round(place: &str, service: Service) -> Duration {
         workers.push((journal, client));
     }
     let started = Instant::now();
-    let ended = Arc::new(Semaphore::new(0));
+    let (claimed, ended) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     for (journal, client) in workers {
-        let ended = Arc::clone(&ended);
+        let (claimed, ended) = (Arc::clone(&claimed), Arc::clone(&ended));
         tokio::spawn(async move {
             let batch = journal.work(&client, "b", "out").await.unwrap();
             // All workers of an account share one limit.
             let mut run = batch.concurrency(CLAIMED).start();
             while let Some(event) = run.next().await {
-                if matches!(event, BatchEvent::Ended { .. }) {
-                    ended.add_permits(1);
+                match event {
+                    BatchEvent::Started { .. } => claimed.add_permits(1),
+                    BatchEvent::Ended { .. } => ended.add_permits(1),
+                    _ => {}
                 }
             }
         });
     }
+    let last_claim = tokio::spawn(async move {
+        let _ = claimed.acquire_many(CLAIMED as u32).await.unwrap();
+        started.elapsed()
+    });
     let Some(silent) = silent else {
         let _ = ended.acquire_many(CLAIMED as u32).await.unwrap();
-        return started.elapsed();
+        return [last_claim.await.unwrap(), started.elapsed()];
     };
     let mut submits = Vec::new();
     while submits.len() < CLAIMED {
         submits.push(silent.accept().await.unwrap());
     }
-    started.elapsed()
+    [last_claim.await.unwrap(), started.elapsed()]
 }
 
 async fn serve() {
