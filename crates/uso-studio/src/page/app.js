@@ -744,7 +744,7 @@ function body(job, picture, how) {
 }
 
 const CAUSES = {
-  not_bought: "Nothing was bought", never_sent: "Nothing was sent", budget: "The budget has no room", response_lost: "The response to the submit was lost: the job may be bought",
+  not_bought: "Nothing was bought", response_lost: "The response to the submit was lost: the job may be bought",
   process_ended: "The process ended while the submit was under way: the job may be bought", not_yet_listed: "The account's list does not show the job yet; the studio looks again",
   not_listed: "The account's list does not show the job", undecidable: "The account's list cannot tell whether the job was bought", service_failed: "The service failed", not_started: "The service did not start the job in time",
   cancelled: "Cancelled", written_off: "Written off", not_collected: "Bought, and not collected yet; the studio tries again",
