@@ -43,19 +43,31 @@ impl Scene {
         Self::of(Rig::plain_builder()).await
     }
 
+    /// A service that loses the answer to each purchase, and never lists one.
+    async fn unlisted() -> Self {
+        let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop);
+        let builder = Rig::plain_builder().scenario(scenario.always());
+        Self::of(builder.index_delay(Duration::from_secs(1_000_000))).await
+    }
+
     /// A server of this scene, and a client that has begun a session with it.
     async fn agent(&self, arguments: &[&str]) -> Agent {
+        self.began(arguments, json!({})).await
+    }
+
+    /// As [`Self::agent`], with a client that can ask its user.
+    async fn asking(&self, arguments: &[&str]) -> Agent {
+        self.began(arguments, json!({ "elicitation": {} })).await
+    }
+
+    async fn began(&self, arguments: &[&str], capabilities: Value) -> Agent {
         let mut agent = Agent::start(&self.cli, arguments);
-        let began = agent
-            .ask(
-                "initialize",
-                json!({
-                    "protocolVersion": "2025-06-18",
-                    "capabilities": {},
-                    "clientInfo": { "name": "a test", "version": "1" },
-                }),
-            )
-            .await;
+        let client = json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": capabilities,
+            "clientInfo": { "name": "a test", "version": "1" },
+        });
+        let began = agent.ask("initialize", client).await;
         assert_eq!(began["result"]["serverInfo"]["name"], "uso", "{began}");
         agent.notify("notifications/initialized", json!({})).await;
         agent
@@ -172,6 +184,12 @@ impl Agent {
         let message: Value = serde_json::from_str(&line).expect(&line);
         assert_eq!(message["method"], "elicitation/create", "{line}");
         message["id"].clone()
+    }
+
+    /// The user's answer to a question: `accept`, `decline` or `cancel`.
+    async fn respond(&mut self, question: Value, action: &str) {
+        self.write(json!({ "jsonrpc": "2.0", "id": question, "result": { "action": action } }))
+            .await;
     }
 
     async fn ask(&mut self, method: &str, params: Value) -> Value {

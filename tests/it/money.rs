@@ -12,7 +12,7 @@ use uso::config::RetryPolicy;
 use uso::purchase::Recovery;
 use uso::{Client, Config, Error, ErrorKind, Request, UsoInput};
 use uso_emulator::{Billing, Emulator, Fault, OddListing, Operation, Scenario};
-use uso_tests::rig::{Rig, file};
+use uso_tests::rig::{Rig, file, until_async};
 
 /// Cells that run side by side.
 const AT_ONCE: usize = 24;
@@ -443,9 +443,14 @@ async fn a_purchase_is_found_in_a_listing_whose_pages_are_longer_than_a_response
         }
         let error = rig.client.submit(request(21)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
-        rig.emulator.advance(INFERENCE);
-        let recovered = rig.client.recover(error.intent().unwrap()).await.unwrap();
-        let Recovery::Found(job) = recovered else {
+        // It is listed once the jobs before it have ended.
+        let mut recovered = None;
+        let is_listed = async || {
+            let found = rig.client.recover(error.intent().unwrap()).await.unwrap();
+            !matches!(recovered.insert(found), Recovery::NotYet { .. })
+        };
+        until_async("the purchase is listed", is_listed).await;
+        let Some(Recovery::Found(job)) = recovered else {
             panic!("{max_body}: {recovered:?}");
         };
         let ledger = rig.emulator.ledger();

@@ -18,7 +18,7 @@ use uso_cli::serve::{Limits, listen, serve};
 use uso_emulator::EmulatorBuilder;
 use uso_journal::Journal;
 use uso_studio::{Settings, Studio};
-use uso_tests::rig::{Rig, content, style};
+use uso_tests::rig::{Rig, content, style, until_async};
 
 /// Longest time that anything may take here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -165,31 +165,20 @@ impl Served {
     /// The job once it is in this state.
     async fn until(&self, id: &Value, state: &str) -> Value {
         let path = format!("/api/jobs/{}", id.as_str().unwrap());
-        let waiting = async {
-            loop {
-                let job = self.get(&path).await;
-                if job["state"] == state && job["in_work"] == false {
-                    return job;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        let mut job = Value::Null;
+        let is_reached = async || {
+            job = self.get(&path).await;
+            job["state"] == state && job["in_work"] == false
         };
-        let found = tokio::time::timeout(PATIENCE, waiting).await;
-        match found {
-            Ok(job) => job,
-            Err(_) => panic!("not {state}: {}", self.get(&path).await),
-        }
+        until_async(&format!("{id} is {state}"), is_reached).await;
+        job
     }
 
     /// Waits until the service works on the job.
     async fn running(&self, id: &str) {
         let path = format!("/api/jobs/{id}");
-        let waiting = async {
-            while self.get(&path).await["live"]["phase"] != "running" {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+        let is_running = async || self.get(&path).await["live"]["phase"] == "running";
+        until_async("the job runs", is_running).await;
     }
 
     /// Stops the server, and gives what outlives it.

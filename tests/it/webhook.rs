@@ -21,7 +21,7 @@ use http::Request;
 use tokio::sync::mpsc;
 use uso::webhook::{Clock, FalKeys, Notification, Receiver, Rejection, Verifier};
 use uso_emulator::{Emulator, EmulatorBuilder, Scenario, WebhookAttempt};
-use uso_tests::rig::{Rig, config_for};
+use uso_tests::rig::{Rig, config_for, until};
 
 /// The parts of the notification that the documentation of the service's protocol signs by hand.
 mod vector {
@@ -150,18 +150,9 @@ impl Scene {
 
     /// The attempts that have ended, once there are this many.
     async fn attempts(&self, count: usize) -> Vec<WebhookAttempt> {
-        let started = std::time::Instant::now();
-        loop {
-            let attempts = self.emulator().webhook_attempts();
-            if attempts.len() >= count {
-                return attempts;
-            }
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "{count} attempts never end: {attempts:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let attempts = || self.emulator().webhook_attempts();
+        until(&format!("{count} attempts"), || attempts().len() >= count).await;
+        attempts()
     }
 }
 

@@ -34,7 +34,6 @@ mod root_cause;
 mod same_file;
 pub mod serve;
 mod signals;
-mod small_jpeg;
 mod spending;
 mod standard_output;
 mod usage_error;

@@ -94,11 +94,13 @@ mod refusal;
 mod routes;
 mod settings;
 mod shared;
+mod small_jpeg;
 mod studio;
 mod thumbnails;
 mod verbs;
 
 pub use crate::settings::Settings;
+pub use crate::small_jpeg::small_jpeg;
 pub use crate::studio::Studio;
 
 #[doc = include_str!("../docs/studio.md")]

@@ -1,24 +1,20 @@
 //! Thumbnails of results: small JPEGs for the history, made when they are first asked for.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use image::codecs::jpeg::JpegEncoder;
-use image::{ImageReader, Limits};
 use tokio::sync::Semaphore;
 use uso_journal::SavedPicture;
+
+use crate::small_jpeg::small_jpeg;
 
 /// Long side in pixels: the width of a card of the history on a dense screen.
 const SIDE: u32 = 400;
 
 /// Quality of the JPEG.
 const QUALITY: u8 = 78;
-
-/// Longest side of a picture that is decoded, and memory that decoding may take.
-const LARGEST_SIDE: u32 = 16_384;
-const LARGEST_DECODED: u64 = 256 << 20;
 
 /// Pictures that are decoded at a time.
 const AT_A_TIME: usize = 2;
@@ -86,23 +82,9 @@ impl Thumbnails {
     }
 }
 
-fn make(picture: &SavedPicture) -> image::ImageResult<Bytes> {
+fn make(picture: &SavedPicture) -> io::Result<Bytes> {
     let bytes = Cursor::new(picture.read()?);
-    let mut reader = ImageReader::new(bytes).with_guessed_format()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST_SIDE);
-    limits.max_image_height = Some(LARGEST_SIDE);
-    limits.max_alloc = Some(LARGEST_DECODED);
-    reader.limits(limits);
-    let picture = reader.decode()?;
-    let picture = match picture.width().max(picture.height()) > SIDE {
-        true => picture.thumbnail(SIDE, SIDE),
-        false => picture,
-    };
-    let mut jpeg = Cursor::new(Vec::new());
-    let encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
-    picture.to_rgb8().write_with_encoder(encoder)?;
-    Ok(Bytes::from(jpeg.into_inner()))
+    small_jpeg(bytes, SIDE, QUALITY).map(Bytes::from)
 }
 
 #[cfg(test)]

@@ -2,14 +2,24 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 
 use super::Studio;
 use crate::cli::signals::send;
+
+/// A run of the photos, and the lines of its stderr.
+fn start(studio: &Studio, options: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
+    let run = ["batch", "run", "photos", "--style", "ink.jpg"];
+    let mut command = studio.cli.command(&[&run, options].concat());
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    (child, lines.map(Result::unwrap))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ctrl_c_begins_nothing_more_and_a_second_one_leaves_what_is_bought() {
@@ -17,25 +27,7 @@ async fn ctrl_c_begins_nothing_more_and_a_second_one_leaves_what_is_bought() {
     let builder = Rig::plain_builder().inference_time(hour).concurrency(50);
     let studio = Studio::of(builder).await;
     studio.photos(12);
-    let mut command = studio.cli.command(&[
-        "batch",
-        "run",
-        "photos",
-        "--style",
-        "ink.jpg",
-        "-o",
-        "out",
-        "--concurrency",
-        "4",
-    ]);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut talk = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let (mut child, mut talk) = start(&studio, &["-o", "out", "--concurrency", "4"]);
     // A job is followed once its id is recorded.
     let followed = || {
         let requests = studio.rig.emulator.requests();
@@ -45,9 +37,7 @@ async fn ctrl_c_begins_nothing_more_and_a_second_one_leaves_what_is_bought() {
             .filter(|request| is_followed(request.operation))
             .count()
     };
-    while followed() < 4 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("four jobs are followed", || followed() >= 4).await;
     send("-INT", &child);
     assert!(talk.any(|line| line.contains("no further row begins; 4 in flight")));
     send("-INT", &child);
@@ -79,17 +69,7 @@ async fn a_row_that_a_locked_account_refuses_is_not_in_flight() {
     let locked = Scenario::new().on(Operation::Submit, Fault::Locked);
     let studio = Studio::of(Rig::plain_builder().scenario(locked.always())).await;
     studio.photos(1);
-    let mut command = studio
-        .cli
-        .command(&["batch", "run", "photos", "--style", "ink.jpg"]);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut talk = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let (mut child, mut talk) = start(&studio, &[]);
     assert!(talk.any(|line| line.contains("paused: ")));
     send("-INT", &child);
     let told = talk.find(|line| line.contains("no further row begins"));

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Rig, Run, content, style};
+use uso_tests::rig::{Rig, Run, content, style, until};
 
 use super::{files, path, uso};
 
@@ -30,9 +30,8 @@ async fn a_signal_during_the_purchase_waits_for_its_id_and_a_second_leaves_it_no
         let mut child = command.spawn().unwrap();
         let talk = BufReader::new(child.stderr.take().unwrap());
         let mut talk = talk.lines().map(Result::unwrap);
-        while rig.emulator.ledger().purchases().is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let is_bought = || !rig.emulator.ledger().purchases().is_empty();
+        until("the purchase is accepted", is_bought).await;
         send(first, &child);
         assert!(talk.any(|line| line.contains("waiting for its id")));
         if then_leaves {
@@ -64,9 +63,8 @@ async fn a_signal_during_the_download_leaves_nothing_half_written() {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let requests = || rig.emulator.requests();
-    while !requests().iter().any(|request| request.fault.is_some()) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let hangs = || requests().iter().any(|request| request.fault.is_some());
+    until("the download hangs", hangs).await;
     send("-INT", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(2), "{output:?}");

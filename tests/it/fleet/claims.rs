@@ -1,5 +1,6 @@
 //! Claims of offered rows: as many in a transaction as the worker has free places.
 
+use tokio_postgres::Client;
 use uso::Request;
 use uso_journal::{Journal, Stop, Stopped};
 use uso_tests::postgres;
@@ -25,6 +26,21 @@ async fn offer(journal: &Journal, rig: &Rig, rows: u64) {
         let offer = journal.offer(&rig.client, "b", (format!("r{row}"), request), None);
         offer.await.unwrap();
     }
+}
+
+/// Locks the account, which every claim waits for, until the client commits.
+async fn hold_account(place: &str) -> Client {
+    let account = postgres::client(place).await;
+    let hold = "BEGIN; SELECT 1 FROM uso.realm FOR UPDATE";
+    account.batch_execute(hold).await.unwrap();
+    account
+}
+
+async fn claim_waits(place: &str) {
+    let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let does_wait = async || postgres::text(place, waits).await == "true";
+    until_async("the claim waits", does_wait).await;
 }
 
 #[tokio::test]
@@ -70,15 +86,10 @@ async fn rows_that_a_stop_meets_between_claim_and_submit_are_free_for_other_work
         work.concurrency(12)
     };
     // The claim waits for the account, and the stop comes meanwhile.
-    let account = postgres::client(&place).await;
-    let hold = "BEGIN; SELECT 1 FROM uso.realm FOR UPDATE";
-    account.batch_execute(hold).await.unwrap();
+    let account = hold_account(&place).await;
     let stop = Stop::new();
     let run = work().await.stop(&stop).start();
-    let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let does_wait = async || postgres::text(&place, waits).await == "true";
-    until_async("the claim waits", does_wait).await;
+    claim_waits(&place).await;
     stop.stop();
     account.batch_execute("COMMIT").await.unwrap();
     let summary = run.finish().await;
@@ -105,14 +116,9 @@ async fn rows_that_are_claimed_for_a_run_that_was_dropped_are_free_or_go_on() {
         let work = journal.work(&rig.client, "b", folder.path()).await.unwrap();
         work.concurrency(12)
     };
-    let account = postgres::client(&place).await;
-    let hold = "BEGIN; SELECT 1 FROM uso.realm FOR UPDATE";
-    account.batch_execute(hold).await.unwrap();
+    let account = hold_account(&place).await;
     let run = work().await.start();
-    let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let does_wait = async || postgres::text(&place, waits).await == "true";
-    until_async("the claim waits", does_wait).await;
+    claim_waits(&place).await;
     drop(run);
     account.batch_execute("COMMIT").await.unwrap();
     let free = "SELECT (count(*) = 12)::text FROM uso.job \

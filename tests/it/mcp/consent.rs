@@ -7,26 +7,7 @@ use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Journal, State};
 use uso_tests::rig::{Rig, until};
 
-use super::{Agent, Scene, wish};
-
-/// A client that can ask its user.
-async fn asking(scene: &Scene, arguments: &[&str]) -> Agent {
-    let mut agent = Agent::start(&scene.cli, arguments);
-    let client = json!({
-        "protocolVersion": "2025-06-18",
-        "capabilities": { "elicitation": {} },
-        "clientInfo": { "name": "a test", "version": "1" },
-    });
-    agent.ask("initialize", client).await;
-    agent.notify("notifications/initialized", json!({})).await;
-    agent
-}
-
-async fn respond(agent: &mut Agent, question: serde_json::Value, action: &str) {
-    agent
-        .write(json!({ "jsonrpc": "2.0", "id": question, "result": { "action": action } }))
-        .await;
-}
+use super::{Scene, wish};
 
 /// The journal of a scene, and the scene with that journal.
 fn with_journal(mut scene: Scene) -> (Scene, Journal) {
@@ -53,18 +34,18 @@ async fn a_purchase_that_a_killed_server_had_not_sent_needs_consent() {
     agent.child.start_kill().unwrap();
     agent.child.wait().await.unwrap();
 
-    let mut agent = asking(&scene, &[]).await;
+    let mut agent = scene.asking(&[]).await;
     let call = agent.send_call("buy", wish("left")).await;
     let question = agent.question().await;
     assert_eq!(scene.bought(), 0);
-    respond(&mut agent, question, "decline").await;
+    agent.respond(question, "decline").await;
     let answer = agent.answer(call).await;
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     assert_eq!(scene.bought(), 0);
 
     let call = agent.send_call("buy", wish("left")).await;
     let question = agent.question().await;
-    respond(&mut agent, question, "accept").await;
+    agent.respond(question, "accept").await;
     let answer = agent.answer(call).await;
     assert_ne!(answer["result"]["isError"], true, "{answer}");
     agent.done("left").await;
@@ -76,10 +57,10 @@ async fn a_purchase_that_a_killed_server_had_not_sent_needs_consent() {
 async fn a_purchase_that_the_budget_refuses_is_not_made_once_there_is_room() {
     let builder = Rig::plain_builder().inference_time(Duration::from_secs(600));
     let scene = Scene::of(builder).await;
-    let mut agent = asking(&scene, &["--budget", "0.15"]).await;
+    let mut agent = scene.asking(&["--budget", "0.15"]).await;
     let call = agent.send_call("buy", wish("first")).await;
     let question = agent.question().await;
-    respond(&mut agent, question, "accept").await;
+    agent.respond(question, "accept").await;
     agent.answer(call).await;
 
     let mut second = wish("second");
@@ -103,7 +84,7 @@ async fn a_purchase_that_the_budget_refuses_is_not_made_once_there_is_room() {
     let call = agent.send_call("buy", second).await;
     let question = agent.question().await;
     assert_eq!(scene.bought(), 1);
-    respond(&mut agent, question, "accept").await;
+    agent.respond(question, "accept").await;
     let answer = agent.answer(call).await;
     assert_ne!(answer["result"]["isError"], true, "{answer}");
     assert_eq!(scene.bought(), 2);
@@ -122,7 +103,7 @@ async fn a_purchase_whose_response_was_lost_is_looked_up_without_a_question() {
     agent.child.start_kill().unwrap();
     agent.child.wait().await.unwrap();
 
-    let mut agent = asking(&scene, &[]).await;
+    let mut agent = scene.asking(&[]).await;
     // A question would be no answer to the call.
     let job = agent.ok("buy", wish("lost")).await;
     assert_eq!(job["label"], "lost", "{job}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 
 use super::{Scene, wish};
 
@@ -29,14 +29,7 @@ async fn a_lost_response_is_unknown_and_then_adopted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_purchase_names_the_next_step_and_is_never_bought_again() {
-    let scenario = Scenario::new()
-        .on(Operation::Submit, Fault::AcceptThenDrop)
-        .always();
-    // A listing that never shows it.
-    let builder = Rig::plain_builder()
-        .scenario(scenario)
-        .index_delay(Duration::from_secs(1_000_000));
-    let scene = Scene::of(builder).await;
+    let scene = Scene::unlisted().await;
     let mut agent = scene.agent(&[]).await;
     agent.ok("buy", wish("lost")).await;
     let mut waited = agent
@@ -107,9 +100,7 @@ async fn a_client_that_goes_in_the_middle_of_a_purchase_leaves_a_known_job() {
     let scene = Scene::of(builder).await;
     let mut agent = scene.agent(&[]).await;
     agent.send_call("buy", wish("left")).await;
-    while scene.bought() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the purchase", || scene.bought() == 1).await;
     assert_eq!(agent.close().await, Some(0));
     let mut next = scene.agent(&[]).await;
     let job = next.ok("result", json!({ "id": "left" })).await;
@@ -125,9 +116,7 @@ async fn a_cancelled_call_loses_nothing() {
     let scene = Scene::of(builder).await;
     let mut agent = scene.agent(&[]).await;
     let id = agent.send_call("buy", wish("dropped")).await;
-    while scene.bought() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the purchase", || scene.bought() == 1).await;
     agent
         .notify(
             "notifications/cancelled",

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Agent, Scene, picture, wish};
+use super::{Scene, picture, wish};
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,22 +88,12 @@ async fn a_link_that_replaces_a_checked_picture_sends_nothing_from_outside() {
     picture(&private, 8, 8);
     let checked = scene.cli.folder().join("photo.png");
     let checked_bytes = std::fs::read(&checked).unwrap();
-    let mut agent = Agent::start(&scene.cli, &[]);
-    let client = json!({
-        "protocolVersion": "2025-06-18",
-        "capabilities": { "elicitation": {} },
-        "clientInfo": { "name": "a test", "version": "1" },
-    });
-    agent.ask("initialize", client).await;
-    agent.notify("notifications/initialized", json!({})).await;
-
+    let mut agent = scene.asking(&[]).await;
     let call = agent.send_call("buy", wish("swapped")).await;
     let question = agent.question().await;
     std::fs::remove_file(&checked).unwrap();
     std::os::unix::fs::symlink(&private, &checked).unwrap();
-    agent
-        .write(json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "accept" } }))
-        .await;
+    agent.respond(question, "accept").await;
     let answer = agent.answer(call).await;
     assert_ne!(answer["result"]["isError"], true, "{answer}");
 

@@ -55,13 +55,7 @@ async fn a_cancellation_that_the_service_cannot_take_leaves_a_bought_picture_bou
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_about_an_unknown_purchase_says_unknown() {
-    let scenario = Scenario::new()
-        .on(Operation::Submit, Fault::AcceptThenDrop)
-        .always();
-    let builder = Rig::plain_builder()
-        .scenario(scenario)
-        .index_delay(Duration::from_secs(1_000_000));
-    let scene = Scene::of(builder).await;
+    let scene = Scene::unlisted().await;
     let mut agent = scene.agent(&[]).await;
     agent.ok("buy", wish("lost")).await;
     let refused = agent.refused("cancel", json!({ "id": "lost" })).await;

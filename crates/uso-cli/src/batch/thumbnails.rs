@@ -9,7 +9,6 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest as _, Sha256};
 
 use super::sidecar::shared_file_in;
-use crate::small_jpeg::small_jpeg;
 
 /// Long side of a small picture.
 const SIDE: u32 = 320;
@@ -70,7 +69,7 @@ fn make(folder: &Path, path: &Path) -> io::Result<String> {
         return Ok(name);
     }
     let picture = BufReader::new(File::open(path)?);
-    let small = small_jpeg(picture, SIDE, QUALITY).map_err(io::Error::other)?;
+    let small = uso_studio::small_jpeg(picture, SIDE, QUALITY)?;
     let file = shared_file_in(folder)?;
     file.as_file().write_all(&small)?;
     file.persist(&target)?;

@@ -6,8 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::ContentBlock;
 use uso_journal::SavedPicture;
-
-use crate::small_jpeg::small_jpeg;
+use uso_studio::small_jpeg;
 
 /// Longest side in pixels.
 const SIDE: u32 = 512;
@@ -21,8 +20,11 @@ pub(crate) async fn of(picture: &SavedPicture) -> ContentBlock {
     let shown = picture.path.display().to_string();
     let picture = picture.clone();
     let made = tokio::task::spawn_blocking(move || {
-        let bytes = picture.read().map_err(|error| error.to_string())?;
-        small_jpeg(Cursor::new(bytes), SIDE, QUALITY).map_err(|error| error.to_string())
+        let small = |bytes| small_jpeg(Cursor::new(bytes), SIDE, QUALITY);
+        picture
+            .read()
+            .and_then(small)
+            .map_err(|error| error.to_string())
     });
     let made = made.await;
     match made.unwrap_or_else(|_| Err("the picture could not be decoded".to_owned())) {
