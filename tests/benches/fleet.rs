@@ -17,6 +17,8 @@
 //! - rows: from the start to the recorded outcome of the last row, at a service that refuses
 //!   connections. Each row is claimed, is `sending` on the disk, and is recorded as refused on the
 //!   disk, which gives its price back to the budget.
+//!   The small table has 20 000 rows here: rows are claimed while others end, and both tables have
+//!   rows for that.
 //!
 //! Before each round the table is vacuumed and the server makes a checkpoint, after which the first
 //! change of each page writes the whole page to the log: both tables pay for that in each round.
@@ -46,9 +48,13 @@ use uso_tests::rig::config_for;
 const WORKERS: usize = 8;
 /// Rows that are claimed at a time.
 const CLAIMED: usize = 1_000;
+/// Rows in flight where each ends at once, of all workers together.
+const PLACES: usize = 80;
 const ROUNDS: usize = 5;
 /// Rows of the small table and of the large one.
 const SIZES: [usize; 2] = [1_000, 1_000_000];
+/// Rows of the small table where rows are claimed while the counted ones end.
+const WITH_MORE: usize = 20_000;
 /// Claims a second of eight workers.
 const FEWEST_CLAIMS: f64 = 1_000.0;
 /// Time of a claim in the large table, against the small one.
@@ -111,6 +117,10 @@ async fn journal() -> Vec<String> {
     for rows in SIZES {
         let place = offered(&server, rows).await;
         let [claims, submits] = rates_of(&place, Service::Silent).await;
+        let place = match rows > WITH_MORE {
+            true => place,
+            false => offered(&server, WITH_MORE).await,
+        };
         let [_, whole] = rates_of(&place, Service::Away).await;
         println!("    {rows:>17}   {claims:>7.0} /s   {submits:>7.0} /s   {whole:>7.0} /s");
         let uses = "SELECT (idx_scan >= 500)::text FROM pg_stat_user_indexes \
@@ -218,14 +228,17 @@ async fn round(place: &str, service: Service) -> [Duration; 2] {
         journal.budget(&client).await.unwrap();
         workers.push((journal, client));
     }
+    let places = match service {
+        Service::Silent => CLAIMED,
+        Service::Away => PLACES,
+    };
     let started = Instant::now();
     let (claimed, ended) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     for (journal, client) in workers {
         let (claimed, ended) = (Arc::clone(&claimed), Arc::clone(&ended));
         tokio::spawn(async move {
             let batch = journal.work(&client, "b", "out").await.unwrap();
-            // All workers of an account share one limit.
-            let mut run = batch.concurrency(CLAIMED).start();
+            let mut run = batch.concurrency(places).start();
             while let Some(event) = run.next().await {
                 match event {
                     BatchEvent::Started { .. } => claimed.add_permits(1),
