@@ -87,7 +87,7 @@ pub(crate) enum Command {
     /// Many pictures: a manifest or a folder, bought and collected row by row.
     #[command(after_help = help::BATCH)]
     Batch(BatchArgs),
-    /// Buys the picture of a sidecar again, with its seed; a new purchase.
+    /// Buys the picture that a sidecar file describes again, with its seed.
     #[command(after_help = help::RERUN)]
     Rerun(RerunArgs),
     /// Shows what was spent, and caps what may be spent.
@@ -103,6 +103,7 @@ pub(crate) enum Command {
     #[command(after_help = help::UPLOAD)]
     Upload(UploadArgs),
     /// Receives the notifications that --webhook asks for, or checks a captured one.
+    #[command(after_help = help::WEBHOOK)]
     Webhook(WebhookArgs),
     /// Serves a page for making pictures, on this machine.
     Studio(StudioArgs),
@@ -141,48 +142,62 @@ pub(crate) fn command() -> clap::Command {
     command.build();
     read_as_meant(&mut command);
     for subcommand in command.get_subcommands_mut() {
-        let hidden: &[&str] = match subcommand.get_name() {
-            "estimate" => &[
-                "emulator",
-                "base_url",
-                "dry_run",
-                "output",
-                "force",
-                "name",
-                "open",
-                "preview",
-                "yes",
-                "ask_above",
-                "detach",
-                "timeout",
-                "start_within",
-                "webhook",
-                "verbose",
-            ],
-            "generate" => &["rest"],
-            "login" | "logout" | "skill" | "completions" | "man" | "help" => {
-                &["emulator", "base_url", "journal", "verbose", "quiet"]
-            }
-            "list" | "budget" | "prune" | "status" | "watch" | "result" | "cancel" | "resume"
-            | "upload" | "webhook" | "doctor" => &["emulator"],
-            "emulator" => &["emulator", "base_url", "journal", "verbose"],
-            _ => &[],
-        };
-        for nested in subcommand.get_subcommands_mut() {
-            let usage = wrapped_usage(nested);
-            *nested = std::mem::take(nested).override_usage(usage);
-        }
-        let usage = wrapped_usage(subcommand);
-        let owned = std::mem::take(subcommand).override_usage(usage);
-        *subcommand = owned.mut_args(|argument| {
-            let is_hidden = hidden.contains(&argument.get_id().as_str());
-            match is_hidden {
-                true => argument.hide(true),
-                false => argument,
-            }
-        });
+        shown_as_meant(subcommand, "");
     }
     command
+}
+
+/// Hides options and arguments that mean nothing to a command, and wraps its usage.
+fn shown_as_meant(command: &mut clap::Command, parent: &str) {
+    let path = format!("{parent}{}", command.get_name());
+    let hidden = hidden(&path);
+    let owned = std::mem::take(command).mut_args(|argument| {
+        let is_hidden = hidden.contains(&argument.get_id().as_str());
+        match is_hidden {
+            true => argument.hide(true),
+            false => argument,
+        }
+    });
+    *command = owned;
+    let usage = wrapped_usage(command);
+    *command = std::mem::take(command).override_usage(usage);
+    for nested in command.get_subcommands_mut() {
+        shown_as_meant(nested, &format!("{path} "));
+    }
+}
+
+/// The options and arguments that mean nothing to a command.
+fn hidden(path: &str) -> &'static [&'static str] {
+    match path {
+        "estimate" => &[
+            "emulator",
+            "base_url",
+            "dry_run",
+            "output",
+            "force",
+            "name",
+            "open",
+            "preview",
+            "yes",
+            "ask_above",
+            "detach",
+            "timeout",
+            "start_within",
+            "webhook",
+            "verbose",
+        ],
+        "generate" => &["rest"],
+        "login" | "logout" | "skill" | "completions" | "man" | "help" | "batch new" => {
+            &["emulator", "base_url", "journal", "verbose", "quiet"]
+        }
+        "journal" | "journal migrate" => &["emulator", "base_url"],
+        "batch run" => &[],
+        "list" | "budget" | "prune" | "status" | "watch" | "result" | "cancel" | "resume"
+        | "upload" | "webhook" | "doctor" => &["emulator"],
+        nested if nested.starts_with("batch ") || nested.starts_with("webhook ") => &["emulator"],
+        "emulator" => &["emulator", "base_url", "journal", "verbose"],
+        _ => &[],
+    }
 }
 
 /// Makes `--seed -1` a wrong value of its option, and no unknown option `-1`; an empty variable is

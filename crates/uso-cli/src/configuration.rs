@@ -90,11 +90,14 @@ impl Configuration {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Makes the values defaults of the options. `USO_BASE_URL` is read elsewhere and wins.
+    /// Makes the values defaults of the options of every command below this one. `USO_BASE_URL` is
+    /// read elsewhere and wins.
     pub(crate) fn apply(&self, mut command: clap::Command) -> clap::Command {
         let has_base_url = std::env::var_os("USO_BASE_URL").is_some_and(|url| !url.is_empty());
         for subcommand in command.get_subcommands_mut() {
-            let owned = std::mem::take(subcommand);
+            let owned = self.apply(std::mem::take(subcommand));
+            // A batch records the template of its names, which the file must not replace.
+            let is_batch = owned.get_name() == "run";
             *subcommand = owned.mut_args(|argument| {
                 let key = argument.get_long().unwrap_or_default();
                 let value = self
@@ -102,6 +105,7 @@ impl Configuration {
                     .filter(|_| argument.get_action().takes_values());
                 match value {
                     Some(_) if key == "base-url" && has_base_url => argument,
+                    Some(_) if key == "name" && is_batch => argument,
                     Some(value) => argument.default_value(value.to_owned()),
                     None => argument,
                 }

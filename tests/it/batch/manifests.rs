@@ -112,7 +112,7 @@ async fn no_problem_of_a_row_hides_another_problem_of_that_row_or_of_the_batch()
         "4 style: restyle needs a style picture",
         "4 -: it would write double.png, as row 3 does",
         "5 colour: there is no such option",
-        "5 -: it costs about $0.40, and --max-cost is $0.20",
+        "5 -: it can cost $0.40, and --max-cost is $0.20",
         "6 -: value 16 (\"one\") has no column, nor has another one: the first row names 15",
     ] {
         let is_told = told.iter().any(|problem| problem.starts_with(expected));

@@ -91,6 +91,11 @@ async fn a_row_that_is_written_off_is_failed_and_no_longer_unknown() {
     assert_eq!(run.code, 6, "{run:?}");
     let unknown = studio.run(&["batch", "status", "--json"]).await.json();
     let id = unknown["unknown"][0].as_str().unwrap().to_owned();
+    let limited = ["batch", "reconcile", "--max-cost", "0.01", "--buy-again"];
+    let limited = studio.run(&[&limited[..], &[&id]].concat()).await;
+    assert_eq!(limited.code, 9, "{limited:?}");
+    let told = "--max-cost is $0.01; nothing was changed";
+    assert!(limited.stderr.contains(told), "{limited:?}");
     let reconcile = ["batch", "reconcile", "--json", "--write-off"];
     let written_off = studio.run(&[&reconcile[..], &[&id]].concat()).await;
     assert_eq!(written_off.code, 8, "{written_off:?}");

@@ -294,6 +294,10 @@ async fn failed_rows_are_bought_again_only_by_retry() {
         .await;
     assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stderr.contains("service_failed"), "{}", wrong.stderr);
+    let limited = studio.run(&["batch", "retry", "--max-cost", "0.01"]).await;
+    assert_eq!((limited.code, studio.bought()), (9, 3), "{limited:?}");
+    let told = "--max-cost is $0.01; nothing was changed";
+    assert!(limited.stderr.contains(told), "{limited:?}");
     let retried = studio
         .run(&["batch", "retry", "--only", "service_failed"])
         .await;

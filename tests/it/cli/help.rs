@@ -4,45 +4,29 @@ use uso_tests::rig::Cli;
 
 use super::uso;
 
-const COMMANDS: [&[&str]; 34] = [
-    &[],
-    &["generate"],
-    &["restyle"],
-    &["estimate"],
-    &["list"],
-    &["status"],
-    &["watch"],
-    &["result"],
-    &["cancel"],
-    &["resume"],
-    &["batch"],
-    &["batch", "new"],
-    &["batch", "run"],
-    &["batch", "status"],
-    &["batch", "resume"],
-    &["batch", "retry"],
-    &["batch", "reconcile"],
-    &["batch", "report"],
-    &["batch", "cancel"],
-    &["rerun"],
-    &["upload"],
-    &["webhook"],
-    &["webhook", "verify"],
-    &["webhook", "listen"],
-    &["mcp"],
-    &["skill"],
-    &["proxy"],
-    &["emulator"],
-    &["login"],
-    &["logout"],
-    &["doctor"],
-    &["completions"],
-    &["man"],
-    &["help"],
-];
+/// Every command with its nested ones, as the help lists them.
+fn commands(cli: &Cli) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    collect(cli, Vec::new(), &mut commands);
+    assert!(commands.len() >= 40, "{commands:?}");
+    commands
+}
 
-fn help(cli: &Cli, command: &[&str], columns: &str) -> String {
-    let mut run = cli.command(&[command, &["--help"]].concat());
+fn collect(cli: &Cli, command: Vec<String>, commands: &mut Vec<Vec<String>>) {
+    let text = help(cli, &command, "120");
+    commands.push(command.clone());
+    let listed = text.split("\nCommands:\n").nth(1).unwrap_or_default();
+    let lines = listed.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    for name in names.filter(|name| !name.is_empty() && *name != "help") {
+        let nested = [&command[..], &[name.to_owned()]].concat();
+        collect(cli, nested, commands);
+    }
+}
+
+fn help(cli: &Cli, command: &[impl AsRef<str>], columns: &str) -> String {
+    let command: Vec<&str> = command.iter().map(AsRef::as_ref).collect();
+    let mut run = cli.command(&[&command[..], &["--help"]].concat());
     let output = run.env("COLUMNS", columns).output().unwrap();
     assert!(output.status.success(), "{command:?} {output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -51,9 +35,10 @@ fn help(cli: &Cli, command: &[&str], columns: &str) -> String {
 #[test]
 fn the_help_of_every_command_fits_and_is_as_it_was_reviewed() {
     let cli = uso();
+    let commands = commands(&cli);
     for columns in ["40", "80", "120"] {
         let mut all = String::new();
-        for command in COMMANDS.iter().filter(|command| **command != ["help"]) {
+        for command in &commands {
             let text = help(&cli, command, columns);
             let width: usize = columns.parse().unwrap();
             for line in text.lines() {
@@ -71,11 +56,8 @@ fn the_help_of_every_command_fits_and_is_as_it_was_reviewed() {
 #[test]
 fn every_command_has_two_examples_and_every_limit_of_the_schema() {
     let cli = uso();
-    for command in COMMANDS
-        .iter()
-        .filter(|command| !command.is_empty() && **command != ["help"] && **command != ["webhook"])
-    {
-        let text = help(&cli, command, "120");
+    for command in commands(&cli) {
+        let text = help(&cli, &command, "120");
         let examples = text.split("Examples:\n").nth(1);
         let examples = examples.unwrap_or_else(|| panic!("{command:?} has no examples"));
         let count = examples
@@ -101,7 +83,7 @@ fn every_command_has_two_examples_and_every_limit_of_the_schema() {
     ] {
         assert!(text.contains(&expected), "{expected}");
     }
-    let root = help(&cli, &[], "120");
+    let root = help(&cli, &[""; 0], "120");
     for variable in [
         "FAL_KEY",
         "USO_BASE_URL",
@@ -111,9 +93,46 @@ fn every_command_has_two_examples_and_every_limit_of_the_schema() {
     ] {
         assert!(root.contains(variable), "{variable}");
     }
-    // An option that means nothing is not shown.
-    assert!(!help(&cli, &["completions"], "120").contains("--emulator"));
-    assert!(!help(&cli, &["resume"], "120").contains("--emulator"));
+}
+
+#[test]
+fn an_option_or_argument_that_is_always_refused_is_not_shown() {
+    let cli = uso();
+    let refuse = [
+        "completions",
+        "resume",
+        "batch new",
+        "batch status",
+        "batch resume",
+        "batch retry",
+        "batch reconcile",
+        "batch report",
+        "batch work",
+        "batch collect",
+        "batch cancel",
+        "webhook verify",
+        "webhook listen",
+        "journal migrate",
+    ];
+    for command in refuse {
+        let words: Vec<&str> = command.split(' ').collect();
+        let text = help(&cli, &words, "120");
+        assert!(!text.contains("  --emulator"), "{command}: {text}");
+    }
+    assert!(help(&cli, &["batch", "run"], "120").contains("--emulator"));
+    assert!(!help(&cli, &["batch", "new"], "120").contains("Connection:"));
+    let usage = |command: &str| {
+        let text = help(&cli, &[command], "120");
+        text.split("Usage:")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(!usage("generate").contains("STYLE"));
+    assert!(usage("restyle").contains("[STYLE]"));
 }
 
 #[test]

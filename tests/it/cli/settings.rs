@@ -89,6 +89,11 @@ async fn the_configuration_file_sets_defaults_that_everything_else_wins_over() {
     assert!(allowed.status.success(), "{allowed:?}");
 
     let doctor = cli.run(&["doctor", "--json"]).json();
+    let help = cli.run(&["--help"]).stdout;
+    for setting in doctor["settings"].as_array().unwrap() {
+        let key = setting["key"].as_str().unwrap();
+        assert!(help.contains(key), "{key}: {help}");
+    }
     let file = cli.config().join("config.toml").display().to_string();
     assert_eq!(source(&doctor, "size"), ("64x32".to_owned(), file));
     assert_eq!(source(&doctor, "base-url").1, "USO_BASE_URL");
@@ -109,6 +114,34 @@ async fn the_configuration_file_sets_defaults_that_everything_else_wins_over() {
     }
     let run = cli.run(&["--help"]);
     assert_eq!(run.code, 0, "help works with a wrong file: {run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_file_holds_for_batches() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    fs::create_dir(cli.folder().join("photos")).unwrap();
+    fs::copy(content(), cli.folder().join("photos/cat.jpg")).unwrap();
+    let style = path(style());
+    let run = |command: &[&str]| {
+        cli.run(&[command, &["photos", "--style", &style, "--dry-run"]].concat())
+    };
+    configure(&cli, "max-cost = \"0.01\"\nname = \"{banana}\"\n");
+    let refused = run(&["batch", "run"]);
+    assert!(refused.code != 0, "{refused:?}");
+    assert!(
+        refused.stderr.contains("--max-cost is $0.01"),
+        "{refused:?}"
+    );
+    // A batch keeps its own template, so the file's does not count.
+    let allowed = run(&["batch", "run", "--max-cost", "5"]);
+    assert_eq!(allowed.code, 0, "{allowed:?}");
+    configure(&cli, "timeout = \"banana\"");
+    let refused = run(&["batch", "run"]);
+    assert!(
+        refused.stderr.contains("config.toml: --timeout"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -41,7 +41,7 @@ async fn of_four_workers_two_are_killed_and_a_fifth_machine_collects_every_pictu
     // A kill between the record of the submit and its outcome leaves a row unknown.
     assert_eq!(fleet.count("state NOT IN ('done', 'unknown')").await, 0);
     let fifth = fleet.machine();
-    let collected = fifth.run(&["batch", "collect", "b", "--out", "all"]);
+    let collected = fifth.run(&["batch", "collect", "b", "-o", "all"]);
     assert!(collected.code == 0 || collected.code == 6, "{collected:?}");
     let done = fleet.count("state = 'done'").await;
     let unknown = fleet.count("state = 'unknown'").await;

@@ -19,8 +19,8 @@ pub(crate) struct McpArgs {
     /// Folder that pictures are saved in [default: uso-pictures in the root].
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) output: Option<PathBuf>,
-    /// Buys within the limits without a question to the user; by default a client that can ask its
-    /// user is made to, for each new purchase.
+    /// Buys within the limits without a question to the user; by default a client that supports
+    /// questions asks its user before each purchase.
     #[arg(short, long)]
     pub(crate) yes: bool,
 }

@@ -126,7 +126,14 @@ pub(crate) struct BatchMoney {
     /// that would exceed it.
     #[arg(long, value_name = "USD", value_parser = values::dollars)]
     pub(crate) budget: Option<MicroDollars>,
-    /// Refuses rows whose estimated price is higher.
+    #[command(flatten)]
+    pub(crate) limit: RowLimit,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Money")]
+pub(crate) struct RowLimit {
+    /// Refuses rows whose price can be higher: the upper bound of the estimate counts.
     #[arg(long, value_name = "USD", env = "USO_MAX_COST", hide_env_values = true,
         value_parser = values::dollars)]
     pub(crate) max_cost: Option<MicroDollars>,
@@ -159,8 +166,8 @@ pub(crate) struct PaceOptions {
     /// Stops waiting for a job after this time; the next run collects it [default: 1h].
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Receives notifications at this address, in place of a connection for each job. The rows need
-    /// a webhook that leads here: --set webhook=URL.
+    /// Receives notifications at this address, in place of a connection for each job. Needs rows
+    /// with a webhook that leads here: uso batch run --set webhook=URL.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 }
@@ -190,8 +197,8 @@ pub(crate) struct BatchCollectArgs {
     #[arg(value_name = "NAME")]
     pub(crate) batch: String,
     /// Folder of the pictures.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) out: PathBuf,
+    #[arg(short, long, visible_alias = "out", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
     /// Stops waiting for a job after this time [default: 1h].
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
@@ -214,6 +221,8 @@ pub(crate) struct BatchRetryArgs {
     #[arg(long, value_name = "CAUSE")]
     pub(crate) only: Option<String>,
     #[command(flatten)]
+    pub(crate) limit: RowLimit,
+    #[command(flatten)]
     pub(crate) pace: PaceOptions,
 }
 
@@ -228,6 +237,8 @@ pub(crate) struct BatchReconcileArgs {
     /// twice then.
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub(crate) buy_again: Vec<String>,
+    #[command(flatten)]
+    pub(crate) limit: RowLimit,
     #[command(flatten)]
     pub(crate) pace: PaceOptions,
 }

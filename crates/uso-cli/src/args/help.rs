@@ -14,10 +14,10 @@ Exit codes:
   5   the account is locked, or its balance is used up
   6   it is not known whether a purchase was accepted
   7   a deadline passed
-  8   the job failed
-  9   the price is above the limit
+  8   the job failed or was cancelled; for a batch: a row is not done
+  9   a limit, a cap or a budget stopped the purchase
   10  the safety checker flagged the result
-  A command that Ctrl-C or SIGTERM ended, ends by that signal: 130 or 143 in a shell.
+  A command that Ctrl-C or SIGTERM interrupts ends by that signal, which is 130 or 143 in a shell. uso studio, proxy, emulator and webhook listen end with 0.
 
 Environment:
   FAL_KEY
@@ -29,20 +29,24 @@ Environment:
   FAL_RUN_HOST, FAL_QUEUE_RUN_HOST
       The hosts of the service, where fal.run and queue.fal.run are others.
   USO_MAX_COST, USO_ASK_ABOVE
-      Like --max-cost and --ask-above, for every purchase.
+      Like --max-cost and --ask-above, for the commands that have the option.
   USO_CONFIG
       The configuration file; uso doctor shows where it is otherwise.
   USO_JOURNAL
-      Like --journal: the file that records the purchases.
+      Like --journal: the file or database that records the purchases.
   USO_STATE_DIR
-      The folder of journal.db, where no file is named.
-  HTTPS_PROXY, ALL_PROXY, NO_PROXY
+      The folder of journal.db, where no journal is named.
+  PGUSER, PGPASSWORD, PGPASSFILE, PGSSLROOTCERT
+      User, password, password file and private certificate authority of a journal on a server.
+  USO_PROXY_TOKEN
+      Like --token of uso proxy.
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
       The proxy for requests to the service, and the hosts that need none.
   NO_COLOR
       Switches colours off.
 
 Configuration file:
-  A TOML file whose keys are long options with a value, such as max-cost = \"0.50\". The command line wins over the environment, and the environment over the file.";
+  A TOML file of defaults, such as max-cost = \"0.50\". Its keys are the long options base-url, max-cost, ask-above, size, steps, guidance, images, format, negative-prompt, name, preview, timeout and start-within; for batches only base-url, max-cost and timeout count. The command line wins over the environment, and the environment over the file.";
 
 pub(super) const GENERATE: &str = "\
 Examples:
@@ -116,7 +120,7 @@ Examples:
   uso batch new photos -p \"a watercolour\" > photos.csv";
 
 pub(super) const BATCH_RUN: &str = "\
-A row is bought once, however often the command runs: after a crash or a Ctrl-C the next run goes on with what is left. The exit code is 0 only if every row is done.
+A row is bought once, however often the command runs: after a crash or a Ctrl-C the next run goes on with what is left. The exit code is 0 only if every row is done, and 8 if a row is not.
 
 Examples:
   uso batch run photos --style ink.webp --dry-run
@@ -124,19 +128,21 @@ Examples:
   uso batch run photos.csv --vary seed=1..4 --name {id}";
 
 pub(super) const BATCH_STATUS: &str = "\
+The exit code is 0 only if every row is done, 6 if the outcome of a row is unknown, and otherwise 8.
+
 Examples:
   uso batch status
   uso batch status photos --json";
 
 pub(super) const BATCH_RESUME: &str = "\
-The rows are those that were last accepted, whatever became of the manifest meanwhile.
+The rows are those that were last accepted, even if the manifest has changed since.
 
 Examples:
   uso batch resume
   uso batch resume photos --concurrency 8";
 
 pub(super) const BATCH_WORK: &str = "\
-Each machine takes the next row that no other one has. Rows of a machine that died are taken over when its lease ends, 30 seconds after its last sign of life; what it may have sent is not sent again. The command ends when every row has an outcome.
+Each machine takes the next row that no other one has. Rows of a machine that died are taken over when its lease ends, 30 seconds after its last sign of life; what it may have sent is not sent again. The command ends when every row has an outcome. A limit for each row is checked by the run that offers the rows.
 
 Examples:
   uso batch run photos.csv --offer --budget 20 --journal postgres://uso@db.example.org/uso
@@ -146,13 +152,15 @@ pub(super) const BATCH_COLLECT: &str = "\
 The pictures are fetched from the service again. How long it keeps them is not certain: collect soon.
 
 Examples:
-  uso batch collect photos --out pictures --journal postgres://uso@db.example.org/uso";
+  uso batch collect photos -o pictures
+  uso batch collect photos -o pictures --journal postgres://uso@db.example.org/uso";
 
 pub(super) const JOURNAL: &str = "\
 Other commands do this by themselves where their role may make tables. A role that works with the journal needs USAGE on the schema uso, and SELECT, INSERT, UPDATE and DELETE on its tables.
 
 Examples:
-  uso journal migrate --journal postgres://owner@db.example.org/uso";
+  uso journal migrate --journal postgres://owner@db.example.org/uso
+  uso journal migrate --journal postgres://localhost/uso --json";
 
 pub(super) const BATCH_RETRY: &str = "\
 Each row is a new purchase. Rows that were refused before they were bought, and rows that the budget stopped, need no retry: uso batch resume buys them.
@@ -191,6 +199,11 @@ pub(super) const UPLOAD: &str = "\
 Examples:
   uso upload photo.jpg ink.webp
   uso upload photo.jpg --expires 7d";
+
+pub(super) const WEBHOOK: &str = "\
+Examples:
+  uso webhook listen
+  uso webhook verify --jwks jwks.json --headers head.txt --body body.json";
 
 pub(super) const LOGIN: &str = "\
 The key is read from the terminal without being shown, or from standard input, and is written to a file that only you can read. FAL_KEY wins over it.
@@ -233,7 +246,7 @@ Examples:
 
 pub(super) const MCP: &str = "\
 Clients start the command themselves. Each purchase is a row of the journal under the agent's label, so \
-that a repeated call buys nothing, and a server that was killed is gone on with by the next one.
+that a repeated call buys nothing, and the next server continues the purchases of a killed one.
 
 Set-up of a client:
   { \"mcpServers\": { \"uso\": { \"command\": \"uso\", \"args\": [\"mcp\", \"--budget\", \"2.00\"],

@@ -89,12 +89,12 @@ pub(crate) struct MoneyOptions {
     /// Checks everything, prints what would be sent and its price, and sends nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Refuses to buy when the estimated price is higher.
+    /// Refuses to buy when the price can be higher: the upper bound of the estimate counts.
     #[arg(long, value_name = "USD", env = "USO_MAX_COST", hide_env_values = true,
         value_parser = values::dollars)]
     pub(crate) max_cost: Option<MicroDollars>,
-    /// Asks before buying when the estimated price is higher; without a terminal the purchase is
-    /// refused.
+    /// Asks before buying when the price can be higher: the upper bound of the estimate counts.
+    /// Without a terminal the purchase is refused.
     #[arg(long, value_name = "USD", env = "USO_ASK_ABOVE", hide_env_values = true,
         value_parser = values::dollars)]
     pub(crate) ask_above: Option<MicroDollars>,

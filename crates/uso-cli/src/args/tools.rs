@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::help;
 use super::values::{self, Expiry};
 
 #[derive(Debug, Args)]
@@ -85,5 +86,6 @@ pub(crate) struct JournalArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
     /// Makes the tables, or brings them to the newest version; run it with a role that may do so.
+    #[command(after_help = help::JOURNAL)]
     Migrate,
 }

@@ -86,18 +86,8 @@ impl Plan {
             mut problems,
             recipe,
         } = draft;
-        if let Some(most) = max_cost {
-            let why = match planned.price {
-                Some(price) if price > most => {
-                    Some(format!("it costs about {price}, and --max-cost is {most}"))
-                }
-                None if problems.is_empty() => Some(format!(
-                    "its price is not known, since only the service sees its content picture, and --max-cost is {most}; give a size"
-                )),
-                _ => None,
-            };
-            problems.extend(why.map(|why| Problem::of_row(planned.row.number, why)));
-        }
+        let above = max_cost.and_then(|limit| planned.above(limit));
+        problems.extend(above.map(|why| Problem::of_row(planned.row.number, why)));
         if let Some(recipe) = recipe {
             self.note_inputs(&recipe);
         }

@@ -21,11 +21,25 @@ pub(crate) struct PlannedRow {
     /// Digest of what the row asks for.
     pub(crate) fingerprint: String,
     pub(crate) price: Option<MicroDollars>,
+    /// Upper bound of the price.
+    pub(crate) bound: Option<MicroDollars>,
     pub(crate) images: u32,
     pub(crate) request: Request,
 }
 
 impl PlannedRow {
+    /// Reason against the purchase, where the row can cost more than `--max-cost`.
+    pub(crate) fn above(&self, limit: MicroDollars) -> Option<String> {
+        let bound = self.bound.filter(|bound| *bound > limit)?;
+        let why = match self.price {
+            Some(_) => "",
+            None => ", since only the service sees its content picture",
+        };
+        Some(format!(
+            "it can cost {bound}{why}, and --max-cost is {limit}"
+        ))
+    }
+
     /// Names the files by the row's id, where the usual names would be equal.
     pub(crate) fn rename(&mut self) {
         let extension = match self

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::row::Row;
 use super::row_parser::RowParser;
 use crate::failure::option_names;
+use crate::price;
 
 /// Longest id of a row, in characters.
 const LONGEST_ID: usize = 200;
@@ -78,6 +79,7 @@ impl Draft {
                 id,
                 fingerprint: String::new(),
                 price: None,
+                bound: None,
                 images,
                 row,
                 request: picture.request,
@@ -96,6 +98,7 @@ impl Draft {
         let estimate = self.planned.request.estimate().await;
         if let Ok(estimate) = &estimate {
             self.planned.price = estimate.price();
+            self.planned.bound = price::quote(estimate).bound;
             self.planned.images = estimate.images;
         }
         if !self.problems.is_empty() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
+use uso::MicroDollars;
 use uso_journal::State;
 
 use super::changes::Changes;
@@ -123,6 +124,19 @@ impl Stored {
         }
         let rows = tally.total.saturating_sub(tally.done_before);
         tally.selected = Some(rows.max(tally.ended()));
+    }
+
+    /// Refuses rows that are bought again and can cost more than `--max-cost`.
+    pub(crate) fn check_limit(
+        rows: &[PlannedRow],
+        limit: Option<MicroDollars>,
+    ) -> Result<(), Failure> {
+        let above = |row: &PlannedRow| Some(format!("row {}: {}", row.id, row.above(limit?)?));
+        match rows.iter().find_map(above) {
+            Some(why) => Err(Failure::budget(format!("{why}; nothing was changed"))
+                .with_hint("raise --max-cost or USO_MAX_COST")),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn known(&self, row: &PlannedRow) -> Option<&Known> {

@@ -40,7 +40,7 @@ pub(crate) async fn run(
             break;
         }
         for purchase in page {
-            match collect(&session, &purchase, &args.out).await {
+            match collect(&session, &purchase, &args.output).await {
                 Ok(Some(paths)) => {
                     saved += paths.len();
                     printer.paths(&json!(null), &paths)?;
@@ -61,11 +61,11 @@ pub(crate) async fn run(
     printer.say(&format!(
         "batch {}: {saved} pictures are in {}; {missing} rows could not be collected, {unknown} may have been bought",
         args.batch,
-        args.out.display()
+        args.output.display()
     ));
     let document = json!({
         "batch": args.batch,
-        "output": args.out,
+        "output": args.output,
         "saved": saved,
         "missing": missing,
         "unknown": unknown,

@@ -28,6 +28,11 @@ pub(crate) async fn run(
     let given_up = given_up.collect::<Result<Vec<LocalId>, Failure>>()?;
     let client = &session.connection.client;
     let buys_again = !args.buy_again.is_empty();
+    if buys_again {
+        let is_given_up = |known: &Known| given_up.contains(&known.id);
+        let (rows, _) = stored.select(|_, known| known.is_some_and(is_given_up));
+        Stored::check_limit(&rows, args.limit.max_cost)?;
+    }
     for id in &given_up {
         session.journal.write_off(client, *id).await?;
         if buys_again {

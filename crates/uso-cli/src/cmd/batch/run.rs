@@ -57,7 +57,7 @@ pub(crate) async fn run(
     let template = before.as_ref().and_then(|before| before.template.clone());
     let wishes = Wishes {
         name: args.output.name.clone().or(template),
-        max_cost: args.money.max_cost,
+        max_cost: args.money.limit.max_cost,
     };
     let mut plan = Plan::of(rows, problems, &wishes).await;
     let mut problems = std::mem::take(&mut plan.problems);
