@@ -1,6 +1,7 @@
 //! The studio, as its page, other pages and attackers see it.
 
 mod browser;
+mod closing;
 mod files;
 mod hostile;
 mod jobs;

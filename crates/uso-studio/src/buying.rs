@@ -55,12 +55,17 @@ pub(crate) fn purchase(
     at_most: MicroDollars,
 ) -> Result<Buy, Refusal> {
     let request = draft.request(&shared.inputs)?;
+    let listener = shared.live.listener(&key, "preparing");
+    // Asked once the listener counts as unsent: the close waits for it, or it is refused.
+    if *shared.closed.borrow() {
+        return Err(Refusal::closing());
+    }
     let buy = shared
         .journal
-        .purchase(&shared.client, key.clone(), request)
+        .purchase(&shared.client, key, request)
         .batch(shared.session.clone(), shared.settings.budget)
         .max_cost(at_most);
-    Ok(match shared.live.listener(&key, "preparing") {
+    Ok(match listener {
         Some(tell) => buy.on_progress(tell),
         None => buy,
     })

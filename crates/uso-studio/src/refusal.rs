@@ -64,6 +64,11 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
+    pub(crate) fn closing() -> Self {
+        let message = "the studio is closing and takes no purchase";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
+    }
+
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
