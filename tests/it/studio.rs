@@ -199,3 +199,19 @@ async fn value(response: reqwest::Response) -> Value {
     let text = response.text().await.unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
+
+/// Copies the rows of a journal so many times, each under a key of its own.
+fn copy_rows(database: &rusqlite::Connection, count: u64) {
+    let columns = database.prepare("SELECT * FROM job").unwrap();
+    let columns = columns.column_names();
+    let copied: Vec<&str> = columns
+        .into_iter()
+        .filter(|name| !matches!(*name, "id" | "key"))
+        .collect();
+    let copied = copied.join(", ");
+    let sql = format!(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {count}) \
+         INSERT INTO job (key, {copied}) SELECT 'row-' || n || '-', {copied} FROM job, number"
+    );
+    assert_eq!(database.execute(&sql, ()).unwrap() as u64, count);
+}

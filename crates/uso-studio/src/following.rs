@@ -23,33 +23,51 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
     let mut attempts: HashMap<LocalId, (Instant, Duration)> = HashMap::new();
     let mut closed = shared.closed.subscribe();
     loop {
-        let jobs = shared.journal.jobs(&shared.client);
-        let jobs = jobs.states([State::Submitted, State::Unknown]).read().await;
-        for job in jobs.unwrap_or_default() {
-            if !is_left(&job) || shared.live.has(&job.key) {
-                continue;
+        let mut jobs = shared
+            .journal
+            .jobs(&shared.client)
+            .states([State::Submitted, State::Unknown]);
+        loop {
+            // Another look follows where the journal cannot be read now.
+            let page = jobs.next_page().await.unwrap_or_default();
+            if page.is_empty() {
+                break;
             }
-            let now = Instant::now();
-            let (due, pause) = attempts.entry(job.id).or_insert_with(|| {
-                // An unknown purchase was looked up when its response was lost.
-                let first = match job.state {
-                    State::Submitted => now,
-                    _ => now + FIRST_PAUSE,
-                };
-                (first, FIRST_PAUSE)
-            });
-            if *due > now {
-                continue;
+            for job in page.iter().filter(|job| is_left(job)) {
+                attempt(&shared, job, &mut attempts);
             }
-            *due = now + *pause;
-            *pause = (*pause * 2).min(LONGEST_PAUSE);
-            resume(&shared, &job);
         }
         tokio::select! {
             () = sleep(LOOK) => {}
             _ = closed.wait_for(|closed| *closed) => return,
         }
     }
+}
+
+/// Goes on with a job, unless this process works on it or has tried a moment ago.
+fn attempt(
+    shared: &Arc<Shared>,
+    job: &Purchase,
+    attempts: &mut HashMap<LocalId, (Instant, Duration)>,
+) {
+    if shared.live.has(&job.key) {
+        return;
+    }
+    let now = Instant::now();
+    let (due, pause) = attempts.entry(job.id).or_insert_with(|| {
+        // An unknown purchase was looked up when its response was lost.
+        let first = match job.state {
+            State::Submitted => now,
+            _ => now + FIRST_PAUSE,
+        };
+        (first, FIRST_PAUSE)
+    });
+    if *due > now {
+        return;
+    }
+    *due = now + *pause;
+    *pause = (*pause * 2).min(LONGEST_PAUSE);
+    resume(shared, job);
 }
 
 /// Whether nothing but time is needed to go on with a job of a studio.

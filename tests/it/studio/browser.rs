@@ -27,18 +27,7 @@ async fn with_history(rig: &Rig, file: &std::path::Path) {
     assert_eq!(bought.state, State::Done);
     drop(journal);
     let database = rusqlite::Connection::open(file).unwrap();
-    let columns = database.prepare("SELECT * FROM job").unwrap();
-    let columns = columns.column_names();
-    let copied: Vec<&str> = columns
-        .into_iter()
-        .filter(|name| !matches!(*name, "id" | "key"))
-        .collect();
-    let copied = copied.join(", ");
-    let sql = format!(
-        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {ROWS}) \
-         INSERT INTO job (key, {copied}) SELECT 'row-' || n || '-', {copied} FROM job, number"
-    );
-    assert_eq!(database.execute(&sql, ()).unwrap() as u64, ROWS);
+    super::copy_rows(&database, ROWS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

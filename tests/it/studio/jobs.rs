@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use uso::Request;
 use uso::endpoint::Endpoint;
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_studio::Settings;
@@ -35,6 +36,25 @@ async fn a_restart_follows_the_jobs_of_the_studio_before_and_keeps_the_token() {
         .advance(std::time::Duration::from_secs(600));
     let done = served.until(&id, "done").await;
     assert_eq!(done["draft"]["content"], draft["content"]);
+    assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_followed_however_many_newer_rows_of_others_are_open() {
+    let rig = Rig::plain().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("journal.db");
+    let journal = uso_journal::Journal::open(&file).unwrap();
+    let request = Request::restyle(content(), style());
+    let bought = journal.purchase(&rig.client, "studio/0123456789abcdef", request);
+    let id = bought.detach(true).await.unwrap().id.to_string();
+    drop(journal);
+    let database = rusqlite::Connection::open(&file).unwrap();
+    super::copy_rows(&database, 1_001);
+    drop(database);
+
+    let served = Served::again(rig, folder, Settings::new()).await;
+    served.until(&json!(id), "done").await;
     assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
 }
 
