@@ -210,6 +210,22 @@ await page.getByRole("button", { name: "Result", exact: true }).click();
 const held = await page.locator("#slot-content img").getAttribute("src");
 await page.locator(".stack img[draggable=true]").dragTo(page.locator("#slot-content"));
 await page.waitForFunction((before) => document.querySelector("#slot-content img").getAttribute("src") !== before, held);
+// The data of another page's drag asks for nothing.
+outcome.foreign_drag = await page.evaluate((id) => {
+  const { fetch } = window;
+  const paths = [];
+  window.fetch = (path) => {
+    paths.push(path);
+    return Promise.reject(new Error("not sent"));
+  };
+  for (const text of [`${id}/..\\verbs\\cancel`, `..\\session/1`, `${id}/1?x`, `${id}/1/2`]) {
+    const data = new DataTransfer();
+    data.setData("application/x-uso-result", text);
+    document.getElementById("slot-content").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+  }
+  window.fetch = fetch;
+  return paths;
+}, outcome.pasted);
 await page.locator("#prompt").fill("</script><b>a lighthouse</b>");
 await page.locator("#seed").fill("7, 8");
 await page.locator("input[name=size][value=square]").check();

@@ -102,6 +102,11 @@ async fn a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste() {
             .contains("</script><b>a lighthouse</b>")
     );
     assert_eq!(seen["bold"], 0);
+    assert_eq!(
+        seen["foreign_drag"],
+        json!([]),
+        "the data of a foreign drag is no path"
+    );
     assert_eq!(seen["arrow_in_field"], true);
     assert_eq!(seen["divider"], "51");
     assert_eq!(seen["newest"], seen["keyboard"]);

@@ -445,9 +445,10 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   clearDrag();
   const name = slotOf(event.target) ?? firstEmpty();
-  const own = event.dataTransfer.getData(RESULT).split("/");
+  // Another page can set this data, too, and it becomes part of a path.
+  const own = /^(j\d+)\/(\d+)$/.exec(event.dataTransfer.getData(RESULT));
   const url = event.dataTransfer.getData("text/uri-list").split("\n")[0].trim();
-  if (own.length === 2) takeResult(name, own[0], own[1]);
+  if (own) takeResult(name, own[1], own[2]);
   else if (event.dataTransfer.files[0]) take(name, event.dataTransfer.files[0]);
   else if (/^https?:\/\//.test(url)) put(name, { url });
 });
