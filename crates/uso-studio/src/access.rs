@@ -18,6 +18,8 @@ use http::header::COOKIE;
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use crate::headers::single;
+
 /// Header of a change, and of the exchange of the token.
 pub(crate) const HEADER: &str = "x-uso-token";
 
@@ -63,18 +65,19 @@ impl Access {
         hexadecimal(hmac::sign(&self.key, b"change").as_ref())
     }
 
-    /// The `Set-Cookie` header that lets a browser read.
-    pub(crate) fn set_cookie(&self) -> String {
+    /// The `Set-Cookie` header that lets a browser read; by TLS only where the page came by TLS.
+    pub(crate) fn set_cookie(&self, is_by_tls: bool) -> String {
         let (name, value) = (&self.cookie, hmac::sign(&self.key, b"read"));
+        let secure = if is_by_tls { "; Secure" } else { "" };
         format!(
-            "{name}={}; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict; Path=/",
+            "{name}={}; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict; Path=/{secure}",
             hexadecimal(value.as_ref())
         )
     }
 
     /// Whether the headers carry the token itself.
     pub(crate) fn has_token(&self, headers: &HeaderMap) -> bool {
-        let Some(shown) = shown(headers) else {
+        let Some(shown) = single(headers, HEADER) else {
             return false;
         };
         // Digests are compared, so that the time tells nothing of the token.
@@ -97,20 +100,13 @@ impl Access {
     /// Whether the headers carry the cookie and the value of a change.
     pub(crate) fn may_change(&self, headers: &HeaderMap) -> bool {
         self.may_read(headers)
-            && shown(headers).is_some_and(|shown| self.is_derived(shown, b"change"))
+            && single(headers, HEADER).is_some_and(|shown| self.is_derived(shown, b"change"))
     }
 
     fn is_derived(&self, shown: &str, purpose: &[u8]) -> bool {
         let tag = bytes_of(shown);
         tag.is_some_and(|tag| hmac::verify(&self.key, purpose, &tag).is_ok())
     }
-}
-
-/// The only header of this name; two of them are none.
-fn shown(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(HEADER).iter();
-    let first = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(first)
 }
 
 fn read(file: &Path) -> io::Result<Option<String>> {
@@ -187,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let first = Access::open(&file, 1).unwrap();
-        let cookie = first.set_cookie();
+        let cookie = first.set_cookie(false);
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, cookie.split(';').next().unwrap().parse().unwrap());
         headers.insert(HEADER, first.change_token().parse().unwrap());
@@ -208,7 +204,7 @@ mod tests {
     fn a_cookie_alone_changes_nothing_and_the_values_are_not_exchangeable() {
         let folder = tempfile::tempdir().unwrap();
         let access = Access::open(&folder.path().join("token"), 7).unwrap();
-        let cookie = access.set_cookie();
+        let cookie = access.set_cookie(false);
         let (pair, value) = (cookie.split(';').next().unwrap(), access.change_token());
         let of = |header: &str| {
             let mut headers = HeaderMap::new();

@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::access::Access;
-use crate::hosts::{self, Hosts};
+use crate::hosts::Hosts;
 use crate::refusal::Refusal;
 
 /// Path of the exchange of the token for a cookie.
@@ -74,7 +74,7 @@ impl Guard {
             }
         };
         let path = parts.uri.path();
-        let is_ours = hosts::is_from(host, &parts.headers);
+        let is_ours = host.is_origin_of(&parts.headers);
         let has_origin = parts.headers.contains_key(ORIGIN);
         let site = parts.headers.get("sec-fetch-site");
         let is_foreign = site.is_some_and(|site| site != "same-origin" && site != "none");

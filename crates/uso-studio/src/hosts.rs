@@ -6,61 +6,78 @@ use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 
-/// The `Host` headers that are accepted, in lower case.
+use crate::headers::single;
+
+/// The hosts that are accepted.
 #[derive(Debug)]
-pub(crate) struct Hosts(Vec<String>);
+pub(crate) struct Hosts(Vec<Host>);
+
+/// A `Host` header that is accepted, and the origin of its pages, in lower case.
+#[derive(Debug)]
+pub(crate) struct Host {
+    name: String,
+    origin: String,
+}
 
 impl Hosts {
-    /// The loopback names with the port of this address, and further hosts; a further host without
-    /// a port gets that of the address.
+    /// The loopback names with the port of this address, and further hosts. A further host without
+    /// a port gets that of the address, and one behind `https://` is that of a TLS server.
     pub(crate) fn new(address: SocketAddr, further: &[String]) -> Self {
         let port = address.port();
         let own = ["127.0.0.1", "localhost", "[::1]"].map(str::to_owned);
-        let mut hosts: Vec<String> = own.iter().map(|host| format!("{host}:{port}")).collect();
-        for host in further {
-            let host = host.trim().to_ascii_lowercase();
-            let has_port = host
-                .rsplit_once(':')
-                .is_some_and(|(_, port)| !port.is_empty() && !port.contains(']'));
-            hosts.push(match has_port {
-                true => host,
-                false => format!("{host}:{port}"),
-            });
-        }
-        // Browsers leave the port of the scheme out.
-        if port == 80 {
-            let bare = hosts.iter().filter_map(|host| host.strip_suffix(":80"));
-            let bare: Vec<String> = bare.map(str::to_owned).collect();
-            hosts.extend(bare);
-        }
-        Self(hosts)
+        let named = own.iter().chain(further);
+        Self(named.flat_map(|host| Host::named(host, port)).collect())
     }
 
     /// The host that a request names, if it is one of these. A name that only resolves to this
     /// machine is not, so that a rebound name reaches nothing.
-    pub(crate) fn of(&self, parts: &Parts) -> Option<&str> {
-        let named = single(&parts.headers, &HOST)?.to_ascii_lowercase();
+    pub(crate) fn of(&self, parts: &Parts) -> Option<&Host> {
+        let named = single(&parts.headers, HOST)?;
         let in_target = parts.uri.authority();
-        if in_target.is_some_and(|target| !target.as_str().eq_ignore_ascii_case(&named)) {
+        if in_target.is_some_and(|target| !target.as_str().eq_ignore_ascii_case(named)) {
             return None;
         }
-        self.0
-            .iter()
-            .find(|host| **host == named)
-            .map(String::as_str)
+        let mut hosts = self.0.iter();
+        hosts.find(|host| host.name.eq_ignore_ascii_case(named))
     }
 }
 
-/// Whether the request comes from a page of this host. A request without `Origin` does not.
-pub(crate) fn is_from(host: &str, headers: &HeaderMap) -> bool {
-    single(headers, &ORIGIN).and_then(|origin| origin.strip_prefix("http://")) == Some(host)
+impl Host {
+    /// The host of this name, in both spellings where its port is that of the scheme.
+    fn named(text: &str, port: u16) -> Vec<Self> {
+        let text = text.trim().to_ascii_lowercase();
+        let (scheme, host, usual, port) = match text.strip_prefix("https://") {
+            Some(host) => ("https", host, ":443", 443),
+            None => ("http", text.as_str(), ":80", port),
+        };
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.is_empty() && !port.contains(']'));
+        let whole = match has_port {
+            true => host.to_owned(),
+            false => format!("{host}:{port}"),
+        };
+        // Browsers leave the port of the scheme out.
+        let bare = whole.strip_suffix(usual).map(str::to_owned);
+        let origin = format!("{scheme}://{}", bare.as_ref().unwrap_or(&whole));
+        let names = bare.into_iter().chain([whole]);
+        names
+            .map(|name| Self {
+                name,
+                origin: origin.clone(),
+            })
+            .collect()
+    }
+
+    /// Whether the request comes from a page of this host. A request without `Origin` does not.
+    pub(crate) fn is_origin_of(&self, headers: &HeaderMap) -> bool {
+        single(headers, ORIGIN) == Some(&self.origin)
+    }
 }
 
-/// The only header of a name; two of them are none.
-fn single<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(first)
+/// Whether the request comes from a page that the browser has by TLS.
+pub(crate) fn is_by_tls(headers: &HeaderMap) -> bool {
+    single(headers, ORIGIN).is_some_and(|origin| origin.starts_with("https://"))
 }
 
 #[cfg(test)]

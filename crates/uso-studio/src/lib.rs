@@ -49,7 +49,7 @@
 //! markup, no other host is asked, and no other page can frame this one.
 //!
 //! What is left: HTTP is clear text, so that an address that other machines reach needs a server with
-//! TLS in front; the token of the fragment is in the browser's memory until the page is closed; and a
+//! TLS in front ([`Settings::allow_host`] takes its origin); the token of the fragment is in the browser's memory until the page is closed; and a
 //! browser sends the cookie to the servers of every port of this machine, so that a server of another
 //! user whose page is opened in the same browser can read jobs and pictures, and change nothing.
 //!
@@ -79,6 +79,7 @@ mod buying;
 mod draft;
 mod following;
 mod guard;
+mod headers;
 mod hosts;
 mod inputs;
 mod job_view;

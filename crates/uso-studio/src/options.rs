@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use uso::{BaseUrls, ImageSize, ImageSizePreset, OutputFormat, UsoInput};
 
 use crate::body;
+use crate::hosts;
 use crate::jobs::budget;
 use crate::json;
 use crate::refusal::Refusal;
@@ -22,10 +23,12 @@ pub(crate) async fn session(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    // The guard has compared the origin with those of the studio.
+    let is_by_tls = hosts::is_by_tls(request.headers());
     let _: Value = body::json(request).await?;
     let change = json!({ "change_token": shared.access().change_token() });
     let mut response = json::ok(&change);
-    let cookie = HeaderValue::try_from(shared.access().set_cookie());
+    let cookie = HeaderValue::try_from(shared.access().set_cookie(is_by_tls));
     let mut cookie = cookie.map_err(|error| Refusal::internal(&error))?;
     cookie.set_sensitive(true);
     response.headers_mut().insert(SET_COOKIE, cookie);

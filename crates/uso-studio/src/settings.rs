@@ -38,7 +38,8 @@ impl Settings {
     }
 
     /// A further name under which browsers reach the studio, such as `studio.lan` or
-    /// `192.0.2.7:7703`.
+    /// `192.0.2.7:7703`; with `https://` in front, that of a TLS server that passes the requests on
+    /// with their `Host`.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
         self

@@ -222,6 +222,7 @@ async fn errors_of_batches_and_servers_are_as_they_were_reviewed() {
         vec!["list", "--journal", "text.png"],
         vec!["list", "--journal", "postgres://127.0.0.1:1/uso"],
         vec!["studio", "--listen", "nowhere"],
+        vec!["studio", "--allow-host", "https://studio.example/page"],
         vec!["mcp", "--budget", "cheap"],
         vec!["proxy", "--listen", "nowhere"],
         vec!["webhook", "listen", "--listen", "nowhere"],

@@ -107,7 +107,9 @@ fn status(response: &str) -> u16 {
 async fn every_hostile_request_is_refused_and_none_buys() {
     let served = Served::of(
         Rig::plain_builder(),
-        Settings::new().allow_host("studio.lan"),
+        Settings::new()
+            .allow_host("studio.lan")
+            .allow_host("https://studio.example"),
     )
     .await;
     let draft = served.draft().await;
@@ -139,6 +141,11 @@ async fn every_hostile_request_is_refused_and_none_buys() {
         foreign("our host with another port", 421).with("host", "127.0.0.1:1"),
         foreign("our host without a port", 421).with("host", "127.0.0.1"),
         foreign("an allowed host with another port", 421).with("host", "studio.lan:1"),
+        foreign("an https host with our port", 421).with("host", &format!("studio.example:{port}")),
+        foreign("an https host with another origin", 403).with("host", "studio.example").with("origin", "https://evil.example"),
+        foreign("an https host by http", 403).with("host", "studio.example").with("origin", "http://studio.example"),
+        foreign("an https host from our http origin", 403).with("host", "studio.example"),
+        foreign("an https origin at our http host", 403).with("origin", "https://studio.example"),
         foreign("no host", 421).without("host"),
         foreign("two hosts", 421).and("host", "evil.example"),
         foreign("an evil host in the target", 421).at("POST", "http://evil.example/api/jobs"),
@@ -242,6 +249,39 @@ async fn every_hostile_request_is_refused_and_none_buys() {
     assert_eq!(status(&response), 201, "{response}");
     served.until(&json!("j1"), "done").await;
     assert_eq!(served.rig.emulator.ledger().purchases().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_behind_a_tls_server_has_a_session_and_its_cookie_leaves_by_tls_only() {
+    let settings = Settings::new().allow_host("https://Studio.example");
+    let served = Served::of(Rig::plain_builder(), settings).await;
+    let ask = async |method: &str, path: &str, more: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\norigin: https://studio.example\r\n{more}content-length: 2\r\n\
+             content-type: application/json\r\nconnection: close\r\n\r\n{{}}"
+        );
+        respond(&served, &request).await
+    };
+    for host in ["studio.example", "studio.example:443"] {
+        let token = format!("host: {host}\r\nx-uso-token: {}\r\n", served.token);
+        let session = ask("POST", "/api/session", &token).await;
+        assert_eq!(status(&session), 200, "{session}");
+        let cookie = session
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = cookie.unwrap();
+        assert!(cookie.contains("; Secure"), "{cookie}");
+        let pair = cookie.split(';').next().unwrap();
+        let read = format!("host: {host}\r\ncookie: {pair}\r\n");
+        assert_eq!(status(&ask("GET", "/api/jobs", &read).await), 200);
+    }
+    // Without TLS in front, a browser would not keep such a cookie.
+    let exchange = served
+        .bare("POST", "/api/session")
+        .header("x-uso-token", &served.token);
+    let plain = super::json_body(exchange, &json!({})).send().await.unwrap();
+    let cookie = plain.headers()["set-cookie"].to_str().unwrap();
+    assert!(!cookie.contains("Secure"), "{cookie}");
 }
 
 /// A browser sends the cookie to the servers of other users on other ports of this machine.

@@ -30,6 +30,19 @@ pub(crate) fn expiry(text: &str) -> Result<Expiry, String> {
     Ok(Expiry::After(after))
 }
 
+/// A host of a page, with or without its port, or the origin of a TLS server.
+pub(crate) fn page_host(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").unwrap_or(text);
+    let is_other = |letter: char| letter.is_whitespace() || "/@?#".contains(letter);
+    match host.is_empty() || host.contains(is_other) {
+        false => Ok(text.to_owned()),
+        true => Err(
+            "a host is a name or an address, such as studio.lan or https://studio.example"
+                .to_owned(),
+        ),
+    }
+}
+
 /// A time such as `90s` or `10m`; a bare number counts seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
