@@ -82,20 +82,7 @@ impl Inputs {
         expected: &str,
     ) -> Result<InputPicture, Refusal> {
         let _place = self.places.acquire().await.ok();
-        let gone = || Refusal::not_found("such picture any more: its file was moved or removed");
-        let found = tokio::fs::metadata(file).await.map_err(|_| gone())?;
-        // A named pipe would block.
-        if !found.is_file() {
-            return Err(gone());
-        }
-        let length = found.len();
-        if usize::try_from(length).map_or(true, |length| length > LARGEST) {
-            return Err(Refusal::bad(format!(
-                "the picture has more than {} MiB",
-                LARGEST >> 20
-            )));
-        }
-        let bytes = tokio::fs::read(file).await.map_err(|_| gone())?;
+        let bytes = read(file, LARGEST).await?;
         let mut incoming = Incoming::new(&self.folder)?;
         incoming.write(&bytes)?;
         if incoming.digest() != expected {
@@ -164,6 +151,31 @@ impl Inputs {
 
     fn told(&self) -> std::sync::MutexGuard<'_, HashMap<String, InputPicture>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes of a picture file, up to a limit.
+pub(crate) async fn read(file: &Path, largest: usize) -> Result<Vec<u8>, Refusal> {
+    let gone = |_| Refusal::not_found("such picture any more: its file was moved or removed");
+    let found = tokio::fs::metadata(file).await.map_err(gone)?;
+    // A named pipe would block.
+    if !found.is_file() {
+        return Err(Refusal::not_found("such picture: its path is no file"));
+    }
+    within(found.len(), largest)?;
+    tokio::fs::read(file).await.map_err(gone)
+}
+
+/// Refuses a picture of more bytes than the limit.
+pub(crate) fn within(length: u64, largest: usize) -> Result<(), Refusal> {
+    match usize::try_from(length).is_ok_and(|length| length <= largest) {
+        true => Ok(()),
+        false => {
+            let limit = largest >> 20;
+            Err(Refusal::bad(format!(
+                "the picture has more than {limit} MiB"
+            )))
+        }
     }
 }
 

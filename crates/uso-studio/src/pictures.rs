@@ -1,7 +1,7 @@
 //! Picture files: those of jobs, and those that go in.
 
 use std::io::ErrorKind;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -13,11 +13,14 @@ use serde_json::Value;
 use uso_journal::{Purchase, SavedPicture};
 
 use crate::body;
-use crate::inputs::LARGEST;
+use crate::inputs::{LARGEST, read, within};
 use crate::json;
 use crate::picture_kind::PictureKind;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
+
+/// Bytes of a picture that is shown; a result may be larger than an input.
+const SHOWN: usize = 2 * LARGEST;
 
 /// `POST /api/pictures`: takes a picture in, as raw bytes.
 pub(crate) async fn take(
@@ -44,7 +47,7 @@ pub(crate) async fn input(
     Path(digest): Path<String>,
 ) -> Result<Response, Refusal> {
     let file = shared.inputs.file(&digest).ok_or_else(no_picture)?;
-    shown(read(&file).await?, None)
+    shown(read(&file, SHOWN).await?, None)
 }
 
 /// `GET /api/jobs/ID/pictures/NUMBER`, with `?download` as a file.
@@ -125,7 +128,7 @@ pub(crate) async fn content(
         .file(&digest)
         .or(file)
         .ok_or_else(no_picture)?;
-    shown(read(&file).await?, None)
+    shown(read(&file, SHOWN).await?, None)
 }
 
 /// Digest and path of the local pictures of a job, content first; empty where the content is a URL.
@@ -152,7 +155,7 @@ fn no_picture() -> Refusal {
 
 /// The bytes of a saved picture, while its file is the one that was saved.
 async fn bytes_of(picture: &SavedPicture) -> Result<Vec<u8>, Refusal> {
-    within_limit(picture.bytes)?;
+    within(picture.bytes, SHOWN)?;
     let picture = picture.clone();
     let read = tokio::task::spawn_blocking(move || picture.read()).await;
     let read = read.map_err(|error| Refusal::internal(&error))?;
@@ -160,23 +163,6 @@ async fn bytes_of(picture: &SavedPicture) -> Result<Vec<u8>, Refusal> {
         ErrorKind::InvalidData => Refusal::changed(),
         _ => no_picture(),
     })
-}
-
-/// The bytes of a file. A named pipe would block.
-async fn read(file: &FilePath) -> Result<Vec<u8>, Refusal> {
-    let found = tokio::fs::metadata(file).await.map_err(|_| no_picture())?;
-    if !found.is_file() {
-        return Err(no_picture());
-    }
-    within_limit(found.len())?;
-    tokio::fs::read(file).await.map_err(|_| no_picture())
-}
-
-fn within_limit(length: u64) -> Result<(), Refusal> {
-    match usize::try_from(length).is_ok_and(|length| length <= 2 * LARGEST) {
-        true => Ok(()),
-        false => Err(Refusal::bad("the picture is too large to be shown")),
-    }
 }
 
 /// Bytes, if they are a picture; with a name the response is a download.
