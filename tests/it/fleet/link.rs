@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uso_tests::postgres::Cluster;
 
 /// The word of a commit in both directions: the statement, and the answer to it.
@@ -21,6 +21,7 @@ pub(super) struct Link {
     folder: tempfile::TempDir,
     server: String,
     plan: Plan,
+    is_away: watch::Sender<bool>,
 }
 
 /// What becomes of a commit.
@@ -70,11 +71,20 @@ impl Link {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
         let (socket, plan) = (server.folder().join(".s.PGSQL.5432"), Plan::default());
-        tokio::spawn(accept(listener, socket, plan.clone()));
+        let is_away = watch::Sender::new(false);
+        let mut away = is_away.subscribe();
+        let accepting = accept(listener, socket, plan.clone(), is_away.subscribe());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = accepting => {}
+                _ = away.wait_for(|is_away| *is_away) => {}
+            }
+        });
         Self {
             folder,
             server: server.folder().display().to_string(),
             plan,
+            is_away,
         }
     }
 
@@ -99,17 +109,33 @@ impl Link {
         self.plan.delivery.notify_one();
     }
 
+    /// Cuts every connection, and accepts no other.
+    pub(super) fn cut(&self) {
+        self.is_away.send_replace(true);
+    }
+
     /// Whether every connection is cut that is to be.
     pub(super) fn has_lost_all(&self) -> bool {
         self.plan.is_done()
     }
 }
 
-async fn accept(listener: UnixListener, socket: PathBuf, plan: Plan) {
+async fn accept(
+    listener: UnixListener,
+    socket: PathBuf,
+    plan: Plan,
+    is_away: watch::Receiver<bool>,
+) {
     while let Ok((near, _)) = listener.accept().await {
         // A server that is away refuses, and so does the link.
         if let Ok(far) = UnixStream::connect(&socket).await {
-            tokio::spawn(connect(near, far, plan.clone()));
+            let (passing, mut away) = (connect(near, far, plan.clone()), is_away.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = passing => {}
+                    _ = away.wait_for(|is_away| *is_away) => {}
+                }
+            });
         }
     }
 }
@@ -118,7 +144,7 @@ async fn accept(listener: UnixListener, socket: PathBuf, plan: Plan) {
 async fn connect(near: UnixStream, far: UnixStream, plan: Plan) {
     let (from_near, to_near) = near.into_split();
     let (from_far, to_far) = far.into_split();
-    let (lost, is_lost) = tokio::sync::watch::channel(false);
+    let (lost, is_lost) = watch::channel(false);
     let late = tokio::select! {
         late = statements(from_near, to_far, &plan, lost) => late,
         () = answers(from_far, to_near, is_lost) => None,
@@ -134,7 +160,7 @@ async fn statements<W: AsyncWrite + Unpin>(
     mut from: impl AsyncRead + Unpin,
     mut to: W,
     plan: &Plan,
-    lost: tokio::sync::watch::Sender<bool>,
+    lost: watch::Sender<bool>,
 ) -> Option<(W, Vec<u8>)> {
     let (mut chunk, mut since_commit) = (vec![0; 1 << 16], Vec::new());
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
@@ -166,7 +192,7 @@ async fn statements<W: AsyncWrite + Unpin>(
 async fn answers(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    is_lost: tokio::sync::watch::Receiver<bool>,
+    is_lost: watch::Receiver<bool>,
 ) {
     let (mut chunk, mut withheld) = (vec![0; 1 << 16], Vec::new());
     while let Ok(read @ 1..) = from.read(&mut chunk).await {

@@ -2,11 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Child;
+use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::postgres;
 use uso_tests::rig::{Cli, Rig, Run, until, until_async};
 
+use super::link::Link;
 use super::machines::signal;
 use super::server;
 use crate::cli::proxy::{NAME, TOKEN, bought, start, status, submit};
@@ -111,6 +114,66 @@ async fn a_purchase_of_a_proxy_that_was_killed_is_told_and_not_repeated() {
         assert_eq!(rig.emulator.ledger().purchases().len(), before + 1);
         again.kill().unwrap();
         again.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_ctrl_c_ends_a_proxy_whose_journal_is_away_and_tells_its_purchase() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenHang)
+        .always();
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let server = server("proxies::away");
+    for is_on_server in [false, true] {
+        let cli = Cli::new(PROGRAM).at(&rig.emulator.origin());
+        let file = cli.folder().join("journal.db");
+        let mut link = None;
+        let place = match (is_on_server, server) {
+            (false, _) => file.display().to_string(),
+            (true, None) => continue,
+            (true, Some(server)) => link
+                .insert(Link::to(server))
+                .place(&server.database().await),
+        };
+        let cli = cli
+            .variable("USO_PROXY_TOKEN", TOKEN)
+            .variable("USO_JOURNAL", &place);
+        let before = rig.emulator.ledger().purchases().len();
+        let (mut proxy, url, mut lines) = start(&cli, &[]);
+        let waiting = tokio::spawn(submit(&url, TOKEN, 1).send());
+        let bought = || rig.emulator.ledger().purchases().len();
+        until("the purchase", || bought() > before).await;
+        let writer = link.is_none().then(|| {
+            let writer = rusqlite::Connection::open(&file).unwrap();
+            writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+            writer
+        });
+        if let Some(link) = &link {
+            link.cut();
+        }
+        signal(&proxy, "INT");
+        let mut talk = BufReader::new(proxy.stderr.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        assert!(talk.any(|line| line.contains("stopping")));
+        let since = Instant::now();
+        signal(&proxy, "INT");
+        assert_eq!(proxy.wait().unwrap().code(), Some(6));
+        // A journal that is away is asked again for a minute.
+        assert!(since.elapsed() < Duration::from_secs(30));
+        assert_eq!(lines.next().unwrap()["outcome"], Value::Null);
+        let told = lines.next().unwrap();
+        assert_eq!(
+            (&told["caller"], &told["outcome"]),
+            (&json!(NAME), &json!("unknown"))
+        );
+        let talk: Vec<String> = talk.collect();
+        let is_told = |line: &String| line.contains("not recorded in the journal yet");
+        assert!(talk.iter().any(is_told), "{talk:?}");
+        // The page gets a response, if there is time.
+        let answer = waiting.await.unwrap();
+        assert!(answer.map_or(true, |answer| answer.status() == 502));
+        drop(writer);
     }
 }
 

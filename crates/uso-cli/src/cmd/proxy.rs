@@ -26,6 +26,10 @@ use crate::signals::Signals;
 /// The longest wait for open requests at the end. A submit takes a second or two.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// The longest wait for the records of purchases that are given up; each is told before its end. A
+/// journal that is away is asked again for longer.
+const LAST_RECORDS: Duration = Duration::from_secs(6);
+
 pub(crate) async fn run(
     global: &Global,
     args: &ProxyArgs,
@@ -104,8 +108,19 @@ pub(crate) async fn run(
         () = tokio::time::sleep(GRACE) => Err(unfinished()),
     };
     // The purchases that are left are recorded, too.
-    proxy.give_up().await;
-    records.warn_of_unknown().await;
+    let recording = async {
+        proxy.give_up().await;
+        records.warn_of_unknown().await;
+    };
+    let is_recorded = tokio::select! {
+        () = recording => true,
+        _ = signals.next() => false,
+        () = tokio::time::sleep(LAST_RECORDS) => false,
+    };
+    if !is_recorded {
+        // The drop of a journal waits for the writes that have begun.
+        std::mem::forget(records);
+    }
     outcome
 }
 

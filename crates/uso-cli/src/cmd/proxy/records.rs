@@ -90,6 +90,22 @@ impl Shared {
         }
     }
 
+    /// Tells the outcome, unless it was told before.
+    async fn tell(&self, purchase: &Purchase, recorded: &Result<(), RecordsError>) {
+        if !self.is_first(purchase, recorded) {
+            return;
+        }
+        if let Err(error) = recorded {
+            let line = text(purchase);
+            let warning = format!("not recorded in the journal yet: {line}: {error}");
+            self.printer.warn(&warning);
+        }
+        if self.line(purchase).await.is_err() {
+            let warning = format!("not recorded on stdout: {}", text(purchase));
+            self.printer.warn(&warning);
+        }
+    }
+
     async fn line(&self, purchase: &Purchase) -> Result<(), RecordsError> {
         let (written, wait) = oneshot::channel();
         let purchase = purchase.clone();
@@ -130,18 +146,16 @@ impl Records for Lines {
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<(), RecordsError>> {
         Box::pin(async move {
-            let recorded = self.0.inner.end(purchase, limits).await;
-            if self.0.is_first(purchase, &recorded) {
-                if let Err(error) = &recorded {
-                    let line = text(purchase);
-                    let warning = format!("not recorded in the journal yet: {line}: {error}");
-                    self.0.printer.warn(&warning);
+            let mut ending = self.0.inner.end(purchase, limits);
+            let recorded = match timeout(WITHIN, &mut ending).await {
+                Ok(recorded) => recorded,
+                Err(_) => {
+                    let slow = RecordsError("the journal does not respond".to_owned());
+                    self.0.tell(purchase, &Err(slow)).await;
+                    ending.await
                 }
-                if self.0.line(purchase).await.is_err() {
-                    let warning = format!("not recorded on stdout: {}", text(purchase));
-                    self.0.printer.warn(&warning);
-                }
-            }
+            };
+            self.0.tell(purchase, &recorded).await;
             recorded
         })
     }
