@@ -57,7 +57,7 @@
 //! | that of the service | otherwise: status and body as they came, streams as they come |
 //! | 400, a JSON string | no target, a target that is not allowed, a reserved header, no JSON object, a size or a number that could be read in two ways |
 //! | 401, `"Unauthorized"` | the check knows no caller |
-//! | 403 | the origin of the page is not allowed; a purchase costs more than the limit of a whole day |
+//! | 403 | the origin of the page is not allowed; a purchase costs more than the limit of a whole day; the account's budget has no room for a purchase |
 //! | 404, in the service's words | the request is not the caller's, or does not exist |
 //! | 409 | the same input while it is being bought, or a moment after its response was lost |
 //! | 413, 408 | the body is too large, or too slow |

@@ -140,6 +140,9 @@ pub enum NotBegun {
     CallerIsFull,
     /// There is no place for another request.
     Full,
+    /// A cap of the account has no room for the purchase. The page is told no amount: what the account
+    /// spends is not its callers' business.
+    Budget,
     /// The purchase could not be recorded.
     Unavailable(RecordsError),
 }

@@ -141,6 +141,11 @@ impl Refusal {
                 Self::too_much(text, turn)
             }
             NotBegun::Full => Self::busy("no more requests can be kept; nothing was sent", turn),
+            // Not 429 or 503, which fal's clients repeat.
+            NotBegun::Budget => Self::new(
+                StatusCode::FORBIDDEN,
+                "the account's budget has no room for this; nothing was sent",
+            ),
             NotBegun::Unavailable(error) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{error}; nothing was sent"),

@@ -118,6 +118,27 @@ async fn a_purchase_of_a_proxy_that_was_killed_is_told_and_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_beyond_the_accounts_cap_is_refused_for_good_and_tells_the_page_no_amount() {
+    let rig = Rig::plain().await;
+    for (cli, _) in machines(&rig, "proxies::cap").await {
+        let before = rig.emulator.ledger().purchases().len();
+        let capped = cli.run(&["budget", "--total", "0.17"]);
+        assert_eq!(capped.code, 0, "{capped:?}");
+        let (proxy, url, _lines) = start(&cli, &[]);
+        bought(&url, TOKEN, 1).await;
+        let refused = submit(&url, TOKEN, 2).send().await.unwrap();
+        // fal's clients repeat a 429 and a 503.
+        assert_eq!(refused.status(), 403);
+        let text = refused.text().await.unwrap();
+        assert!(text.contains("nothing was sent"), "{text}");
+        assert!(!text.contains(['$', '0', '1']), "{text}");
+        let run = stop(proxy);
+        assert!(run.stderr.contains("$0.17"), "the operator's log: {run:?}");
+        assert_eq!(rig.emulator.ledger().purchases().len(), before + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_ctrl_c_ends_a_proxy_whose_journal_is_away_and_tells_its_purchase() {
     let scenario = Scenario::new()
         .on(Operation::Submit, Fault::AcceptThenHang)

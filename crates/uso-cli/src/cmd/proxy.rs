@@ -39,7 +39,7 @@ pub(crate) async fn run(
     let settings = settings(args)?;
     let connection = Connection::open(global).await?;
     let journal = journal::open(global, &connection).await?;
-    let records = JournalRecords::new(journal, connection.client.clone());
+    let records = JournalRecords::new(journal, connection.client.clone(), *printer);
     let records = Lines::new(*printer, records);
     let settings = settings.records(records.clone());
     // Those of earlier runs, and of other proxies that died.

@@ -10,15 +10,23 @@ use uso_proxy::{
 };
 use uso_transport::{Operation, Ticket, Verdict};
 
+use crate::printer::Printer;
+
 /// Records in the journal.
 pub(super) struct JournalRecords {
     journal: Journal,
     client: Client,
+    printer: Printer,
 }
 
 impl JournalRecords {
-    pub(super) fn new(journal: Journal, client: Client) -> Self {
-        Self { journal, client }
+    /// Records whose warnings go to the printer.
+    pub(super) fn new(journal: Journal, client: Client, printer: Printer) -> Self {
+        Self {
+            journal,
+            client,
+            printer,
+        }
     }
 }
 
@@ -76,7 +84,12 @@ impl Records for JournalRecords {
                 RelayRefusal::TooDear => NotBegun::TooDear,
                 RelayRefusal::OwnerIsFull => NotBegun::CallerIsFull,
                 RelayRefusal::Full => NotBegun::Full,
-                RelayRefusal::Budget(stop) => NotBegun::Unavailable(RecordsError(stop.to_string())),
+                RelayRefusal::Budget(stop) => {
+                    let caller = &purchase.caller;
+                    let warning = format!("nothing is bought for {caller}: {stop}");
+                    self.printer.warn(&warning);
+                    NotBegun::Budget
+                }
                 _ => NotBegun::Full,
             })
         })
