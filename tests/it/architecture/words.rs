@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// Endings of the files that people read or that pages show.
+const TEXTS: [&str; 8] = [".rs", ".md", ".html", ".js", ".mjs", ".css", ".yml", ".py"];
+
 /// The words of `fixtures/banned-words.txt`, in lower case.
 fn banned() -> Vec<String> {
     let list = std::fs::read_to_string(uso_tests::rig::file("fixtures/banned-words.txt")).unwrap();
@@ -84,7 +87,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
             if !matches!(name, "target" | "node_modules") {
                 collect(&path, files);
             }
-        } else if name.ends_with(".rs") || name.ends_with(".md") {
+        } else if TEXTS.iter().any(|ending| name.ends_with(ending)) {
             files.push(path);
         }
     }
