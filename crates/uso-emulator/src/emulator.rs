@@ -107,7 +107,7 @@ impl Emulator {
         self.state.files.forget();
     }
 
-    /// How late it is on the emulator's clock, which its signatures and log lines tell.
+    /// Current time on the emulator's clock, which its signatures and log lines use.
     pub fn now(&self) -> SystemTime {
         let clock = &self.state.clock;
         clock.timestamp(clock.now()).into()
@@ -133,7 +133,7 @@ impl Emulator {
         self.state.webhooks.signer().rotate()
     }
 
-    /// When the request became completed, in real time; nothing before that.
+    /// Time at which the request became completed, in real time; `None` before that.
     pub fn completed_at(&self, request_id: &str) -> Option<Instant> {
         lock(&self.state.machine)
             .get(request_id, Duration::ZERO)?
@@ -155,7 +155,7 @@ impl Drop for Emulator {
     }
 }
 
-/// What can be different about an emulator.
+/// Builder of an emulator.
 #[derive(Clone, Debug)]
 pub struct EmulatorBuilder {
     listen: SocketAddr,
@@ -191,7 +191,7 @@ impl Default for EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
-    /// Where to listen. Default: a free port of 127.0.0.1.
+    /// Sets the address to listen on. Default: a free port of 127.0.0.1.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
         self
@@ -204,8 +204,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long a picture takes at least; the picture itself may take longer. Default: 5 ms, so
-    /// that tests are quick. For people, 1.5 s lets every state be seen.
+    /// Sets the shortest time that a job takes; the picture itself may take longer. Default: 5 ms,
+    /// so that tests are quick. For people, 1.5 s lets every state be seen.
     pub fn inference_time(mut self, duration: Duration) -> Self {
         self.settings.inference_time = duration;
         self
@@ -220,8 +220,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How many requests run at once; the others wait in line. Default: 2, what fal gives to new
-    /// accounts.
+    /// Sets the number of requests that run at once; the others wait in the queue. Default: 2, as
+    /// for new accounts of fal.
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.settings.concurrency = requests;
         self
@@ -255,14 +255,14 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How much work goes into a picture. Default: [`PictureMode::Plain`], so that tests are quick
-    /// in debug builds.
+    /// Sets the effort for each picture. Default: [`PictureMode::Plain`], so that tests are quick in
+    /// debug builds.
     pub fn picture(mut self, mode: PictureMode) -> Self {
         self.settings.picture = mode;
         self
     }
 
-    /// How long after its start a request appears in the Platform API's listing. Default: at once.
+    /// Sets the delay after which a started request is in the Platform API's listing. Default: none.
     pub fn index_delay(mut self, delay: Duration) -> Self {
         self.settings.index_delay = delay;
         self
@@ -276,7 +276,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How patiently webhooks are delivered. Default: as fal documents it, where it does.
+    /// Sets the retry policy of webhook deliveries. Default: fal's documented times, as far as there
+    /// are any.
     pub fn webhooks(mut self, policy: WebhookPolicy) -> Self {
         self.settings.webhooks = policy;
         self
@@ -296,7 +297,7 @@ impl EmulatorBuilder {
         Ok(self)
     }
 
-    /// What goes wrong. Default: nothing.
+    /// Sets the faults to play. Default: none.
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.scenario = scenario;
         self

@@ -18,7 +18,7 @@ pub struct Ledger {
     purchases: Vec<Purchase>,
 }
 
-/// One accepted submission, queued or synchronous.
+/// Accepted submission, queued or synchronous.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Purchase {
@@ -29,7 +29,7 @@ pub struct Purchase {
     /// The input as it was sent. Of the oldest among very many bytes of inputs, long texts are cut
     /// short.
     pub input: Value,
-    /// When it was accepted, as RFC 3339.
+    /// Time of the acceptance, as RFC 3339.
     pub accepted_at: String,
     /// Whether it costs anything.
     pub billing: Billing,
@@ -39,7 +39,7 @@ pub struct Purchase {
     pub micro_dollars: u64,
 }
 
-/// What became of a purchase, in money.
+/// Bill of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Billing {

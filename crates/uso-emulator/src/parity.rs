@@ -1,4 +1,4 @@
-//! Where each behaviour of the emulator comes from.
+//! Source of each behaviour of the emulator.
 //!
 //! *Documented*: in fal's documentation or the code of its own clients. *Observed*: reported by a
 //! third party. *Chosen*: open, and decided here, most often for the reading that is harder on a

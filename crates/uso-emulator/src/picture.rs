@@ -21,7 +21,7 @@ use stamp::Stamp;
 pub(crate) use codec::dimensions;
 pub(crate) use format::Format;
 
-/// How much work goes into a picture.
+/// Effort for a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PictureMode {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::lock::lock;
 use crate::scenario::Operation;
 
-/// One request that the emulator received.
+/// Request that the emulator received.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoggedRequest {
@@ -33,7 +33,7 @@ pub struct LoggedRequest {
     pub query: String,
     /// Status of the answer; nothing while there is none, and for ever if none is given.
     pub status: Option<u16>,
-    /// What the request is about.
+    /// Operation of the request.
     pub operation: Operation,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub http_version: String,

@@ -22,7 +22,7 @@ pub use operation::Operation;
 
 use file::Rule;
 
-/// What goes wrong, where and how often.
+/// Faults to play, each with its operation and number of times.
 ///
 /// ```
 /// use uso_emulator::{Fault, Operation, Scenario};

@@ -1,4 +1,4 @@
-//! What a purchase asks for.
+//! Content of a purchase: its request or its order.
 
 use uso::purchase::{EndpointId, Order, Recipe};
 use uso::{MicroDollars, Request};

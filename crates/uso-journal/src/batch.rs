@@ -88,8 +88,8 @@ impl Batch {
         self
     }
 
-    /// How many purchases are in flight at a time. Without it, the number begins at two, grows
-    /// while jobs start at once, and shrinks while they wait in the service's queue.
+    /// Sets the number of purchases in flight at a time. By default it begins at two, grows while
+    /// jobs start at once, and shrinks while they wait in the service's queue.
     pub fn concurrency(mut self, purchases: impl Into<Option<usize>>) -> Self {
         self.concurrency = purchases.into();
         self

@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::purchase::Purchase;
 use crate::state::State;
 
-/// What happens in a batch.
+/// Event of a batch.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BatchEvent {
@@ -75,7 +75,7 @@ pub enum Stopped {
     Locked(String),
 }
 
-/// What the outcome of a row says of its purchase.
+/// State of the purchase of a row, by the row's outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RowOutcome {

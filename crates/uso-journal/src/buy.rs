@@ -166,7 +166,7 @@ impl Buy {
         self
     }
 
-    /// Has each step told. Nothing is told of work that another caller does.
+    /// Sets a callback for each step. Work of another caller makes no calls.
     pub fn on_progress(mut self, tell: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.listener = Listener::new(tell);
         self

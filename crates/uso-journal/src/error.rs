@@ -7,7 +7,7 @@ use uso::MicroDollars;
 use crate::purchase::{LocalId, Purchase};
 use crate::row::NotAllowed;
 
-/// What went wrong. Every variant says whether something was bought.
+/// Error of the journal. Every variant says whether something was bought.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -242,7 +242,7 @@ pub enum BudgetStop {
     },
 }
 
-/// What a cap covers.
+/// Purchases that a cap covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -48,7 +48,7 @@ enum OldTarget {
     },
 }
 
-/// What an import found.
+/// Counts of an import.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Imported {

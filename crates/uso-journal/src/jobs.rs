@@ -90,7 +90,7 @@ impl Jobs {
         Ok(page)
     }
 
-    /// How many there are in each state, whatever the limit.
+    /// Number of jobs in each state, whatever the limit.
     ///
     /// # Errors
     ///

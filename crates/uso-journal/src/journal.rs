@@ -121,7 +121,7 @@ impl Journal {
         self
     }
 
-    /// Where the journal is: its file, or its server and database without user and password.
+    /// Location of the journal: its file, or its server and database without user and password.
     pub fn location(&self) -> &str {
         &self.shared.location
     }
@@ -327,7 +327,7 @@ impl Journal {
         self.shared.store.set_caps(realm, day, total).await
     }
 
-    /// What counts against the cap of a batch: bills, and upper bounds of what is not billed yet.
+    /// Money that counts against the cap of a batch: bills, and upper bounds until there are bills.
     ///
     /// # Errors
     ///
@@ -407,11 +407,11 @@ impl Journal {
 pub struct Budget {
     /// Cap of any 24 hours, by the database's clock.
     pub day_cap: Option<MicroDollars>,
-    /// What counts against it now.
+    /// Money that counts against the cap of the day now.
     pub day_committed: MicroDollars,
     /// Cap of everything.
     pub total_cap: Option<MicroDollars>,
-    /// What counts against it now.
+    /// Money that counts against the total cap now.
     pub total_committed: MicroDollars,
 }
 

@@ -7,7 +7,7 @@ use crate::journal::Journal;
 use crate::purchase::Purchase;
 use crate::row::Step;
 
-/// What the journal knows of a notification.
+/// Result of a notification: the purchase that the journal knows by it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Notified {

@@ -1,4 +1,4 @@
-//! How many purchases of a batch are in flight: as many as the service starts in good time.
+//! Number of purchases of a batch in flight: as many as the service starts in good time.
 //!
 //! fal does not refuse a request for want of a runner but lets it wait in the queue. So the time
 //! from the submit to the start tells whether there are too many: while jobs start at once, one

@@ -1,4 +1,4 @@
-//! Where a journal lies: its default path, private files, and no network file system.
+//! Place of a journal: its default path, private files, and no network file system.
 
 #[cfg(unix)]
 use std::fs::File;

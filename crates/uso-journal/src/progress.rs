@@ -1,4 +1,4 @@
-//! What becomes known of a purchase while it is made.
+//! Progress of a purchase.
 
 use std::sync::Arc;
 

@@ -135,7 +135,7 @@ pub struct Reason {
     /// from a failed job, and a locked account from a rejected key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ErrorKind>,
-    /// One fragment without a full stop; empty once the purchase is pruned.
+    /// Message as a fragment without a full stop; empty once the purchase is pruned.
     pub message: String,
 }
 
@@ -180,7 +180,7 @@ pub struct SavedPicture {
     /// MIME type, where the service says so.
     #[serde(default)]
     pub content_type: Option<String>,
-    /// Where the service keeps the picture for a while.
+    /// URL under which the service keeps the picture for a while.
     #[serde(default)]
     pub url: Option<String>,
     /// The machine that has the file, where several share the journal.
@@ -219,13 +219,13 @@ impl SavedPicture {
 pub struct Cost {
     /// Price of a megapixel when the purchase was made.
     pub unit_price: Option<UnitPrice>,
-    /// What the purchase should cost at that price.
+    /// Expected cost of the purchase at that price.
     #[serde(with = "micro")]
     pub estimate: Option<MicroDollars>,
     /// Upper bound that is held back from the budget while the bill is not known.
     #[serde(with = "micro")]
     pub reserved: Option<MicroDollars>,
-    /// What the service billed.
+    /// Amount that the service billed.
     #[serde(with = "micro")]
     pub billed: Option<MicroDollars>,
 }
@@ -245,7 +245,7 @@ mod micro {
 }
 
 impl Cost {
-    /// What counts against the budget: the bill, or the upper bound until there is one.
+    /// Amount that counts against the budget: the bill, or the upper bound until there is a bill.
     pub fn committed(&self) -> MicroDollars {
         let amount = self.billed.or(self.reserved);
         amount.unwrap_or(MicroDollars::new(0))
@@ -269,7 +269,7 @@ pub struct Purchase {
     pub account: String,
     /// The endpoint.
     pub endpoint: String,
-    /// Where it stands.
+    /// State of the purchase.
     pub state: State,
     /// Number of the current attempt, from 1 on.
     pub attempt: u32,
@@ -278,16 +278,16 @@ pub struct Purchase {
     pub reason: Option<Reason>,
     /// Digest of what is asked for; see [`uso::purchase::Recipe`].
     pub fingerprint: String,
-    /// What is asked for; `None` once the purchase is pruned.
+    /// Input of the model; `None` once the purchase is pruned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// What finds the current attempt in the account's listing.
+    /// Intent that finds the current attempt in the account's listing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// What collects the current attempt.
+    /// Ticket that collects the current attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket>,
-    /// Where the pictures go; `None` once the purchase is pruned.
+    /// Place of the pictures; `None` once the purchase is pruned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
     /// Pictures that are whole on disk.
@@ -296,10 +296,10 @@ pub struct Purchase {
     pub seed: Option<u64>,
     /// Its money.
     pub cost: Cost,
-    /// When the key was first used.
+    /// Time of the first use of the key.
     #[serde(serialize_with = "milliseconds")]
     pub created_at: SystemTime,
-    /// When the record last changed.
+    /// Time of the last change of the record.
     #[serde(serialize_with = "milliseconds")]
     pub changed_at: SystemTime,
     /// Whether some process works on it.

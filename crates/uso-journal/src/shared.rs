@@ -1,4 +1,4 @@
-//! What all work on one open journal shares.
+//! State that all work on one open journal shares.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

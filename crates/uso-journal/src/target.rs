@@ -1,4 +1,4 @@
-//! Where the pictures of a purchase go.
+//! Place of the pictures of a purchase.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::path_text;
 
-/// Where the pictures of a purchase go.
+/// Place of the pictures of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -140,8 +140,8 @@ impl Settings {
         self
     }
 
-    /// How many submitted requests are kept with their callers, and for how long. Default: 100 000
-    /// (some 40 MB) and 24 hours.
+    /// Sets the number of submitted requests that are kept with their callers, and the time for which
+    /// they are kept. Default: 100 000 (some 40 MB) and 24 hours.
     ///
     /// A caller reaches a request while it is kept. When there is no room for another request, nothing
     /// more is bought (503): a request that is forgotten could not be collected, and is paid for.
@@ -152,8 +152,8 @@ impl Settings {
         self
     }
 
-    /// How many of the kept requests may be one caller's; it buys nothing more while there are so
-    /// many (429). Default: 5 000. It keeps one caller from filling the room of the others with
+    /// Sets the number of kept requests of a single caller, who buys nothing more while there are so
+    /// many (429). Default: 5 000. The limit keeps one caller from filling the room of the others with
     /// requests that cost nothing, since the service finds an input's faults only after it has taken
     /// it.
     #[must_use]
@@ -162,7 +162,7 @@ impl Settings {
         self
     }
 
-    /// How long a request's body may take to arrive; a slower one gets 408. Default: 60 seconds, in
+    /// Sets the time in which a request's body must arrive; a slower body gets 408. Default: 60 seconds, in
     /// which the largest body needs 0.6 Mbit/s.
     #[must_use]
     pub fn body_within(mut self, limit: Duration) -> Self {
@@ -170,8 +170,8 @@ impl Settings {
         self
     }
 
-    /// How long a page may leave a response to a purchase unread before the proxy drops it. Default: 30
-    /// seconds. Only the response is lost: the purchase is recorded before, and its request can be
+    /// Sets the time after which the proxy drops a response to a purchase that the page does not read.
+    /// Default: 30 seconds. Only the response is lost: the purchase is recorded before, and its request can be
     /// asked for.
     #[must_use]
     pub fn reading_within(mut self, limit: Duration) -> Self {

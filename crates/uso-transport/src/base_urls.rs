@@ -1,4 +1,4 @@
-//! Where fal's services live, and where the key may go.
+//! Base URLs of fal's services, and the hosts that may receive the key.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use crate::confidential::is_this_machine;
 use crate::error::{Error, Result};
 use crate::kind::{ErrorKind, Operation};
 
-/// Where each of fal's services lives.
+/// Base URL of each of fal's services.
 ///
 /// The key is sent to `run`, `queue`, `rest` and `platform` and to no other origin; `cdn` never
 /// sees it.
@@ -29,7 +29,7 @@ impl BaseUrls {
         Self::for_hosts("fal.run", "queue.fal.run")
     }
 
-    /// One origin that serves all of fal's hosts under the prefixes `/run`, `/queue`, `/rest`,
+    /// Base URLs below one origin that serves all of fal's hosts under the prefixes `/run`, `/queue`, `/rest`,
     /// `/cdn` and `/platform`, as the emulator does, or a gateway of one's own.
     ///
     /// ```

@@ -1,8 +1,8 @@
-//! What is known of the bill for an attempt.
+//! Knowledge about the bill for an attempt.
 
 use serde::Serialize;
 
-/// What is known of the bill for an attempt.
+/// Knowledge about the bill for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Billed {

@@ -1,4 +1,4 @@
-//! Which URLs may carry a secret.
+//! Detection of URLs that may carry a secret.
 
 use std::net::IpAddr;
 

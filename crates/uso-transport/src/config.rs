@@ -161,8 +161,8 @@ impl Config {
         self
     }
 
-    /// How long a submit whose response was lost is looked for among the account's requests, before
-    /// it ends with [`ErrorKind::OutcomeUnknown`]. Default: 2 min; a request that starts at once
+    /// Sets the time for which a submit whose response was lost is looked for among the account's
+    /// requests, before it ends with [`ErrorKind::OutcomeUnknown`]. Default: 2 min; a request that starts at once
     /// is found within seconds, and one that waits longer is better looked for later, with the
     /// error's [`intent`](Error::intent).
     ///
@@ -181,8 +181,7 @@ impl Config {
         self
     }
 
-    /// How long a status stream or a download may be silent before it counts as broken. Default:
-    /// 45 s, three of the service's keep-alive comments.
+    /// Sets the time after which a silent status stream or download counts as broken. Default: 45 s, three of the service's keep-alive comments.
     #[must_use]
     pub fn stream_idle(mut self, limit: Duration) -> Self {
         self.stream_idle = limit;
@@ -222,7 +221,7 @@ impl Config {
         self
     }
 
-    /// How often and how patiently idempotent requests are repeated.
+    /// Sets the retry policy of idempotent requests.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -268,7 +267,7 @@ impl Config {
         self.key.fingerprint()
     }
 
-    /// Where each of fal's services lives.
+    /// Base URL of each of fal's services.
     pub fn base_urls(&self) -> &BaseUrls {
         &self.base_urls
     }

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::file_source::FileSource;
 use crate::kind::{Delivery, ErrorKind, Operation};
 
-/// What happens when the file exists already.
+/// Treatment of a file that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overwrite {
     /// It stays, and the download ends with [`ErrorKind::Exists`].
@@ -37,7 +37,7 @@ pub enum Overwrite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Download {
-    /// Where the file is.
+    /// Path of the file.
     pub path: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
@@ -48,7 +48,7 @@ pub struct Download {
 /// Looks at the first bytes of a file, at most 64, and says what is wrong with them.
 type HeaderCheck<'a> = &'a (dyn Fn(&[u8]) -> Result<(), String> + Send + Sync);
 
-/// What a whole file has to be.
+/// Properties of a whole file.
 ///
 /// Besides, its length is the one that the response told, and a PNG, JPEG, WebP or GIF ends as its
 /// format has it. A file of another format is only whole if a length was told.

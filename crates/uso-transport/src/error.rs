@@ -21,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What went wrong between the caller and the picture.
+/// Error of a client call.
 ///
 /// `Display` is one lower-case fragment without the source, a body or a key; walk
 /// [`std::error::Error::source`] for the causes.
@@ -93,12 +93,12 @@ impl Error {
         Self::new(Operation::Prepare, ErrorKind::Input, message).with_problems(problems)
     }
 
-    /// What was being done.
+    /// Operation that failed.
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// What the caller does next.
+    /// Kind of the error, by what the caller does next.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -123,12 +123,12 @@ impl Error {
         self.0.ticket.as_ref()
     }
 
-    /// What is known of the bill for the attempt that failed.
+    /// Knowledge about the bill for the attempt that failed.
     pub fn billed(&self) -> Billed {
         self.0.billed
     }
 
-    /// What is known of the purchase that this error belongs to. An error with a ticket belongs to
+    /// Verdict on the purchase that this error belongs to. An error with a ticket belongs to
     /// a job that was bought.
     pub fn verdict(&self) -> Verdict {
         let purchase = !self.0.operation.is_idempotent();
@@ -140,7 +140,7 @@ impl Error {
         }
     }
 
-    /// What finds the purchase later, for [`ErrorKind::OutcomeUnknown`] of a submit.
+    /// Intent that finds the purchase later, for [`ErrorKind::OutcomeUnknown`] of a submit.
     pub fn intent(&self) -> Option<&Intent> {
         self.0.intent.as_ref()
     }
@@ -167,7 +167,7 @@ impl Error {
         self.0.error_type.as_deref()
     }
 
-    /// How many HTTP attempts were made.
+    /// Number of HTTP attempts that were made.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }

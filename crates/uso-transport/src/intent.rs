@@ -10,8 +10,8 @@ use crate::endpoint::EndpointId;
 use crate::fingerprint::{Fingerprint, Inspected};
 use crate::sanitize::hex;
 
-/// What finds a purchase again whose response was lost. It contains neither prompt nor picture nor
-/// key, so that it can be written down before the purchase is sent.
+/// Record that finds a purchase whose response was lost. An intent contains neither prompt nor picture
+/// nor key, so that it can be written down before the purchase is sent.
 ///
 /// Two intents are equal when they are of the same purchase, whatever became known of it since.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -130,19 +130,19 @@ impl Intent {
         &self.fingerprint
     }
 
-    /// When the order was made, by this machine's clock.
+    /// Time at which the order was made, by this machine's clock.
     pub fn made_at(&self) -> SystemTime {
         UNIX_EPOCH
             .checked_add(Duration::from_millis(self.made_at_ms))
             .unwrap_or(UNIX_EPOCH)
     }
 
-    /// How long after the submit the service may still start the job.
+    /// Time after the submit in which the service may still start the job.
     pub fn start_within(&self) -> Duration {
         Duration::from_millis(self.start_within_ms)
     }
 
-    /// When the account's listing shows the purchase for certain, if it was accepted: the start
+    /// Time from which the account's listing shows an accepted purchase for certain: the start
     /// deadline after the last time that the submit can have left, and a minute more.
     pub fn listed_by(&self) -> SystemTime {
         let left = match self.sent_at_ms {
@@ -156,8 +156,8 @@ impl Intent {
         UNIX_EPOCH.checked_add(listed).unwrap_or(UNIX_EPOCH)
     }
 
-    /// The same purchase, which has none of these request ids: they are known to be those of other
-    /// purchases with the same input. They are not written down with the intent.
+    /// Intent that excludes request ids of other purchases with the same input. The ids are not
+    /// written down with the intent.
     #[must_use]
     pub fn except(mut self, request_ids: impl IntoIterator<Item = String>) -> Self {
         self.others.extend(request_ids);

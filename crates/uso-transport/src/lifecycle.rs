@@ -1,12 +1,12 @@
-//! How long a file is kept, and who may read it.
+//! Expiry and access rules of uploaded files.
 
 use std::time::Duration;
 
 use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// How long a file is kept, and who may read it. What is not said is left to the account's
-/// settings.
+/// Expiry and access rules of an uploaded file. The account's settings hold for everything that is not
+/// set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,14 +82,14 @@ impl Lifecycle {
         self
     }
 
-    /// What everybody gets who is not named. The owner of the account always has access.
+    /// Default access of users without a rule. The owner of the account always has access.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.initial_acl.get_or_insert_default().default = Some(access);
         self
     }
 
-    /// What this user of fal gets. The service drops rules for users that it does not know.
+    /// Access of this user of fal. The service drops rules for users that it does not know.
     #[must_use]
     pub fn access_of(mut self, user: impl Into<String>, access: Access) -> Self {
         self.initial_acl.get_or_insert_default().rules.push(Rule {

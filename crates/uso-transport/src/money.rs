@@ -62,7 +62,7 @@ impl Sum for MicroDollars {
 }
 
 impl MicroDollars {
-    /// This many millionths of a dollar.
+    /// Amount of this many micro-dollars.
     pub fn new(micro_dollars: u64) -> Self {
         Self(micro_dollars)
     }

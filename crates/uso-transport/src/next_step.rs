@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::ticket::Ticket;
 use crate::verdict::Verdict;
 
-/// What a program does about an error.
+/// Next step of a program after an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NextStep {
@@ -26,7 +26,7 @@ pub enum NextStep {
 }
 
 impl Error {
-    /// What a program does about this error.
+    /// Next step of a program after this error.
     ///
     /// ```
     /// use uso_transport::{NextStep, Problem};

@@ -160,7 +160,7 @@ impl Order {
         self
     }
 
-    /// Has the service notify this webhook when the job ends. A notification proves whose job it
+    /// Sets the webhook that the service notifies when the job ends. A notification proves whose job it
     /// is, even if the response to the submit was lost; see [`Intent::recognises`].
     #[must_use]
     pub fn with_webhook(mut self, webhook: Webhook) -> Self {
@@ -185,7 +185,7 @@ impl Order {
         &mut Arc::make_mut(&mut self.0).headers
     }
 
-    /// What is worth writing down before the order is sent.
+    /// Record of the purchase that is worth writing down before the order is sent.
     pub fn intent(&self) -> &Intent {
         &self.0.intent
     }

@@ -36,7 +36,7 @@ const NEVER_PASSED_ON: [HeaderName; 12] = [
     UPGRADE,
 ];
 
-/// One of the services that may be sent the key.
+/// Service that may be sent the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     /// The synchronous run.

@@ -1,16 +1,16 @@
-//! One thing that is wrong with a request.
+//! Problem of a request.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that is wrong with a request, as our own check or the service's 422 names it.
+/// Problem of a request, as our own check or the service's 422 names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
     /// The field, such as `num_images` or `input_image_urls[0]`; empty when it is the whole input.
     pub path: String,
-    /// What is wrong, for people.
+    /// Description for people.
     pub message: String,
     /// The machine's category, such as `image_too_large`; empty when there is none.
     pub category: String,

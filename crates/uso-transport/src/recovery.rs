@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::ticket::Ticket;
 
-/// What became of a purchase whose response was lost.
+/// Fate of a purchase whose response was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {

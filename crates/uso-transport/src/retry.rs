@@ -1,4 +1,4 @@
-//! When a request is sent again: one pure decision.
+//! Decision whether a request is sent again, as a pure function.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::kind::{Delivery, Operation};
 /// A service that names a longer delay is left to the caller, who may have something better to do.
 const LONGEST_NAMED_DELAY: Duration = Duration::from_secs(60);
 
-/// How often and how patiently requests are repeated.
+/// Retry policy of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     attempts: u32,
@@ -57,7 +57,7 @@ impl RetryPolicy {
     }
 }
 
-/// What became of one attempt.
+/// Outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -87,7 +87,7 @@ impl Outcome {
         }
     }
 
-    /// What the outcome says of the delivery.
+    /// Delivery of the attempt, by its outcome.
     pub fn delivery(&self) -> Delivery {
         match self {
             Self::NotSent => Delivery::NotSent,
@@ -97,7 +97,7 @@ impl Outcome {
     }
 }
 
-/// What to do after an attempt.
+/// Decision after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Take the outcome as it is: repeating is of no use, or could buy twice.

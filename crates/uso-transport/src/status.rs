@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::json_repair::{Parsed, parse};
 use crate::sanitize::{json_problem, plain_text};
 
-/// Where a job stands. A job can go back from running to the queue, when its runner fails.
+/// State of a job. A job can go back from running to the queue, when its runner fails.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub enum State {
     Completed(Completion),
 }
 
-/// How a job ended, as far as its status says; the result has the rest.
+/// End of a job, as far as its status says; the result has the rest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Completion {
@@ -39,19 +39,19 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// What made the job a failure, in the service's words; `None` when its status names nothing.
+    /// Reason of the failure in the service's words; `None` when its status names nothing.
     pub fn failure(&self) -> Option<&str> {
         self.error.as_deref().or(self.error_type.as_deref())
     }
 }
 
-/// One line that the job's code wrote.
+/// Log line that the job's code wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct LogLine {
     /// The line, without control characters.
     pub message: String,
-    /// When it was written, in RFC 3339, as the service gave it.
+    /// Time of the line in RFC 3339, as the service gave it.
     pub timestamp: Option<String>,
     /// Its level, as the service gave it; not a closed list.
     pub level: Option<String>,
@@ -61,7 +61,7 @@ pub struct LogLine {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// Where the job stands.
+    /// State of the job.
     #[serde(flatten)]
     pub state: State,
     /// Log lines: all so far from a status request, the new ones from a stream.
@@ -183,7 +183,7 @@ impl LogLine {
     }
 }
 
-/// What a cancel came to.
+/// Result of a cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

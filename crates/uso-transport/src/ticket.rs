@@ -164,7 +164,7 @@ impl Ticket {
         self.0.fingerprint.as_ref()
     }
 
-    /// When the submit was answered, by this machine's clock.
+    /// Time of the response to the submit, by this machine's clock.
     pub fn submitted_at(&self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_millis(self.0.submitted_at_ms?))
     }

@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the job is polled before a stream is tried again.
 const WAY_BACK: Duration = Duration::from_secs(30);
 
-/// What became known of a job.
+/// News about a job.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update {

@@ -16,8 +16,8 @@ use crate::kind::{ErrorKind, Operation};
 use crate::problem::Problem;
 use crate::sanitize::hex;
 
-/// Where the end of one purchase is announced: the URL that was given, and a last segment that
-/// cannot be guessed, the attempt id of 128 random bits. The receiver must accept any path below
+/// Address at which the end of one purchase is announced: the URL that was given, and a last segment
+/// that cannot be guessed, the attempt id of 128 random bits. The receiver must accept any path below
 /// its own. A query stays, a fragment is dropped.
 ///
 /// Another account that knows the whole URL can have its own request announced there, so `Debug`

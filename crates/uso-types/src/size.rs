@@ -1,4 +1,4 @@
-//! How large the pictures of a size are.
+//! Width and height of the pictures of a size.
 
 use crate::generated::{ImageSize, ImageSizeChoice, ImageSizePreset};
 

@@ -45,7 +45,7 @@ impl Notification {
         time.unwrap_or(UNIX_EPOCH)
     }
 
-    /// How the request ended.
+    /// End of the request.
     pub fn status(&self) -> &NotificationStatus {
         &self.body.status
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How the request ended. These words are not those of the queue's status.
+/// End of the request. These words are not those of the queue's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotificationStatus {

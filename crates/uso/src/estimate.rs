@@ -18,7 +18,7 @@ pub struct Estimate {
     /// Width and height of each picture; `None` when it is that of a content picture which only
     /// the service can see.
     pub size: Option<(u32, u32)>,
-    /// How many pictures.
+    /// Number of pictures.
     pub images: u32,
 }
 

@@ -191,7 +191,7 @@ impl Output {
         self.prompt.as_deref()
     }
 
-    /// What of the result could not be read, one line each.
+    /// Warnings about parts of the result that could not be read, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

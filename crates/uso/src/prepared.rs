@@ -28,7 +28,7 @@ impl Prepared {
         &self.order
     }
 
-    /// How each picture goes to the service, content first.
+    /// Pictures as they go to the service, content first.
     pub fn pictures(&self) -> &[PreparedPicture] {
         &self.pictures
     }
@@ -45,7 +45,7 @@ pub struct Preview {
     /// The input. The URL of a picture that is still to be uploaded is not known yet: `upload:` and
     /// the picture's MIME type stand in its place.
     pub input: UsoInput,
-    /// How each picture would go to the service, content first.
+    /// Pictures as they would go to the service, content first.
     pub pictures: Vec<PreparedPicture>,
     pub(crate) request: Request,
     stages: Vec<Stage>,
@@ -62,7 +62,7 @@ impl Preview {
     }
 }
 
-/// How a picture goes to the service.
+/// Form in which a picture goes to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sending {
@@ -88,7 +88,7 @@ impl Sending {
     }
 }
 
-/// How a picture goes to the service, and what was changed about it. `Display` is one line.
+/// Picture as it goes to the service, with its changes. `Display` is one line.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PreparedPicture {

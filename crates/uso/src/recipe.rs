@@ -1,4 +1,4 @@
-//! What a request asks for, in a form that stays the same from one run to the next.
+//! Recipe of a request, in a form that stays the same from one run to the next.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -23,7 +23,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// What an order asks for: its endpoint, and its input as it is sent. Files inside the input are
+    /// Recipe of an order: its endpoint, and its input as it is sent. Files inside the input are
     /// named by their digests, so that the recipe stays small.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ fn not_json(error: serde_json::Error) -> Error {
 }
 
 impl Request {
-    /// What the request asks for. Local pictures are read for their digest; nothing is sent.
+    /// Recipe of the request. Local pictures are read for their digest; nothing is sent.
     ///
     /// # Errors
     ///

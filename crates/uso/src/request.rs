@@ -270,7 +270,7 @@ impl Request {
         self
     }
 
-    /// Has fal send a notification to this URL when the job has ended: `https`, or `http` to this
+    /// Sets the URL that fal notifies when the job has ended: `https`, or `http` to this
     /// machine. A last path segment that cannot be guessed is added, so the receiver must accept
     /// any path below the URL's. A notification to that path proves the purchase even when the
     /// submit response was lost; see [`Client::adopt`](crate::Client::adopt), and

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::odd::{OddListing, OddResult};
 
-/// One thing that can go wrong.
+/// Fault that the emulator can play.
 ///
 /// Faults whose name begins with *accept* let the request do its work first: a submission is
 /// accepted, entered in the ledger and runs, and only the response is lost or replaced. All others

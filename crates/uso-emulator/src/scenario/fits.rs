@@ -1,10 +1,10 @@
-//! Which operation each fault can strike.
+//! Operations that each fault applies to.
 
 use super::fault::Fault;
 use super::operation::Operation;
 
 impl Fault {
-    /// Whether it can befall this operation.
+    /// Whether the fault applies to this operation.
     pub fn fits(&self, operation: Operation) -> bool {
         use Operation as On;
         match self {

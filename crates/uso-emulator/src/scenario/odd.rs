@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What is odd about a result; the pictures in it can be had all the same.
+/// Irregularity of a result whose pictures are still readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -83,7 +83,7 @@ impl OddResult {
     }
 }
 
-/// What is odd about a listing.
+/// Irregularity of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::odd::{OddListing, OddResult};
 
 impl Fault {
-    /// One of each, with ordinary numbers where it takes some: for tables of tests.
+    /// Sample of every fault, for test matrices.
     pub fn samples() -> Vec<Self> {
         let accepted = ACCEPTED.map(Self::AcceptThenStatus);
         let anonymous = [302, 409, 503].map(Self::AcceptThenStatusWithoutId);

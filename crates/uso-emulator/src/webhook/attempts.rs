@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::signer::Signer;
 use crate::lock::lock;
 
-/// One attempt to deliver a webhook, once it has ended.
+/// Ended attempt to deliver a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookAttempt {
@@ -15,15 +15,15 @@ pub struct WebhookAttempt {
     pub request_id: String,
     /// 1 for the first attempt.
     pub number: u32,
-    /// When it was begun, as RFC 3339 on the emulator's clock.
+    /// Time of its start, as RFC 3339 on the emulator's clock.
     pub at: String,
-    /// What became of it.
+    /// Outcome of the attempt.
     pub outcome: AttemptOutcome,
     /// The fault that a scenario put in its way, by name.
     pub fault: Option<String>,
 }
 
-/// What became of an attempt to deliver a webhook.
+/// Outcome of an attempt to deliver a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttemptOutcome {

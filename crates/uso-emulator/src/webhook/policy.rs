@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// How patiently a delivery is repeated, on the emulator's clock.
+/// Retry policy of webhook deliveries, on the emulator's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookPolicy {
-    /// How long the first attempt waits for its answer. Default: 15 s, as fal documents.
+    /// Time that the first attempt waits for its response. Default: 15 s, as fal documents.
     pub first_timeout: Duration,
-    /// How long every later attempt waits. Default: 120 s, as fal documents.
+    /// Time that every later attempt waits. Default: 120 s, as fal documents.
     pub retry_timeout: Duration,
     /// The pause before the first repetition; each further one is twice as long. Default: 5 s;
     /// fal says that it grows, and not from where.

@@ -16,7 +16,7 @@ use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::kind::{ErrorKind, Operation};
 
-/// What is uploaded: a file, bytes, or what a reader gave.
+/// Source of an upload: a file, bytes, or the content of a reader.
 #[derive(Clone)]
 pub struct Source(Kind);
 
@@ -40,7 +40,7 @@ impl Source {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the source is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -160,8 +160,8 @@ impl Source {
         Ok(Self(Kind::File(Arc::new(Opened { file, name, stamp }))))
     }
 
-    /// What a reader gives, up to its end: kept in a temporary file, since a part may have to be
-    /// sent twice.
+    /// Content of a reader, up to its end: kept in a temporary file, since a part may have to be sent
+    /// twice.
     ///
     /// # Errors
     ///

@@ -56,7 +56,7 @@ pub struct Uploaded {
     pub url: String,
     /// Its length.
     pub bytes: u64,
-    /// When it expires, where the upload said so; otherwise the account's setting holds.
+    /// Time of its expiry, where the upload said so; otherwise the account's setting holds.
     pub expires_at: Option<SystemTime>,
 }
 
@@ -100,7 +100,7 @@ impl Upload {
         &self.description.file_name
     }
 
-    /// What is uploaded.
+    /// Source of the upload.
     pub fn source(&self) -> &Source {
         &self.source
     }
@@ -120,7 +120,7 @@ impl Upload {
         self
     }
 
-    /// When the file expires, and who may read it.
+    /// Sets the expiry of the file, and who may read it.
     #[must_use]
     pub fn lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
         self.describe(|description| description.lifecycle = lifecycle.header());

@@ -12,7 +12,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// Where the value stands, like `num_images`, `image_size.width` or `loras[2].scale`.
+    /// Path of the value, like `num_images`, `image_size.width` or `loras[2].scale`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -22,7 +22,7 @@ impl Violation {
         &self.value
     }
 
-    /// What is allowed, like `between 1 and 4` or `at most 5000 characters`.
+    /// Limit of the value, like `between 1 and 4` or `at most 5000 characters`.
     pub fn limit(&self) -> &str {
         &self.limit
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected};
 use serde_json::Value;
 
-/// One shape of a union.
+/// Shape of a union.
 #[derive(Clone, Copy, Debug)]
 pub struct Alternative<T> {
     /// The shape in words, like "an object with `width` and `height`".

@@ -77,7 +77,7 @@ impl<O> TypedOutput<O> {
         of_ticket.or(self.response.request_id())
     }
 
-    /// What of the result could not be read, one line each.
+    /// Warnings about parts of the result that could not be read, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
