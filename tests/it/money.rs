@@ -19,6 +19,8 @@ const AT_ONCE: usize = 24;
 /// More than all of the client's deadlines below together.
 const FOREVER: Duration = Duration::from_secs(30);
 
+const NO_PICTURE: &str = "there is no picture, and no bill";
+
 /// Long enough for a cancel to find the job running; the clock is moved, not waited for.
 const INFERENCE: Duration = Duration::from_secs(60);
 
@@ -176,8 +178,11 @@ async fn collect(
     name: &str,
 ) -> &'static str {
     if operation == Operation::Run {
-        // The protocol has no way back to a synchronous run; the docs say so.
-        return "lost by protocol";
+        return match emulator.ledger().purchases()[0].billing {
+            Billing::Free { .. } => NO_PICTURE,
+            // The protocol has no way back to a synchronous run; the docs say so.
+            _ => "cannot be collected (synchronous run)",
+        };
     }
     let job = match (error.ticket(), error.intent()) {
         (Some(ticket), _) => client.job(ticket.clone()),
@@ -206,7 +211,7 @@ async fn collect(
                 .unwrap_or_else(|error| panic!("{name}: {error:?}"));
             "later, by its ticket"
         }
-        (Err(_), Billing::Free { .. }) => "there is no picture, and no bill",
+        (Err(_), Billing::Free { .. }) => NO_PICTURE,
         (Err(error), billing) => panic!("{name}: {billing:?}, and lost: {error:?}"),
     }
 }
@@ -276,7 +281,7 @@ async fn every_fault_in_every_operation_buys_at_most_once_and_loses_nothing() {
 
 fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| operation | fault, once | the call ends with | purchases | the picture is had |\n| --- | --- | --- | --- | --- |\n",
+        "| operation | fault, once | result of the call | purchases | picture |\n| --- | --- | --- | --- | --- |\n",
     );
     let mut lines: Vec<String> = Vec::new();
     for row in rows {
