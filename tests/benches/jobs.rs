@@ -10,7 +10,8 @@
 //! The service, the facade and a bare `reqwest` loop run as processes of their own, so that each
 //! one's CPU time and memory are its own. The loop makes the same three requests a job over the
 //! same kind of connection, and is what a careful person would write without this crate; it
-//! validates nothing, retries nothing and resumes nothing.
+//! validates nothing, retries nothing and resumes nothing. Each party makes its client and one job
+//! before what is measured: a program has one client, and the first job opens its connection.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uso::{Client, Request};
 use uso_emulator::{Emulator, PictureMode};
-use uso_tests::measure::{in_turns, median, median_of, report_with, runtime};
+use uso_tests::measure::{in_turns, median, median_of, report_of, runtime};
 use uso_tests::rig::config_for;
 
 const JOBS: usize = 2_000;
@@ -46,11 +47,11 @@ fn main() {
         ["serve"] => runtime().block_on(serve()),
         ["facade", origin, certificate, at_once] => {
             let at_once = at_once.parse().unwrap();
-            report_with(|| runtime().block_on(facade(origin, certificate, at_once)));
+            runtime().block_on(facade(origin, certificate, at_once));
         }
         ["bare", origin, certificate, at_once] => {
             let at_once = at_once.parse().unwrap();
-            report_with(|| runtime().block_on(bare(origin, certificate, at_once)));
+            runtime().block_on(bare(origin, certificate, at_once));
         }
 
         other => panic!("unknown arguments {other:?}"),
@@ -86,10 +87,10 @@ fn request(seed: usize) -> Request {
     Request::reimagine("https://example.org/content.png", "as a woodcut").seed(seed as u64)
 }
 
-async fn facade(origin: &str, certificate: &str, at_once: usize) -> Value {
+async fn facade(origin: &str, certificate: &str, at_once: usize) {
     let config = config_for(origin).unwrap().root_certificates(certificate);
     let client = Client::new(config).unwrap();
-    side_by_side(at_once, move |seed| {
+    let job = move |seed| {
         let client = client.clone();
         async move {
             let output = client
@@ -101,11 +102,12 @@ async fn facade(origin: &str, certificate: &str, at_once: usize) -> Value {
                 .unwrap();
             assert_eq!(output.images().len(), 1);
         }
-    })
-    .await
+    };
+    job(JOBS).await;
+    report_of(side_by_side(at_once, job)).await;
 }
 
-async fn bare(origin: &str, certificate: &str, at_once: usize) -> Value {
+async fn bare(origin: &str, certificate: &str, at_once: usize) {
     let mut roots = rustls::RootCertStore::empty();
     let pem =
         <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(
@@ -124,16 +126,7 @@ async fn bare(origin: &str, certificate: &str, at_once: usize) -> Value {
         .build()
         .unwrap();
     let submit = format!("{origin}/queue/fal-ai/uso");
-    // One request goes ahead, so that the others find a connection: the loop is to be fast, too.
-    client
-        .get(format!("{origin}/emulator/ledger"))
-        .send()
-        .await
-        .unwrap()
-        .bytes()
-        .await
-        .unwrap();
-    side_by_side(at_once, move |seed| {
+    let job = move |seed| {
         let (client, submit) = (client.clone(), submit.clone());
         async move {
             let key = "Key test-id:test-secret";
@@ -174,8 +167,9 @@ async fn bare(origin: &str, certificate: &str, at_once: usize) -> Value {
             let result: Value = serde_json::from_slice(&result).unwrap();
             assert_eq!(result["images"].as_array().unwrap().len(), 1);
         }
-    })
-    .await
+    };
+    job(JOBS).await;
+    report_of(side_by_side(at_once, job)).await;
 }
 
 /// Runs all jobs, so many at once; gives the 95th percentile of a job's time, from before its

@@ -10,7 +10,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -32,26 +32,42 @@ pub fn report(work: impl FnOnce()) {
 
 /// Prints what the work cost this process, beside the figures that it gives itself.
 pub fn report_with(work: impl FnOnce() -> Value) {
-    let (cpu, started) = (cpu_nanoseconds(), Instant::now());
-    let mut figures = work();
-    figures["cpu_ns"] = json!(cpu_nanoseconds() - cpu);
-    figures["wall_s"] = json!(started.elapsed().as_secs_f64());
-    figures["peak_kib"] = json!(peak_kib());
-    println!("{figures}");
+    let before = Cost::so_far();
+    before.print_since(work());
 }
 
-/// CPU time of this process, with that of the threads that have ended, from the kernel's own account.
-fn cpu_nanoseconds() -> u64 {
-    /// Linux counts in hundredths of a second here, on every machine.
-    const TICK: u64 = 10_000_000;
-    let stat =
-        std::fs::read_to_string("/proc/self/stat").expect("the benchmark needs Linux's /proc");
-    // The name of the program may hold blanks; the times are the 12th and the 13th field after it.
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let times = fields.split_whitespace().skip(11).take(2);
-    times
-        .map(|ticks| ticks.parse::<u64>().unwrap() * TICK)
-        .sum()
+/// As [`report_with`], for work in a runtime whose preparation does not count.
+pub async fn report_of(work: impl Future<Output = Value>) {
+    let before = Cost::so_far();
+    before.print_since(work.await);
+}
+
+/// What a process has used.
+struct Cost {
+    cpu: Duration,
+    at: Instant,
+}
+
+impl Cost {
+    fn so_far() -> Self {
+        Self {
+            cpu: cpu_time(),
+            at: Instant::now(),
+        }
+    }
+
+    fn print_since(self, mut figures: Value) {
+        figures["cpu_ns"] = json!((cpu_time() - self.cpu).as_nanos() as u64);
+        figures["wall_s"] = json!(self.at.elapsed().as_secs_f64());
+        figures["peak_kib"] = json!(peak_kib());
+        println!("{figures}");
+    }
+}
+
+/// CPU time of this process, with that of the threads that have ended.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.try_into().expect("a time after the start")
 }
 
 /// CPU time in seconds of a process and of its children, those that have ended included.

@@ -1,5 +1,7 @@
 //! Reader of server-sent events: incremental over bytes, in bounded memory.
 
+use memchr::memchr2;
+
 /// Splits a byte stream into the `data` of its events.
 ///
 /// Chunks may end anywhere, also within a character or a line end. Comments, event names and ids
@@ -34,7 +36,7 @@ impl EventReader {
         mut event: impl FnMut(&[u8]),
     ) -> Result<(), TooLong> {
         let mut rest = chunk;
-        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(end) = memchr2(b'\n', b'\r', rest) {
             let (line, ending) = rest.split_at(end);
             let second_of_pair =
                 self.after_carriage_return && line.is_empty() && ending.first() == Some(&b'\n');
