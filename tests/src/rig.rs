@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use uso::config::RetryPolicy;
 use uso::{ApiKey, BaseUrls, Client, Config};
 use uso_emulator::{Emulator, EmulatorBuilder, PictureMode};
 
@@ -83,6 +84,11 @@ impl Rig {
     ) -> Self {
         let emulator = builder.start().await.expect("the emulator starts");
         let config = config_for(&emulator.origin()).expect("the emulator's origin is a base URL");
+        // As many attempts as by default, with pauses that no test waits for.
+        let quick = RetryPolicy::default()
+            .first_delay(Duration::from_millis(1))
+            .longest_delay(Duration::from_millis(5));
+        let config = config.retry(quick);
         let client = Client::new(configure(config)).expect("the settings are usable");
         Self { emulator, client }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use uso::Request;
 use uso_journal::{Journal, State};
 use uso_tests::postgres::{self, Cluster};
@@ -74,7 +75,8 @@ async fn offered_rows_are_done_once_the_database_takes_writes_again() {
         return;
     };
     // The states that cannot be written, and how often: the step and the release of the row.
-    for (state, tries) in [("sending", 12), ("submitted", 7), ("done", 12)] {
+    let cases = [("sending", 12), ("submitted", 7), ("done", 12)];
+    let case = async |(state, tries): (&str, u32)| {
         let (rig, folder) = (Rig::plain().await, tempfile::tempdir().unwrap());
         let place = server.database().await;
         let journal = Journal::connect(&place).await.unwrap();
@@ -101,7 +103,8 @@ async fn offered_rows_are_done_once_the_database_takes_writes_again() {
         assert_eq!(rig.emulator.ledger().purchases().len(), 1, "{state}");
         let tried = postgres::text(&place, "SELECT last_value::text FROM public.at").await;
         assert!(tried.parse::<u32>().unwrap() > tries, "{state}: {tried}");
-    }
+    };
+    join_all(cases.map(case)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

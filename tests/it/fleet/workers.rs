@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use uso_tests::postgres;
 use uso_tests::rig::{Cli, Rig, until_async};
 
@@ -61,7 +62,7 @@ async fn a_worker_that_is_stopped_past_its_lease_sends_nothing_late() {
     let Some(server) = server("workers::stopped") else {
         return;
     };
-    for point in ["reserved", "sending", "submitted", "done"] {
+    let case = async |point: &str| {
         let builder = Rig::plain_builder().inference_time(Duration::from_millis(100));
         let fleet = Fleet::new(server, builder.start().await.unwrap(), 4).await;
         postgres::run(&fleet.place, &gate(point)).await;
@@ -92,5 +93,7 @@ async fn a_worker_that_is_stopped_past_its_lease_sends_nothing_late() {
         assert!(still <= unknown, "{point}: it wrote late: {late:?}");
         assert!((done..=done + still).contains(&bought), "{point}: {late:?}");
         assert!(bought <= fleet.rows, "{point}: a row was bought twice");
-    }
+    };
+    // Each waits for the end of a lease.
+    join_all(["reserved", "sending", "submitted", "done"].map(case)).await;
 }

@@ -96,7 +96,7 @@ async fn a_purchase_whose_response_was_lost_is_looked_up_without_a_question() {
     let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop);
     let builder = Rig::plain_builder()
         .scenario(scenario)
-        .index_delay(Duration::from_secs(6));
+        .index_delay(Duration::from_secs(600));
     let scene = Scene::of(builder).await;
     let mut agent = scene.agent(&["--yes"]).await;
     agent.ok("buy", wish("lost")).await;
@@ -107,6 +107,7 @@ async fn a_purchase_whose_response_was_lost_is_looked_up_without_a_question() {
     // A question would be no answer to the call.
     let job = agent.ok("buy", wish("lost")).await;
     assert_eq!(job["label"], "lost", "{job}");
+    scene.rig.emulator.advance(Duration::from_secs(600));
     agent.done("lost").await;
     let again = agent.ok("buy", wish("lost")).await;
     assert_eq!((&again["status"], scene.bought()), (&json!("done"), 1));

@@ -14,7 +14,7 @@ async fn a_lost_response_is_unknown_and_then_adopted() {
     let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop);
     let builder = Rig::plain_builder()
         .scenario(scenario)
-        .index_delay(Duration::from_secs(6));
+        .index_delay(Duration::from_secs(600));
     let scene = Scene::of(builder).await;
     let mut agent = scene.agent(&[]).await;
     let job = agent.ok("buy", wish("lost")).await;
@@ -23,6 +23,7 @@ async fn a_lost_response_is_unknown_and_then_adopted() {
         let again = agent.ok("buy", wish("lost")).await;
         assert_eq!(again["id"], job["id"], "{again}");
     }
+    scene.rig.emulator.advance(Duration::from_secs(600));
     agent.done("lost").await;
     assert_eq!(scene.bought(), 1);
 }
@@ -33,7 +34,7 @@ async fn an_unknown_purchase_names_the_next_step_and_is_never_bought_again() {
     let mut agent = scene.agent(&[]).await;
     agent.ok("buy", wish("lost")).await;
     let mut waited = agent
-        .ok("wait", json!({ "ids": ["lost"], "seconds": 8 }))
+        .ok("wait", json!({ "ids": ["lost"], "seconds": 1 }))
         .await;
     let job = waited["jobs"][0].take();
     assert_eq!(
