@@ -77,6 +77,7 @@ const page = observed(await context.newPage());
 isDown = true;
 await page.goto(url.origin);
 await page.locator("#gate").waitFor();
+await shot(page, "gate");
 outcome.without_token = await page.locator("#jobs > li").count();
 isDown = false;
 
@@ -140,6 +141,19 @@ await page.unroute("**/api/pictures");
 await priced(page);
 outcome.fit = await page.locator("#slot-content .fit").textContent();
 outcome.button = await page.locator("#buy").textContent();
+// The price is seen without scrolling, and the budget with it.
+outcome.outside = await page.evaluate(() => {
+  const isOutside = () => ["buy", "buy-note", "budget"].filter((id) => {
+    const { top, bottom } = document.getElementById(id).getBoundingClientRect();
+    return top < 0 || bottom > innerHeight;
+  });
+  scrollTo(0, 0);
+  const outside = isOutside();
+  scrollTo(0, 400);
+  outside.push(...isOutside());
+  scrollTo(0, 0);
+  return outside;
+});
 const first = await jobId(page);
 await page.locator("#buy").click();
 await other(page, first);

@@ -89,6 +89,7 @@ async fn a_person_makes_pictures_by_mouse_by_keyboard_and_by_paste() {
     );
     assert_eq!(seen["later_picture"], true);
     assert_eq!(seen["button"], "Make 1 picture · $0.0262");
+    assert_eq!(seen["outside"], json!([]), "{seen}");
     assert_eq!(seen["mouse"]["money"], "$0.0262 billed, $0.0262 estimated");
     assert_eq!(seen["mouse"]["images"], 2, "result and content");
     assert_eq!(seen["reload"]["seed"], "41", "the form survives");
