@@ -147,7 +147,8 @@ pub enum NotBegun {
     Unavailable(RecordsError),
 }
 
-/// The storage of records is not available; the text is the reason.
+/// The storage of records is not available. The text is the reason, which the proxy logs and does
+/// not tell the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordsError(pub String);
 

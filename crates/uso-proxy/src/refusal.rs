@@ -16,6 +16,9 @@ use crate::traffic::Exceeded;
 /// Wait for a resource that is free again in a moment.
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// Text of a failed storage. Its reason may name a server or a path, so only the log has the reason.
+const UNAVAILABLE: &str = "the records of purchases are not available";
+
 /// A response that the proxy gives by itself.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -146,16 +149,20 @@ impl Refusal {
                 StatusCode::FORBIDDEN,
                 "the account's budget has no room for this; nothing was sent",
             ),
-            NotBegun::Unavailable(error) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("{error}; nothing was sent"),
-            ),
+            NotBegun::Unavailable(error) => {
+                tracing::warn!(%error, "nothing is bought");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("{UNAVAILABLE}; nothing was sent"),
+                )
+            }
         }
     }
 
     /// 503: the records are not available.
     pub(crate) fn unavailable(error: &RecordsError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        tracing::warn!(%error, "the owner of a request is not known");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE)
     }
 
     /// 429 or 503: a limit of this process.

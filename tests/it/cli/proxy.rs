@@ -176,6 +176,32 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_not_told_why_the_journal_fails_and_the_operator_is() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    let journal = cli.folder().join("journal.db");
+    let cli = cli
+        .variable("USO_JOURNAL", journal.to_str().unwrap())
+        .variable("USO_PROXY_TOKEN", TOKEN);
+    let (child, url, _lines) = start(&cli, &[]);
+    let fault = "CREATE TRIGGER fault BEFORE INSERT ON relay \
+                 BEGIN SELECT RAISE(ABORT, 'no space is left'); END";
+    let database = rusqlite::Connection::open(&journal).unwrap();
+    database.execute_batch(fault).unwrap();
+    let refused = submit(&url, TOKEN, 1).send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    let text = refused.text().await.unwrap();
+    let expected = "\"the records of purchases are not available; nothing was sent\"";
+    assert_eq!(text, expected);
+    send("-TERM", &child);
+    let run = Run::of(&child.wait_with_output().unwrap());
+    for told in ["no space is left", "nothing is bought"] {
+        assert!(run.stderr.contains(told), "{told}: {run:?}");
+    }
+    assert!(rig.operations().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purchase_that_cannot_be_recorded_is_not_sent() {
     let rig = Rig::plain().await;
     let cli = uso()
@@ -250,7 +276,7 @@ async fn nothing_is_bought_while_stdout_takes_no_line() {
     };
     assert_eq!(refused.status(), 503);
     let text = refused.text().await.unwrap();
-    assert!(text.contains("takes no line"), "{text}");
+    assert!(text.contains("nothing was sent"), "{text}");
     let bought = rig.emulator.ledger().purchases().len();
     assert_eq!(
         submit(&url, TOKEN, 2000).send().await.unwrap().status(),
@@ -277,7 +303,9 @@ async fn nothing_is_bought_while_stdout_takes_no_line() {
     send("-TERM", &child);
     reader.join().unwrap();
     assert_eq!(rig.emulator.ledger().purchases().len(), bought + 1);
-    assert_eq!(Run::of(&child.wait_with_output().unwrap()).code, 0);
+    let run = Run::of(&child.wait_with_output().unwrap());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.contains("stdout takes no line"), "{run:?}");
 }
 
 /// Opens thousands of connections that send nothing, and half a head.

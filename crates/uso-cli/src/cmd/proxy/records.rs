@@ -129,9 +129,16 @@ impl Records for Lines {
         limits: &'a PurchaseLimits,
     ) -> Recording<'a, Result<Option<Guard>, NotBegun>> {
         Box::pin(async move {
-            let guard = self.0.inner.begin(purchase, limits).await?;
-            if let Err(error) = self.0.line(purchase).await {
+            let refused = |error: &RecordsError| {
                 self.0.printer.warn(&format!("nothing is bought: {error}"));
+            };
+            let begun = self.0.inner.begin(purchase, limits).await;
+            if let Err(NotBegun::Unavailable(error)) = &begun {
+                refused(error);
+            }
+            let guard = begun?;
+            if let Err(error) = self.0.line(purchase).await {
+                refused(&error);
                 // Where this fails, the purchase counts as unknown, and nothing was sent.
                 let _ = self.0.inner.end(&not_sent(purchase), limits).await;
                 return Err(NotBegun::Unavailable(error));
