@@ -93,10 +93,10 @@ async fn hostile_answers_end_clearly_in_little_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_line_and_an_endless_picture_are_refused() {
+async fn an_endless_line_and_a_huge_picture_are_refused() {
     if peak_kib(std::process::id()).is_none() {
         skipped(
-            "an_endless_line_and_an_endless_picture_are_refused",
+            "an_endless_line_and_a_huge_picture_are_refused",
             "Linux's /proc",
         );
         return;
@@ -122,6 +122,20 @@ async fn an_endless_line_and_an_endless_picture_are_refused() {
     assert!(peak < LIMIT_KIB, "{peak} KiB");
     assert!(image::open(cli.folder().join("a.png")).is_ok());
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+
+    let huge = Scenario::new().on(Operation::File, Fault::HugeBody(10 << 30));
+    rig.emulator.set_scenario(huge);
+    let (code, peak, talk) = watched(&cli, &[&arguments[..6], &["b.png"]].concat());
+    assert_eq!(code, 1, "{talk}");
+    assert!(
+        talk.contains("larger than") && talk.contains("uso result"),
+        "{talk}"
+    );
+    assert!(peak < LIMIT_KIB, "{peak} KiB");
+    let resumed = cli.run(&["resume"]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert!(image::open(cli.folder().join("b.png")).is_ok());
+    assert_eq!(rig.emulator.ledger().purchases().len(), 2);
 }
 
 /// A file of this many bytes without a block on disk.

@@ -134,11 +134,9 @@ async fn cell(operation: Operation, fault: Fault) -> Row {
     let rig = Rig::configured(builder, quick).await;
     let called = tokio::time::timeout(FOREVER, call(&rig, operation)).await;
     let outcome = called.unwrap_or_else(|_| panic!("{name} hangs"));
-    let struck = rig
-        .emulator
-        .requests()
-        .iter()
-        .any(|request| request.fault.as_deref() == Some(fault.name()));
+    let struck = rig.emulator.requests().iter().any(|request| {
+        request.operation == operation && request.fault.as_deref() == Some(fault.name())
+    });
 
     let purchases = rig.emulator.ledger().purchases().len();
     assert!(purchases <= 1, "{name}: bought {purchases} times");

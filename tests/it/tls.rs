@@ -1,6 +1,5 @@
 //! TLS and HTTP/2: trust, and few connections.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -34,41 +33,6 @@ async fn emulator(certificate: &Certificate) -> Emulator {
         .start()
         .await
         .unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_of_jobs_share_a_few_connections_and_make_three_requests_each() {
-    let certificate = certificate();
-    let emulator = emulator(&certificate).await;
-    let config = config_for(&emulator.origin())
-        .unwrap()
-        .root_certificates(certificate.certificate);
-    let client = Client::new(config).unwrap();
-    let jobs = 250;
-    let tasks: Vec<_> = (0..jobs)
-        .map(|seed| {
-            let client = client.clone();
-            tokio::spawn(async move {
-                let request = Request::subject("https://example.org/a.png", "x").seed(seed);
-                client.submit(request).await?.wait().await
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap().unwrap();
-    }
-    let requests = emulator.requests();
-    assert!(
-        requests
-            .iter()
-            .all(|request| request.http_version == "HTTP/2.0")
-    );
-    let mut counts = BTreeMap::new();
-    for request in &requests {
-        *counts.entry(request.operation.as_str()).or_insert(0u64) += 1;
-    }
-    let expected = [("result", jobs), ("stream", jobs), ("submit", jobs)];
-    assert_eq!(counts, BTreeMap::from(expected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uso::config::RetryPolicy;
 use uso::{Client, Config, ErrorKind, Event, Output, Request};
-use uso_emulator::{Fault, Operation, Scenario};
+use uso_emulator::{Fault, LoggedRequest, Operation, Scenario};
 use uso_tests::rig::{Rig, config_for};
 
 fn request() -> Request {
@@ -246,7 +246,7 @@ async fn an_outage_of_downloads_spends_the_repeats_that_jobs_share() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_jobs_at_once_share_a_few_connections() {
+async fn two_hundred_jobs_at_once_share_a_few_connections_and_make_three_requests_each() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let pem = |text: String| text.into_bytes();
     let certificate = made.cert.pem();
@@ -272,7 +272,17 @@ async fn two_hundred_jobs_at_once_share_a_few_connections() {
         done.unwrap().unwrap();
     }
     let requests = emulator.requests();
-    assert!(requests.len() >= 600);
+    let of = |operation| {
+        let of = |request: &&LoggedRequest| request.operation == operation;
+        requests.iter().filter(of).count()
+    };
+    let counts = [Operation::Submit, Operation::Stream, Operation::Result].map(of);
+    assert_eq!((counts, requests.len()), ([200; 3], 600));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.http_version == "HTTP/2.0")
+    );
     let connections: BTreeSet<u64> = requests.iter().map(|request| request.connection).collect();
     assert!(connections.len() <= 8, "{} connections", connections.len());
 }

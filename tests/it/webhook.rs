@@ -148,6 +148,24 @@ impl Scene {
         self.receiver.receive(request).await
     }
 
+    /// How many attempts about a job have ended, once one about a later job has: an attempt that
+    /// was due would have ended before it.
+    async fn attempts_of(&self, id: &str) -> usize {
+        let later = self.submit().await;
+        let of = |id: &str| {
+            let attempts = self.emulator().webhook_attempts();
+            attempts
+                .iter()
+                .filter(|attempt| attempt.request_id == id)
+                .count()
+        };
+        until("an attempt about the later job", || {
+            of(later.ticket().request_id()) > 0
+        })
+        .await;
+        of(id)
+    }
+
     /// The attempts that have ended, once there are this many.
     async fn attempts(&self, count: usize) -> Vec<WebhookAttempt> {
         let attempts = || self.emulator().webhook_attempts();

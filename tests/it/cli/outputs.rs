@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use uso_tests::rig::{Cli, Rig, Run, content, skipped, style};
+use uso_tests::rig::{Cli, Rig, Run, content, skipped, style, until};
 
 use super::{files, path, uso};
 
@@ -234,9 +234,8 @@ async fn of_two_processes_with_one_place_one_buys() {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut first = first.spawn().unwrap();
-        while rig.emulator.ledger().purchases().len() < bought {
-            tokio::task::yield_now().await;
-        }
+        let is_bought = || rig.emulator.ledger().purchases().len() >= bought;
+        until("the purchase", is_bought).await;
         let mut second = cli.command(&arguments);
         let second = Run::of(&second.args(force).output().unwrap());
         assert_eq!(second.code, 2, "{second:?}");
@@ -446,8 +445,8 @@ fn any_file_name_works_and_none_acts_on_the_terminal() {
     }
 }
 
-#[test]
-fn a_picture_is_opened_with_the_viewer_of_the_system() {
+#[tokio::test]
+async fn a_picture_is_opened_with_the_viewer_of_the_system() {
     if !cfg!(target_os = "linux") {
         return skipped("--open", "Linux");
     }
@@ -463,9 +462,7 @@ fn a_picture_is_opened_with_the_viewer_of_the_system() {
     let run = buy(&cli, &["--emulator", "-o", "out.png", "--open"]);
     assert_eq!(run.code, 0, "{run:?}");
     let opened = cli.folder().join(".bin/opened");
-    while !opened.exists() {
-        std::thread::yield_now();
-    }
+    until("the viewer", || opened.exists()).await;
     let opened = fs::read_to_string(opened).unwrap();
     assert!(
         opened.starts_with('/') && opened.ends_with("/out.png"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Cli, Rig, Run};
+use uso_tests::rig::{Cli, Rig, Run, until};
 
 use super::signals::send;
 use super::uso;
@@ -139,9 +139,8 @@ async fn the_proxy_tells_each_purchase_and_ends_after_the_last() {
         );
 
         let waiting = tokio::spawn(submit(&url, TOKEN, 2).send());
-        while rig.emulator.ledger().purchases().len() < 2 {
-            tokio::task::yield_now().await;
-        }
+        let is_bought = || rig.emulator.ledger().purchases().len() == 2;
+        until("the second purchase", is_bought).await;
         send("-INT", &child);
         let talk = BufReader::new(child.stderr.take().unwrap());
         let mut talk = talk.lines().map(Result::unwrap);
@@ -238,9 +237,8 @@ async fn a_killed_proxy_has_recorded_every_purchase_before_it() {
     let waiting: Vec<_> = (0..5)
         .map(|seed| tokio::spawn(submit(&url, TOKEN, seed).send()))
         .collect();
-    while rig.emulator.ledger().purchases().len() < waiting.len() {
-        tokio::task::yield_now().await;
-    }
+    let are_bought = || rig.emulator.ledger().purchases().len() == waiting.len();
+    until("every purchase", are_bought).await;
     child.kill().unwrap();
     child.wait().unwrap();
     for waiting in waiting {

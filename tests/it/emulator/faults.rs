@@ -1,13 +1,15 @@
 //! Faults do what they say, and no more.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use uso_emulator::{Billing, Emulator, Fault, Operation, Scenario};
 use uso_tests::rig::until;
 
-use super::{Answer, Fal, answer, http, input, plain};
+use super::{Answer, Fal, KEY, answer, http, input, plain};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -80,9 +82,8 @@ async fn hanging_requests_get_no_response_and_delayed_ones_wait_for_the_clock() 
             .request(Method::POST, "/queue/fal-ai/uso")
             .body(input().to_string());
         let hanging = tokio::spawn(answer(request));
-        while fal.emulator.requests().is_empty() || accepted(&fal) < purchases {
-            tokio::task::yield_now().await;
-        }
+        let is_there = || !fal.emulator.requests().is_empty() && accepted(&fal) >= purchases;
+        until("the request", is_there).await;
         assert_eq!(submit(&fal).await.unwrap().status, 200);
         assert!(!hanging.is_finished());
         assert_eq!(accepted(&fal), purchases + 1);
@@ -93,9 +94,7 @@ async fn hanging_requests_get_no_response_and_delayed_ones_wait_for_the_clock() 
         .request(Method::POST, "/queue/fal-ai/uso")
         .body(input().to_string());
     let delayed = tokio::spawn(answer(request));
-    while accepted(&fal) < 1 {
-        tokio::task::yield_now().await;
-    }
+    until("the purchase", || accepted(&fal) == 1).await;
     assert!(!delayed.is_finished());
     fal.emulator.advance(HOUR);
     assert_eq!(delayed.await.unwrap().unwrap().status, 200);
@@ -379,10 +378,9 @@ async fn a_silent_stream_says_nothing_after_its_first_event() {
     let mut silent = fal.request(Method::GET, &path).send().await.unwrap();
     assert!(silent.chunk().await.unwrap().is_some());
     fal.emulator.advance(HOUR);
-    // A second, honest stream sees the end; the first one has had every chance by then.
-    request.finished().await;
     let next = tokio::spawn(async move { silent.chunk().await });
-    tokio::task::yield_now().await;
+    // An honest stream sees the end; the silent one has had every chance by then.
+    request.finished().await;
     assert!(!next.is_finished());
     next.abort();
 }
@@ -391,14 +389,19 @@ async fn a_silent_stream_says_nothing_after_its_first_event() {
 async fn headers_dribble() {
     let fal = fal(Scenario::new().on(Operation::Status, Fault::SlowHeaders)).await;
     let request = fal.submit(&input()).await;
-    let before = Instant::now();
-    let slow = fal.request(Method::GET, &request.path("/status")).send();
-    let limit = Duration::from_millis(300);
-    assert!(
-        tokio::time::timeout(limit, slow).await.is_err(),
-        "{:?}",
-        before.elapsed()
-    );
+    let mut socket = TcpStream::connect(fal.emulator.addr()).await.unwrap();
+    let path = request.path("/status");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: {KEY}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    let mut pieces = 0;
+    while read.len() < "HTTP/1.1 200".len() {
+        let length = socket.read_buf(&mut read).await.unwrap();
+        assert!(length > 0, "{read:?}");
+        pieces += 1;
+    }
+    assert!(read.starts_with(b"HTTP/1.1"), "{read:?}");
+    assert!(pieces > 1);
 }
 
 #[tokio::test]

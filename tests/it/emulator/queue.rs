@@ -420,10 +420,8 @@ async fn the_log_and_the_ledger_can_be_read_over_http() {
 }
 
 #[tokio::test]
-async fn the_emulator_starts_at_once_and_stops_on_request() {
-    let before = std::time::Instant::now();
+async fn the_emulator_stops_on_request() {
     let fal = Fal::start(plain().inference_time(HOUR)).await;
-    assert!(before.elapsed() < Duration::from_millis(500));
     fal.submit(&input()).await;
     let address = fal.emulator.addr();
     fal.emulator.shutdown().await;

@@ -67,9 +67,7 @@ async fn the_next_server_continues_the_purchases_of_a_killed_server() {
         } else {
             agent.send_call("buy", wish.clone()).await;
             // Killed in the moment in which the service has accepted it.
-            while scene.bought() <= round {
-                tokio::task::yield_now().await;
-            }
+            until("the purchase", || scene.bought() > round).await;
         }
         agent.child.start_kill().unwrap();
         agent.child.wait().await.unwrap();

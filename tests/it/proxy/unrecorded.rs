@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use uso::error::Delivery;
+use uso_tests::rig::until_async;
 use uso_transport::Verdict;
 
 use super::{ALICE, Answer, BOB, Served, input};
@@ -39,7 +40,8 @@ async fn a_close_waits_for_the_record_of_an_outcome_until_the_proxy_is_given_up(
         served.bought(ALICE, &input(1)).await;
         let proxy = served.proxy.clone();
         let closing = tokio::spawn(async move { proxy.close().await });
-        while served.get(ALICE, "r-1", "/status").await.status != 503 {}
+        let closes = async || served.get(ALICE, "r-1", "/status").await.status == 503;
+        until_async("the proxy closes", closes).await;
         if is_given_up {
             served.proxy.give_up().await;
         }

