@@ -255,14 +255,15 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the effort for each picture. Default: [`PictureMode::Plain`], so that tests are quick in
-    /// debug builds.
+    /// Sets the effort for each picture. Default: [`PictureMode::Plain`], so that tests are quick
+    /// in debug builds.
     pub fn picture(mut self, mode: PictureMode) -> Self {
         self.settings.picture = mode;
         self
     }
 
-    /// Sets the delay after which a started request is in the Platform API's listing. Default: none.
+    /// Sets the delay after which a started request is in the Platform API's listing. Default:
+    /// none.
     pub fn index_delay(mut self, delay: Duration) -> Self {
         self.settings.index_delay = delay;
         self
@@ -276,8 +277,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the retry policy of webhook deliveries. Default: fal's documented times, as far as there
-    /// are any.
+    /// Sets the retry policy of webhook deliveries. Default: fal's documented times, as far as
+    /// there are any.
     pub fn webhooks(mut self, policy: WebhookPolicy) -> Self {
         self.settings.webhooks = policy;
         self

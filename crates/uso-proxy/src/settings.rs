@@ -162,8 +162,8 @@ impl Settings {
         self
     }
 
-    /// Sets the time in which a request's body must arrive; a slower body gets 408. Default: 60 seconds, in
-    /// which the largest body needs 0.6 Mbit/s.
+    /// Sets the time in which a request's body must arrive; a slower body gets 408. Default: 60
+    /// seconds, in which the largest body needs 0.6 Mbit/s.
     #[must_use]
     pub fn body_within(mut self, limit: Duration) -> Self {
         self.body_within = limit;
@@ -171,8 +171,8 @@ impl Settings {
     }
 
     /// Sets the time after which the proxy drops a response to a purchase that the page does not read.
-    /// Default: 30 seconds. Only the response is lost: the purchase is recorded before, and its request can be
-    /// asked for.
+    /// Default: 30 seconds. Only the response is lost: the purchase is recorded before, and its
+    /// request can be asked for.
     #[must_use]
     pub fn reading_within(mut self, limit: Duration) -> Self {
         self.reading_within = limit;

@@ -29,8 +29,8 @@ impl BaseUrls {
         Self::for_hosts("fal.run", "queue.fal.run")
     }
 
-    /// Base URLs below one origin that serves all of fal's hosts under the prefixes `/run`, `/queue`, `/rest`,
-    /// `/cdn` and `/platform`, as the emulator does, or a gateway of one's own.
+    /// Base URLs below one origin that serves all of fal's hosts under the prefixes `/run`, `/queue`,
+    /// `/rest`, `/cdn` and `/platform`, as the emulator does, or a gateway of one's own.
     ///
     /// ```
     /// let urls = uso_transport::BaseUrls::single_origin("http://127.0.0.1:7700")?;

@@ -162,9 +162,9 @@ impl Config {
     }
 
     /// Sets the time for which a submit whose response was lost is looked for among the account's
-    /// requests, before it ends with [`ErrorKind::OutcomeUnknown`]. Default: 2 min; a request that starts at once
-    /// is found within seconds, and one that waits longer is better looked for later, with the
-    /// error's [`intent`](Error::intent).
+    /// requests, before it ends with [`ErrorKind::OutcomeUnknown`]. Default: 2 min; a request that
+    /// starts at once is found within seconds, and one that waits longer is better looked for later,
+    /// with the error's [`intent`](Error::intent).
     ///
     /// The listing shows only requests whose payloads are stored, and only to a key that may read
     /// it; without either, the submit ends with its unknown outcome.
@@ -181,7 +181,8 @@ impl Config {
         self
     }
 
-    /// Sets the time after which a silent status stream or download counts as broken. Default: 45 s, three of the service's keep-alive comments.
+    /// Sets the time after which a silent status stream or download counts as broken. Default: 45 s,
+    /// three of the service's keep-alive comments.
     #[must_use]
     pub fn stream_idle(mut self, limit: Duration) -> Self {
         self.stream_idle = limit;
