@@ -1,4 +1,4 @@
-//! Where pictures go: decided, checked and taken before anything is bought.
+//! Destination of pictures: decided, checked and taken before anything is bought.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};

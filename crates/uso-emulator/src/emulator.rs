@@ -51,7 +51,7 @@ impl Emulator {
         self.state.addr
     }
 
-    /// Everything that was bought so far.
+    /// Ledger of all purchases so far.
     pub fn ledger(&self) -> Ledger {
         lock(&self.state.ledger).snapshot()
     }
@@ -124,7 +124,7 @@ impl Emulator {
         webhook::notify(&self.state, request_id)
     }
 
-    /// From now on another key signs webhooks, and is published in place of the one before.
+    /// Replaces the key that signs webhooks and that is published.
     ///
     /// # Errors
     ///
@@ -241,8 +241,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Makes this key known; any other is then refused. Default: every key of the form
-    /// `id:secret` is known.
+    /// Adds an API key to those that are accepted. Without this option every key of the form
+    /// `id:secret` is accepted.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.settings.keys.push(key.into());
         self

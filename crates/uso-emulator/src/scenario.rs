@@ -38,7 +38,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Nothing goes wrong.
+    /// Scenario without a fault.
     pub fn new() -> Self {
         Self::default()
     }

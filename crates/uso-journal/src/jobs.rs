@@ -58,7 +58,7 @@ impl Jobs {
         self
     }
 
-    /// At most this many; 1000 unless it is said.
+    /// Sets the largest number of jobs; 1000 by default.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.filter.limit = limit;

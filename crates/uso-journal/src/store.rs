@@ -1,4 +1,4 @@
-//! What a database has to do for the journal: one small trait, so that a second database is one more
+//! Interface of a database of the journal: one small trait, so that a second database is one more
 //! implementation. Each method is one transaction.
 
 use std::future::Future;

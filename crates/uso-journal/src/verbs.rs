@@ -1,5 +1,4 @@
-//! What the owner of a purchase can ask for, beside buying: collecting, looking up, closing and
-//! reopening.
+//! Actions on a purchase beside buying: collecting, looking up, closing and reopening.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What is known of jobs in work beside their rows: queue position and log lines. Nothing here has
+//! Live state of jobs in work beside their rows: queue position and log lines. Nothing here has
 //! to survive: a new process follows the jobs again.
 
 use std::collections::HashMap;

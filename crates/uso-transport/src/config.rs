@@ -69,7 +69,7 @@ impl Config {
         Self::new(ApiKey::absent(), base_urls)
     }
 
-    /// These settings without the key.
+    /// Copy of the settings without the key.
     #[must_use]
     pub fn without_key(&self) -> Self {
         Self {

@@ -69,7 +69,7 @@ impl fmt::Debug for Expected<'_> {
 }
 
 impl Expected<'_> {
-    /// Nothing but what every whole file has to be.
+    /// Properties of every whole file, and no further one.
     pub fn anything() -> Self {
         Self {
             length: None,

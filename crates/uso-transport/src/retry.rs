@@ -26,7 +26,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most this many attempts, the first one included. Default: 6, which together with the
+    /// Sets the largest number of attempts, the first included. Default: 6, which together with the
     /// delays spans a gateway's restart.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {

@@ -20,7 +20,7 @@ pub(crate) const TOLERANCE: u64 = 300;
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    /// This machine's clock.
+    /// Clock of this machine.
     pub fn system() -> Self {
         Self::of(SystemTime::now)
     }

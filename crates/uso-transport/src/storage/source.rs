@@ -65,7 +65,7 @@ impl Source {
         }
     }
 
-    /// Everything, in memory; for files that are known to be small.
+    /// Content in memory, for files that are known to be small.
     ///
     /// # Errors
     ///

@@ -38,7 +38,7 @@ impl Display for Violation {
     }
 }
 
-/// Everything that was found outside its bounds: at least one violation.
+/// Values outside of their bounds: at least one violation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violations {
     first: Violation,

@@ -1,4 +1,4 @@
-//! Which Rust type a number gets, and its bounds in one spelling.
+//! Rust type of a number, and its bounds in one spelling.
 
 use serde_json::{Number, Value, json};
 
