@@ -17,9 +17,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::agents::McpArgs;
 pub(crate) use self::batch::{
-    BatchArgs, BatchCollectArgs, BatchCommand, BatchNameArgs, BatchNewArgs, BatchReconcileArgs,
-    BatchReportArgs, BatchResumeArgs, BatchRetryArgs, BatchRunArgs, BatchWorkArgs, PaceOptions,
-    RerunArgs,
+    BatchArgs, BatchBudget, BatchCollectArgs, BatchCommand, BatchNameArgs, BatchNewArgs,
+    BatchReconcileArgs, BatchReportArgs, BatchResumeArgs, BatchRetryArgs, BatchRunArgs,
+    BatchWorkArgs, PaceOptions, RerunArgs,
 };
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{

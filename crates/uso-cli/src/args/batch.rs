@@ -122,12 +122,19 @@ pub(crate) struct BatchMoney {
     /// --dry-run nothing is sent.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) sheet: Option<PathBuf>,
-    /// The most that the batch may spend over all of its runs; the run stops before the purchase
-    /// that would exceed it.
-    #[arg(long, value_name = "USD", value_parser = values::dollars)]
-    pub(crate) budget: Option<MicroDollars>,
+    #[command(flatten)]
+    pub(crate) batch: BatchBudget,
     #[command(flatten)]
     pub(crate) limit: RowLimit,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Money")]
+pub(crate) struct BatchBudget {
+    /// The most that the batch may spend over all of its runs; the run stops before the purchase
+    /// that would exceed it [default: as in the run before].
+    #[arg(long, value_name = "USD", value_parser = values::dollars)]
+    pub(crate) budget: Option<MicroDollars>,
 }
 
 #[derive(Debug, Args)]
@@ -209,6 +216,8 @@ pub(crate) struct BatchResumeArgs {
     #[command(flatten)]
     pub(crate) batch: BatchNameArgs,
     #[command(flatten)]
+    pub(crate) budget: BatchBudget,
+    #[command(flatten)]
     pub(crate) pace: PaceOptions,
 }
 
@@ -220,6 +229,8 @@ pub(crate) struct BatchRetryArgs {
     /// not_started or written_off.
     #[arg(long, value_name = "CAUSE")]
     pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) budget: BatchBudget,
     #[command(flatten)]
     pub(crate) limit: RowLimit,
     #[command(flatten)]
@@ -237,6 +248,8 @@ pub(crate) struct BatchReconcileArgs {
     /// twice then.
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub(crate) buy_again: Vec<String>,
+    #[command(flatten)]
+    pub(crate) budget: BatchBudget,
     #[command(flatten)]
     pub(crate) limit: RowLimit,
     #[command(flatten)]

@@ -195,8 +195,7 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
             "uso budget shows the caps and changes them; go on with: uso batch resume {name}"
         )),
         Some(Stopped::Budget(_)) => hints.push(format!(
-            "raise the budget and go on with: uso batch run {} --budget USD",
-            record.source.display()
+            "raise the budget and go on with: uso batch resume {name} --budget USD"
         )),
         Some(Stopped::Locked(_)) => hints.push(format!(
             "top up the account at fal.ai/dashboard/billing, then go on with: uso batch resume {name}"

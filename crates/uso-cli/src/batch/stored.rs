@@ -17,7 +17,7 @@ use super::record::{BatchRecord, now};
 use super::row::Row;
 use super::session::Session;
 use super::tally::Tally;
-use crate::args::PaceOptions;
+use crate::args::{BatchBudget, PaceOptions};
 use crate::failure::Failure;
 use crate::printer::Printer;
 
@@ -35,10 +35,12 @@ impl Stored {
     pub(crate) async fn read(
         session: &Session,
         name: Option<&str>,
+        budget: &BatchBudget,
         pace: &PaceOptions,
         printer: &Printer,
     ) -> Result<Self, Failure> {
         let mut record = session.records.find(name)?;
+        record.budget = budget.budget.map(MicroDollars::get).or(record.budget);
         record.concurrency = pace.concurrency.or(record.concurrency);
         let locked_for = pace.locked_for.map(|time| time.as_secs());
         record.locked_for = locked_for.or(record.locked_for);
@@ -77,7 +79,7 @@ impl Stored {
                 "pictures of rows that were bought have changed since; nothing was sent",
             )
             .with_hint(format!(
-                "see what that costs, and accept it, with: uso batch run {} --accept-changes",
+                "see what that costs, and accept it, with: uso batch run {} --accept-changes, and the options of the run before",
                 record.source.display()
             )));
         }

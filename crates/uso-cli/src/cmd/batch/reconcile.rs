@@ -17,8 +17,14 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let session = Session::paced(global, &args.pace).await?;
-    let mut stored =
-        Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
+    let mut stored = Stored::read(
+        &session,
+        args.batch.name.as_deref(),
+        &args.budget,
+        &args.pace,
+        printer,
+    )
+    .await?;
     let given_up = match args.buy_again.is_empty() {
         true => &args.write_off,
         false => &args.buy_again,

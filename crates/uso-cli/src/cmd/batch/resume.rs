@@ -15,7 +15,14 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let session = Session::paced(global, &args.pace).await?;
-    let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
+    let stored = Stored::read(
+        &session,
+        args.batch.name.as_deref(),
+        &args.budget,
+        &args.pace,
+        printer,
+    )
+    .await?;
     let (rows, tally) = stored.select(|_, known| !known.is_some_and(Known::is_whole));
     stored.go_on(&session, (rows, tally), printer).await
 }

@@ -18,7 +18,14 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let session = Session::paced(global, &args.pace).await?;
-    let stored = Stored::read(&session, args.batch.name.as_deref(), &args.pace, printer).await?;
+    let stored = Stored::read(
+        &session,
+        args.batch.name.as_deref(),
+        &args.budget,
+        &args.pace,
+        printer,
+    )
+    .await?;
     let only = args.only.as_deref().map(|only| only.replace('-', "_"));
     let is_ended = |known: &Known| matches!(known.state, State::Failed | State::Cancelled);
     let ended = stored.bought.values().filter(|known| is_ended(known));

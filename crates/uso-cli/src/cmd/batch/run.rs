@@ -212,6 +212,7 @@ fn record(
             .or(before.and_then(|before| before.template.clone())),
         budget: args
             .money
+            .batch
             .budget
             .map(MicroDollars::get)
             .or(before.and_then(|before| before.budget)),
