@@ -169,11 +169,11 @@ fn style(bar: &ProgressBar, template: &str) {
     }
 }
 
-/// Why the service cannot be asked, with its host.
+/// Why the service is asked again, with its host.
 pub(crate) fn interruption(host: &str, why: &str) -> String {
     match why.contains(host) {
         true => format!("{why}; trying again"),
-        false => format!("no connection to {host}: {why}; trying again"),
+        false => format!("{host}: {why}; trying again"),
     }
 }
 
