@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uso::pictures::{PreparedPicture, Sending};
 use uso::{Client, Event, Ticket};
 use uso_journal::{
@@ -23,7 +24,7 @@ use crate::signals::{Signal, Signals};
 /// How long a second Ctrl-C cancels, after the first has detached.
 const SECOND_THOUGHTS: Duration = Duration::from_secs(2);
 
-/// How long the purchase may take to be closed after it was withdrawn or cancelled.
+/// How long the purchase may take to be closed after it was stopped or cancelled.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// What a purchase of one command needs.
@@ -72,6 +73,8 @@ struct Known {
     is_looked_for: bool,
     /// The signal of a person who wants to leave.
     leaving: Option<Signal>,
+    /// When a purchase that was stopped before it was sent is left as it is.
+    left_at: Option<Instant>,
 }
 
 /// The purchase, and why it is still unknown where it is.
@@ -95,6 +98,7 @@ impl Buyer<'_> {
             error: None,
             is_looked_for: false,
             leaving: None,
+            left_at: None,
         };
         let outcome = loop {
             tokio::select! {
@@ -111,11 +115,12 @@ impl Buyer<'_> {
                 signal = signals.next() => {
                     progress.end();
                     match &known.phase {
+                        Phase::Preparing if known.leaving.is_some() => return Err(not_bought(signal)),
                         Phase::Preparing => {
                             stop.stop();
+                            known.leaving = Some(signal);
                             // It is withdrawn at once, unless a picture is still being read.
-                            let _ = tokio::time::timeout(CLOSING, &mut work).await;
-                            return Err(Failure::interrupted(signal, "interrupted; nothing was bought"));
+                            known.left_at = Some(Instant::now() + CLOSING);
                         }
                         Phase::Sending => self.wait_for_id(&mut known, signal)?,
                         Phase::Bought(ticket) => {
@@ -128,6 +133,7 @@ impl Buyer<'_> {
                         }
                     }
                 }
+                signal = known.left() => return Err(not_bought(signal)),
             }
         };
         while let Ok(told) = told.try_recv() {
@@ -136,6 +142,7 @@ impl Buyer<'_> {
         let bought = ended(outcome, &mut known);
         match (known.leaving, bought) {
             (None, bought) => bought,
+            (Some(signal), Ok(bought)) if !was_sent(&bought.purchase) => Err(not_bought(signal)),
             (Some(signal), Ok(bought)) => Err(bought
                 .failure
                 .unwrap_or_else(|| Failure::interrupted(signal, "interrupted"))
@@ -290,6 +297,26 @@ impl Buyer<'_> {
     }
 }
 
+impl Known {
+    /// Returns when a stopped purchase is left as it is: nothing of it was sent, since the stop is
+    /// looked at after the submit is told.
+    async fn left(&self) -> Signal {
+        match (&self.phase, self.leaving, self.left_at) {
+            (Phase::Preparing, Some(signal), Some(at)) => {
+                tokio::time::sleep_until(at).await;
+                signal
+            }
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Whether a purchase that was stopped had been sent.
+fn was_sent(purchase: &Purchase) -> bool {
+    let is_withdrawn = purchase.state == State::Cancelled && purchase.intent.is_none();
+    !is_withdrawn && !purchase.is_not_bought()
+}
+
 /// The outcome of the work, with what was known of the purchase.
 fn ended(outcome: Outcome, known: &mut Known) -> Result<Bought, Failure> {
     let pictures = std::mem::take(&mut known.pictures);
@@ -298,6 +325,9 @@ fn ended(outcome: Outcome, known: &mut Known) -> Result<Bought, Failure> {
         Ok((purchase, why)) => {
             let failure = Failure::of_purchase(&purchase, error);
             (purchase, failure.map(|failure| failure.because(why)))
+        }
+        Err(failed) if matches!(known.phase, Phase::Sending) && is_of_journal(&failed) => {
+            return Err(Failure::unrecorded(&failed, error));
         }
         Err(error) => {
             let (purchase, failure) = Failure::uncollected(error)?;
@@ -309,6 +339,18 @@ fn ended(outcome: Outcome, known: &mut Known) -> Result<Bought, Failure> {
         pictures,
         failure,
     })
+}
+
+/// Whether the journal failed, and not the purchase.
+fn is_of_journal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Database { .. } | Error::Io { .. } | Error::TakenOver(_) | Error::Interrupted(_)
+    )
+}
+
+fn not_bought(signal: Signal) -> Failure {
+    Failure::interrupted(signal, "interrupted; nothing was bought")
 }
 
 fn emulated(signal: Signal) -> Failure {

@@ -159,8 +159,8 @@ impl Buy {
     }
 
     /// Withdraws the purchase when the token is stopped before the submit leaves: the purchase is then
-    /// [`State::Cancelled`], or [`State::Pending`] if it is offered to every worker, and nothing was
-    /// bought.
+    /// [`State::Cancelled`], [`State::Failed`] if the submit was recorded already, or
+    /// [`State::Pending`] if it is offered to every worker, and nothing was bought.
     pub fn stop(mut self, stop: &Stop) -> Self {
         self.stop = Some(stop.clone());
         self

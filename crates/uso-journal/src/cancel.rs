@@ -88,8 +88,9 @@ impl Journal {
             };
             match self.step(client, id, step).await {
                 Ok(closed) => purchase = closed,
-                // The caller that watches the job closes the purchase.
-                Err(Error::Busy(_) | Error::NotAllowed { .. }) => {}
+                // The caller that watches the job closes the purchase. Where the journal cannot be
+                // written, the next look at the job does: the service has removed it.
+                Err(Error::Busy(_) | Error::NotAllowed { .. } | Error::Database { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -3,7 +3,7 @@
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig, Run, content, style};
 
-use super::{path, uso};
+use super::{files, path, uso};
 
 /// A purchase whose response is lost and that was not looked for: its short id.
 async fn unknown() -> (Rig, Cli, String) {
@@ -86,4 +86,29 @@ async fn an_unknown_purchase_stays_unknown_while_the_listing_is_out_of_order() {
         stays_unknown(Fault::Status(500), &[&["result", "ID", "--json"]]),
         stays_unknown(Fault::GatewayPage(502), &[&["result", "ID"]]),
     );
+}
+
+/// The journal's disk is full when the lost response would be recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_response_that_cannot_be_recorded_is_told_as_unknown() {
+    let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenDrop);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    assert_eq!(started(&cli, &["list"]).await.code, 0);
+    let journal = cli.folder().join(".state/journal.db");
+    let journal = rusqlite::Connection::open(journal).unwrap();
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON job WHEN NEW.state = 'unknown' \
+                BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    journal.execute_batch(full).unwrap();
+    let run = started(&cli, &["restyle", &path(content()), &path(style())]).await;
+    assert_eq!(run.code, 6, "{run:?}");
+    assert!(!run.stderr.contains("nothing was"), "{run:?}");
+    for words in ["disk is full", "may have been accepted", "uso resume"] {
+        assert!(run.stderr.contains(words), "{words}: {run:?}");
+    }
+    journal.execute_batch("DROP TRIGGER full").unwrap();
+    let resumed = started(&cli, &["resume"]).await;
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    assert_eq!(files(&cli).len(), 1);
 }

@@ -120,3 +120,57 @@ async fn ctrl_c_detaches_and_a_second_one_cancels() {
         "one for each run"
     );
 }
+
+/// The journal takes its time to record that the submit leaves, and the signal comes meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_while_the_submit_is_recorded_ends_with_the_truth_about_the_purchase() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    let restyle = [
+        "restyle",
+        &path(content()),
+        &path(style()),
+        "-o",
+        "a.png",
+        "--force",
+    ];
+    // The pictures are uploaded then, so that the submit alone is recorded after the price.
+    assert_eq!(cli.run(&restyle).code, 0);
+    let journal = cli.folder().join(".state/journal.db");
+    let journal = rusqlite::Connection::open(journal).unwrap();
+    let slow = "CREATE TRIGGER slow BEFORE UPDATE ON job WHEN NEW.state = 'sending' BEGIN SELECT ( \
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000000) \
+                SELECT max(i) FROM n); END";
+    journal.execute_batch(slow).unwrap();
+    journal.busy_timeout(Duration::ZERO).unwrap();
+    let mut command = cli.command(&restyle);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let count = |states: &str| {
+        let sql = format!("SELECT count(*) FROM job WHERE state {states}");
+        journal.query_row(&sql, [], |row| row.get::<_, i64>(0))
+    };
+    until("the price is reserved", || count("= 'reserved'") == Ok(1)).await;
+    until("the submit is being recorded", || {
+        count("= 'reserved'") != Ok(1)
+            || journal.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err()
+    })
+    .await;
+    send("-INT", &child);
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
+    let output = output.await.unwrap();
+    assert_eq!(output.status.signal(), Some(2), "{output:?}");
+    let told = Run::of(&output).stderr;
+    match &rig.emulator.ledger().purchases()[1..] {
+        [] => {
+            assert!(told.contains("nothing was bought"), "{told}");
+            assert_eq!(count("IN ('sending', 'unknown')"), Ok(0));
+        }
+        [bought] => {
+            assert!(!told.contains("nothing was bought"), "{told}");
+            let is_named = told.contains(&bought.request_id) || told.contains("uso resume");
+            assert!(is_named, "{told}");
+        }
+        more => panic!("{more:?}"),
+    }
+}

@@ -43,6 +43,12 @@ impl From<Error> for Failure {
             )),
             Error::Busy(id) => Self::new(OTHER, BUSY, format!("another process works on {id}"))
                 .with_hint("wait for that process, or follow the job with uso watch"),
+            Error::TakenOver(id) => {
+                Self::new(OTHER, BUSY, format!("another process took {id} over"))
+                    .with_hint(format!("follow the job with: uso watch {id}"))
+            }
+            Error::Interrupted(id) => Self::other(format!("the work on {id} ended early"))
+                .with_hint(format!("go on with: uso resume {id}")),
             Error::NotFound(text) => Self::usage(format!("no job {text} is recorded"))
                 .with_hint("uso list --all shows every job with its id"),
             Error::Ambiguous { .. } => {
@@ -87,6 +93,18 @@ fn not_looked_up(id: LocalId, error: uso::Error) -> Failure {
 }
 
 impl Failure {
+    /// A purchase whose submit left and whose outcome the journal could not record, with the error
+    /// that the response was lost with.
+    pub(crate) fn unrecorded(error: &Error, lost: Option<Arc<uso::Error>>) -> Self {
+        let failure = match lost.and_then(Arc::into_inner) {
+            Some(lost) => Self::from(lost),
+            None => Self::unknown("the purchase may have been accepted and billed")
+                .with_hint("look for it with uso resume before running the command again"),
+        };
+        let why = format!("the outcome could not be recorded: {}", message_of(error));
+        failure.because(Some(why))
+    }
+
     /// A purchase whose job is bought and whose pictures are not all on disk, with the failure that
     /// says so; every other error is a failure without a purchase.
     pub(crate) fn uncollected(error: Error) -> Result<(Purchase, Self), Self> {

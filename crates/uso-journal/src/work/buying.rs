@@ -30,14 +30,21 @@ impl Work {
             },
             None => return Err(Error::Interrupted(self.row.purchase.id)),
         };
-        if self.stop.as_ref().is_some_and(Stop::is_stopped) {
+        if self.is_stopped() {
             return self.withdraw().await;
         }
         let send = Step::Send(order.intent().clone());
         if !self.record_unless_bought(send).await? {
             return Ok(());
         }
+        // Told before the last look at the stop: a caller who stops the purchase and was not told of
+        // the submit by then knows that nothing was sent.
         self.listener.tell(&Progress::Sending);
+        if self.is_stopped() && !self.is_of_several() {
+            let message = "stopped before anything was sent";
+            let reason = Reason::new(Cause::NotBought, message);
+            return self.record(Step::Refuse(reason)).await;
+        }
         if let Some(guard) = self.shared.store.guard(&self.row) {
             order = order.only_while(guard);
         }
@@ -120,10 +127,19 @@ impl Work {
     /// Ends the work on a row that was not sent. Any worker can take an offered row up again, and the
     /// next run of a batch a row of the batch.
     async fn withdraw(&mut self) -> Result<(), Error> {
-        match self.in_batch || self.row.sendable.is_some() {
+        match self.is_of_several() {
             true => self.pause(None).await,
             false => self.record(Step::Withdraw).await,
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(Stop::is_stopped)
+    }
+
+    /// Whether a worker or a later run goes on with the row.
+    fn is_of_several(&self) -> bool {
+        self.in_batch || self.row.sendable.is_some()
     }
 
     pub(super) async fn bought(&mut self, ticket: Ticket) -> Result<(), Error> {
