@@ -90,6 +90,22 @@ impl Jobs {
         Ok(page)
     }
 
+    /// Every page in one list, newest purchase first; the limit is the size of a page.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be used.
+    pub async fn read_all(mut self) -> Result<Vec<Purchase>, Error> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.next_page().await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
     /// Number of jobs in each state, whatever the limit.
     ///
     /// # Errors

@@ -26,6 +26,9 @@ use crate::{journal, price, spending};
 /// Bytes of a saved picture for each of its pixels: a noisy PNG.
 const BYTES_PER_PIXEL: u64 = 2;
 
+/// Beginning of the journal's key of each purchase of these commands.
+pub(crate) const COMMAND_KEY: &str = "command:";
+
 pub(crate) async fn run(
     global: &Global,
     kind: Kind,
@@ -115,7 +118,7 @@ pub(crate) async fn run(
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
     let mut reservation = Reservation::take(&destination, count, bytes)?;
     // A command that runs twice makes two pictures: each run is a purchase of its own.
-    let key = format!("command:{:016x}", fastrand::u64(..));
+    let key = format!("{COMMAND_KEY}{:016x}", fastrand::u64(..));
     let mut buy = recorded
         .purchase(&connection.client, key.clone(), request)
         .max_cost(args.money.max_cost);

@@ -12,6 +12,8 @@ use uso::{Client, Event};
 use uso_journal::{Cause, Journal, Purchase, State};
 
 use crate::args::{CollectOptions, Global, ResumeArgs};
+use crate::batch::plan_text::counted;
+use crate::cmd::generate::COMMAND_KEY;
 use crate::cmd::list::to_json;
 use crate::cmd::result::{Collecting, Place};
 use crate::connection::Connection;
@@ -77,10 +79,21 @@ pub(crate) async fn run(
         let (journal, client) = (&collector.journal, &collector.client);
         journal::warn_of_other_accounts(journal, client, printer).await?;
     }
-    let (mut waiting, mut outcomes) = collector.find(&args.ids).await?;
+    let (mut waiting, mut outcomes, others_are_left) = match &args.ids[..] {
+        [] => {
+            let (waiting, left) = collector.unfinished().await?;
+            (waiting, Vec::new(), left > 0)
+        }
+        ids => {
+            let (waiting, outcomes) = collector.find(ids).await?;
+            (waiting, outcomes, false)
+        }
+    };
     if waiting.is_empty() && outcomes.is_empty() {
         printer.data(&json!({ "resumed": [] }), &[])?;
-        printer.say("nothing is unfinished");
+        if !others_are_left {
+            printer.say("nothing is unfinished");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut signals = Signals::listen()
@@ -123,15 +136,30 @@ pub(crate) async fn run(
 }
 
 impl Collector {
-    /// The jobs that are asked for, or all that are unfinished; and what is wrong with an id.
+    /// All that are unfinished, oldest first and those that are bought before the others; and how many
+    /// rows are left to the batches, workers and agents that buy them.
+    async fn unfinished(&self) -> Result<(VecDeque<Purchase>, usize), Failure> {
+        let open = State::ALL.into_iter().filter(|state| !state.is_closed());
+        let jobs = self.journal.jobs(&self.client).states(open);
+        let mut open = jobs.read_all().await?;
+        let all = open.len();
+        open.retain(|purchase| !was_never_sent(purchase) || is_of_command(purchase));
+        let left = all - open.len();
+        if left > 0 {
+            let rows = counted(left, "row");
+            let wait = if left == 1 { "waits" } else { "wait" };
+            self.printer.say(&format!(
+                "{rows} {wait} for the batch, worker or agent that buys them, and stay as they are"
+            ));
+        }
+        open.reverse();
+        open.sort_by_key(|purchase| purchase.state != State::Submitted);
+        Ok((open.into(), left))
+    }
+
+    /// The jobs that are asked for, and what is wrong with an id.
     async fn find(&self, ids: &[String]) -> Result<(VecDeque<Purchase>, Vec<Outcome>), Failure> {
         let mut outcomes = Vec::new();
-        if ids.is_empty() {
-            let open = State::ALL.into_iter().filter(|state| !state.is_closed());
-            let mut open = self.journal.jobs(&self.client).states(open).read().await?;
-            open.reverse();
-            return Ok((open.into(), outcomes));
-        }
         let mut found = VecDeque::new();
         for id in ids {
             match journal::find(&self.journal, &self.client, Some(id)).await? {
@@ -153,7 +181,7 @@ impl Collector {
 
     /// Finishes one job as far as it can be.
     async fn finish(&self, purchase: Purchase) -> Outcome {
-        if matches!(purchase.state, State::Pending | State::Reserved) && !purchase.in_work {
+        if was_never_sent(&purchase) {
             return self.never_sent(purchase).await;
         }
         let label = shown_id(&purchase);
@@ -293,6 +321,15 @@ impl Collector {
             document: merged(to_json(purchase), told),
         }
     }
+}
+
+fn was_never_sent(purchase: &Purchase) -> bool {
+    matches!(purchase.state, State::Pending | State::Reserved) && !purchase.in_work
+}
+
+/// Whether one run of a command made the purchase: no later run goes on with it.
+fn is_of_command(purchase: &Purchase) -> bool {
+    purchase.key.starts_with(COMMAND_KEY)
 }
 
 /// Both documents as one.

@@ -65,9 +65,7 @@ pub(crate) async fn run(
         ended.tally.billed_line()
     ));
     if code == exit_code::OUTCOME_UNKNOWN {
-        printer.hint(&format!(
-            "rows that may have been bought are looked up with: uso resume; or see uso list for {name}"
-        ));
+        printer.hint("rows that may have been bought are looked up with: uso resume");
     }
     printer.data(&document, &[])?;
     Ok(ExitCode::from(code))
