@@ -42,28 +42,25 @@ impl Printer {
 
     /// The same, for data that must not be lost: also a reader that closed the pipe is an error.
     pub(crate) fn try_data(&self, value: &Value, text: &[String]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
         if self.json {
-            writeln!(stdout, "{}", escape::json(&value.to_string()))?;
-        } else {
-            let lines = text.iter().flat_map(|text| text.split('\n'));
-            // In a pipe the lines are data for a program, byte for byte.
-            let is_shown = stdout.is_terminal();
-            for line in lines {
-                match is_shown {
-                    true => writeln!(stdout, "{}", escape::line(line))?,
-                    false => writeln!(stdout, "{line}")?,
-                }
+            return print_json(&value.to_string());
+        }
+        let mut stdout = io::stdout().lock();
+        let lines = text.iter().flat_map(|text| text.split('\n'));
+        // In a pipe the lines are data for a program, byte for byte.
+        let is_shown = stdout.is_terminal();
+        for line in lines {
+            match is_shown {
+                true => writeln!(stdout, "{}", escape::line(line))?,
+                false => writeln!(stdout, "{line}")?,
             }
         }
         stdout.flush()
     }
 
-    /// A part of the JSON document that is written piece by piece.
-    pub(crate) fn json_part(&self, part: &str) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(escape::json(part).as_bytes());
-        written.and_then(|()| stdout.flush()).or_else(unwritable)
+    /// The JSON document as text.
+    pub(crate) fn json_text(&self, document: &str) -> Result<(), Failure> {
+        print_json(document).or_else(unwritable)
     }
 
     /// As [`Printer::data`], for files: in a pipe a path is printed byte for byte.
@@ -99,9 +96,8 @@ impl Printer {
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
-        if self.json {
-            // There is no second place for the error when stdout is the fault.
-            let _ = print_json(&failure.to_json());
+        // Where stdout cannot take the document, the message goes to stderr.
+        if self.json && print_json(&failure.to_json().to_string()).is_ok() {
             return;
         }
         self.labelled("error:", "31", &failure.chain());
@@ -141,8 +137,8 @@ fn unwritable(error: io::Error) -> Result<(), Failure> {
     Err(Failure::io(message).with_hint("check where it is redirected to, and the free space there"))
 }
 
-pub(crate) fn print_json(value: &Value) -> io::Result<()> {
+fn print_json(document: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", escape::json(&value.to_string()))?;
+    writeln!(stdout, "{}", escape::json(document))?;
     stdout.flush()
 }

@@ -91,7 +91,8 @@ impl Report {
     /// Prints the report of a command about one job; the exit code, or the failure of the purchase.
     pub(crate) fn print(self, show: Show, printer: &Printer) -> Result<ExitCode, Failure> {
         if printer.json && self.failure.is_none() && show.stdout.is_none() {
-            printer.data(&self.document, &[])?;
+            let printed = printer.data(&self.document, &[]);
+            printed.map_err(|failure| self.not_shown(failure))?;
         }
         self.show(&show, printer, "")?;
         match self.failure {
@@ -119,7 +120,8 @@ impl Report {
                 printer.warn(note);
             }
             if !printer.json {
-                printer.paths(&Value::Null, &self.paths)?;
+                let printed = printer.paths(&Value::Null, &self.paths);
+                printed.map_err(|failure| self.not_shown(failure))?;
             }
             viewing::preview(show.preview, &self.paths, printer);
             if show.open {
@@ -138,6 +140,20 @@ impl Report {
                 .warn("the safety checker flagged the result; the picture is usually black then");
         }
         Ok(())
+    }
+
+    /// The failure of standard output, with what was bought and where the pictures are.
+    fn not_shown(&self, failure: Failure) -> Failure {
+        let paths = self.paths.iter().map(|path| path.display().to_string());
+        let paths = paths.collect::<Vec<_>>().join(", ");
+        let lost = self.failure.as_ref().map(Failure::chain);
+        failure
+            .at(&format!("{} is bought and saved as {paths}", self.id))
+            .because(lost)
+            .with_hint(format!(
+                "print the paths again with: uso result {}",
+                self.id
+            ))
     }
 
     /// The exit code, or what was not saved.

@@ -434,3 +434,37 @@ async fn another_key_buys_no_row_of_a_batch_that_is_in_flight() {
     }
     assert_eq!(studio.bought(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resume_leaves_offered_rows_to_the_workers_and_collect_prints_one_document() {
+    let studio = Studio::plain().await;
+    studio.photos(3);
+    let offer = [
+        "batch", "run", "photos", "--style", "ink.jpg", "--batch", "b", "--offer",
+    ];
+    let offered = studio.run(&offer).await;
+    assert_eq!(offered.code, 0, "{offered:?}");
+    let resumed = studio.run(&["resume"]).await;
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert!(resumed.stderr.contains("3 rows wait"), "{resumed:?}");
+    // A row that its owner cancelled is not offered again, and the offer says so.
+    let listed = studio.run(&["list", "--json"]).await.json();
+    let id = listed["jobs"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(studio.run(&["cancel", &id]).await.code, 0);
+    let again = studio.run(&offer).await;
+    assert!(again.stderr.contains("2 rows offered"), "{again:?}");
+    assert!(again.stderr.contains("1 row is cancelled"), "{again:?}");
+    let work = ["batch", "work", "b", "-o", "out", "--json"];
+    let worked = studio.run(&work).await;
+    assert_eq!(
+        worked.json()["states"],
+        json!({ "done": 2, "cancelled": 1 }),
+        "{worked:?}"
+    );
+    let collected = studio
+        .run(&["batch", "collect", "b", "-o", "all", "--json"])
+        .await;
+    assert_eq!(collected.code, 0, "{collected:?}");
+    assert_eq!(collected.json()["saved"], 2);
+    assert_eq!(studio.bought(), 2);
+}

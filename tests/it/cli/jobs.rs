@@ -258,3 +258,59 @@ async fn a_job_of_elsewhere_is_collected_though_its_status_cannot_be_read() {
     assert_eq!(unknown.code, 1, "{unknown:?}");
     assert_eq!(cli.run(&["list"]).stdout, "", "nothing is recorded of it");
 }
+
+/// Adds copies of the newest row of a journal, which were never sent.
+fn add_rows(cli: &Cli, count: usize) -> rusqlite::Connection {
+    let journal = rusqlite::Connection::open(cli.folder().join(".state/journal.db")).unwrap();
+    let copies = format!(
+        "BEGIN; CREATE TEMP TABLE copy AS SELECT * FROM job ORDER BY id DESC LIMIT 1; \
+         UPDATE copy SET state = 'pending', batch = 'b', ticket = NULL, request_id = NULL, \
+             intent = NULL, attempt_digest = NULL, worker = NULL; {} COMMIT",
+        "UPDATE copy SET id = id + 1, key = 'row ' || id; INSERT INTO job SELECT * FROM copy; "
+            .repeat(count)
+    );
+    journal.execute_batch(&copies).unwrap();
+    journal
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resume_finishes_a_job_behind_any_number_of_newer_rows_and_leaves_those_of_a_batch() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    let run = cli.run(&["restyle", &path(content()), &path(style()), "--detach"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let journal = add_rows(&cli, 1001);
+    let run = cli.run(&["resume"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let count = |state: &str| {
+        let sql = "SELECT count(*) FROM job WHERE state = ?";
+        journal.query_row(sql, [state], |row| row.get::<_, i64>(0))
+    };
+    assert_eq!((count("done"), count("pending")), (Ok(1), Ok(1001)));
+    assert!(run.stderr.contains("1001"), "{run:?}");
+    // A row that is named is meant.
+    let run = cli.run(&["resume", "j2"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!((count("cancelled"), count("pending")), (Ok(1), Ok(1000)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_cannot_be_read_to_its_end_is_one_json_document() {
+    let rig = Rig::plain().await;
+    let cli = uso().at(&rig.emulator.origin());
+    let run = cli.run(&["restyle", &path(content()), &path(style()), "--detach"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let journal = add_rows(&cli, 60);
+    assert_eq!(
+        cli.run(&["list", "--json"]).json()["jobs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        61
+    );
+    let damaged = "UPDATE job SET pictures = '{' WHERE id = 1";
+    journal.execute_batch(damaged).unwrap();
+    let run = cli.run(&["list", "--json"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.json()["error"].is_object(), "{run:?}");
+}

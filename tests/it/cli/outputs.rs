@@ -217,6 +217,23 @@ async fn standard_output_takes_one_picture_and_its_loss_is_an_error() {
         let run = Run::of(&run.wait_with_output().unwrap());
         assert_eq!(run.code, 1, "{arguments:?} {run:?}");
     }
+    // What was bought is named all the same.
+    for more in [&[][..], &["--json"], &["-n", "2", "--json"]] {
+        let mut command =
+            cli.command(&[&arguments[..5], &["-o", "named.png", "--force"], more].concat());
+        let run = command
+            .stdout(full())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let run = Run::of(&run.wait_with_output().unwrap());
+        assert_eq!(run.code, 1, "{more:?} {run:?}");
+        let ledger = rig.emulator.ledger();
+        let id = &ledger.purchases().last().unwrap().request_id;
+        for words in [id, "named", "standard output", &format!("uso result {id}")] {
+            assert!(run.stderr.contains(words), "{words} {more:?} {run:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

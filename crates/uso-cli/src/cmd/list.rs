@@ -75,11 +75,13 @@ async fn add_recent(listing: &mut Listing<'_>, jobs: Jobs) -> Result<(), Failure
     listing.add_all(jobs.states(open).limit(PAGE)).await
 }
 
-/// A list that is printed while it is read, however long it is.
+/// A list whose lines are printed while it is read, however long it is.
 struct Listing<'a> {
     printer: &'a Printer,
     listed: u64,
     open: u64,
+    /// The jobs as JSON: one document, which is printed only when every job is read.
+    json: String,
 }
 
 impl<'a> Listing<'a> {
@@ -88,6 +90,7 @@ impl<'a> Listing<'a> {
             printer,
             listed: 0,
             open: 0,
+            json: String::new(),
         }
     }
 
@@ -109,8 +112,11 @@ impl<'a> Listing<'a> {
         self.listed += 1;
         self.open += u64::from(!job.state.is_closed());
         if self.printer.json {
-            let before = if is_first { "{\"jobs\":[" } else { "," };
-            return self.printer.json_part(&format!("{before}{}", to_json(job)));
+            if !is_first {
+                self.json.push(',');
+            }
+            self.json.push_str(&to_json(job).to_string());
+            return Ok(());
         }
         let mut lines = Vec::new();
         if is_first {
@@ -124,10 +130,11 @@ impl<'a> Listing<'a> {
     }
 
     fn end(&self) -> Result<(), Failure> {
-        match (self.printer.json, self.listed) {
-            (false, _) => Ok(()),
-            (true, 0) => self.printer.json_part("{\"jobs\":[]}\n"),
-            (true, _) => self.printer.json_part("]}\n"),
+        match self.printer.json {
+            true => self
+                .printer
+                .json_text(&format!("{{\"jobs\":[{}]}}", self.json)),
+            false => Ok(()),
         }
     }
 }

@@ -43,7 +43,9 @@ pub(crate) async fn run(
             match collect(&session, &purchase, &args.output).await {
                 Ok(Some(paths)) => {
                     saved += paths.len();
-                    printer.paths(&json!(null), &paths)?;
+                    if !printer.json {
+                        printer.paths(&json!(null), &paths)?;
+                    }
                 }
                 Ok(None) => unknown += 1,
                 Err(why) => {
