@@ -227,6 +227,8 @@ impl From<Error> for Failure {
         let code = match error.kind() {
             // A file that goes in, such as the one to upload.
             ErrorKind::Io if is_before_sending || error.operation() == Operation::Upload => INPUT,
+            // The model refuses what the service had accepted.
+            ErrorKind::Input if error.ticket().is_some() => FAILED,
             kind => code_of(kind),
         };
         let mut message = error.to_string();

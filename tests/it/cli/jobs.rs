@@ -314,3 +314,20 @@ async fn a_list_that_cannot_be_read_to_its_end_is_one_json_document() {
     assert_eq!(run.code, 1, "{run:?}");
     assert!(run.json()["error"].is_object(), "{run:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_was_bought_and_that_the_model_refuses_has_failed() {
+    let refuses = Fault::FailsWith {
+        status: 422,
+        error_type: "image_load_error".to_owned(),
+    };
+    let scenario = Scenario::new().on(Operation::Submit, refuses);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let run = cli.run(&["restyle", &path(content()), &path(style())]);
+    assert_eq!(run.code, 8, "{run:?}");
+    assert!(run.stderr.contains("is a new purchase"), "{run:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    let later = cli.run(&["result", "j1"]);
+    assert_eq!(later.code, 8, "{later:?}");
+}

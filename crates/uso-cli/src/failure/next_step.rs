@@ -25,11 +25,14 @@ fn bought(error: &Error, id: &str) -> Option<String> {
         ),
         ErrorKind::NotReady => format!("wait for it with: uso result --wait {id}"),
         ErrorKind::Gone => gone(),
-        ErrorKind::Failed | ErrorKind::Cancelled => {
-            "the job ended without a picture; running the command again is a new purchase"
-                .to_owned()
+        ErrorKind::Failed | ErrorKind::Cancelled | ErrorKind::Input => {
+            let ended =
+                "the job ended without a picture; running the command again is a new purchase";
+            match hint.filter(|_| error.kind() == ErrorKind::Input) {
+                Some(hint) => format!("{hint}; {ended}"),
+                None => ended.to_owned(),
+            }
         }
-        ErrorKind::Input => return hint.map(str::to_owned),
         ErrorKind::Malformed => format!("fetch it again with: uso result {id}"),
         ErrorKind::Io | ErrorKind::Exists => format!(
             "{}; the picture can be fetched again, to another place with -o FILE: uso result {id}",

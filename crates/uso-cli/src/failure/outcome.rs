@@ -148,6 +148,9 @@ impl Failure {
                 let kind = reason.and_then(|reason| reason.kind);
                 let cause = reason.map(|reason| reason.cause);
                 let (code, word) = match kind {
+                    Some(ErrorKind::Input) if purchase.ticket.is_some() => {
+                        (FAILED, ErrorKind::Input.as_str())
+                    }
                     Some(kind) => (super::code_of(kind), kind.as_str()),
                     None => (FAILED, ErrorKind::Failed.as_str()),
                 };
