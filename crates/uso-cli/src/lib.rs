@@ -171,7 +171,7 @@ async fn run(
         Command::Skill => cmd::skill::run(printer),
         Command::Proxy(args) => cmd::proxy::run(global, args, printer).await,
         Command::Emulator(args) => cmd::emulator::run(args, printer).await,
-        Command::Login => cmd::login::login(printer),
+        Command::Login => until_signal(cmd::login::login(printer)).await,
         Command::Logout => cmd::login::logout(printer),
         Command::Doctor => until_signal(cmd::doctor::run(global, configuration, printer)).await,
         Command::Completions(args) => cmd::completions::run(args, printer),

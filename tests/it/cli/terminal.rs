@@ -192,6 +192,34 @@ fn a_typed_key_is_not_shown_and_is_stored_for_its_owner_alone() {
 }
 
 #[test]
+fn ctrl_c_at_the_question_for_the_key_leaves_a_terminal_that_shows_what_is_typed() {
+    let shell = std::path::Path::new("/bin/bash");
+    if !shell.exists() {
+        return skipped("the settings of a terminal", "bash");
+    }
+    let cli = uso();
+    let login = cli.command(&["login"]);
+    let mut command = std::process::Command::new(shell);
+    let script = "trap : INT; \"$@\"; echo \"it ended with $?\"; stty -a";
+    command
+        .args(["-c", script, "bash"])
+        .arg(login.get_program());
+    command.args(login.get_args()).current_dir(cli.folder());
+    command.envs(
+        login
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let mut terminal = Terminal::start(&command, 100);
+    terminal.until("it is not shown").press("\x03");
+    let session = terminal.end();
+    assert!(session.screen.contains("it ended with 130"), "{session:?}");
+    let mut settings = session.screen.split_whitespace();
+    assert!(settings.any(|setting| setting == "echo"), "{session:?}");
+    assert!(!cli.config().join("key").exists());
+}
+
+#[test]
 fn help_is_wrapped_at_the_width_of_the_terminal() {
     let cli = uso();
     for columns in [40, 80, 120] {

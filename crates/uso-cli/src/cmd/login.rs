@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::json;
+use tokio::sync::oneshot;
 use uso::ApiKey;
 
 use crate::credentials;
@@ -13,10 +14,8 @@ use crate::printer::Printer;
 /// Longest line that is read as a key, in bytes.
 const LONGEST: u64 = 4 << 10;
 
-pub(crate) fn login(printer: &Printer) -> Result<ExitCode, Failure> {
-    let stdin = io::stdin();
-    let is_asked = stdin.is_terminal();
-    let mut key = String::new();
+pub(crate) async fn login(printer: &Printer) -> Result<ExitCode, Failure> {
+    let is_asked = io::stdin().is_terminal();
     let read = {
         // Before the question: what is typed at once must not be shown either.
         let _hidden = is_asked.then(Hidden::new);
@@ -24,12 +23,10 @@ pub(crate) fn login(printer: &Printer) -> Result<ExitCode, Failure> {
             // A terminal that is gone has no reader.
             let _ = write!(io::stderr(), "Key from fal's dashboard (it is not shown): ");
         }
-        io::Read::take(stdin.lock(), LONGEST).read_line(&mut key)
+        read_line().await
     };
-    if is_asked {
-        let _ = writeln!(io::stderr());
-    }
-    read.map_err(|error| Failure::io(format!("standard input cannot be read: {error}")))?;
+    let key =
+        read.map_err(|error| Failure::io(format!("standard input cannot be read: {error}")))?;
     let key = key.trim();
     if key.is_empty() {
         return Err(Failure::usage("no key was given; nothing was stored")
@@ -44,6 +41,17 @@ pub(crate) fn login(printer: &Printer) -> Result<ExitCode, Failure> {
         printer.warn("FAL_KEY is set, and wins over the stored key");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A line of standard input. It is read in a thread that a signal need not wait for.
+async fn read_line() -> io::Result<String> {
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = io::Read::take(io::stdin().lock(), LONGEST).read_line(&mut line);
+        let _ = tell.send(read.map(|_| line));
+    });
+    told.await.map_err(io::Error::other)?
 }
 
 pub(crate) fn logout(printer: &Printer) -> Result<ExitCode, Failure> {
@@ -88,5 +96,7 @@ impl Drop for Hidden {
             use rustix::termios::{OptionalActions, tcsetattr};
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
+        // The end of the line was not shown either.
+        let _ = writeln!(io::stderr());
     }
 }
