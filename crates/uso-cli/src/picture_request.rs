@@ -157,7 +157,7 @@ fn refuse_surplus(kind: Kind, args: &PictureArgs) -> Result<(), Failure> {
             count + 1
         ))
         .with_hint(
-            "nothing was sent; to restyle many pictures, run the command once for each: for f in *.jpg; do uso restyle \"$f\" STYLE; done",
+            "nothing was sent; to restyle many pictures, run uso batch run FOLDER --style STYLE",
         ));
     }
     Ok(())

@@ -9,13 +9,13 @@ const FIELDS: [(&str, Field); 12] = [
     ("style_stem", Field::Style),
     ("seed", Field::Seed),
     ("index", Field::Index),
-    ("n", Field::Number),
+    ("number", Field::Number),
     ("request_id", Field::RequestId),
     ("ext", Field::Extension),
     ("date", Field::Date),
     ("content", Field::Content),
     ("style", Field::Style),
-    ("number", Field::Number),
+    ("n", Field::Number),
 ];
 
 /// Longest value that is filled into a name, in characters.

@@ -42,10 +42,10 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
         .picture(PictureMode::Restyled)
         .allow_any_origin(args.allow_any_origin);
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        builder = builder.tls(read(certificate)?, read(key)?);
+        builder = builder.tls(read("--tls-cert", certificate)?, read("--tls-key", key)?);
     }
     if let Some(path) = &args.scenario {
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let text = String::from_utf8_lossy(&read("--scenario", path)?).into_owned();
         let scenario = Scenario::from_json(&text);
         builder = builder.scenario(scenario.map_err(|error| {
             Failure::usage(format!("--scenario: {}: {error}", path.display()))
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
         })?);
     }
     for path in &args.endpoint {
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let text = String::from_utf8_lossy(&read("--endpoint", path)?).into_owned();
         builder = builder.endpoint(&text).map_err(|error| {
             Failure::usage(format!("--endpoint: {}: {error}", path.display()))
                 .with_hint("give the OpenAPI document that fal publishes for the endpoint")
@@ -77,7 +77,11 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The content of the file that an option names.
+fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let read = bounded_file::read(path, LONGEST);
-    read.map_err(|error| Failure::input(format!("{} cannot be read: {error}", path.display())))
+    read.map_err(|error| {
+        let shown = path.display();
+        Failure::input(format!("{option}: {shown} cannot be read: {error}"))
+    })
 }

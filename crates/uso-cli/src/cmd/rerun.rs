@@ -40,13 +40,17 @@ pub(crate) async fn run(
 
 fn read(path: &Path) -> Result<Sidecar, Failure> {
     let shown = path.display();
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Failure::input(format!("the sidecar {shown} cannot be read: {why}")).with_hint(
+    let refused = |why: String| {
+        Failure::input(format!("{shown} {why}")).with_hint(
             "give the JSON file that uso batch wrote beside a picture, such as photo.png.json",
         )
     };
-    let text = bounded_file::read(path, LARGEST).map_err(|error| unreadable(&error))?;
-    serde_json::from_slice(&text).map_err(|error| unreadable(&error))
+    let text = bounded_file::read(path, LARGEST)
+        .map_err(|error| refused(format!("cannot be read: {error}")))?;
+    serde_json::from_slice(&text).map_err(|error| match error.is_data() {
+        true => refused(format!("is not a sidecar: {error}")),
+        false => refused("is not a sidecar: the file is not JSON".to_owned()),
+    })
 }
 
 /// Refuses pictures that are no longer those that the sidecar names.
