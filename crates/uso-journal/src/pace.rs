@@ -2,7 +2,7 @@
 //!
 //! fal does not refuse a request for want of a runner but lets it wait in the queue. So the time
 //! from the submit to the start tells whether there are too many: while jobs start at once, one
-//! more is let in for each; when they wait, fewer.
+//! more is let in for each; when they wait, or their places in the queue say that they will, fewer.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,12 +92,19 @@ impl Pace {
                 pace: self.clone(),
                 is_free: AtomicBool::new(false),
             }),
-            submitted: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 }
 
 impl Limit {
+    /// Lowers the limit for a job that waits too long.
+    fn lower_for(&mut self, submitted: Instant) {
+        if self.lowered_at.is_none_or(|lowered| submitted > lowered) {
+            self.lower();
+        }
+    }
+
     fn lower(&mut self) {
         self.most = (self.most * 3 / 4).max(FIRST);
         self.lowered_at = Some(Instant::now());
@@ -115,10 +122,8 @@ impl Inner {
         let mut limit = self.limit();
         if waited <= AT_ONCE {
             limit.most = limit.most.saturating_add(1).min(MOST);
-        } else if waited > self.longest_wait
-            && limit.lowered_at.is_none_or(|lowered| submitted > lowered)
-        {
-            limit.lower();
+        } else if waited > self.longest_wait {
+            limit.lower_for(submitted);
         }
         drop(limit);
         self.changed.notify_one();
@@ -129,7 +134,37 @@ impl Inner {
 #[derive(Debug)]
 pub(crate) struct Watched {
     place: Arc<Place>,
-    submitted: Mutex<Option<Instant>>,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// A job in the service's queue.
+#[derive(Debug)]
+struct Waiting {
+    submitted: Instant,
+    /// The place that the service told first, and when.
+    first: Option<(u64, Instant)>,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self {
+            submitted: Instant::now(),
+            first: None,
+        }
+    }
+
+    /// The time from the submit to the start, as the way so far tells it.
+    fn predicted(&mut self, position: u64) -> Option<Duration> {
+        let (first, since) = *self.first.get_or_insert((position, Instant::now()));
+        let Some(passed) = first.checked_sub(position) else {
+            self.first = None;
+            return None;
+        };
+        let passed = u32::try_from(passed).ok()?;
+        let each = since.elapsed().checked_div(passed)?;
+        let left = each.saturating_mul(u32::try_from(position).ok()?);
+        Some(self.submitted.elapsed().saturating_add(left))
+    }
 }
 
 impl Watched {
@@ -140,23 +175,29 @@ impl Watched {
     }
 
     pub(crate) fn tell(&self, progress: &Progress) {
-        let mut submitted = self
-            .submitted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = &self.place.pace.inner;
         match progress {
-            Progress::Submitted(_) => *submitted = Some(Instant::now()),
+            Progress::Submitted(_) => *waiting = Some(Waiting::new()),
+            Progress::Job(Event::Queued { position }) => {
+                if let (Some(waiting), Some(position)) = (waiting.as_mut(), *position)
+                    && let Some(predicted) = waiting.predicted(position)
+                    && predicted > inner.longest_wait
+                {
+                    inner.limit().lower_for(waiting.submitted);
+                }
+            }
             Progress::Job(Event::Running) => {
-                if let Some(submitted) = submitted.take() {
-                    self.place.pace.inner.started(submitted, Duration::ZERO);
+                if let Some(waiting) = waiting.take() {
+                    inner.started(waiting.submitted, Duration::ZERO);
                 }
             }
             Progress::Job(Event::Completed(completion)) => {
-                if let Some(submitted) = submitted.take() {
+                if let Some(waiting) = waiting.take() {
                     // Nothing told when it started.
                     let ran = completion.inference_seconds.unwrap_or_default();
                     let ran = Duration::try_from_secs_f64(ran).unwrap_or_default();
-                    self.place.pace.inner.started(submitted, ran);
+                    inner.started(waiting.submitted, ran);
                 }
                 self.place.leave();
             }
@@ -184,5 +225,50 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn queued(watched: &Watched, position: u64) {
+        let position = Some(position);
+        watched.tell(&Progress::Job(Event::Queued { position }));
+    }
+
+    /// A limit of eleven, and a job that was submitted under it.
+    fn watched() -> (Pace, Watched) {
+        let pace = Pace::new(None, Duration::from_secs(600));
+        for _ in 0..9 {
+            pace.inner.started(Instant::now(), Duration::ZERO);
+        }
+        let watched = pace.watch();
+        *watched.waiting.lock().unwrap() = Some(Waiting::new());
+        (pace, watched)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_will_take_long_lowers_the_limit_once_and_before_the_wait() {
+        let (pace, watched) = watched();
+        queued(&watched, 30);
+        assert_eq!(pace.limit(), 11, "one place alone says nothing");
+        for position in [29, 28] {
+            advance(Duration::from_secs(1)).await;
+            queued(&watched, position);
+            assert_eq!(pace.limit(), 8, "at {position}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_is_soon_over_or_grows_lowers_nothing() {
+        let (pace, watched) = watched();
+        for position in [30, 27, 24, 40, 37] {
+            queued(&watched, position);
+            advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(pace.limit(), 11);
     }
 }
