@@ -331,3 +331,26 @@ async fn a_job_that_was_bought_and_that_the_model_refuses_has_failed() {
     let later = cli.run(&["result", "j1"]);
     assert_eq!(later.code, 8, "{later:?}");
 }
+
+/// The journal's disk is full when the removal of a queued job would be recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancellation_that_cannot_be_recorded_is_told_and_closed_by_the_next_look() {
+    let long = Duration::from_secs(3600);
+    let rig = Rig::of(Rig::plain_builder().concurrency(1).inference_time(long)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    for _ in 0..2 {
+        let run = cli.run(&["restyle", &path(content()), &path(style()), "--detach"]);
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    let journal = rusqlite::Connection::open(cli.folder().join(".state/journal.db")).unwrap();
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON job WHEN NEW.state = 'cancelled' \
+                BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    journal.execute_batch(full).unwrap();
+    let run = cli.run(&["cancel", "j2"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("removed from the queue"), "{run:?}");
+    journal.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(cli.run(&["resume", "j2"]).code, 8);
+    let listed = cli.run(&["list", "--json"]).json();
+    assert_eq!(listed["jobs"][0]["state"], "cancelled", "{listed}");
+}
