@@ -1,18 +1,13 @@
-//! Errors of the journal with their root causes.
+//! Errors with their root causes.
 
-use uso_journal::Error;
+use std::iter::successors;
 
 /// The message of an error, with its root cause where the message does not have it.
-pub(crate) fn message_of(error: &Error) -> String {
+pub(crate) fn message_of(error: &(dyn std::error::Error + 'static)) -> String {
     let message = error.to_string();
-    let mut root = None;
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        root = Some(error.to_string());
-        cause = error.source();
-    }
-    match root.filter(|root| !message.contains(root.as_str())) {
-        Some(root) => format!("{message}: {root}"),
-        None => message,
+    let root = successors(error.source(), |error| error.source()).last();
+    match root.map(ToString::to_string) {
+        Some(root) if !message.contains(&root) => format!("{message}: {root}"),
+        _ => message,
     }
 }

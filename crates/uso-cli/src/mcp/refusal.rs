@@ -6,6 +6,7 @@ use uso::error::Problem;
 use uso_journal::{BudgetStop, Error, Scope};
 
 use super::bought::Bought;
+use crate::root_cause::message_of;
 
 /// Characters of a message at most.
 const LONGEST: usize = 1000;
@@ -55,7 +56,7 @@ impl Refusal {
         let told: Vec<String> = error.problems().iter().map(in_tool_words).collect();
         match told.is_empty() {
             true => {
-                let message = with_cause(error);
+                let message = message_of(error);
                 Self::new(error.kind().as_str(), message, "tell the user")
             }
             false => Self::new(
@@ -106,13 +107,13 @@ impl From<Error> for Refusal {
             ),
             Error::Lookup { ref source, .. } => Self::new(
                 source.kind().as_str(),
-                with_cause(&error),
+                message_of(&error),
                 "call again with the same label or id",
             ),
             error @ Error::NotAllowed { .. } => {
                 Self::new("not_allowed", error.to_string(), "call wait for its state")
             }
-            error => Self::new("journal", with_cause(&error), "tell the user"),
+            error => Self::new("journal", message_of(&error), "tell the user"),
         }
     }
 }
@@ -157,16 +158,6 @@ fn in_tool_words(problem: &Problem) -> String {
     let mut named = problem.clone();
     name.clone_into(&mut named.path);
     named.to_string()
-}
-
-/// An error with its root cause.
-fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let message = error.to_string();
-    let root = std::iter::successors(error.source(), |error| error.source()).last();
-    match root.map(ToString::to_string) {
-        Some(root) if !message.contains(&root) => format!("{message}: {root}"),
-        _ => message,
-    }
 }
 
 /// A text of so many characters at most.
