@@ -132,6 +132,41 @@ async fn an_unknown_status_word_is_told_with_its_body() {
 }
 
 #[tokio::test]
+async fn a_job_whose_model_answered_with_the_status_of_a_key_or_a_limit_has_failed() {
+    for status in [401, 403, 429] {
+        let answer = Fault::ModelAnswers {
+            status,
+            body: json!({ "detail": "the model says no" }),
+        };
+        let rig = rig(Scenario::new().on(Operation::Submit, answer)).await;
+        let job = rig.client.submit(request()).await.unwrap();
+        let error = job.wait().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{status}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_gateway_beside_an_error_of_the_status_ends_no_job() {
+    let failed = Fault::Body(r#"{"status":"COMPLETED","error":"Runner disconnected"}"#.to_owned());
+    let status = Scenario::new()
+        .on(Operation::Stream, failed.clone())
+        .always()
+        .on(Operation::Status, failed)
+        .always();
+    let pages = status
+        .clone()
+        .on(Operation::Result, Fault::GatewayPage(502))
+        .always();
+    let rig = rig(pages).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let error = job.wait().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
+    assert!(error.ticket().is_some());
+    rig.emulator.set_scenario(status);
+    assert_eq!(job.collect().await.unwrap().images().len(), 1);
+}
+
+#[tokio::test]
 async fn pictures_count_more_than_an_error_that_the_status_names() {
     let failed = Fault::Body(r#"{"status":"COMPLETED","error":"Runner disconnected"}"#.to_owned());
     let scenario = Scenario::new()

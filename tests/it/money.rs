@@ -422,6 +422,47 @@ async fn a_seed_that_the_listing_rounds_is_never_taken_for_another_request() {
     }
 }
 
+/// Such a request may be missing from the listing.
+#[tokio::test]
+async fn a_purchase_without_history_is_never_taken_for_one_that_was_not_made() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .always()
+        .on(Operation::Listing, Fault::EmptyListing)
+        .always();
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, Config::without_reconciliation).await;
+    let request = || Request::subject("https://example.org/a.png", "x");
+    for (request, is_decided) in [(request(), true), (request().without_history(), false)] {
+        let error = rig.client.submit(request).await.unwrap_err();
+        let mut intent = serde_json::to_value(error.intent().unwrap()).unwrap();
+        intent["sent_at_ms"] = 0.into();
+        let intent = serde_json::from_value(intent).unwrap();
+        let recovered = rig.client.recover(&intent).await.unwrap();
+        let decided = matches!(recovered, Recovery::NotBought);
+        assert_eq!(decided, is_decided, "{recovered:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_submit_is_dated_by_its_end() {
+    let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenHang);
+    let limit = Duration::from_millis(200);
+    let configure = |config: Config| config.without_reconciliation().answer_within(limit);
+    let rig = Rig::configured(Rig::plain_builder().scenario(scenario), configure).await;
+    let now = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.unwrap().as_millis()
+    };
+    let request = Request::subject("https://example.org/a.png", "x");
+    let prepared = rig.client.prepare(request).await.unwrap();
+    let before = now();
+    let error = rig.client.place(prepared.order()).await.unwrap_err();
+    let intent = serde_json::to_value(error.intent().unwrap()).unwrap();
+    let sent_at = u128::from(intent["sent_at_ms"].as_u64().unwrap());
+    assert!(sent_at >= before + limit.as_millis(), "{intent} {before}");
+}
+
 #[tokio::test]
 async fn a_purchase_is_found_in_a_listing_whose_pages_are_longer_than_a_response_may_be() {
     // Pages of 20 are too long, and in the second case pages of 5, too.

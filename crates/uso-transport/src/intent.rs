@@ -22,9 +22,12 @@ pub struct Intent {
     fingerprint: Fingerprint,
     made_at_ms: u64,
     start_within_ms: u64,
-    /// When the submit left for the last time, once its outcome is known to be unknown.
+    /// A time after the submit left for the last time, once its outcome is known to be unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sent_at_ms: Option<u64>,
+    /// The request is kept out of the account's history, so that the listing may lack it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_unlisted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempt: Option<AttemptDigest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,8 +41,9 @@ pub struct Intent {
 const INDEX_DELAY: Duration = Duration::from_secs(60);
 
 /// How long a submit may have been repeated after it was made, where nothing tells when it left for
-/// the last time: the service may ask for a pause of a minute, several times.
-const REPEATED_FOR: Duration = Duration::from_secs(300);
+/// the last time: six attempts of a minute, and before each but the first a pause of a minute that
+/// the service may ask for.
+const REPEATED_FOR: Duration = Duration::from_secs(660);
 
 /// Digest of a webhook's attempt id: SHA-256 in lower-case hex. The id cannot be derived from it,
 /// so that the digest may be written down.
@@ -88,6 +92,7 @@ impl Intent {
             made_at_ms: now_ms(),
             start_within_ms: to_ms(start_within),
             sent_at_ms: None,
+            is_unlisted: false,
             attempt: None,
             candidate: None,
             others: Vec::new(),
@@ -99,10 +104,19 @@ impl Intent {
         self.made_at_ms = now_ms();
     }
 
-    /// Keeps the time at which the submit left last.
-    pub(crate) fn sent_at(mut self, time_ms: Option<u64>) -> Self {
-        self.sent_at_ms = time_ms.or(self.sent_at_ms);
+    /// Notes that the submit ended now: it left before.
+    pub(crate) fn sent_by_now(mut self) -> Self {
+        self.sent_at_ms = Some(now_ms());
         self
+    }
+
+    /// Notes that the account's listing may lack the request.
+    pub(crate) fn unlisted(&mut self) {
+        self.is_unlisted = true;
+    }
+
+    pub(crate) fn is_unlisted(&self) -> bool {
+        self.is_unlisted
     }
 
     pub(crate) fn set_attempt(&mut self, attempt: AttemptDigest) {
@@ -142,8 +156,8 @@ impl Intent {
         Duration::from_millis(self.start_within_ms)
     }
 
-    /// Time from which the account's listing shows an accepted purchase for certain: the start
-    /// deadline after the last time that the submit can have left, and a minute more.
+    /// Time from which the account's listing shows an accepted purchase, as far as is known: the
+    /// start deadline after the last time that the submit can have left, and a minute more.
     pub fn listed_by(&self) -> SystemTime {
         let left = match self.sent_at_ms {
             Some(sent_at) => Duration::from_millis(sent_at),

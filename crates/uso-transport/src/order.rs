@@ -155,8 +155,11 @@ impl Order {
     /// on, and a purchase whose response was lost cannot be found in the account's listing.
     #[must_use]
     pub fn without_history(mut self) -> Self {
-        self.headers_mut()
+        let content = Arc::make_mut(&mut self.0);
+        content
+            .headers
             .insert(STORE_IO, HeaderValue::from_static("0"));
+        content.intent.unlisted();
         self
     }
 

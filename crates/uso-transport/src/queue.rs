@@ -1,6 +1,5 @@
 //! Queue: submit, synchronous run, status, result and cancel.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange};
 use crate::http::{Guarded, RequestBody, Withheld};
-use crate::intent::{Intent, now_ms};
+use crate::intent::Intent;
 use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::order::Order;
 use crate::problem::Problem;
@@ -45,13 +44,11 @@ pub(crate) fn span(ticket: &Ticket) -> Span {
 impl Queue<'_> {
     /// Buys an order, and looks for the purchase when its response is lost.
     pub(crate) async fn submit(&self, order: &Order) -> Result<Ticket> {
-        let sent_at = AtomicU64::new(0);
-        let error = match self.send_order(order, &sent_at).await {
+        let error = match self.send_order(order).await {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => error,
             outcome => return outcome,
         };
-        let sent_at = Some(sent_at.into_inner()).filter(|time| *time > 0);
-        let error = error.with_intent(&order.intent().clone().sent_at(sent_at));
+        let error = error.with_intent(&order.intent().clone().sent_by_now());
         warn!(%error, "the outcome is unknown");
         let Some(within) = self.0.config().reconcile_within else {
             return Err(error);
@@ -62,12 +59,8 @@ impl Queue<'_> {
         reconciled.map_err(|why| error.with_postscript(&why))
     }
 
-    /// Sends an order, and keeps when it was sent last.
-    async fn send_order(&self, order: &Order, sent_at: &AtomicU64) -> Result<Ticket> {
-        let request = || {
-            sent_at.store(now_ms(), Ordering::Relaxed);
-            self.0.requests().submit(order)
-        };
+    async fn send_order(&self, order: &Order) -> Result<Ticket> {
+        let request = || self.0.requests().submit(order);
         let ticket = match self.send_guarded(Operation::Submit, order, request).await {
             Ok(response) if response.is_success() => read_submitted(order.intent(), &response)?,
             Ok(response) => return Err(self.0.refused(response)),

@@ -85,6 +85,10 @@ impl Reconcile<'_> {
                 recovery,
                 is_last: false,
             },
+            None if intent.is_unlisted() => Look::last(Recovery::Undecidable {
+                candidates: Vec::new(),
+                why: "the purchase was kept out of the account's history, so that the listing of requests may lack it".to_owned(),
+            }),
             None => Look::last(Recovery::NotBought),
         })
     }

@@ -40,6 +40,10 @@ impl Response {
             .to_ascii_lowercase();
         let is_locked = lowered.contains("user is locked") || lowered.contains("exhausted balance");
         let (kind, what) = match self.status {
+            // A page of a gateway in front of a result.
+            401 | 403 | 429 if operation == Operation::Result && !is_own => {
+                (ErrorKind::Server, answered.as_str())
+            }
             401 => (ErrorKind::Auth, "the service does not accept the key"),
             403 if is_locked => (ErrorKind::Locked, "the account is locked"),
             403 => (ErrorKind::Auth, "the service forbids this to the key"),

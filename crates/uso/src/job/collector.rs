@@ -1,11 +1,24 @@
 //! Fetching the output of a job, and what it means beside the job's status.
 
+use serde_json::{Map, Value};
 use uso_transport::{
     Completion, Delivery, Error, ErrorKind, Operation, Response, Result, Ticket, Transport,
 };
 
 use crate::from_result::FromResult;
 use crate::runtime;
+
+/// Whether the service itself refuses a result, of a job that its status says has failed. The
+/// status of the model's response is the result's. A page of a gateway says nothing.
+fn says_no(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Gone | ErrorKind::Auth | ErrorKind::Locked | ErrorKind::Throttled => true,
+        ErrorKind::Server => error
+            .raw_body()
+            .is_some_and(|body| serde_json::from_slice::<Map<String, Value>>(body).is_ok()),
+        _ => false,
+    }
+}
 
 /// What fetching the output of a job takes.
 #[derive(Clone)]
@@ -41,9 +54,7 @@ impl Collector {
                 Ok(output.with_warning(warning))
             }
             Ok(_) => Err(self.ended(completion, said)),
-            Err(error) if matches!(error.kind(), ErrorKind::Gone | ErrorKind::Server) => {
-                Err(self.ended(completion, said).with_source(error))
-            }
+            Err(error) if says_no(&error) => Err(self.ended(completion, said).with_source(error)),
             outcome => outcome,
         }
     }
