@@ -35,7 +35,7 @@ impl UsoOutput {
     /// Returns an error if the value is no object.
     pub fn from_value_lossy(mut value: Value) -> Result<(Self, Vec<Unreadable>), Unreadable> {
         Unreadable::unless_object(&value)?;
-        let mut left_out = Vec::new();
+        let mut left_out = LeftOut::default();
         let images = take_list(&mut value, "images", &mut left_out);
         let flags = take_list(&mut value, "has_nsfw_concepts", &mut left_out);
         let mut flags = flags.map(|flags| flags.into_iter().map(Some).collect::<Vec<_>>());
@@ -46,10 +46,12 @@ impl UsoOutput {
             match Unreadable::unless_object(&image).and_then(|()| from_value_lossy(image)) {
                 Ok((image, parts)) => {
                     decoded.push(image);
-                    left_out.extend(parts.iter().map(|part| part.under("images", index)));
+                    for part in parts {
+                        left_out.add(|| part.under("images", index));
+                    }
                 }
                 Err(part) => {
-                    left_out.push(part.under("images", index));
+                    left_out.add(|| part.under("images", index));
                     if let Some(flag) = flags.as_mut().and_then(|flags| flags.get_mut(index)) {
                         *flag = None;
                     }
@@ -60,7 +62,7 @@ impl UsoOutput {
             let flag = flag?;
             if !flag.is_boolean() {
                 let part = Unreadable::new("", "not a truth value");
-                left_out.push(part.under("has_nsfw_concepts", index));
+                left_out.add(|| part.under("has_nsfw_concepts", index));
             }
             Some(flag.as_bool().unwrap_or(false))
         };
@@ -73,21 +75,70 @@ impl UsoOutput {
         });
 
         let (mut output, parts) = from_value_lossy::<Self>(value)?;
-        left_out.extend(parts);
+        for part in parts {
+            left_out.add(|| part);
+        }
         output.images = has_images.then_some(decoded);
         output.has_nsfw_concepts = flags;
-        Ok((output, left_out))
+        Ok((output, left_out.told()))
+    }
+}
+
+/// Most parts that are told one by one: the service chooses their number.
+const MOST_TOLD: usize = 64;
+
+/// Parts that cannot be decoded, of which the first are told one by one.
+#[derive(Default)]
+struct LeftOut {
+    told: Vec<Unreadable>,
+    more: usize,
+}
+
+impl LeftOut {
+    fn add(&mut self, part: impl FnOnce() -> Unreadable) {
+        match self.told.len() < MOST_TOLD {
+            true => self.told.push(part()),
+            false => self.more += 1,
+        }
+    }
+
+    fn told(mut self) -> Vec<Unreadable> {
+        if self.more > 0 {
+            let reason = format!("{} further parts cannot be read", self.more);
+            self.told.push(Unreadable::new("", reason));
+        }
+        self.told
     }
 }
 
 /// Takes a list out of an object; `None` where it is absent, null or of another type.
-fn take_list(object: &mut Value, name: &str, left_out: &mut Vec<Unreadable>) -> Option<Vec<Value>> {
+fn take_list(object: &mut Value, name: &str, left_out: &mut LeftOut) -> Option<Vec<Value>> {
     match object.get_mut(name)?.take() {
         Value::Array(items) => Some(items),
         Value::Null => None,
         _ => {
-            left_out.push(Unreadable::new(name, "not a list"));
+            left_out.add(|| Unreadable::new(name, "not a list"));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_many_parts_that_cannot_be_read_the_first_are_told_and_the_others_counted() {
+        let mut images = vec![json!(1); 1_000];
+        images.push(json!({ "url": "https://example.com/a.png" }));
+        let result = json!({ "images": images, "has_nsfw_concepts": vec![7; 1_000] });
+        let (output, left_out) = UsoOutput::from_value_lossy(result).unwrap();
+        assert_eq!(output.images.unwrap().len(), 1);
+        assert_eq!(left_out.len(), MOST_TOLD + 1);
+        assert_eq!(left_out[0].path(), "images[0]");
+        let last = left_out.last().unwrap().to_string();
+        assert_eq!(last, "936 further parts cannot be read");
     }
 }
