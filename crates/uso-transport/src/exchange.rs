@@ -241,6 +241,12 @@ impl Exchange {
         self.0.http.send(operation, request, deadline).await
     }
 
+    /// Whether a status stream leaves room for other requests of the queue.
+    pub(crate) fn has_room_for_stream(&self) -> bool {
+        let queue = self.0.config.base_urls.queue();
+        self.0.http.has_room_for_stream(queue)
+    }
+
     /// The error that a response outside 2xx stands for.
     pub(crate) fn refused(&self, response: Response) -> Error {
         response.into_error(self.0.config.key.has_documented_form())

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, Version};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
-use url::Position;
+use url::{Position, Url};
 
 use self::clients::Clients;
 pub(crate) use self::guarded::{Guarded, Withheld};
@@ -137,6 +137,11 @@ impl Http {
             clients: Clients::new(config)?,
             lanes: Lanes::default(),
         })
+    }
+
+    /// Whether there is room for a request whose response may take as long as a job.
+    pub(crate) fn has_room_for_stream(&self, url: &Url) -> bool {
+        self.lanes.has_room_for_stream(url)
     }
 
     /// Sends the request once and waits for the head of the response until `deadline`.

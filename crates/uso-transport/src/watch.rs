@@ -4,8 +4,8 @@
 //! that ends early, falls silent or breaks says nothing about the job, and neither does one that
 //! repeats itself. The truth is a status request, which is made after a stream has failed and at
 //! least every 30 s beside one that tells nothing new. After some failed streams the job is
-//! polled, with a growing pause, and a stream is tried again now and then. A job has ended when its
-//! result says so.
+//! polled, with a growing pause, and a stream is tried again now and then. So is a job whose stream
+//! would leave no room on the connections for submits. A job has ended when its result says so.
 
 mod log_lines;
 mod status_stream;
@@ -189,7 +189,8 @@ impl Watch {
     }
 
     async fn connect(&mut self) -> Option<Update> {
-        if self.failed_streams > 0 && !self.exchange.may_repeat(Operation::Stream) {
+        let may_try = self.failed_streams == 0 || self.exchange.may_repeat(Operation::Stream);
+        if !may_try || !self.exchange.has_room_for_stream() {
             self.phase = Phase::Poll { at: Instant::now() };
             return None;
         }

@@ -21,6 +21,10 @@ const STREAMS_PER_LANE: usize = 90;
 /// Connections to one HTTP/2 origin at the most. Beyond them, requests wait inside the connection.
 pub(super) const LANES: usize = 8;
 
+/// Lanes that status streams leave free: each stream keeps its place until its job ends, and a
+/// submit that waited for one would be of unknown outcome when its time is up.
+const LANES_WITHOUT_STREAMS: usize = 1;
+
 /// How long requests wait for the first one of a lane, before they go ahead with connections of
 /// their own.
 const OPENING_PATIENCE: Duration = Duration::from_secs(1);
@@ -71,15 +75,25 @@ impl Lanes {
         });
         Place::take(origin)
     }
+
+    /// Whether there is room for a request that keeps its place for long.
+    pub(super) fn has_room_for_stream(&self, url: &Url) -> bool {
+        let key = &url[..Position::BeforePath];
+        let known = self.origins.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).is_none_or(|origin| {
+            let in_flight = origin.lanes.iter().map(Lane::load).sum::<usize>();
+            origin.single_requests.load(Ordering::Relaxed)
+                || in_flight < (LANES - LANES_WITHOUT_STREAMS) * STREAMS_PER_LANE
+        })
+    }
 }
 
 impl Place {
     fn take(origin: Arc<Origin>) -> Self {
-        let load = |lane: &Lane| lane.in_flight.load(Ordering::Relaxed);
         let single = origin.single_requests.load(Ordering::Relaxed);
         let lanes = || origin.lanes.iter().enumerate();
-        let roomy = lanes().find(|(_, lane)| single || load(lane) < STREAMS_PER_LANE);
-        let chosen = roomy.or_else(|| lanes().min_by_key(|(_, lane)| load(lane)));
+        let roomy = lanes().find(|(_, lane)| single || lane.load() < STREAMS_PER_LANE);
+        let chosen = roomy.or_else(|| lanes().min_by_key(|(_, lane)| lane.load()));
         let index = chosen.map_or(0, |(index, _)| index);
         let place = Self { origin, index };
         if let Some(lane) = place.lane() {
@@ -133,6 +147,10 @@ impl Place {
 }
 
 impl Lane {
+    fn load(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     fn was_idle_too_long(&self) -> bool {
         let since = self
             .empty_since
@@ -153,5 +171,38 @@ impl Drop for Place {
                 .unwrap_or_else(PoisonError::into_inner);
             *since = Some(Instant::now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_leave_room_for_submits_and_results() {
+        let lanes = Lanes::default();
+        let url = Url::parse("https://queue.example.org/fal-ai/uso").unwrap();
+        let mut places = Vec::new();
+        while lanes.has_room_for_stream(&url) {
+            places.push(lanes.place(&url));
+        }
+        assert_eq!(places.len(), 630);
+        let free = (0..STREAMS_PER_LANE).map(|_| lanes.place(&url));
+        let free: Vec<Place> = free.collect();
+        assert!(free.iter().all(|place| place.index() == LANES - 1));
+        drop(free);
+        assert!(!lanes.has_room_for_stream(&url));
+        places.pop();
+        assert!(lanes.has_room_for_stream(&url));
+    }
+
+    #[test]
+    fn a_server_without_streams_on_one_connection_has_room_for_each() {
+        let lanes = Lanes::default();
+        let url = Url::parse("http://127.0.0.1:7700/fal-ai/uso").unwrap();
+        let first = lanes.place(&url);
+        first.is_open(false);
+        let places: Vec<Place> = (0..1000).map(|_| lanes.place(&url)).collect();
+        assert!(lanes.has_room_for_stream(&url), "{}", places.len());
     }
 }
