@@ -233,7 +233,15 @@ impl Buy {
     }
 
     async fn take(&self, claim: &Claim) -> Result<Claimed, Error> {
-        self.shared.store.claim(claim.clone()).await
+        let store = &self.shared.store;
+        match store.claim(claim.clone()).await {
+            Err(Error::Budget(_)) => {
+                // A process that has ended may hold what is missing.
+                store.release_gone().await?;
+                store.claim(claim.clone()).await
+            }
+            taken => taken,
+        }
     }
 
     async fn make(self) -> Result<Purchase, Error> {

@@ -74,9 +74,13 @@ pub(crate) enum Step {
     },
     HandOver(Option<Box<Ticket>>),
     Withdraw,
-    WriteOff,
+    WriteOff {
+        seen: State,
+    },
     Retry,
     Reopen,
+    /// The account's listing does not show it, and the work on it stops for now.
+    NotShown(Reason),
     /// The work on it stops for now.
     Pause {
         reason: Option<Reason>,
@@ -204,7 +208,15 @@ impl Row {
                     "withdrawn before anything was sent",
                 ));
             }
-            Step::WriteOff => {
+            Step::WriteOff { seen } => {
+                // A submit that was under way is unknown once its process is gone.
+                let seen = match seen {
+                    State::Sending => State::Unknown,
+                    seen => seen,
+                };
+                if seen != self.purchase.state {
+                    return Err(self.not_allowed("written off"));
+                }
                 self.go(Move::WriteOff, "written off")?;
                 self.settle(Some(MicroDollars::new(0)));
                 self.end(Reason::new(Cause::WrittenOff, "written off by its owner"));
@@ -235,6 +247,12 @@ impl Row {
                 self.purchase.reason = None;
                 self.purchase.cancel_asked = false;
                 self.count_again();
+            }
+            Step::NotShown(reason) => {
+                if self.purchase.state != State::Unknown {
+                    return Err(self.not_allowed("paused as not shown"));
+                }
+                self.end(reason);
             }
             Step::Pause { reason, pictures } => {
                 self.let_go("the work on it ended before its outcome was recorded")?;

@@ -183,7 +183,7 @@ async fn save_one(
                     return Ok(record(picture, number, store.host(), saved.into()));
                 }
                 // Another process was faster.
-                Err(error) if error.kind() == ErrorKind::Io && path.exists() => {}
+                Err(error) if error.kind() == ErrorKind::Exists => {}
                 Err(error) => return Err(Unsaved::Service(error)),
             }
         }

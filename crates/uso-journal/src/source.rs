@@ -68,7 +68,14 @@ impl Source {
             }
             Self::Offered(offer) => offer,
         };
-        match shared.store.next(offer.clone(), most.min(CLAIM)).await {
+        let most = most.min(CLAIM);
+        let mut next = shared.store.next(offer.clone(), most).await;
+        if let Err(Error::Budget(_)) = next {
+            // A process that has ended may hold what is missing.
+            shared.store.release_gone().await?;
+            next = shared.store.next(offer.clone(), most).await;
+        }
+        match next {
             Ok(rows) if rows.is_empty() => {
                 shared.store.release_gone().await?;
                 shared.release_abandoned(offer).await?;

@@ -111,11 +111,19 @@ impl Journal {
     /// Gives up a purchase whose outcome is unknown, or that cannot be collected. What is reserved
     /// for it is free again.
     ///
+    /// `seen` is the state in which the caller saw it: an unknown purchase that was found meanwhile
+    /// is not given up.
+    ///
     /// # Errors
     ///
     /// [`Error::NotAllowed`] when its state is another.
-    pub async fn write_off(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        self.step(client, id, Step::WriteOff).await
+    pub async fn write_off(
+        &self,
+        client: &Client,
+        id: LocalId,
+        seen: State,
+    ) -> Result<Purchase, Error> {
+        self.step(client, id, Step::WriteOff { seen }).await
     }
 
     /// Reopens a closed purchase, so that [`Journal::resume`] collects it again or looks it up again.

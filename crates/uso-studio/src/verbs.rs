@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uso::MicroDollars;
+use uso_journal::State as JobState;
 
 use crate::body;
 use crate::buying::purchase;
@@ -37,6 +38,10 @@ pub(crate) async fn apply(
             let buy = purchase(&shared, job.key.clone(), &draft, at_most)?;
             buy.again(retry.attempt).begin().await?
         }
+        "write_off" => {
+            let WriteOff { seen } = body::json(request).await?;
+            journal.write_off(client, job.id, seen).await?
+        }
         _ => {
             let _: Value = body::json(request).await?;
             match verb.as_str() {
@@ -46,7 +51,6 @@ pub(crate) async fn apply(
                     cancelled.purchase
                 }
                 "reconcile" => journal.reconcile(client, job.id).await?,
-                "write_off" => journal.write_off(client, job.id).await?,
                 "reopen" => journal.reopen(client, job.id).await?,
                 "collect" => {
                     resume(&shared, &job);
@@ -59,6 +63,14 @@ pub(crate) async fn apply(
     shared.live.touch();
     let job = view(&shared, &job);
     Ok(json::ok(&json!({ "job": job, "outcome": outcome })))
+}
+
+/// A purchase that is given up.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteOff {
+    /// The state that the page showed: a job that was found meanwhile is not given up.
+    seen: JobState,
 }
 
 /// A purchase that is made again.

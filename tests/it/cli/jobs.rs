@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Cli, Rig, content, style};
+use uso_tests::rig::{Cli, Rig, content, style, until};
 
 use super::{PROGRAM, files, path, uso};
 
@@ -353,4 +353,24 @@ async fn a_cancellation_that_cannot_be_recorded_is_told_and_closed_by_the_next_l
     assert_eq!(cli.run(&["resume", "j2"]).code, 8);
     let listed = cli.run(&["list", "--json"]).json();
     assert_eq!(listed["jobs"][0]["state"], "cancelled", "{listed}");
+}
+
+/// The upper bound of the killed command's price is reserved until its process is seen to be gone.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_command_reserved_is_free_for_the_next_one() {
+    let scenario = Scenario::new().on(Operation::Initiate, Fault::Hang);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario)).await;
+    let cli = uso().at(&rig.emulator.origin());
+    assert_eq!(cli.run(&["budget", "--day", "0.15"]).code, 0);
+    let (content, style) = (path(content()), path(style()));
+    let buy = ["restyle", &content, &style];
+    let mut killed = cli.command(&buy).spawn().unwrap();
+    let hangs = || rig.operations().contains(&"initiate".to_owned());
+    until("the upload hangs", hangs).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let run = cli.run(&buy);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
 }

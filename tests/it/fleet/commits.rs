@@ -92,7 +92,7 @@ async fn every_step_of_an_owner_is_made_once_though_the_answer_to_its_commit_is_
         assert_eq!(unknown.state, State::Unknown, "{state}");
         assert_eq!(committed(&place).await, "100000 100000", "{state}");
         let id = unknown.id;
-        let failed = journal.write_off(client, id).await.unwrap();
+        let failed = journal.write_off(client, id, State::Unknown).await.unwrap();
         assert_eq!(failed.state, State::Failed, "{state}");
         assert_eq!(committed(&place).await, "0 0", "{state}");
         let pending = journal.retry(client, id).await.unwrap();

@@ -60,7 +60,7 @@ async fn a_state_that_a_caller_has_heard_of_survives_a_crash_of_the_server() {
     crash(&mut server);
     let state = async || journal.find(client, "key").await.unwrap().state;
     assert_eq!(state().await, State::Unknown);
-    journal.write_off(client, id).await.unwrap();
+    journal.write_off(client, id, State::Unknown).await.unwrap();
     crash(&mut server);
     assert_eq!(state().await, State::Failed);
     journal.retry(client, id).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_state_whose_first_commit_reached_no_disk_is_durable_after_the_repeat(
         let request = Request::subject(content(), "x");
         let id = journal.purchase(client, "key", request).await.unwrap().id;
         if wanted == State::Failed {
-            journal.write_off(client, id).await.unwrap();
+            journal.write_off(client, id, State::Unknown).await.unwrap();
         }
         crash(&mut server);
         assert!(link.has_lost_all(), "{lost}");

@@ -73,7 +73,10 @@ impl Pair {
     /// Has the owner give the attempt up and buy again, through the second worker.
     async fn buy_again(&self) -> Purchase {
         let id = self.row().await.id;
-        self.second.write_off(self.client(), id).await.unwrap();
+        self.second
+            .write_off(self.client(), id, State::Unknown)
+            .await
+            .unwrap();
         self.second.retry(self.client(), id).await.unwrap();
         let again = self.second.purchase(self.client(), "key", request());
         let again = again.folder(self.folder.path()).await.unwrap();

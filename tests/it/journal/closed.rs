@@ -84,7 +84,11 @@ async fn an_unknown_purchase_stays_reserved_until_it_is_written_off() {
         matches!(refused, Err(Error::NotAllowed { .. })),
         "{refused:?}"
     );
-    let given_up = desk.journal.write_off(client, unknown.id).await.unwrap();
+    let given_up = desk
+        .journal
+        .write_off(client, unknown.id, State::Unknown)
+        .await
+        .unwrap();
     assert_eq!(
         (given_up.state, cause(&given_up)),
         (State::Failed, Cause::WrittenOff)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use uso::webhook::{FalKeys, Notification, Receiver};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Buy, Notified, Purchase, State};
+use uso_journal::{Buy, Error, Notified, Purchase, State};
 use uso_tests::rig::{Rig, config_for, until};
 
 use super::{Desk, request};
@@ -61,7 +61,11 @@ async fn given_up(desk: &Desk, hook: &mut Hook) -> (Purchase, Notification) {
     let unknown = with_webhook(desk, hook).await.unwrap();
     assert_eq!(unknown.state, State::Unknown);
     let notification = next(desk, hook).await;
-    let given_up = desk.journal.write_off(client, unknown.id).await.unwrap();
+    let given_up = desk
+        .journal
+        .write_off(client, unknown.id, State::Unknown)
+        .await
+        .unwrap();
     (given_up, notification)
 }
 
@@ -89,6 +93,49 @@ async fn lossy(lost: u64) -> Desk {
     let builder = Rig::plain_builder().scenario(scenario);
     let rig = Rig::configured(builder, uso::Config::without_reconciliation);
     Desk::new(rig.await).await
+}
+
+#[tokio::test]
+async fn a_purchase_that_was_found_since_it_was_seen_is_not_written_off() {
+    let (desk, mut hook) = (lossy(1).await, Hook::start().await);
+    let seen = with_webhook(&desk, &hook).await.unwrap();
+    assert_eq!(seen.state, State::Unknown);
+    let notification = next(&desk, &mut hook).await;
+    desk.journal.deliver(&notification).await.unwrap();
+    let client = &desk.rig.client;
+    let refused = desk.journal.write_off(client, seen.id, seen.state).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, Error::NotAllowed { .. }), "{refused:?}");
+    let done = with_webhook(&desk, &hook).await.unwrap();
+    assert_eq!((done.state, desk.bought()), (State::Done, 1));
+}
+
+#[tokio::test]
+async fn a_notification_that_comes_while_the_listing_is_read_stands() {
+    let minute = Duration::from_secs(60);
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .on(Operation::Listing, Fault::Delay(minute));
+    let builder = Rig::plain_builder()
+        .scenario(scenario)
+        .index_delay(Duration::from_secs(1_000_000));
+    let rig = Rig::configured(builder, uso::Config::without_reconciliation);
+    let (desk, mut hook) = (Desk::new(rig.await).await, Hook::start().await);
+    let unknown = with_webhook(&desk, &hook).await.unwrap();
+    let notification = next(&desk, &mut hook).await;
+    let listings = || {
+        let operations = desk.rig.operations();
+        operations.iter().filter(|word| *word == "listing").count()
+    };
+    let before = listings();
+    let (journal, client) = (desk.journal.clone(), desk.rig.client.clone());
+    let looking = tokio::spawn(async move { journal.reconcile(&client, unknown.id).await });
+    until("the listing is asked for", || listings() > before).await;
+    desk.journal.deliver(&notification).await.unwrap();
+    desk.rig.emulator.advance(minute);
+    let found = looking.await.unwrap().unwrap();
+    assert_eq!((found.state, &found.reason), (State::Submitted, &None));
+    assert_eq!(desk.bought(), 1);
 }
 
 #[tokio::test]

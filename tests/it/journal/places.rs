@@ -1,10 +1,11 @@
 //! Places of pictures that a command names before it buys.
 
 use std::fs;
+use std::time::Duration;
 
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{Error, State, Target};
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 
 use super::{Desk, request};
 
@@ -130,4 +131,37 @@ async fn a_large_picture_whose_name_is_taken_has_the_next_name() {
             .starts_with('.')
     });
     assert_eq!(hidden.count(), 0, "no copy is left behind");
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_during_the_download_is_the_next_name() {
+    let minute = Duration::from_secs(60);
+    let scenario = Scenario::new()
+        .on(Operation::File, Fault::Delay(minute))
+        .times(2);
+    let desk = Desk::new(Rig::of(Rig::pictures_builder().scenario(scenario)).await).await;
+    let free = desk.path().join("a.png");
+    let buy = |key: &'static str, seed| {
+        let client = &desk.rig.client;
+        let buy = desk
+            .journal
+            .purchase(client, key, request("a cat").seed(seed));
+        buy.target(Target::files([free.clone()])).into_future()
+    };
+    let released = async {
+        let files = || {
+            let operations = desk.rig.operations();
+            operations.iter().filter(|word| *word == "file").count()
+        };
+        until("both downloads", || files() == 2).await;
+        desk.rig.emulator.advance(minute);
+    };
+    let (first, second, ()) = tokio::join!(buy("a", 1), buy("b", 2), released);
+    let name = |purchase: uso_journal::Purchase| {
+        let path = &purchase.pictures[0].path;
+        path.file_name().unwrap().to_owned()
+    };
+    let mut names = [name(first.unwrap()), name(second.unwrap())];
+    names.sort();
+    assert_eq!(names, ["a-2.png", "a.png"]);
 }

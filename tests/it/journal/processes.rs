@@ -115,7 +115,10 @@ async fn twenty_killed_processes_buy_nothing_twice_and_lose_nothing() {
             "round {round}: {listed:?}"
         );
         for id in unknown {
-            desk.journal.write_off(client, id).await.unwrap();
+            desk.journal
+                .write_off(client, id, State::Unknown)
+                .await
+                .unwrap();
             desk.journal.retry(client, id).await.unwrap();
         }
         lines(start(&desk, "-", "3", &keys)).await;

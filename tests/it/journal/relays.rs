@@ -107,7 +107,10 @@ async fn pruning_erases_the_owner_of_a_purchase_that_is_written_off() {
     assert_eq!(owners(&desk).await, 1, "the purchase is not closed");
 
     let unknown = desk.journal.find(client, "proxy:died").await.unwrap();
-    desk.journal.write_off(client, unknown.id).await.unwrap();
+    desk.journal
+        .write_off(client, unknown.id, State::Unknown)
+        .await
+        .unwrap();
     desk.journal.prune(client, Duration::ZERO).await.unwrap();
     assert_eq!(owners(&desk).await, 0);
 }

@@ -76,7 +76,10 @@ async fn an_unknown_purchase_has_its_verbs_and_is_never_bought_again_unasked() {
     assert!(served.rig.emulator.ledger().purchases().is_empty());
     // The studio may be looking it up at this moment.
     let off = loop {
-        match served.post(&verb("write_off"), &json!({})).await {
+        match served
+            .post(&verb("write_off"), &json!({ "seen": "unknown" }))
+            .await
+        {
             (409, busy) if busy["error"]["code"] == "busy" => tokio::task::yield_now().await,
             (status, off) => break (status, off),
         }

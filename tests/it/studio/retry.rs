@@ -25,7 +25,7 @@ async fn written_off(settings: Settings) -> (Served, Value) {
     served.until(&job["id"], "unknown").await;
     let path = format!("/api/jobs/{}/verbs/write_off", job["id"].as_str().unwrap());
     // The studio may be looking it up at this moment.
-    let is_written_off = async || served.post(&path, &json!({})).await.0 != 409;
+    let is_written_off = async || served.post(&path, &json!({ "seen": "unknown" })).await.0 != 409;
     until_async("the job is free to be written off", is_written_off).await;
     let job = served.until(&job["id"], "failed").await;
     assert_eq!(job["can"], json!(["retry", "reopen"]), "{job}");

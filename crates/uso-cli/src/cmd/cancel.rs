@@ -28,7 +28,9 @@ pub(crate) async fn run(
     };
     if args.write_off {
         let purchase = recorded.ok_or_else(|| Failure::from(Error::NotFound(id.clone())))?;
-        let closed = journal.write_off(client, purchase.id).await?;
+        let closed = journal
+            .write_off(client, purchase.id, purchase.state)
+            .await?;
         reservation::release(closed.target.as_ref());
         let line = format!("{id} is given up; what was reserved for it is free again");
         let document =

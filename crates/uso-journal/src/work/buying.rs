@@ -80,7 +80,7 @@ impl Work {
 
     /// Records a step; `false` when a notification told meanwhile that the row is bought, which
     /// stands.
-    async fn record_unless_bought(&mut self, step: Step) -> Result<bool, Error> {
+    pub(super) async fn record_unless_bought(&mut self, step: Step) -> Result<bool, Error> {
         match self.record(step).await {
             Err(Error::NotAllowed { id, source }) => {
                 let row = self.shared.store.row(id).await?;

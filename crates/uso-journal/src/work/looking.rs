@@ -5,6 +5,7 @@ use uso::purchase::Recovery;
 use super::Work;
 use crate::error::Error;
 use crate::purchase::{Cause, Reason};
+use crate::row::Step;
 
 impl Work {
     /// Looks an unknown purchase up. Requests that other purchases have, or earlier attempts at this
@@ -44,22 +45,21 @@ impl Work {
             Ok(Recovery::Found(job)) => self.bought(job.ticket().clone()).await,
             Ok(Recovery::NotYet { .. }) => {
                 let message = "the account's listing does not show it yet";
-                self.pause(Some(Reason::new(Cause::NotYetListed, message)))
+                self.not_shown(Reason::new(Cause::NotYetListed, message))
                     .await
             }
             // The owner decides whether to risk paying again.
             Ok(Recovery::NotBought) => {
                 let message = "the account's listing was read to its end and does not show it; \
                                write it off and retry it to buy again";
-                self.pause(Some(Reason::new(Cause::NotListed, message)))
-                    .await
+                self.not_shown(Reason::new(Cause::NotListed, message)).await
             }
             Ok(Recovery::Undecidable { candidates, why }) => {
                 let message = match candidates.is_empty() {
                     true => why,
                     false => format!("{why}; it may be {}", candidates.join(", ")),
                 };
-                self.pause(Some(Reason::new(Cause::Undecidable, message)))
+                self.not_shown(Reason::new(Cause::Undecidable, message))
                     .await
             }
             Ok(_) => self.pause(None).await,
@@ -68,5 +68,10 @@ impl Work {
                 source: Box::new(error),
             }),
         }
+    }
+    /// A notification may have told meanwhile that it is bought, which stands.
+    async fn not_shown(&mut self, reason: Reason) -> Result<(), Error> {
+        let not_shown = Step::NotShown(reason);
+        self.record_unless_bought(not_shown).await.map(drop)
     }
 }

@@ -863,6 +863,7 @@ async function apply(job, verb) {
       if (!(await confirmed(`Buy again for ${usd(price.price ?? price.at_most)}?`, "The first attempt has ended. This is a new purchase with the same settings.", "Buy"))) return;
     } catch (error) { return fail(error); }
   } else if (question && !(await confirmed(`${label} ${job.id}?`, question, label))) return;
+  if (verb === "write_off") body.seen = job.state;
   try {
     const { job: after, outcome } = await change(`/api/jobs/${job.id}/verbs/${verb}`, body);
     merge([after]);

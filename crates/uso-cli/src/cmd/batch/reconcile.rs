@@ -40,7 +40,10 @@ pub(crate) async fn run(
         Stored::check_limit(&rows, args.limit.max_cost)?;
     }
     for id in &given_up {
-        session.journal.write_off(client, *id).await?;
+        session
+            .journal
+            .write_off(client, *id, State::Unknown)
+            .await?;
         if buys_again {
             session.journal.retry(client, *id).await?;
         }
