@@ -60,7 +60,7 @@ pub fn run(no_skips: bool) -> Result<()> {
 /// process of the command waits for more than half of its time.
 fn test_threads() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (4 * cores).to_string()
+    (2 * cores + 1).to_string()
 }
 
 /// What cargo-deny checks without a network.

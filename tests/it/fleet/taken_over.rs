@@ -227,6 +227,9 @@ async fn a_row_that_the_process_claims_anew_waits_for_its_task_of_the_lost_claim
     let late = buying.await.unwrap().unwrap();
     assert_eq!(late.state, State::Done, "{late:?}");
     let summary = run.finish().await;
-    assert_eq!(summary.done, 1, "{summary:?}");
+    // On a busy machine the lease of the new claim may end, too: then the task itself collects.
+    let left = (summary.failed, summary.unknown, summary.unfinished);
+    assert_eq!(left, (0, 0, 0), "{summary:?}");
+    assert_eq!(pair.row().await.state, State::Done);
     assert_eq!((pair.submits(), pair.bought()), (1, 1));
 }
