@@ -103,10 +103,7 @@ async fn a_purchase_that_was_written_off_may_have_been_bought() {
     let journal = uso_journal::Journal::open(state.join("journal.db")).unwrap();
     let client = &scene.rig.client;
     let row = journal.find(client, "agent/given-up").await.unwrap();
-    journal
-        .write_off(client, row.id, row.state)
-        .await
-        .unwrap();
+    journal.write_off(client, row.id, row.state).await.unwrap();
     drop(journal);
     let mut agent = scene.agent(&[]).await;
     let job: Value = agent.ok("result", json!({ "id": "given-up" })).await;
