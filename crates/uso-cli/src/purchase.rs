@@ -329,6 +329,9 @@ fn ended(outcome: Outcome, known: &mut Known) -> Result<Bought, Failure> {
         Err(failed) if matches!(known.phase, Phase::Sending) && is_of_journal(&failed) => {
             return Err(Failure::unrecorded(&failed, error));
         }
+        Err(failed) if matches!(known.phase, Phase::Preparing) && is_of_journal(&failed) => {
+            return Err(Failure::from(failed).because(Some("nothing was sent".to_owned())));
+        }
         Err(error) => {
             let (purchase, failure) = Failure::uncollected(error)?;
             (purchase, Some(failure))

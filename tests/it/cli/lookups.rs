@@ -112,3 +112,60 @@ async fn a_lost_response_that_cannot_be_recorded_is_told_as_unknown() {
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
     assert_eq!(files(&cli).len(), 1);
 }
+
+/// Commands that collect, while the journal's disk is full: each says what is known of the purchase.
+async fn told_while_the_disk_is_full(cli: &Cli, commands: &[&[&str]], code: i32, words: &str) {
+    let journal = cli.folder().join(".state/journal.db");
+    let journal = rusqlite::Connection::open(journal).unwrap();
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON job \
+                BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    journal.execute_batch(full).unwrap();
+    for command in commands {
+        let run = started(cli, command).await;
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, code, "{run:?}");
+        assert!(!text.contains("nothing was"), "{run:?}");
+        for words in ["disk is full", words] {
+            assert!(text.contains(words), "{words}: {run:?}");
+        }
+    }
+    journal.execute_batch("DROP TRIGGER full").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_cannot_be_recorded_leaves_the_purchase_unknown() {
+    let (rig, cli, id) = unknown().await;
+    rig.emulator.set_scenario(Scenario::new());
+    let commands: [&[&str]; 4] = [
+        &["result", &id],
+        &["result", &id, "--json"],
+        &["resume", &id],
+        &["resume", "--json"],
+    ];
+    let again = format!("uso resume {id}");
+    told_while_the_disk_is_full(&cli, &commands, 6, &again).await;
+    let run = started(&cli, &["resume"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+    assert_eq!(files(&cli).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_bought_is_told_as_bought_while_the_journal_cannot_be_written() {
+    let rig = Rig::of(Rig::plain_builder()).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let run = started(&cli, &["restyle", &content, &style, "--detach"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let id = run.stdout.trim();
+    let commands: [&[&str]; 3] = [
+        &["result", "--wait", id],
+        &["result", "--wait", id, "-o", "elsewhere.png"],
+        &["resume", "--json"],
+    ];
+    let collect = format!("the job is bought: collect it with uso result {id}");
+    told_while_the_disk_is_full(&cli, &commands, 1, &collect).await;
+    let run = started(&cli, &["result", "--wait", id]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+}

@@ -69,7 +69,9 @@ pub(crate) async fn run(
     let recorded = match &connection {
         // A dry run changes nothing, and reads only what is there.
         Ok(connection) if !args.money.dry_run || journal::path(global)?.exists() => {
-            let recorded = journal::open(global, connection).await?;
+            let recorded = journal::open(global, connection)
+                .await
+                .map_err(|failure| failure.because(Some("nothing was sent".to_owned())))?;
             recorded.share_uploads(&connection.client).await?;
             Some(recorded)
         }

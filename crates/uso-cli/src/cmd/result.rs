@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uso::{ErrorKind, Event};
-use uso_journal::{Journal, Progress as Step, Purchase, SavedPicture, State, Target};
+use uso_journal::{Error, Journal, Progress as Step, Purchase, SavedPicture, State, Target};
 
 use crate::args::{CollectOptions, Global, ResultArgs};
 use crate::connection::Connection;
@@ -101,10 +101,12 @@ impl Collecting<'_> {
         place.refuse_several(&purchase, count)?;
         let mut taken = place.take(&purchase, count)?;
         if purchase.state.is_closed() {
-            purchase = journal.reopen(client, id).await?;
+            let reopened = journal.reopen(client, id).await;
+            purchase = reopened.map_err(|error| Failure::unfinished(error, &purchase))?;
         }
         if let Some(target) = place.target(&purchase, taken.as_ref()) {
-            journal.set_target(client, id, target).await?;
+            let set = journal.set_target(client, id, target).await;
+            set.map_err(|error| Failure::unfinished(error, &purchase))?;
             reservation::release(purchase.target.as_ref());
         }
         let seen: Arc<Mutex<Option<Arc<uso::Error>>>> = Arc::default();
@@ -126,10 +128,11 @@ impl Collecting<'_> {
                 let failure = Failure::of_purchase(&purchase, error);
                 (purchase, failure)
             }
-            Err(error) => {
+            Err(error @ Error::NotCollected { .. }) => {
                 let (purchase, failure) = Failure::uncollected(error)?;
                 (purchase, Some(failure))
             }
+            Err(error) => return Err(Failure::unfinished(error, &purchase)),
         };
         match (&mut taken, outcome.0.state.is_closed()) {
             (Some(taken), false) => taken.keep(),

@@ -60,13 +60,11 @@ impl From<Error> for Failure {
             other => {
                 let is_server = other.to_string().contains("://");
                 let is_there = matches!(&other, Error::Database { journal, .. } if Path::new(journal).is_file());
-                Self::other(format!("{}; nothing was sent", message_of(&other))).with_hint(
-                    match (is_server, is_there) {
-                        (true, _) => "check that the server runs, and the address in --journal or USO_JOURNAL",
-                        (false, true) => "make its disk writable and free some space on it: what was bought is recorded in this file alone",
-                        (false, false) => "name another file with --journal or USO_JOURNAL",
-                    },
-                )
+                Self::other(message_of(&other)).with_hint(match (is_server, is_there) {
+                    (true, _) => "check that the server runs, and the address in --journal or USO_JOURNAL",
+                    (false, true) => "make its disk writable and free some space on it: what was bought is recorded in this file alone",
+                    (false, false) => "name another file with --journal or USO_JOURNAL",
+                })
             }
         }
     }
@@ -103,6 +101,29 @@ impl Failure {
         };
         let why = format!("the outcome could not be recorded: {}", message_of(error));
         failure.because(Some(why))
+    }
+
+    /// A purchase that may be bought, and whose journal failed while it was looked for or collected.
+    pub(crate) fn unfinished(error: Error, purchase: &Purchase) -> Self {
+        let is_journals = matches!(error, Error::Database { .. } | Error::Io { .. });
+        let failure = Self::from(error);
+        if !is_journals || !purchase.state.may_be_bought() {
+            return failure;
+        }
+        let id = purchase.id;
+        let first = failure.hint.unwrap_or_default();
+        match purchase.request_id() {
+            Some(request_id) => Self::io(failure.message).with_hint(format!(
+                "{first}; the job is bought: collect it with uso result {request_id}"
+            )),
+            None => Self::unknown(format!(
+                "it is not known whether {id} was accepted: {}",
+                failure.message
+            ))
+            .with_hint(format!(
+                "{first}; look again with: uso resume {id}; until it is found, running the command again may pay twice"
+            )),
+        }
     }
 
     /// A purchase whose job is bought and whose pictures are not all on disk, with the failure that
