@@ -135,6 +135,34 @@ async fn a_contact_sheet_is_free() {
     assert_eq!(studio.rig.operations(), Vec::<String>::new());
 }
 
+/// What takes the place of a recorded file may be private, or never end.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_shows_only_saved_results_and_reads_no_pipe() {
+    let studio = Studio::of(Rig::pictures_builder()).await;
+    studio.photos(2);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"];
+    let run = studio.run(&arguments).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let results = studio.files("out");
+    let result = results.iter().find(|name| name.ends_with(".png")).unwrap();
+    let result = studio.path("out").join(result);
+    std::fs::rename(&result, studio.path("private.png")).unwrap();
+    std::os::unix::fs::symlink(studio.path("private.png"), &result).unwrap();
+    let input = studio.path("photos/p0001.jpg");
+    std::fs::remove_file(&input).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&input).status();
+    assert!(made.unwrap().success());
+    let report = studio.run(&["batch", "report", "-o", "report.html"]).await;
+    assert_eq!(report.code, 0, "{report:?}");
+    let shown = studio.files("report-thumbnails");
+    assert_eq!(
+        shown.len(),
+        3,
+        "one content, the style, one result: {shown:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_is_run_again_as_a_new_purchase() {
     let studio = Studio::plain().await;

@@ -1,8 +1,8 @@
 //! Report of a batch: its rows with their pictures, failures by what to do, and money.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use uso::MicroDollars;
@@ -13,7 +13,7 @@ use super::purchases::{Known, Purchases, newest};
 use super::record::BatchRecord;
 use super::row::{Row, local};
 use super::sidecar::shared_file_in;
-use super::thumbnails::Thumbnails;
+use super::thumbnails::{Pictures, Thumbnails};
 use crate::bounded_file::may_be_written;
 use crate::failure::Failure;
 use crate::price::rounded;
@@ -102,7 +102,7 @@ fn write_page(
     let pages_folder = file.parent().unwrap_or(Path::new("."));
     let place = Place {
         page: pages_folder,
-        thumbnails: Thumbnails::in_folder(&pages_folder.join(&folder), paths(entries))
+        thumbnails: Thumbnails::in_folder(&pages_folder.join(&folder), pictures(entries))
             .map_err(|error| unwritable(&error))?,
         folder,
     };
@@ -128,14 +128,13 @@ fn write_page(
 }
 
 /// Every local picture of the rows, once.
-fn paths(entries: &[Entry<'_>]) -> Vec<PathBuf> {
-    let mut paths = HashSet::new();
-    for entry in entries {
-        paths.extend(entry.references().filter_map(local));
-        let results = entry.known.into_iter().flat_map(|known| &known.pictures);
-        paths.extend(results.map(|picture| picture.path.clone()));
-    }
-    paths.into_iter().collect()
+fn pictures<'a>(entries: &[Entry<'a>]) -> Pictures<'a> {
+    let inputs = entries.iter().flat_map(Entry::references);
+    let inputs = inputs.filter_map(local).map(|path| (path, None));
+    let results = entries.iter().filter_map(|entry| entry.known);
+    let results = results.flat_map(|known| &known.pictures);
+    let results = results.map(|picture| (picture.path.clone(), Some(picture)));
+    inputs.chain(results).collect()
 }
 
 impl Entry<'_> {
