@@ -67,6 +67,12 @@ pub(crate) fn path(global: &Global) -> Result<PathBuf, Failure> {
     }
 }
 
+/// Whether there is a journal already, of which a server is asked.
+pub(crate) fn is_there(global: &Global) -> Result<bool, Failure> {
+    let place = path(global)?;
+    Ok(server(&place).is_some() || place.exists())
+}
+
 /// Opens the journal for the service and the account of this connection. A command with an emulator
 /// of its own has a journal of its own, which ends with it.
 pub(crate) async fn open(global: &Global, connection: &Connection) -> Result<Journal, Failure> {

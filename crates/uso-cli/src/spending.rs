@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use uso::{Estimate, MicroDollars};
+use serde_json::{Value, json};
+use uso::{Client, Estimate, MicroDollars};
+use uso_journal::Journal;
 
 use crate::args::MoneyOptions;
 use crate::escape;
@@ -26,6 +28,42 @@ pub(crate) fn check_limit(estimate: &Estimate, limit: Option<MicroDollars>) -> R
         "the price is at most {bound}{why}, and --max-cost is {limit}; nothing was sent"
     ))
     .with_hint("make fewer or smaller pictures, or raise --max-cost or USO_MAX_COST"))
+}
+
+/// Warns of the caps of the account that have no room for purchases of this much; returns them as
+/// data.
+pub(crate) async fn warn_of_caps(
+    journal: &Journal,
+    client: &Client,
+    bound: MicroDollars,
+    printer: &Printer,
+) -> Result<Vec<Value>, Failure> {
+    let budget = journal.budget(client).await?;
+    let caps = [
+        ("day", "for 24 hours", budget.day_cap, budget.day_committed),
+        (
+            "total",
+            "in total",
+            budget.total_cap,
+            budget.total_committed,
+        ),
+    ];
+    let mut exceeded = Vec::new();
+    for (name, words, cap, committed) in caps {
+        let Some(cap) = cap else { continue };
+        let left = MicroDollars::new(cap.get().saturating_sub(committed.get()));
+        if bound > left {
+            printer.warn(&format!(
+                "the cap of {cap} {words} has {left} left, and this costs up to {bound}: a purchase that exceeds it is refused; uso budget changes the cap"
+            ));
+            exceeded.push(json!({
+                "cap": name,
+                "cap_micro_dollars": cap.get(),
+                "left_micro_dollars": left.get(),
+            }));
+        }
+    }
+    Ok(exceeded)
 }
 
 /// Asks a person before a purchase above `--ask-above`.

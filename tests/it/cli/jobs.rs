@@ -374,3 +374,40 @@ async fn what_a_killed_command_reserved_is_free_for_the_next_one() {
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(rig.emulator.ledger().purchases().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_names_the_caps_that_have_no_room() {
+    let rig = Rig::of(Rig::plain_builder()).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let dry_run = ["restyle", &content, &style, "--dry-run", "--json"];
+    let cap = |cap: &str, value: &str| cli.run(&["budget", cap, value]).code;
+    assert_eq!((cap("--day", "0.05"), cap("--total", "5")), (0, 0));
+    let run = cli.run(&dry_run);
+    assert_eq!(run.code, 0, "{run:?}");
+    let told = "the cap of $0.05 for 24 hours has $0.05 left";
+    assert!(run.stderr.contains(told), "{run:?}");
+    let exceeded = &run.json()["caps_exceeded"];
+    assert_eq!(exceeded.as_array().unwrap().len(), 1, "{run:?}");
+    assert_eq!(exceeded[0]["cap"], "day");
+    assert_eq!(exceeded[0]["left_micro_dollars"], 50_000);
+
+    std::fs::create_dir(cli.folder().join("photos")).unwrap();
+    for name in ["photos/a.jpg", "photos/b.jpg"] {
+        std::fs::copy(&content, cli.folder().join(name)).unwrap();
+    }
+    assert_eq!(cap("--day", "0.15"), 0);
+    let arguments = ["batch", "run", "photos", "--style", &style, "--dry-run"];
+    let batch = cli.run(&arguments);
+    assert_eq!(batch.code, 0, "{batch:?}");
+    let told = "the cap of $0.15 for 24 hours has $0.15 left";
+    assert!(batch.stderr.contains(told), "{batch:?}");
+    assert_eq!(cap("--day", "0.50"), 0);
+    let batch = cli.run(&arguments);
+    assert!(!batch.stderr.contains("the cap"), "{batch:?}");
+    assert_eq!(
+        cli.run(&dry_run).json()["caps_exceeded"],
+        serde_json::json!([])
+    );
+    assert_eq!(rig.emulator.ledger().purchases().len(), 0);
+}

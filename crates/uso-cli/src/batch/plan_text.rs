@@ -91,7 +91,7 @@ pub(crate) fn rows(rows: &[&PlannedRow]) -> Vec<String> {
     lines
 }
 
-pub(crate) fn to_json(plan: &Plan, todo: &Todo<'_>) -> Value {
+pub(crate) fn to_json(plan: &Plan, todo: &Todo<'_>, caps: &[Value]) -> Value {
     let (sum, unpriced) = Plan::price(todo.to_buy.iter().copied());
     let rows: Vec<Value> = todo
         .to_buy
@@ -113,6 +113,7 @@ pub(crate) fn to_json(plan: &Plan, todo: &Todo<'_>) -> Value {
         "rows_bought_before": todo.to_json(),
         "rows_without_price": unpriced,
         "micro_dollars": sum.get(),
+        "caps_exceeded": caps,
         "uploads": {
             "files": plan.inputs.len(),
             "bytes": plan.inputs.values().map(|input| input.bytes).sum::<u64>(),

@@ -68,7 +68,7 @@ pub(crate) async fn run(
     };
     let recorded = match &connection {
         // A dry run changes nothing, and reads only what is there.
-        Ok(connection) if !args.money.dry_run || journal::path(global)?.exists() => {
+        Ok(connection) if !args.money.dry_run || journal::is_there(global)? => {
             let recorded = journal::open(global, connection)
                 .await
                 .map_err(|failure| failure.because(Some("nothing was sent".to_owned())))?;
@@ -100,7 +100,13 @@ pub(crate) async fn run(
     inputs.extend(recorded.iter().flat_map(journal::own_files));
     destination.refuse_inputs(&inputs)?;
     if args.money.dry_run {
-        return dry_run(&preview, &estimate, printer);
+        let caps = match (&recorded, &connection, price::quote(&estimate).bound) {
+            (Some(journal), Ok(connection), Some(bound)) => {
+                spending::warn_of_caps(journal, &connection.client, bound, printer).await?
+            }
+            _ => Vec::new(),
+        };
+        return dry_run(&preview, &estimate, &caps, printer);
     }
     let connection = connection?;
     let Some(recorded) = recorded else {
@@ -228,7 +234,12 @@ fn detached(
     Ok(ExitCode::SUCCESS)
 }
 
-fn dry_run(preview: &Preview, estimate: &Estimate, printer: &Printer) -> Result<ExitCode, Failure> {
+fn dry_run(
+    preview: &Preview,
+    estimate: &Estimate,
+    caps: &[Value],
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
     let shown = without_pictures(&preview.input)?;
     let text = format!("{shown:#}");
     let value = json!({
@@ -236,6 +247,7 @@ fn dry_run(preview: &Preview, estimate: &Estimate, printer: &Printer) -> Result<
         "input": shown,
         "references": references(&preview.pictures),
         "estimate": price::to_json(estimate),
+        "caps_exceeded": caps,
     });
     printer.say(&price::line(estimate));
     printer.say("nothing is sent; this would be:");

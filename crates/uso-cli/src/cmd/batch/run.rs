@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uso::MicroDollars;
 
 use super::new::text;
@@ -26,6 +26,7 @@ use crate::batch::{going_on, manifest, plan_text, report, sidecar};
 use crate::failure::Failure;
 use crate::price::rounded;
 use crate::printer::Printer;
+use crate::spending;
 
 pub(crate) async fn run(
     global: &Global,
@@ -66,7 +67,7 @@ pub(crate) async fn run(
         Err(_) if args.money.dry_run => {
             write_sheet(args, &plan, printer)?;
             let todo = Todo::of(plan.rows.iter(), |_| None);
-            return dry_run(&plan, &todo, printer);
+            return dry_run(&plan, &todo, &[], printer);
         }
         session => session?,
     };
@@ -102,7 +103,10 @@ pub(crate) async fn run(
         going_on::refuse_other_accounts(&session, &record).await?;
     }
     if args.money.dry_run {
-        return dry_run(&plan, &todo, printer);
+        let bounds = todo.to_buy.iter().filter_map(|row| row.bound);
+        let bound = MicroDollars::new(bounds.map(MicroDollars::get).sum());
+        let caps = spending::warn_of_caps(&session.journal, client, bound, printer).await?;
+        return dry_run(&plan, &todo, &caps, printer);
     }
     for line in plan_text::summary(&plan, &todo) {
         printer.say(&line);
@@ -358,7 +362,12 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-fn dry_run(plan: &Plan, todo: &Todo<'_>, printer: &Printer) -> Result<ExitCode, Failure> {
+fn dry_run(
+    plan: &Plan,
+    todo: &Todo<'_>,
+    caps: &[Value],
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
     for line in plan_text::summary(plan, todo) {
         printer.say(&line);
     }
@@ -367,6 +376,6 @@ fn dry_run(plan: &Plan, todo: &Todo<'_>, printer: &Printer) -> Result<ExitCode, 
         false => "nothing is sent; these would be bought:",
     });
     let rows = plan_text::rows(&todo.to_buy);
-    printer.data(&plan_text::to_json(plan, todo), &rows)?;
+    printer.data(&plan_text::to_json(plan, todo, caps), &rows)?;
     Ok(ExitCode::SUCCESS)
 }
