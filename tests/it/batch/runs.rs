@@ -267,6 +267,31 @@ async fn a_row_that_is_done_needs_its_inputs_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_buys_no_row_above_its_limit_and_collects_what_is_bought() {
+    let studio = Studio::plain().await;
+    studio.photos(3);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg"];
+    let stopped = [&arguments[..], &["--budget", "0.15"]].concat();
+    let stopped = studio.run(&stopped).await;
+    assert_eq!((stopped.code, studio.bought()), (9, 1), "{stopped:?}");
+    let resume = ["batch", "resume", "--budget", "5"];
+    let limited = [&resume[..], &["--max-cost", "0.01"]].concat();
+    let limited = studio.run(&limited).await;
+    assert_eq!((limited.code, studio.bought()), (9, 1), "{limited:?}");
+    let told = "--max-cost is $0.01; nothing was changed";
+    assert!(limited.stderr.contains(told), "{limited:?}");
+    let resumed = studio.run(&resume).await;
+    assert_eq!((resumed.code, studio.bought()), (0, 3), "{resumed:?}");
+
+    // What is bought costs nothing more, whatever the limit.
+    let made = studio.path("photos-pictures");
+    let picture = studio.files("photos-pictures").remove(0);
+    fs::remove_file(made.join(picture)).unwrap();
+    let again = studio.run(&["batch", "resume", "--max-cost", "0.01"]).await;
+    assert_eq!((again.code, studio.bought()), (0, 3), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failed_rows_are_bought_again_only_by_retry() {
     let failure = Fault::FailsWith {
         status: 500,

@@ -218,6 +218,8 @@ pub(crate) struct BatchResumeArgs {
     #[command(flatten)]
     pub(crate) budget: BatchBudget,
     #[command(flatten)]
+    pub(crate) limit: RowLimit,
+    #[command(flatten)]
     pub(crate) pace: PaceOptions,
 }
 

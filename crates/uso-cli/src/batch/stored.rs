@@ -128,13 +128,13 @@ impl Stored {
         tally.selected = Some(rows.max(tally.ended()));
     }
 
-    /// Refuses rows that are bought again and can cost more than `--max-cost`.
-    pub(crate) fn check_limit(
-        rows: &[PlannedRow],
+    /// Refuses rows that are to be bought and can cost more than `--max-cost`.
+    pub(crate) fn check_limit<'a>(
+        mut rows: impl Iterator<Item = &'a PlannedRow>,
         limit: Option<MicroDollars>,
     ) -> Result<(), Failure> {
         let above = |row: &PlannedRow| Some(format!("row {}: {}", row.id, row.above(limit?)?));
-        match rows.iter().find_map(above) {
+        match rows.find_map(above) {
             Some(why) => Err(Failure::budget(format!("{why}; nothing was changed"))
                 .with_hint("raise --max-cost or USO_MAX_COST")),
             None => Ok(()),

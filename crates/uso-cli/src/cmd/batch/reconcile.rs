@@ -37,7 +37,7 @@ pub(crate) async fn run(
     if buys_again {
         let is_given_up = |known: &Known| given_up.contains(&known.id);
         let (rows, _) = stored.select(|_, known| known.is_some_and(is_given_up));
-        Stored::check_limit(&rows, args.limit.max_cost)?;
+        Stored::check_limit(rows.iter(), args.limit.max_cost)?;
     }
     for id in &given_up {
         session

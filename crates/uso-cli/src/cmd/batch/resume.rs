@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::args::{BatchResumeArgs, Global};
+use crate::batch::planned_row::PlannedRow;
 use crate::batch::purchases::Known;
 use crate::batch::session::Session;
 use crate::batch::stored::Stored;
@@ -24,5 +25,7 @@ pub(crate) async fn run(
     )
     .await?;
     let (rows, tally) = stored.select(|_, known| !known.is_some_and(Known::is_whole));
+    let is_new = |row: &&PlannedRow| stored.known(row).is_none_or(Known::is_free);
+    Stored::check_limit(rows.iter().filter(is_new), args.limit.max_cost)?;
     stored.go_on(&session, (rows, tally), printer).await
 }

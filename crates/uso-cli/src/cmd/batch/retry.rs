@@ -51,7 +51,7 @@ pub(crate) async fn run(
         is_ended(known) && only.as_deref().is_none_or(|only| cause == Some(only))
     };
     let (rows, tally) = stored.select(|_, known| known.is_some_and(is_meant));
-    Stored::check_limit(&rows, args.limit.max_cost)?;
+    Stored::check_limit(rows.iter(), args.limit.max_cost)?;
     let ids: HashSet<LocalId> = rows
         .iter()
         .filter_map(|row| stored.known(row))
