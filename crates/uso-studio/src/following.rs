@@ -14,19 +14,37 @@ use crate::shared::{KEY_PREFIX, Shared};
 /// Pause between two looks for such jobs.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Age of the changes that are read at each look, and pause between two looks at every open job.
+const RECENT: Duration = Duration::from_secs(10);
+const FULL: Duration = Duration::from_secs(30);
+
 /// Pauses between two attempts at one job.
 const FIRST_PAUSE: Duration = Duration::from_secs(4);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// Attempts at the jobs that were left, by job.
+type Attempts = HashMap<LocalId, Attempt>;
+
+/// The next attempt at a job, and the pause after it.
+struct Attempt {
+    due: Instant,
+    pause: Duration,
+}
+
 /// Goes on with the jobs of studios until this one is closed.
 pub(crate) async fn follow(shared: Arc<Shared>) {
-    let mut attempts: HashMap<LocalId, (Instant, Duration)> = HashMap::new();
+    let mut attempts = Attempts::new();
     let mut closed = shared.closed.subscribe();
+    let mut next_full = Instant::now();
     loop {
-        let mut jobs = shared
-            .journal
-            .jobs(&shared.client)
-            .states([State::Submitted, State::Unknown]);
+        let open = [State::Submitted, State::Unknown];
+        let mut jobs = shared.journal.jobs(&shared.client).states(open);
+        // The rows of a large batch are not read at every look.
+        if Instant::now() < next_full {
+            jobs = jobs.within(RECENT);
+        } else {
+            next_full = Instant::now() + FULL;
+        }
         loop {
             // Another look follows where the journal cannot be read now.
             let page = jobs.next_page().await.unwrap_or_default();
@@ -34,9 +52,12 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
                 break;
             }
             for job in page.iter().filter(|job| is_left(job)) {
-                attempt(&shared, job, &mut attempts);
+                attempts
+                    .entry(job.id)
+                    .or_insert_with(|| Attempt::first(job));
             }
         }
+        attempt(&shared, &mut attempts).await;
         tokio::select! {
             () = sleep(LOOK) => {}
             _ = closed.wait_for(|closed| *closed) => return,
@@ -44,30 +65,40 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
     }
 }
 
-/// Goes on with a job, unless this process works on it or has tried a moment ago.
-fn attempt(
-    shared: &Arc<Shared>,
-    job: &Purchase,
-    attempts: &mut HashMap<LocalId, (Instant, Duration)>,
-) {
-    if shared.live.has(&job.key) {
-        return;
+impl Attempt {
+    fn first(job: &Purchase) -> Self {
+        let now = Instant::now();
+        Self {
+            // An unknown purchase was looked up when its response was lost.
+            due: match job.state {
+                State::Submitted => now,
+                _ => now + FIRST_PAUSE,
+            },
+            pause: FIRST_PAUSE,
+        }
     }
+}
+
+/// Makes the attempts that are due, at jobs that no process works on.
+async fn attempt(shared: &Arc<Shared>, attempts: &mut Attempts) {
     let now = Instant::now();
-    let (due, pause) = attempts.entry(job.id).or_insert_with(|| {
-        // An unknown purchase was looked up when its response was lost.
-        let first = match job.state {
-            State::Submitted => now,
-            _ => now + FIRST_PAUSE,
+    let due = attempts.iter().filter(|(_, attempt)| attempt.due <= now);
+    let due: Vec<LocalId> = due.map(|(id, _)| *id).collect();
+    for id in due {
+        let Ok(job) = shared.journal.get(&shared.client, id).await else {
+            continue;
         };
-        (first, FIRST_PAUSE)
-    });
-    if *due > now {
-        return;
+        if job.in_work || shared.live.has(&job.key) {
+            continue;
+        }
+        if !is_left(&job) {
+            attempts.remove(&id);
+        } else if let Some(attempt) = attempts.get_mut(&id) {
+            attempt.due = now + attempt.pause;
+            attempt.pause = (attempt.pause * 2).min(LONGEST_PAUSE);
+            resume(shared, &job);
+        }
     }
-    *due = now + *pause;
-    *pause = (*pause * 2).min(LONGEST_PAUSE);
-    resume(shared, job);
 }
 
 /// Whether nothing but time is needed to go on with a job of a studio.
