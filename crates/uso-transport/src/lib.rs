@@ -25,7 +25,6 @@ mod fingerprint;
 mod http;
 mod http_options;
 mod intent;
-pub mod json_repair;
 mod key;
 mod keys;
 mod kind;

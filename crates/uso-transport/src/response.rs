@@ -12,11 +12,11 @@ use tracing::warn;
 
 use crate::billed::Billed;
 use crate::error::{Error, Result};
-use crate::json_repair::parse;
 use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::retry::Outcome;
 use crate::sanitize::{json_problem, plain_text};
 use crate::verdict::Verdict;
+use uso_types::json_repair::parse;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 const REQUEST_TIMEOUT_TYPE: HeaderName = HeaderName::from_static("x-fal-request-timeout-type");

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
-use crate::json_repair::{Parsed, parse};
 use crate::sanitize::{json_problem, plain_text};
+use uso_types::json_repair::{Parsed, parse};
 
 /// State of a job. A job can go back from running to the queue, when its runner fails.
 #[derive(Clone, Debug, PartialEq, Serialize)]

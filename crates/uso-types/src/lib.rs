@@ -15,6 +15,7 @@
 
 #[rustfmt::skip]
 mod generated;
+pub mod json_repair;
 mod output;
 mod size;
 pub mod support;

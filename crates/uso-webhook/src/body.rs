@@ -1,6 +1,7 @@
 //! Reading the signed JSON body of a notification.
 
 use serde_json::{Map, Value};
+use uso_types::json_repair;
 
 use crate::rejection::Rejection;
 use crate::status::NotificationStatus;
@@ -14,20 +15,23 @@ pub(crate) struct Body {
     pub(crate) error: Option<Value>,
     pub(crate) payload_error: Option<Value>,
     pub(crate) other: Map<String, Value>,
+    pub(crate) is_repaired: bool,
 }
 
 impl Body {
     /// Reads a signed body. The body may announce pictures that were paid for, so a field that is
-    /// missing, new or of an unexpected type is kept and refuses nothing. Only a body that is no
-    /// JSON object, or that names another request than the signed header, is refused.
+    /// missing, new or of an unexpected type is kept and refuses nothing, and JSON is repaired as that
+    /// of a result is. Only a body that is no JSON object even then, or that names another request
+    /// than the signed header, is refused.
     pub(crate) fn read(body: &[u8], request_id: &str) -> Result<Self, Rejection> {
-        let mut other: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        let parsed = json_repair::parse(body).map_err(|error| {
             // The message of serde_json may quote the body.
             let (line, column) = (error.line(), error.column());
             Rejection::MalformedBody {
                 why: format!("it is no JSON object, at line {line} column {column}"),
             }
         })?;
+        let mut other: Map<String, Value> = parsed.value;
         if let Some(Value::String(id)) = other.get("request_id") {
             if id != request_id {
                 return Err(Rejection::RequestIdMismatch);
@@ -46,6 +50,7 @@ impl Body {
             error,
             payload_error,
             other,
+            is_repaired: parsed.is_repaired,
         })
     }
 }

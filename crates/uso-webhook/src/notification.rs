@@ -76,6 +76,12 @@ impl Notification {
         &self.body.other
     }
 
+    /// Whether the body had to be repaired, since strict JSON has no `NaN`, no infinity and no half
+    /// of a surrogate pair.
+    pub fn is_repaired(&self) -> bool {
+        self.body.is_repaired
+    }
+
     /// The body as it came.
     pub fn raw_body(&self) -> &Bytes {
         &self.raw_body

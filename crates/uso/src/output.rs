@@ -10,9 +10,8 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use uso_transport::{
     Delivery, Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket, Transport,
-    json_repair,
 };
-use uso_types::UsoOutput;
+use uso_types::{UsoOutput, json_repair};
 
 use self::files::Found;
 use self::names::{Template, Values};
@@ -24,7 +23,7 @@ use crate::runtime;
 /// Pictures that are fetched at a time.
 const AT_ONCE: usize = 4;
 
-const REPAIRED: &str = "the result is not valid JSON and was repaired";
+pub(crate) const REPAIRED: &str = "the result is not valid JSON and was repaired";
 
 /// The output of a job: at least one picture, and what the service says about it.
 ///

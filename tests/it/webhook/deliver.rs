@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use uso::webhook::{NoOutput, NotificationStatus, Rejection};
-use uso_emulator::{AttemptOutcome, Fault, Operation, Scenario, WebhookPolicy};
+use uso_emulator::{AttemptOutcome, Fault, OddResult, Operation, Scenario, WebhookPolicy};
 use uso_tests::rig::Rig;
 
 use super::{NEVER, Scene};
@@ -64,6 +64,25 @@ async fn a_failure_is_announced_with_what_was_said() {
         assert_eq!(failed.kind(), uso::ErrorKind::Failed);
         let ticket = failed.ticket().unwrap();
         assert_eq!(ticket.request_id(), notification.request_id());
+    }
+}
+
+#[tokio::test]
+async fn an_odd_field_of_a_payload_hides_no_picture() {
+    for odd in OddResult::ALL {
+        let mut scene = Scene::new(on(Fault::OddResult(odd))).await;
+        scene.submit().await;
+        let notification = scene.notification().await;
+        let notification = notification.unwrap_or_else(|why| panic!("{odd:?}: {why}"));
+        let output = scene.rig.client.output_of(&notification).unwrap();
+        assert_eq!(output.images().len(), 1, "{odd:?}");
+        assert!(!output.images()[0].bytes().await.unwrap().is_empty());
+        // A size that is written as 8.0 is read; everything else is named.
+        let is_read = matches!(odd, OddResult::FloatSize);
+        assert_eq!(output.warnings().is_empty(), is_read, "{odd:?}: {output:?}");
+        let broken = notification.raw_body();
+        let is_strict = serde_json::from_slice::<Value>(broken).is_ok();
+        assert_eq!(notification.is_repaired(), !is_strict, "{odd:?}");
     }
 }
 

@@ -136,7 +136,7 @@ pub enum Fault {
     ForeignFailure,
     /// A log line whose message holds half of a UTF-16 pair.
     LoneSurrogateLog,
-    /// A result with a field that strict parsers refuse.
+    /// A result with a field that strict parsers refuse; on a webhook, its payload.
     OddResult(OddResult),
     /// The listing is empty.
     EmptyListing,

@@ -14,7 +14,7 @@ impl Fault {
             | Self::Tamper
             | Self::RetiredKey
             | Self::NullPayload => operation == On::Webhook,
-            _ if operation == On::Webhook => matches!(self, Self::Delay(_)),
+            _ if operation == On::Webhook => matches!(self, Self::Delay(_) | Self::OddResult(_)),
             Self::NeverStarts
             | Self::Requeue
             | Self::FilesGone

@@ -62,7 +62,7 @@ pub(super) fn text(fault: &Fault, text: &str) -> Option<String> {
 /// The text of the changed value.
 fn change(fault: &Fault, value: &mut Value) -> String {
     match fault {
-        Fault::OddResult(odd) => return odd.apply(value),
+        Fault::OddResult(odd) => return odd.apply(value, ""),
         Fault::OddListing(odd) => return odd.apply(value),
         Fault::LoneSurrogateLog => return odd::lone_surrogate_log(value),
         Fault::NullFields => nulls(value),

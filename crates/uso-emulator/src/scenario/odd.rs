@@ -51,7 +51,20 @@ impl OddResult {
         Self::NullPicture,
     ];
 
-    pub(super) fn apply(self, output: &mut Value) -> String {
+    /// The text of a document whose value at this JSON pointer is the result.
+    pub(crate) fn apply(self, document: &mut Value, place: &str) -> String {
+        if let Some(output) = document.pointer_mut(place) {
+            self.change(output);
+        }
+        let text = written(document);
+        if self == Self::ByteOrderMark {
+            format!("\u{feff}{text}")
+        } else {
+            text
+        }
+    }
+
+    fn change(self, output: &mut Value) {
         match self {
             Self::NegativeSeed => set(output, "seed", json!(-1)),
             Self::FloatSeed => set(output, "seed", json!(1e30)),
@@ -73,12 +86,6 @@ impl OddResult {
             Self::ByteOrderMark => {}
             Self::BadPicture => spoil_first(output, json!({ "url": null, "width": 8 })),
             Self::NullPicture => spoil_first(output, Value::Null),
-        }
-        let text = written(output);
-        if self == Self::ByteOrderMark {
-            format!("\u{feff}{text}")
-        } else {
-            text
         }
     }
 }

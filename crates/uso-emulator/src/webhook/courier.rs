@@ -129,7 +129,7 @@ fn signed(
     notification: &Notification,
     fault: Option<&Fault>,
 ) -> Option<Request<Bytes>> {
-    let mut body = notification.body(fault == Some(&Fault::NullPayload));
+    let mut body = notification.body(fault);
     let seconds = state.clock.timestamp(state.clock.now()).as_second();
     let ids = (&*notification.request_id, &*notification.target.user_id);
     let retired = fault == Some(&Fault::RetiredKey);

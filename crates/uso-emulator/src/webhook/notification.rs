@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::target::Target;
 use crate::queue::Job;
 use crate::queue::outcome::Outcome;
+use crate::scenario::Fault;
 
 /// What is to be said of a request that has ended, and to whom.
 pub(super) struct Notification {
@@ -28,7 +29,7 @@ impl Notification {
         })
     }
 
-    pub(super) fn body(&self, without_payload: bool) -> String {
+    pub(super) fn body(&self, fault: Option<&Fault>) -> String {
         let mut body = Map::new();
         body.insert("request_id".into(), (*self.request_id).into());
         body.insert(
@@ -42,13 +43,17 @@ impl Notification {
                 body.insert("status".into(), "ERROR".into())
             }
         };
-        if without_payload {
+        if fault == Some(&Fault::NullPayload) {
             body.insert("payload".into(), Value::Null);
             let why = "The payload could not be serialized.";
             body.insert("payload_error".into(), why.into());
         } else {
             body.insert("payload".into(), self.outcome.json(&self.target.base));
         }
-        Value::from(body).to_string()
+        let mut body = Value::from(body);
+        match fault {
+            Some(Fault::OddResult(odd)) => odd.apply(&mut body, "/payload"),
+            _ => body.to_string(),
+        }
     }
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::fingerprint::Inspected;
 use crate::intent::Intent;
-use crate::json_repair::parse;
 use crate::recovery::Recovery;
+use uso_types::json_repair::parse;
 
 /// How far before our own clock's time the listing is read.
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);

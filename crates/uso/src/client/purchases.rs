@@ -8,7 +8,7 @@ use uso_webhook::Notification;
 use super::Client;
 use crate::from_result::FromResult as _;
 use crate::job::Job;
-use crate::output::Output;
+use crate::output::{Output, REPAIRED};
 use crate::recovery::Recovery;
 use crate::runtime;
 use crate::unclaimed::Unclaimed;
@@ -166,7 +166,11 @@ impl Client {
         }
         let payload = notification.payload().map(ToString::to_string);
         let response = Response::announced(payload.unwrap_or_default());
-        Output::read(&self.transport, Some(&ticket), response)
+        let output = Output::read(&self.transport, Some(&ticket), response)?;
+        Ok(match notification.is_repaired() {
+            true => output.with_warning(REPAIRED.to_owned()),
+            false => output,
+        })
     }
 
     /// The job of a ticket, which may come from this process, another one, or long ago.

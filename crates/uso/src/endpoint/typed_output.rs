@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uso_transport::{
     Delivery, Download, Error, ErrorKind, Expected, Operation, Overwrite, Response, Result, Ticket,
-    Transport, json_repair,
+    Transport,
 };
+use uso_types::json_repair;
 
 use crate::from_result::{FromResult, sealed::Sealed};
 use crate::runtime;

@@ -46,9 +46,9 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::
 /// spelling.
 ///
 /// ```
-/// let repaired = uso_transport::json_repair::repair(br#"{"t":NaN,"p":"\ud800"}"#);
+/// let repaired = uso_types::json_repair::repair(br#"{"t":NaN,"p":"\ud800"}"#);
 /// assert_eq!(repaired.unwrap(), br#"{"t":null,"p":"\ufffd"}"#);
-/// assert_eq!(uso_transport::json_repair::repair(b"{}"), None);
+/// assert_eq!(uso_types::json_repair::repair(b"{}"), None);
 /// ```
 pub fn repair(text: &[u8]) -> Option<Vec<u8>> {
     let lossy = String::from_utf8_lossy(text);
