@@ -293,15 +293,17 @@ impl Buy {
     /// Works on a row that was claimed. An attempt that was proved free and failed for want of an
     /// earlier upload is made again, once.
     async fn work(&self, claim: &Claim, row: Row, turn: Turn) -> Result<Purchase, Error> {
-        let (id, key) = (row.purchase.id, row.purchase.key.clone());
         let worked = self.work_on(row, turn).run().await;
-        if !worked.again {
-            return worked.outcome;
-        }
-        let Some(turn) = self.shared.active.enter(claim.realm, &key) else {
-            return worked.outcome;
+        let failed = match worked.outcome {
+            Ok(failed) if worked.again => failed,
+            outcome => return outcome,
         };
-        self.shared.store.apply(id, None, Step::Retry).await?;
+        let Some(turn) = self.shared.active.enter(claim.realm, &failed.key) else {
+            return Ok(failed);
+        };
+        let attempt = failed.attempt;
+        let retry = Step::Retry { attempt };
+        self.shared.store.apply(failed.id, None, retry).await?;
         let claim = Claim {
             wish: Wish::Buy,
             ..claim.clone()

@@ -31,9 +31,6 @@ pub(crate) fn examine(mut row: Row, claim: &Claim, now: i64) -> Result<Examined,
     if row.worker.is_some() {
         return ended(Claimed::Busy, row);
     }
-    if row.purchase.pruned {
-        return ended(Claimed::Ended, row);
-    }
     // Without a worker nothing is reserved or being sent.
     if matches!(row.purchase.state, State::Reserved | State::Sending) {
         step(&mut row, Step::Bury, now)?;
@@ -48,7 +45,10 @@ pub(crate) fn examine(mut row: Row, claim: &Claim, now: i64) -> Result<Examined,
         return Err(Error::WouldBuy(claim.key.clone()));
     }
     let effect = match is_retried {
-        true => step(&mut row, Step::Retry, now)?,
+        true => {
+            let attempt = row.purchase.attempt;
+            step(&mut row, Step::Retry { attempt }, now)?
+        }
         false => Effect::default(),
     };
     Ok(Examined::Buys(row, effect))

@@ -285,8 +285,7 @@ impl Journal {
     }
 
     /// Erases input, URLs and paths of closed purchases that have not changed for this long. Key,
-    /// fingerprint and outcome stay: the key of a pruned purchase still buys nothing. Says of how
-    /// many.
+    /// fingerprint and outcome stay: the key of what was bought still buys nothing. Says of how many.
     ///
     /// Of a proxy's purchases the names of their owners are erased as well, once a day has passed, for
     /// which the spending of each owner counts. A purchase that may be bought and has no request id

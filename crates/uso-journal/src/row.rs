@@ -77,7 +77,10 @@ pub(crate) enum Step {
     WriteOff {
         seen: State,
     },
-    Retry,
+    /// Begins another attempt after the one with this number.
+    Retry {
+        attempt: u32,
+    },
     Reopen,
     /// The account's listing does not show it, and the work on it stops for now.
     NotShown(Reason),
@@ -221,7 +224,10 @@ impl Row {
                 self.settle(Some(MicroDollars::new(0)));
                 self.end(Reason::new(Cause::WrittenOff, "written off by its owner"));
             }
-            Step::Retry => {
+            Step::Retry { attempt } => {
+                if attempt != self.purchase.attempt {
+                    return Err(self.not_allowed("tried again: another attempt was made meanwhile"));
+                }
                 let archived = self.archive();
                 self.go(Move::Retry, "tried again")?;
                 effect.archived = Some(Box::new(archived));
@@ -232,9 +238,9 @@ impl Row {
                 purchase.reason = None;
                 purchase.seed = None;
                 purchase.pictures.clear();
-                purchase.cost.reserved = None;
-                purchase.cost.billed = None;
                 purchase.cancel_asked = false;
+                purchase.pruned = false;
+                self.free();
                 self.worker = None;
             }
             Step::Reopen => {
@@ -299,7 +305,7 @@ impl Row {
         match self.purchase.state {
             State::Reserved => {
                 self.go(Move::Release, "released")?;
-                self.purchase.cost.reserved = None;
+                self.free();
             }
             State::Sending => {
                 self.go(Move::Lose, "lost")?;
@@ -308,6 +314,15 @@ impl Row {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Lets nothing count before the next reservation. The upper bound stays known where an earlier
+    /// attempt may turn out to be bought after all.
+    fn free(&mut self) {
+        let is_first = self.purchase.attempt == 1;
+        let cost = &mut self.purchase.cost;
+        cost.reserved = cost.reserved.filter(|_| !is_first);
+        cost.billed = cost.reserved.map(|_| MicroDollars::new(0));
     }
 
     /// Lets the upper bound count again until there is a bill.

@@ -97,7 +97,12 @@ impl Source {
             (Self::Given { again, .. }, Begun::Given(row)) => again.push_back(*row),
             // Any worker may take the row up again; one that is pending already needs no step.
             (_, Begun::Held { id, .. }) => {
-                let _ = shared.store.apply(id, None, Step::Retry).await;
+                if let Ok(row) = shared.row(id).await
+                    && row.purchase.is_not_bought()
+                {
+                    let attempt = row.purchase.attempt;
+                    let _ = shared.store.apply(id, None, Step::Retry { attempt }).await;
+                }
             }
             (Self::Offered(_), Begun::Given(_)) => {}
         }

@@ -64,7 +64,7 @@ pub(crate) enum Claimed {
     Mine(Box<Row>),
     /// Another caller works on it.
     Busy(Box<Row>),
-    /// It has ended, or is pruned.
+    /// It has ended.
     Ended(Box<Row>),
     /// The key belongs to another request.
     Conflict(Box<Row>),

@@ -101,11 +101,20 @@ impl Journal {
     /// Asks for a new attempt at a purchase that failed or was cancelled: the next call of
     /// [`Journal::purchase`] with its key buys again.
     ///
+    /// `attempt` is the number of the attempt that the caller saw: of two callers at once, one asks
+    /// for the next attempt.
+    ///
     /// # Errors
     ///
-    /// [`Error::NotAllowed`] when its state is another. An unknown purchase is written off first.
-    pub async fn retry(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
-        self.step(client, id, Step::Retry).await
+    /// [`Error::NotAllowed`] when its state or its attempt is another. An unknown purchase is written
+    /// off first.
+    pub async fn retry(
+        &self,
+        client: &Client,
+        id: LocalId,
+        attempt: u32,
+    ) -> Result<Purchase, Error> {
+        self.step(client, id, Step::Retry { attempt }).await
     }
 
     /// Gives up a purchase whose outcome is unknown, or that cannot be collected. What is reserved

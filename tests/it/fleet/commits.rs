@@ -95,7 +95,7 @@ async fn every_step_of_an_owner_is_made_once_though_the_answer_to_its_commit_is_
         let failed = journal.write_off(client, id, State::Unknown).await.unwrap();
         assert_eq!(failed.state, State::Failed, "{state}");
         assert_eq!(committed(&place).await, "0 0", "{state}");
-        let pending = journal.retry(client, id).await.unwrap();
+        let pending = journal.retry(client, id, 1).await.unwrap();
         let is_second = (pending.state, pending.attempt) == (State::Pending, 2);
         assert!(is_second, "{state}: {pending:?}");
         let cancelled = journal.cancel(client, id).await.unwrap().purchase;

@@ -63,7 +63,7 @@ async fn a_state_that_a_caller_has_heard_of_survives_a_crash_of_the_server() {
     journal.write_off(client, id, State::Unknown).await.unwrap();
     crash(&mut server);
     assert_eq!(state().await, State::Failed);
-    journal.retry(client, id).await.unwrap();
+    journal.retry(client, id, 1).await.unwrap();
     crash(&mut server);
     assert_eq!(state().await, State::Pending);
     journal.cancel(client, id).await.unwrap();

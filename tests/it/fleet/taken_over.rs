@@ -70,14 +70,19 @@ impl Pair {
         until_async("a lease for each worker", has_another).await;
     }
 
-    /// Has the owner give the attempt up and buy again, through the second worker.
-    async fn buy_again(&self) -> Purchase {
+    /// Has the owner give the attempt up and ask for another one, through the second worker.
+    async fn ask_again(&self) {
         let id = self.row().await.id;
         self.second
             .write_off(self.client(), id, State::Unknown)
             .await
             .unwrap();
-        self.second.retry(self.client(), id).await.unwrap();
+        self.second.retry(self.client(), id, 1).await.unwrap();
+    }
+
+    /// Has the owner give the attempt up and buy again, through the second worker.
+    async fn buy_again(&self) -> Purchase {
+        self.ask_again().await;
         let again = self.second.purchase(self.client(), "key", request());
         let again = again.folder(self.folder.path()).await.unwrap();
         assert_eq!((again.state, again.attempt), (State::Done, 2), "{again:?}");

@@ -1,5 +1,7 @@
 //! Buying again by the number of the attempt, and calls that may not buy.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 use uso::MicroDollars;
 use uso_emulator::{Fault, Operation, Scenario};
@@ -76,7 +78,7 @@ async fn an_attempt_that_was_asked_for_and_not_begun_is_made_once() {
     let desk = with(failing().times(1)).await;
     let failed = buy(&desk).await.unwrap();
     let client = &desk.rig.client;
-    desk.journal.retry(client, failed.id).await.unwrap();
+    desk.journal.retry(client, failed.id, 1).await.unwrap();
     // The attempt that a call of long ago named is another one.
     let pending = buy(&desk).again(0).await.unwrap();
     assert_eq!((pending.state, pending.attempt), (State::Pending, 2));
@@ -84,6 +86,48 @@ async fn an_attempt_that_was_asked_for_and_not_begun_is_made_once() {
     let second = buy(&desk).again(1).await.unwrap();
     assert_eq!((second.state, second.attempt), (State::Done, 2));
     assert_eq!(desk.bought(), 2);
+}
+
+#[tokio::test]
+async fn of_two_callers_who_saw_one_failed_attempt_one_asks_for_the_next() {
+    let desk = with(failing().times(2)).await;
+    let failed = buy(&desk).await.unwrap();
+    let client = &desk.rig.client;
+    let retry = || desk.journal.retry(client, failed.id, failed.attempt);
+    retry().await.unwrap();
+    let second = buy(&desk).await.unwrap();
+    assert_eq!((second.state, second.attempt), (State::Failed, 2));
+    let refused = retry().await;
+    assert!(
+        matches!(refused, Err(Error::NotAllowed { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((row(&desk).await, desk.bought()), (second, 2));
+}
+
+#[tokio::test]
+async fn a_pruned_failure_is_bought_again_like_any_other() {
+    let locked = Scenario::new().on(Operation::Submit, Fault::Locked);
+    for (scenario, attempts) in [(failing(), 2), (locked, 1)] {
+        for again in [false, true] {
+            let desk = with(scenario.clone().times(1)).await;
+            let client = &desk.rig.client;
+            let _ = buy(&desk).await;
+            let pruned = desk.journal.prune(client, Duration::ZERO).await.unwrap();
+            let failed = row(&desk).await;
+            assert!(pruned == 1 && failed.pruned, "{failed:?}");
+            let done = match again {
+                true => buy(&desk).again(1).await.unwrap(),
+                false => {
+                    desk.journal.retry(client, failed.id, 1).await.unwrap();
+                    buy(&desk).await.unwrap()
+                }
+            };
+            assert_eq!((done.state, done.attempt), (State::Done, 2));
+            assert!(!done.pruned && done.input.is_some());
+            assert_eq!(desk.bought(), attempts);
+        }
+    }
 }
 
 #[tokio::test]

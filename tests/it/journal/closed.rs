@@ -42,7 +42,7 @@ async fn a_job_that_failed_twice_is_returned_until_a_retry() {
     assert_eq!(desk.bought(), 1);
 
     let client = &desk.rig.client;
-    let pending = desk.journal.retry(client, failed.id).await.unwrap();
+    let pending = desk.journal.retry(client, failed.id, 1).await.unwrap();
     assert_eq!((pending.state, pending.attempt), (State::Pending, 2));
     let done = buy(&desk).await.unwrap();
     assert_eq!((done.state, done.id), (State::Done, failed.id));
@@ -79,7 +79,7 @@ async fn an_unknown_purchase_stays_reserved_until_it_is_written_off() {
     let budget = desk.journal.budget(client).await.unwrap();
     assert_eq!(budget.total_committed.get(), 100_000);
 
-    let refused = desk.journal.retry(client, unknown.id).await;
+    let refused = desk.journal.retry(client, unknown.id, 1).await;
     assert!(
         matches!(refused, Err(Error::NotAllowed { .. })),
         "{refused:?}"

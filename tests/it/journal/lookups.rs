@@ -41,7 +41,7 @@ async fn a_lost_attempt_is_not_taken_for_an_earlier_one() {
     assert_eq!(failed.state, State::Failed);
     let first = failed.request_id().unwrap().to_owned();
     desk.journal
-        .retry(&desk.rig.client, failed.id)
+        .retry(&desk.rig.client, failed.id, 1)
         .await
         .unwrap();
     assert_eq!(buy(&desk, "key").await.state, State::Unknown);
@@ -61,7 +61,7 @@ async fn a_lost_attempt_that_is_not_listed_yet_is_not_taken_for_an_earlier_one()
     let failed = buy(&desk, "key").await;
     let first = failed.request_id().unwrap().to_owned();
     desk.journal
-        .retry(&desk.rig.client, failed.id)
+        .retry(&desk.rig.client, failed.id, 1)
         .await
         .unwrap();
     desk.rig.emulator.advance(LISTED_AFTER);

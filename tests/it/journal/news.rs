@@ -160,14 +160,15 @@ async fn a_notification_of_an_earlier_attempt_is_adopted_where_no_later_one_was_
     let (desk, mut hook) = (lossy(1).await, Hook::start().await);
     let client = &desk.rig.client;
     let (given_up, notification) = given_up(&desk, &mut hook).await;
-    desk.journal.retry(client, given_up.id).await.unwrap();
+    desk.journal.retry(client, given_up.id, 1).await.unwrap();
     let told = desk.journal.deliver(&notification).await.unwrap();
     let Notified::Adopted(adopted) = told else {
         panic!("nothing else was bought: {told:?}");
     };
     assert_eq!(adopted.state, State::Submitted);
     assert_eq!(adopted.request_id(), Some(notification.request_id()));
-    assert!(adopted.cost.committed().get() > 0, "{:?}", adopted.cost);
+    let counted = Some(adopted.cost.committed());
+    assert_eq!(counted, given_up.cost.reserved, "{:?}", adopted.cost);
     let again = desk.journal.deliver(&notification).await.unwrap();
     assert_eq!(again, Notified::Known(adopted));
     let done = with_webhook(&desk, &hook).await.unwrap();

@@ -119,7 +119,7 @@ async fn twenty_killed_processes_buy_nothing_twice_and_lose_nothing() {
                 .write_off(client, id, State::Unknown)
                 .await
                 .unwrap();
-            desk.journal.retry(client, id).await.unwrap();
+            desk.journal.retry(client, id, 1).await.unwrap();
         }
         lines(start(&desk, "-", "3", &keys)).await;
         let listed = desk.journal.jobs(client).read().await.unwrap();

@@ -18,6 +18,7 @@ const DIGITS: usize = 16;
 pub(crate) struct Known {
     pub(crate) id: LocalId,
     pub(crate) state: State,
+    pub(crate) attempt: u32,
     pub(crate) cause: Option<Cause>,
     pub(crate) message: Option<String>,
     pub(crate) request_id: Option<String>,
@@ -47,6 +48,7 @@ impl Known {
         Self {
             id: purchase.id,
             state: purchase.state,
+            attempt: purchase.attempt,
             cause: purchase.reason.as_ref().map(|reason| reason.cause),
             request_id: purchase.request_id().map(str::to_owned),
             seed: purchase.seed,

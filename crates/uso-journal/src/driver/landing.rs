@@ -104,7 +104,9 @@ impl Driver {
             return None;
         }
         let store = &self.terms.shared.store;
-        let retried = store.apply(purchase.id, None, Step::Retry).await;
+        let attempt = purchase.attempt;
+        let retry = store.apply(purchase.id, None, Step::Retry { attempt });
+        let retried = retry.await;
         retried.ok().map(|_| reason.message.clone())
     }
 }

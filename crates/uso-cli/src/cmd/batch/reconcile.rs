@@ -40,12 +40,10 @@ pub(crate) async fn run(
         Stored::check_limit(rows.iter(), args.limit.max_cost)?;
     }
     for id in &given_up {
-        session
-            .journal
-            .write_off(client, *id, State::Unknown)
-            .await?;
+        let write_off = session.journal.write_off(client, *id, State::Unknown);
+        let attempt = write_off.await?.attempt;
         if buys_again {
-            session.journal.retry(client, *id).await?;
+            session.journal.retry(client, *id, attempt).await?;
         }
     }
     if !given_up.is_empty() {

@@ -1,9 +1,9 @@
 //! `uso batch retry`: buys failed and cancelled rows again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use uso_journal::{Cause, LocalId, State};
+use uso_journal::{Cause, Error, LocalId, State};
 
 use crate::args::{BatchRetryArgs, Global};
 use crate::batch::purchases::Known;
@@ -52,16 +52,19 @@ pub(crate) async fn run(
     };
     let (rows, tally) = stored.select(|_, known| known.is_some_and(is_meant));
     Stored::check_limit(rows.iter(), args.limit.max_cost)?;
-    let ids: HashSet<LocalId> = rows
+    let seen: BTreeMap<LocalId, u32> = rows
         .iter()
         .filter_map(|row| stored.known(row))
         .filter(|known| !known.is_free())
-        .map(|known| known.id)
+        .map(|known| (known.id, known.attempt))
         .collect();
     let client = &session.connection.client;
-    for id in ids {
-        let retried = session.journal.retry(client, id).await;
-        retried?;
+    for (id, attempt) in seen {
+        match session.journal.retry(client, id, attempt).await {
+            // Another run asked for the next attempt meanwhile, which this one waits for.
+            Ok(_) | Err(Error::NotAllowed { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     if rows.is_empty() {
         printer.say("no row has failed");
