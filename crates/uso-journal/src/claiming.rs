@@ -207,7 +207,9 @@ pub(crate) fn has_work(row: &Row) -> bool {
 /// The request id that a step adopts from the account's listing: it may be another purchase's.
 pub(crate) fn looked_up(step: &Step) -> Option<String> {
     match step {
-        Step::Accept { ticket, .. } if ticket.is_looked_up() => {
+        Step::Accept { ticket, .. } | Step::AcceptEarlier { ticket, .. }
+            if ticket.is_looked_up() =>
+        {
             Some(ticket.request_id().to_owned())
         }
         _ => None,

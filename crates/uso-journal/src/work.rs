@@ -163,7 +163,7 @@ impl Work {
     async fn apply(&self, step: Step) -> Result<Row, Error> {
         let (id, fence) = (self.row.purchase.id, self.row.fence);
         let mut again = match step {
-            Step::Accept { .. } => RECORD_BOUGHT_AGAIN,
+            Step::Accept { .. } | Step::AcceptEarlier { .. } => RECORD_BOUGHT_AGAIN,
             _ => RECORD_AGAIN,
         };
         loop {

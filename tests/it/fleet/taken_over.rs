@@ -198,6 +198,25 @@ async fn a_response_that_comes_after_the_owner_bought_again_stays_off_the_new_at
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_response_that_comes_before_the_attempt_after_it_was_sent_is_recorded_and_collected() {
+    let Some(server) = server("taken_over::earlier_attempt") else {
+        return;
+    };
+    let (pair, buying) = late(server).await;
+    pair.ask_again().await;
+    pair.rig.emulator.advance(LATE);
+    let late = buying.await.unwrap().unwrap();
+    assert_eq!((late.state, late.attempt), (State::Done, 2), "{late:?}");
+    assert_eq!(pair.row().await, late);
+    let second = pair
+        .second
+        .purchase(pair.client(), "key", request())
+        .folder(pair.folder.path());
+    assert_eq!(second.await.unwrap(), late);
+    assert_eq!((pair.submits(), pair.bought()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_the_process_claims_anew_waits_for_its_task_of_the_lost_claim() {
     let Some(server) = server("taken_over::own_row") else {
         return;

@@ -11,7 +11,7 @@ use super::Work;
 use crate::asked::Asked;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::purchase::{Cause, Reason};
+use crate::purchase::{Cause, LocalId, Reason};
 use crate::row::{Row, Step};
 use crate::state::State;
 use crate::stop::Stop;
@@ -149,6 +149,10 @@ impl Work {
             ticket: Box::new(ticket.clone()),
         };
         let row = match self.apply(accept).await {
+            Err(Error::TakenOver(id)) => self.bought_earlier(id, &ticket).await,
+            applied => applied,
+        };
+        let row = match row {
             Ok(row) => row,
             Err(source @ Error::OtherPurchase(_)) => return Err(source),
             Err(source) => {
@@ -165,6 +169,22 @@ impl Work {
             false => self.take_back(row).await?,
         };
         Ok(())
+    }
+
+    /// Records the job of an attempt that a later one took the place of: it is what the purchase bought
+    /// if nothing of the later one was sent.
+    async fn bought_earlier(&self, id: LocalId, ticket: &Ticket) -> Result<Row, Error> {
+        let Some(intent) = self.row.purchase.intent.clone() else {
+            return Err(Error::TakenOver(id));
+        };
+        let accept = Step::AcceptEarlier {
+            intent: Box::new(intent),
+            ticket: Box::new(ticket.clone()),
+        };
+        match self.apply(accept).await {
+            Err(Error::NotAllowed { .. }) => Err(Error::TakenOver(id)),
+            applied => applied,
+        }
     }
 
     /// The row of a job that was recorded after another worker had taken this claim over, to go on
