@@ -57,7 +57,7 @@ pub fn run(root: &Path, target: &Path) -> Result<()> {
 }
 
 /// Names and versions of the crates that are published.
-fn published(root: &Path) -> Result<Vec<(String, String)>> {
+pub(crate) fn published(root: &Path) -> Result<Vec<(String, String)>> {
     let metadata = cargo_in(root, ["metadata", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&output(metadata)?)?;
     let packages = metadata.get("packages").and_then(Value::as_array);

@@ -20,14 +20,20 @@ const UNRELEASED: &str = "## Unreleased\n";
 /// # Errors
 ///
 /// When the version is not newer, there are changes that are not committed, nothing is listed as
-/// unreleased, or a tarball does not compile.
+/// unreleased, no remote tells where the repository is, or a tarball does not compile.
 pub fn run(version: &str, is_dry: bool) -> Result<()> {
     let root = commands::root();
+    let address = output(git(&["remote", "get-url", "origin"], &root))
+        .ok()
+        .and_then(|remote| web_address(remote.trim()));
     if !is_dry {
         if !output(git(&["status", "--porcelain"], &root))?.is_empty() {
             bail!("there are changes that are not committed: commit or stash them first");
         }
-        write(&root, version)?;
+        let address = address.context(
+            "the crates name their repository: git remote add origin ADDRESS, of https or git@host:path",
+        )?;
+        write(&root, version, Some(&address))?;
         package::run(&root, &commands::target())?;
         println!("{}", remaining(version));
         return Ok(());
@@ -36,7 +42,7 @@ pub fn run(version: &str, is_dry: bool) -> Result<()> {
     let mut clone = git(&["clone", "--quiet", "--shared", "."], &root);
     clone.arg(copy.path());
     step("copy of the last commit", clone)?;
-    write(copy.path(), version)?;
+    write(copy.path(), version, address.as_deref())?;
     step(
         "what would change",
         git(&["--no-pager", "diff", "--stat", "--patch"], copy.path()),
@@ -61,11 +67,21 @@ fn remaining(version: &str) -> String {
     )
 }
 
-/// Writes the version and the changes in the repository at this root.
-fn write(root: &Path, version: &str) -> Result<()> {
+/// Writes the version, the repository's address and the changes in the repository at this root.
+fn write(root: &Path, version: &str, address: Option<&str>) -> Result<()> {
     let manifest = root.join(MANIFEST);
     let text = fs::read_to_string(&manifest).context(MANIFEST)?;
-    fs::write(&manifest, with_version(&text, version)?)?;
+    let mut text = with_version(&text, version)?;
+    if let Some(address) = address {
+        text = with_line(&text, "license = ", &format!("repository = \"{address}\""))?;
+        for (name, _) in package::published(root)? {
+            let manifest = root.join("crates").join(name).join(MANIFEST);
+            let text = fs::read_to_string(&manifest)?;
+            let text = with_line(&text, "license.workspace", "repository.workspace = true")?;
+            fs::write(&manifest, text)?;
+        }
+    }
+    fs::write(&manifest, text)?;
     let changes = root.join(CHANGES);
     let text = fs::read_to_string(&changes).context(CHANGES)?;
     // The standard library knows no calendar.
@@ -75,6 +91,30 @@ fn write(root: &Path, version: &str) -> Result<()> {
         "lock file",
         cargo_in(root, ["update", "--quiet", "--workspace", "--offline"]),
     )
+}
+
+/// The address at which a browser finds the repository of a remote; `None` for one on this machine.
+fn web_address(remote: &str) -> Option<String> {
+    let remote = remote.strip_suffix(".git").unwrap_or(remote);
+    let place = match remote.strip_prefix("https://") {
+        Some(place) => place.to_owned(),
+        None => match remote.strip_prefix("ssh://git@") {
+            Some(place) => place.to_owned(),
+            None => remote.strip_prefix("git@")?.replacen(':', "/", 1),
+        },
+    };
+    Some(format!("https://{place}"))
+}
+
+/// A manifest with this line after the one that begins so, unless it has one of its name.
+fn with_line(manifest: &str, after: &str, line: &str) -> Result<String> {
+    let (name, _) = line.split_once([' ', '.']).context("a line has a name")?;
+    if manifest.lines().any(|known| known.starts_with(name)) {
+        return Ok(manifest.to_owned());
+    }
+    let found = manifest.lines().find(|known| known.starts_with(after));
+    let found = found.with_context(|| format!("a manifest has no line {after}"))?;
+    Ok(manifest.replacen(found, &format!("{found}\n{line}"), 1))
 }
 
 /// The manifest of the workspace with another version of every crate.
@@ -144,6 +184,28 @@ mod tests {
             assert!(with_version(TOML, wrong).is_err(), "{wrong}");
         }
         assert!(with_version(TOML, "0.10.0").is_ok(), "numbers are no texts");
+    }
+
+    #[test]
+    fn a_release_names_the_repository_of_its_remote_once() {
+        for remote in [
+            "https://example.org/team/uso",
+            "https://example.org/team/uso.git",
+            "ssh://git@example.org/team/uso.git",
+            "git@example.org:team/uso.git",
+        ] {
+            let address = web_address(remote);
+            assert_eq!(address.as_deref(), Some("https://example.org/team/uso"));
+        }
+        assert_eq!(web_address("/srv/uso"), None);
+        let crates = "name = \"uso\"\nlicense.workspace = true\nkeywords.workspace = true\n";
+        let named = with_line(crates, "license.workspace", "repository.workspace = true").unwrap();
+        assert_eq!(
+            named,
+            "name = \"uso\"\nlicense.workspace = true\nrepository.workspace = true\nkeywords.workspace = true\n"
+        );
+        let again = with_line(&named, "license.workspace", "repository.workspace = true");
+        assert_eq!(again.unwrap(), named);
     }
 
     #[test]
