@@ -14,6 +14,7 @@ mod odd;
 mod operation;
 mod samples;
 pub(crate) mod streams;
+mod variants;
 
 pub use fault::Fault;
 pub use file::ScenarioError;

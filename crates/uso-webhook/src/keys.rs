@@ -102,28 +102,19 @@ fn public_key(entry: &Value) -> Option<VerifyingKey> {
 }
 
 /// Why a document is no set of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeySet {
     /// The document is not `{"keys": […]}` in JSON.
+    #[error("it is not a JSON Web Key Set ({{\"keys\": […]}})")]
     NotJwks,
     /// The document has no Ed25519 key that can be used.
+    #[error("it holds no usable Ed25519 key")]
     NoKey,
     /// The document has more keys than a notification should be tried with.
+    #[error("it holds more than {MOST_KEYS} keys")]
     TooMany,
 }
-
-impl fmt::Display for InvalidKeySet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJwks => f.write_str("it is not a JSON Web Key Set ({\"keys\": […]})"),
-            Self::NoKey => f.write_str("it holds no usable Ed25519 key"),
-            Self::TooMany => write!(f, "it holds more than {MOST_KEYS} keys"),
-        }
-    }
-}
-
-impl std::error::Error for InvalidKeySet {}
 
 /// The boxed future of a [`KeySource`], so that a source can be chosen at run time.
 pub type KeyFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -150,16 +141,9 @@ impl KeySource for KeySet {
 }
 
 /// The keys are not available; the text is the reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct KeysUnavailable(pub String);
-
-impl fmt::Display for KeysUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for KeysUnavailable {}
 
 #[cfg(test)]
 mod tests {

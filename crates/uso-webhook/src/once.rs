@@ -1,7 +1,5 @@
 //! Handling each notification once, though notifications repeat and handlers fail.
 
-use std::fmt;
-
 use http::StatusCode;
 
 use crate::notification::Notification;
@@ -30,34 +28,14 @@ impl<T> Once<T> {
 }
 
 /// Why a notification was not handled. Respond with a 5xx, and fal sends it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OnceError<S, E> {
     /// The store failed. After a handler that succeeded, it means that the handler may run again.
-    Store(S),
+    #[error("the store of handled notifications failed")]
+    Store(#[source] S),
     /// The handler failed; it gets a later notification again.
-    Handler(E),
-}
-
-impl<S: fmt::Display, E: fmt::Display> fmt::Display for OnceError<S, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(_) => f.write_str("the store of handled notifications failed"),
-            Self::Handler(_) => f.write_str("the notification could not be handled"),
-        }
-    }
-}
-
-impl<S, E> std::error::Error for OnceError<S, E>
-where
-    S: std::error::Error + 'static,
-    E: std::error::Error + 'static,
-{
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(match self {
-            Self::Store(error) => error,
-            Self::Handler(error) => error,
-        })
-    }
+    #[error("the notification could not be handled")]
+    Handler(#[source] E),
 }
 
 /// Gives a notification to its handler, unless an equal one (the same request id and path) was

@@ -1,7 +1,5 @@
 //! Why a notification is rejected.
 
-use std::fmt;
-
 use http::StatusCode;
 
 use crate::clock::TOLERANCE;
@@ -9,20 +7,23 @@ use crate::clock::TOLERANCE;
 /// Why a notification is rejected.
 ///
 /// `Display` is one lower-case fragment that quotes nothing of the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// One of the four signed headers is missing or empty.
+    #[error("the header {name} is missing")]
     MissingHeader {
         /// Name of the header, in lower case.
         name: &'static str,
     },
     /// One of the four signed headers is given more than once, and only one value was signed.
+    #[error("the header {name} is given more than once")]
     DuplicateHeader {
         /// Name of the header, in lower case.
         name: &'static str,
     },
     /// One of the four signed headers cannot be what fal sends.
+    #[error("the header {name} is not {expected}")]
     MalformedHeader {
         /// Name of the header, in lower case.
         name: &'static str,
@@ -30,6 +31,7 @@ pub enum Rejection {
         expected: &'static str,
     },
     /// One of the four signed headers is longer than any that fal sends.
+    #[error("the header {name} is longer than {limit} bytes")]
     HeaderTooLong {
         /// Name of the header, in lower case.
         name: &'static str,
@@ -37,36 +39,47 @@ pub enum Rejection {
         limit: usize,
     },
     /// The body is larger than the limit of the receiver.
+    #[error("the body is larger than {limit} bytes")]
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
     /// The body is incomplete.
+    #[error("the body is incomplete")]
     BodyUnreadable,
     /// The signature is older than the tolerance allows: a replay, a very late notification, or a
     /// wrong clock.
+    #[error("the notification was signed {seconds} s ago, and the limit is {TOLERANCE} s")]
     TooOld {
         /// Seconds since the time of the signature.
         seconds: u64,
     },
     /// The signature is further in the future than the tolerance allows: one of the two clocks is
     /// wrong.
+    #[error(
+        "the notification was signed {seconds} s in the future, and the limit is {TOLERANCE} s; one of the two clocks is wrong"
+    )]
     TooNew {
         /// Seconds until the time of the signature.
         seconds: u64,
     },
     /// No public key fits the signature: the request was altered, or fal did not send it.
+    #[error("no public key fits the signature")]
     NoKeyFits,
     /// fal signed the notification, and its request is of another account.
+    #[error("the notification is about a request of another account")]
     OtherUser,
     /// The signature is valid, but the body is no notification.
+    #[error("the signature is valid, but the body is no notification: {why}")]
     MalformedBody {
         /// Description of the fault, without a quotation of the body.
         why: String,
     },
     /// The signature is valid, but the body names another request than the header.
+    #[error("the signature is valid, but the body names another request than the header")]
     RequestIdMismatch,
     /// The public keys are not available, so the signature could not be checked.
+    #[error("the public keys are not available: {why}")]
     KeysUnavailable {
         /// Why not.
         why: String,
@@ -106,48 +119,3 @@ impl Rejection {
         }
     }
 }
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingHeader { name } => write!(f, "the header {name} is missing"),
-            Self::DuplicateHeader { name } => {
-                write!(f, "the header {name} is given more than once")
-            }
-            Self::MalformedHeader { name, expected } => {
-                write!(f, "the header {name} is not {expected}")
-            }
-            Self::HeaderTooLong { name, limit } => {
-                write!(f, "the header {name} is longer than {limit} bytes")
-            }
-            Self::BodyTooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
-            Self::BodyUnreadable => f.write_str("the body is incomplete"),
-            Self::TooOld { seconds } => write!(
-                f,
-                "the notification was signed {seconds} s ago, and the limit is {TOLERANCE} s"
-            ),
-            Self::TooNew { seconds } => write!(
-                f,
-                "the notification was signed {seconds} s in the future, and the limit is {TOLERANCE} s; one of the two clocks is wrong"
-            ),
-            Self::NoKeyFits => f.write_str("no public key fits the signature"),
-            Self::OtherUser => {
-                f.write_str("the notification is about a request of another account")
-            }
-            Self::MalformedBody { why } => {
-                write!(
-                    f,
-                    "the signature is valid, but the body is no notification: {why}"
-                )
-            }
-            Self::RequestIdMismatch => f.write_str(
-                "the signature is valid, but the body names another request than the header",
-            ),
-            Self::KeysUnavailable { why } => {
-                write!(f, "the public keys are not available: {why}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Rejection {}

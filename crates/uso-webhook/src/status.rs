@@ -42,24 +42,28 @@ impl fmt::Display for NotificationStatus {
 }
 
 /// Why there is no output in a notification.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoOutput {
     /// The request failed. [`Notification::payload`](crate::Notification::payload) may say more.
+    #[error("the request failed{}", because(error.as_deref()))]
     Failed {
         /// fal's text about the failure.
         error: Option<String>,
     },
     /// The request succeeded, and its output could not be included: fetch the result from the
     /// queue, soon.
+    #[error("the output was not included{}; fetch it from the queue", because(why.as_deref()))]
     Withheld {
         /// fal's reason.
         why: Option<String>,
     },
     /// The payload is no output of this endpoint, or has no picture: fetch the result from the
     /// queue, whose response is kept raw.
+    #[error("the payload has no picture")]
     Malformed,
     /// The status is a word that is not documented: ask the queue.
+    #[error("the status {word:?} is not known")]
     UnknownStatus {
         /// The word.
         word: String,
@@ -73,27 +77,9 @@ impl NoOutput {
     }
 }
 
-impl fmt::Display for NoOutput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line of a log, whatever fal writes.
-        let shown = |c: char| if c.is_control() { ' ' } else { c };
-        let because = |why: &Option<String>| match why {
-            Some(why) => format!(": {}", why.chars().map(shown).collect::<String>()),
-            None => String::new(),
-        };
-        match self {
-            Self::Failed { error } => write!(f, "the request failed{}", because(error)),
-            Self::Withheld { why } => {
-                write!(
-                    f,
-                    "the output was not included{}; fetch it from the queue",
-                    because(why)
-                )
-            }
-            Self::Malformed => f.write_str("the payload has no picture"),
-            Self::UnknownStatus { word } => write!(f, "the status {word:?} is not known"),
-        }
-    }
+/// The reason behind a colon, if there is one: one line of a log, whatever fal writes.
+fn because(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| {
+        format!(": {}", why.replace(char::is_control, " "))
+    })
 }
-
-impl std::error::Error for NoOutput {}

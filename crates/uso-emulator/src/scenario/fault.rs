@@ -1,6 +1,5 @@
 //! The faults that the emulator can play, and their names.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -13,8 +12,9 @@ use super::odd::{OddListing, OddResult};
 /// Faults whose name begins with *accept* let the request do its work first: a submission is
 /// accepted, entered in the ledger and runs, and only the response is lost or replaced. All others
 /// that refuse do so before any work.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fault {
     /// The connection closes before the request is worked on.
@@ -208,86 +208,6 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 impl Fault {
     /// Its name in scenario files and in the request log.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::AcceptThenDrop => "accept-then-drop",
-            Self::Hang => "hang",
-            Self::AcceptThenHang => "accept-then-hang",
-            Self::Delay(_) => "delay",
-            Self::SlowHeaders => "slow-headers",
-            Self::Throttled { .. } => "throttled",
-            Self::ConcurrencyLimit => "concurrency-limit",
-            Self::Status(_) => "status",
-            Self::AcceptThenStatus(_) => "accept-then-status",
-            Self::AcceptThenStatusWithoutId(_) => "accept-then-status-without-id",
-            Self::GatewayPage(_) => "gateway-page",
-            Self::AcceptThenGatewayPage(_) => "accept-then-gateway-page",
-            Self::Locked => "locked",
-            Self::Forbidden => "forbidden",
-            Self::Unauthorized => "unauthorized",
-            Self::UserTimeout => "user-timeout",
-            Self::StringDetail => "string-detail",
-            Self::Answer { .. } => "answer",
-            Self::Gone => "gone",
-            Self::TokenExpired => "token-expired",
-            Self::Redirect(_) => "redirect",
-            Self::NeverStarts => "never-starts",
-            Self::Requeue => "requeue",
-            Self::FilesGone => "files-gone",
-            Self::FailsWith { .. } => "fails-with",
-            Self::ModelAnswers { .. } => "model-answers",
-            Self::BilledRefusal { .. } => "billed-refusal",
-            Self::InvisibleFor(_) => "invisible-for",
-            Self::MistypedPicture => "mistyped-picture",
-            Self::BillableUnits(_) => "billable-units",
-            Self::TruncatedJson => "truncated-json",
-            Self::Undecodable => "undecodable",
-            Self::Body(_) => "body",
-            Self::NullFields => "null-fields",
-            Self::UnknownFields => "unknown-fields",
-            Self::UnknownStatus => "unknown-status",
-            Self::UnknownLogLevel => "unknown-log-level",
-            Self::DeepJson(_) => "deep-json",
-            Self::ForeignUrls(_) => "foreign-urls",
-            Self::EmptyListing => "empty-listing",
-            Self::EmptyError => "empty-error",
-            Self::ForeignRequestId => "foreign-request-id",
-            Self::ForeignFailure => "foreign-failure",
-            Self::LoneSurrogateLog => "lone-surrogate-log",
-            Self::OddResult(_) => "odd-result",
-            Self::OddListing(_) => "odd-listing",
-            Self::TruncatedBody => "truncated-body",
-            Self::CutCloseDelimited => "cut-close-delimited",
-            Self::CutChunked => "cut-chunked",
-            Self::ShortChunked => "short-chunked",
-            Self::ShortLength => "short-length",
-            Self::UnaskedPartial => "unasked-partial",
-            Self::CorruptBody => "corrupt-body",
-            Self::WrongContentType => "wrong-content-type",
-            Self::HugeBody(_) => "huge-body",
-            Self::EndlessBody => "endless-body",
-            Self::MislabelledGzip => "mislabelled-gzip",
-            Self::GzipBomb => "gzip-bomb",
-            Self::EndStream => "end-stream",
-            Self::CutStream => "cut-stream",
-            Self::CutMidEvent => "cut-mid-event",
-            Self::CutAfterCompleted => "cut-after-completed",
-            Self::SilentStream => "silent-stream",
-            Self::KeepAlivesOnly => "keep-alives-only",
-            Self::InProgressForever => "in-progress-forever",
-            Self::EndlessLine => "endless-line",
-            Self::SplitEvents => "split-events",
-            Self::Withhold => "withhold",
-            Self::Duplicate => "duplicate",
-            Self::Tamper => "tamper",
-            Self::RetiredKey => "retired-key",
-            Self::NullPayload => "null-payload",
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        self.into()
     }
 }

@@ -5,9 +5,12 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use strum::VariantArray;
+
+use super::variants::all;
 
 /// Irregularity of a result whose pictures are still readable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OddResult {
@@ -37,19 +40,7 @@ pub enum OddResult {
 
 impl OddResult {
     /// Each of them.
-    pub const ALL: [Self; 11] = [
-        Self::NegativeSeed,
-        Self::FloatSeed,
-        Self::HugeSeed,
-        Self::TextSeed,
-        Self::NanTimings,
-        Self::TextFlags,
-        Self::FloatSize,
-        Self::LoneSurrogate,
-        Self::ByteOrderMark,
-        Self::BadPicture,
-        Self::NullPicture,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = all();
 
     /// The text of a document whose value at this JSON pointer is the result.
     pub(crate) fn apply(self, document: &mut Value, place: &str) -> String {
@@ -91,7 +82,7 @@ impl OddResult {
 }
 
 /// Irregularity of a listing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OddListing {
@@ -115,16 +106,7 @@ pub enum OddListing {
 
 impl OddListing {
     /// Each of them.
-    pub const ALL: [Self; 8] = [
-        Self::NoInput,
-        Self::NullInput,
-        Self::TextInput,
-        Self::DefaultsFilledIn,
-        Self::TextSeed,
-        Self::RoundedSeed,
-        Self::RewrittenUrls,
-        Self::MoreWithoutCursor,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = all();
 
     pub(super) fn apply(self, listing: &mut Value) -> String {
         if self == Self::MoreWithoutCursor {

@@ -1,12 +1,26 @@
 //! Operations: the kinds of requests that faults and the log tell apart.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray};
+
+use super::variants::all;
 
 /// Operation of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Operation {
     /// Into the queue.
@@ -53,28 +67,7 @@ pub enum Operation {
 
 impl Operation {
     /// Each of them.
-    pub const ALL: [Self; 20] = [
-        Self::Submit,
-        Self::Run,
-        Self::Status,
-        Self::Stream,
-        Self::Result,
-        Self::Cancel,
-        Self::File,
-        Self::Initiate,
-        Self::Token,
-        Self::Upload,
-        Self::Part,
-        Self::Complete,
-        Self::Sign,
-        Self::Jwks,
-        Self::Webhook,
-        Self::OpenApi,
-        Self::Listing,
-        Self::Preflight,
-        Self::Page,
-        Self::Other,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = all();
 
     /// Whether it belongs to the Platform API, whose errors have an envelope of their own.
     pub(crate) fn is_platform(self) -> bool {
@@ -83,34 +76,7 @@ impl Operation {
 
     /// The name that the request log, scenario files and comparisons use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Submit => "submit",
-            Self::Run => "run",
-            Self::Status => "status",
-            Self::Stream => "stream",
-            Self::Result => "result",
-            Self::Cancel => "cancel",
-            Self::File => "file",
-            Self::Initiate => "initiate",
-            Self::Token => "token",
-            Self::Upload => "upload",
-            Self::Part => "part",
-            Self::Complete => "complete",
-            Self::Sign => "sign",
-            Self::Jwks => "jwks",
-            Self::Webhook => "webhook",
-            Self::OpenApi => "open-api",
-            Self::Listing => "listing",
-            Self::Preflight => "preflight",
-            Self::Page => "page",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+        self.into()
     }
 }
 
