@@ -22,15 +22,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+use crate::printer::Printer;
+use crate::signals::Signals;
 
 /// Bytes of a request head; a browser's has some hundreds.
 const HEAD: usize = 32 << 10;
 
 /// Connections that the operating system holds for the loop to accept.
 const BACKLOG: u32 = 4096;
+
+/// The longest wait for open requests at the end. A submit takes a second or two.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Limits of the connections of a server.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +144,39 @@ pub async fn serve(
     drop(listener);
     unproven.close();
     graceful.shutdown().await;
+}
+
+/// Serves the router until a signal, says that it is stopping, runs `close`, and ends the open
+/// requests. Returns whether all of them ended before a second signal and within a minute.
+pub(crate) async fn serve_until_signal(
+    listener: TcpListener,
+    router: Router,
+    proves: impl Fn(&HeaderMap) -> bool + Clone + Send + Sync + 'static,
+    close: impl Future<Output = ()>,
+    signals: &mut Signals,
+    printer: &Printer,
+    stopping: &str,
+) -> bool {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async {
+        // The sender is kept until then.
+        let _ = stopped.await;
+        close.await;
+    };
+    let serving = serve(listener, router, Limits::default(), proves, shutdown);
+    let mut serving = std::pin::pin!(serving);
+    // The server runs until it is told to stop.
+    tokio::select! {
+        () = &mut serving => return true,
+        _ = signals.next() => {}
+    }
+    printer.say(stopping);
+    let _ = stop.send(());
+    tokio::select! {
+        () = serving => true,
+        _ = signals.next() => false,
+        () = tokio::time::sleep(GRACE) => false,
+    }
 }
 
 /// The unproven connections, oldest first.

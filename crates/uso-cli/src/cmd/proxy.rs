@@ -1,7 +1,7 @@
 //! `uso proxy`: serves web pages in fal's place until Ctrl-C.
 
 mod journal_records;
-mod records;
+mod lines;
 
 use std::future::ready;
 use std::process::ExitCode;
@@ -9,22 +9,17 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use serde_json::json;
-use tokio::sync::oneshot;
 use uso_proxy::{Caller, PROXY_PATH, Proxy, SESSION_PATH, Settings, SharedTokens, stand_alone};
 use uso_transport::Transport;
 
 use self::journal_records::JournalRecords;
-use self::records::Lines;
 use crate::args::{Global, ProxyArgs};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
-use crate::serve::{Limits, listen, serve};
+use crate::serve::{listen, serve_until_signal};
 use crate::signals::Signals;
-
-/// The longest wait for open requests at the end. A submit takes a second or two.
-const GRACE: Duration = Duration::from_secs(60);
 
 /// The longest wait for the records of purchases that are given up; each is told before its end. A
 /// journal that is away is asked again for longer.
@@ -40,7 +35,6 @@ pub(crate) async fn run(
     let connection = Connection::open(global).await?;
     let journal = journal::open(global, &connection).await?;
     let records = JournalRecords::new(journal, connection.client.clone(), *printer);
-    let records = Lines::new(*printer, records);
     let settings = settings.records(records.clone());
     // Those of earlier runs, and of other proxies that died.
     records.warn_of_unknown().await;
@@ -82,31 +76,23 @@ pub(crate) async fn run(
     }
     printer.say("Ctrl-C stops it");
 
-    let (stop, stopped) = oneshot::channel::<()>();
-    let closing = async {
-        // The sender is kept until then.
-        let _ = stopped.await;
-        proxy.close().await;
-    };
     let proves = {
         let tokens = tokens.clone();
         move |headers: &HeaderMap| tokens.caller(headers).is_some()
     };
     let router = stand_alone(&proxy, &tokens);
-    let serving = serve(listener, router, Limits::default(), proves, closing);
-    let mut serving = std::pin::pin!(serving);
-    // The server runs until it is told to stop.
-    tokio::select! {
-        () = &mut serving => return Ok(ExitCode::SUCCESS),
-        _ = signals.next() => {}
-    }
-    printer.say("stopping: open requests end first; Ctrl-C again stops at once");
-    let _ = stop.send(());
-    let outcome = tokio::select! {
-        () = serving => Ok(ExitCode::SUCCESS),
-        _ = signals.next() => Err(unfinished()),
-        () = tokio::time::sleep(GRACE) => Err(unfinished()),
-    };
+    let stopping = "stopping: open requests end first; Ctrl-C again stops at once";
+    let close = proxy.close();
+    let is_done = serve_until_signal(
+        listener,
+        router,
+        proves,
+        close,
+        &mut signals,
+        printer,
+        stopping,
+    )
+    .await;
     // The purchases that are left are recorded, too.
     let recording = async {
         proxy.give_up().await;
@@ -121,7 +107,10 @@ pub(crate) async fn run(
         // The drop of a journal waits for the writes that have begun.
         std::mem::forget(records);
     }
-    outcome
+    match is_done {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(unfinished()),
+    }
 }
 
 fn unfinished() -> Failure {

@@ -2,11 +2,9 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use http::HeaderMap;
 use serde_json::json;
-use tokio::sync::oneshot;
 use uso_studio::{Settings, Studio};
 
 use crate::args::{Global, StudioArgs};
@@ -14,12 +12,9 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
-use crate::serve::{Limits, listen, serve};
+use crate::serve::{listen, serve_until_signal};
 use crate::signals::Signals;
 use crate::viewing;
-
-/// The longest wait for submits that are under way at the end.
-const GRACE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
     global: &Global,
@@ -66,33 +61,20 @@ pub(crate) async fn run(
         true => Some(open(&place, &url, printer)?),
         false => None,
     };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let closing = async {
-        // The sender is kept until then.
-        let _ = stopped.await;
-        studio.close().await;
-    };
     let known = studio.clone();
     let proves = move |headers: &HeaderMap| known.is_known(headers);
-    let serving = serve(
+    let stopping = "stopping: submits that are under way end first; Ctrl-C again stops at once";
+    let (router, close) = (studio.router(), studio.close());
+    let is_done = serve_until_signal(
         listener,
-        studio.router(),
-        Limits::default(),
+        router,
         proves,
-        closing,
-    );
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        () = &mut serving => return Ok(ExitCode::SUCCESS),
-        _ = signals.next() => {}
-    }
-    printer.say("stopping: submits that are under way end first; Ctrl-C again stops at once");
-    let _ = stop.send(());
-    let is_done = tokio::select! {
-        () = serving => true,
-        _ = signals.next() => false,
-        () = tokio::time::sleep(GRACE) => false,
-    };
+        close,
+        &mut signals,
+        printer,
+        stopping,
+    )
+    .await;
     match is_done {
         true => Ok(ExitCode::SUCCESS),
         false => Err(
