@@ -7,10 +7,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::task::JoinSet;
 use uso::config::RetryPolicy;
+use uso::error::Verdict;
 use uso::purchase::Recovery;
-use uso::{Client, Config, Error, ErrorKind, Request, UsoInput};
+use uso::{Client, Config, Error, ErrorKind, Intent, Request, UsoInput};
 use uso_emulator::{Billing, Emulator, Fault, OddListing, Operation, Scenario};
 use uso_tests::rig::{Rig, file, until_async};
 
@@ -432,6 +434,9 @@ async fn a_purchase_without_history_is_never_taken_for_one_that_was_not_made() {
         .always();
     let builder = Rig::plain_builder().scenario(scenario);
     let rig = Rig::configured(builder, Config::without_reconciliation).await;
+    // The service tells its time, by which purchases are dated.
+    let unknown = rig.client.job_by_id("unknown").unwrap();
+    unknown.status().await.unwrap_err();
     let request = || Request::subject("https://example.org/a.png", "x");
     for (request, is_decided) in [(request(), true), (request().without_history(), false)] {
         let error = rig.client.submit(request).await.unwrap_err();
@@ -441,6 +446,94 @@ async fn a_purchase_without_history_is_never_taken_for_one_that_was_not_made() {
         let recovered = rig.client.recover(&intent).await.unwrap();
         let decided = matches!(recovered, Recovery::NotBought);
         assert_eq!(decided, is_decided, "{recovered:?}");
+    }
+}
+
+fn changed(intent: &Intent, change: impl FnOnce(&mut Value)) -> Intent {
+    let mut intent = serde_json::to_value(intent).unwrap();
+    change(&mut intent);
+    serde_json::from_value(intent).unwrap()
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_at_the_purchase_never_proves_that_nothing_was_bought() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::AcceptThenDrop)
+        .always()
+        .on(Operation::Listing, Fault::EmptyListing)
+        .always();
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, Config::without_reconciliation).await;
+    let request = || Request::subject("https://example.org/a.png", "x");
+    let hour_behind = |intent: &mut Value| {
+        for name in ["made_at_ms", "sent_at_ms"] {
+            intent[name] = (intent[name].as_u64().unwrap() - 3_600_000).into();
+        }
+    };
+
+    // The service has not told its time.
+    let error = rig.client.submit(request()).await.unwrap_err();
+    let intent = changed(error.intent().unwrap(), hour_behind);
+    let recovered = rig.client.recover(&intent).await.unwrap();
+    let Recovery::Undecidable { why, .. } = recovered else {
+        panic!("{recovered:?}");
+    };
+    assert!(why.contains("this machine's clock alone"), "{why}");
+
+    // The lookup told it, so that the time of this purchase is the service's.
+    let error = rig.client.submit(request()).await.unwrap_err();
+    let intent = changed(error.intent().unwrap(), |intent| {
+        intent["made_at_ms"] = (intent["made_at_ms"].as_u64().unwrap() - 3_600_000).into();
+    });
+    let recovered = rig.client.recover(&intent).await.unwrap();
+    assert!(
+        matches!(recovered, Recovery::NotYet { .. }),
+        "{recovered:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_search_for_a_lost_purchase_dates_it_by_the_clock_of_the_service() {
+    let (rig, error) = lost_answer(Fault::EmptyListing).await;
+    let long_ago = changed(error.intent().unwrap(), |intent| {
+        let sent = |name: &str| intent[name].as_u64().unwrap();
+        assert!(sent("sent_from_ms") <= sent("sent_at_ms"));
+        intent["sent_at_ms"] = 0.into();
+    });
+    let recovered = rig.client.recover(&long_ago).await.unwrap();
+    assert!(matches!(recovered, Recovery::NotBought), "{recovered:?}");
+}
+
+#[tokio::test]
+async fn an_order_buys_once_and_may_be_placed_again_after_a_refusal() {
+    for fault in [
+        Fault::Throttled { retry_after: None },
+        Fault::AcceptThenDrop,
+    ] {
+        let is_refused = fault != Fault::AcceptThenDrop;
+        let scenario = Scenario::new().on(Operation::Submit, fault);
+        let once = RetryPolicy::default().attempts(1);
+        let configure = |config: Config| config.without_reconciliation().retry(once);
+        let rig = Rig::configured(Rig::plain_builder().scenario(scenario), configure).await;
+        let request = Request::subject("https://example.org/a.png", "x");
+        let prepared = rig.client.prepare(request).await.unwrap();
+        let order = prepared.order();
+        rig.client.place(order).await.unwrap_err();
+        let second = rig.client.place(order).await;
+        assert_eq!(second.is_ok(), is_refused);
+        let again = order.clone().with_low_priority();
+        let error = rig.client.place(&again).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.verdict(), error.intent()),
+            (
+                ErrorKind::OutcomeUnknown,
+                Verdict::Unknown,
+                Some(order.intent())
+            )
+        );
+        assert_eq!(rig.emulator.ledger().purchases().len(), 1);
+        rig.client.place(&order.again().unwrap()).await.unwrap();
+        assert_eq!(rig.emulator.ledger().purchases().len(), 2);
     }
 }
 

@@ -3,23 +3,27 @@
 //! There is one retry loop, [`Exchange::repeat`]; every operation of the crate goes through it.
 
 mod budget;
+mod clock;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use self::budget::Budget;
+pub(crate) use self::clock::Moment;
+use self::clock::ServiceClock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::http::{Http, Incoming, RequestBody};
 use crate::kind::Operation;
 use crate::requests::{Request, Requests};
-use crate::response::Response;
+use crate::response::{Response, date};
 use crate::retry::{Outcome, decide};
 
 type Sleep = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -35,6 +39,7 @@ struct Shared {
     purchases: Budget,
     /// Repeats of uploads, which must not use up those of jobs that are paid for.
     uploads: Budget,
+    clock: ServiceClock,
     sleep: Sleep,
 }
 
@@ -114,6 +119,7 @@ impl Exchange {
             http,
             purchases: Budget::default(),
             uploads: Budget::default(),
+            clock: ServiceClock::default(),
             sleep,
         })))
     }
@@ -209,6 +215,7 @@ impl Exchange {
             headers,
             body,
         } = self.0.http.send(operation, request, deadline).await?;
+        self.read_clock(operation, &headers);
         let reading = body.collect(config.max_body, config.stream_idle);
         let failure = match timeout_at(deadline, reading).await {
             Ok(Ok(body)) => return Ok(Response::new(operation, status.as_u16(), headers, body)),
@@ -227,6 +234,21 @@ impl Exchange {
                 .with_response(head.status, head.request_id())
                 .with_delivery(delivery)
         }))
+    }
+
+    /// Reads the service's clock. The hosts of files are others.
+    fn read_clock(&self, operation: Operation, headers: &HeaderMap) {
+        if matches!(operation, Operation::Upload | Operation::Download) {
+            return;
+        }
+        if let Some(date) = date(headers) {
+            self.0.clock.set(date);
+        }
+    }
+
+    /// Two times of the service's clock, one before `moment` and one after now, if it told the time.
+    pub(crate) fn since(&self, moment: Moment) -> Option<(SystemTime, SystemTime)> {
+        self.0.clock.since(moment)
     }
 
     /// Sends a request once and waits for the head of its response.

@@ -22,9 +22,13 @@ pub struct Intent {
     fingerprint: Fingerprint,
     made_at_ms: u64,
     start_within_ms: u64,
-    /// A time after the submit left for the last time, once its outcome is known to be unknown.
+    /// A time after the submit left for the last time, once its outcome is known to be unknown: by
+    /// the service's clock if there is a `sent_from_ms`, otherwise by this machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sent_at_ms: Option<u64>,
+    /// A time before the submit left for the first time, by the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_from_ms: Option<u64>,
     /// The request is kept out of the account's history, so that the listing may lack it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_unlisted: bool,
@@ -92,6 +96,7 @@ impl Intent {
             made_at_ms: now_ms(),
             start_within_ms: to_ms(start_within),
             sent_at_ms: None,
+            sent_from_ms: None,
             is_unlisted: false,
             attempt: None,
             candidate: None,
@@ -104,10 +109,22 @@ impl Intent {
         self.made_at_ms = now_ms();
     }
 
-    /// Notes that the submit ended now: it left before.
-    pub(crate) fn sent_by_now(mut self) -> Self {
-        self.sent_at_ms = Some(now_ms());
+    /// Notes that the submit left between two times of the service's clock. Where the service told
+    /// no time, the submit ended now by this machine's.
+    pub(crate) fn sent(mut self, between: Option<(SystemTime, SystemTime)>) -> Self {
+        self.sent_from_ms = between.map(|(from, _)| since_epoch_ms(from));
+        self.sent_at_ms = Some(between.map_or_else(now_ms, |(_, by)| since_epoch_ms(by)));
         self
+    }
+
+    /// Whether the time of the submit is known by the service's clock.
+    pub(crate) fn is_dated(&self) -> bool {
+        self.sent_from_ms.is_some()
+    }
+
+    /// A time before the submit left: by the service's clock if it is known by that.
+    pub(crate) fn sent_from(&self) -> SystemTime {
+        time(self.sent_from_ms.unwrap_or(self.made_at_ms))
     }
 
     /// Notes that the account's listing may lack the request.
@@ -146,9 +163,7 @@ impl Intent {
 
     /// Time at which the order was made, by this machine's clock.
     pub fn made_at(&self) -> SystemTime {
-        UNIX_EPOCH
-            .checked_add(Duration::from_millis(self.made_at_ms))
-            .unwrap_or(UNIX_EPOCH)
+        time(self.made_at_ms)
     }
 
     /// Time after the submit in which the service may still start the job.
@@ -157,7 +172,9 @@ impl Intent {
     }
 
     /// Time from which the account's listing shows an accepted purchase, as far as is known: the
-    /// start deadline after the last time that the submit can have left, and a minute more.
+    /// start deadline after the last time that the submit can have left, and a minute more. Of a
+    /// purchase whose outcome became unknown while the service could be reached, it is a time of
+    /// the service's clock, otherwise of this machine's.
     pub fn listed_by(&self) -> SystemTime {
         let left = match self.sent_at_ms {
             Some(sent_at) => Duration::from_millis(sent_at),
@@ -166,8 +183,7 @@ impl Intent {
         let listed = left
             .saturating_add(self.start_within())
             .saturating_add(INDEX_DELAY);
-        // A note from a damaged disk may name any time.
-        UNIX_EPOCH.checked_add(listed).unwrap_or(UNIX_EPOCH)
+        time(to_ms(listed))
     }
 
     /// Intent that excludes request ids of other purchases with the same input. The ids are not
@@ -219,8 +235,18 @@ impl Intent {
 
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    to_ms(now.unwrap_or_default())
+    since_epoch_ms(SystemTime::now())
+}
+
+fn since_epoch_ms(time: SystemTime) -> u64 {
+    to_ms(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn time(since_epoch_ms: u64) -> SystemTime {
+    // A note from a damaged disk may name any time.
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(since_epoch_ms))
+        .unwrap_or(UNIX_EPOCH)
 }
 
 fn to_ms(span: Duration) -> u64 {

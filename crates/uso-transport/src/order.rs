@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +12,9 @@ use crate::endpoint::EndpointId;
 use crate::error::{Error, Result};
 use crate::fingerprint::Inspected;
 use crate::intent::Intent;
-use crate::kind::{ErrorKind, Operation};
+use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::lifecycle::Lifecycle;
+use crate::verdict::Verdict;
 use crate::webhook::Webhook;
 
 const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
@@ -37,6 +39,10 @@ impl Guard {
 
 /// A purchase that is ready to be sent.
 ///
+/// An order and its clones buy once. [`Order::again`] makes the order of another purchase of the
+/// same input, with an intent of its own. Where the intent is written down and the order was made
+/// some time ago, place [`Order::again`], whose intent is dated anew.
+///
 /// ```
 /// use std::time::Duration;
 /// use uso_transport::{EndpointId, Order};
@@ -57,6 +63,8 @@ struct Content {
     headers: HeaderMap,
     webhook: Option<Webhook>,
     guard: Option<Guard>,
+    /// The order was sent, or is being sent, and it is not known that nothing was bought.
+    is_placed: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Order {
@@ -103,6 +111,7 @@ impl Order {
             headers,
             webhook: None,
             guard: None,
+            is_placed: Arc::default(),
         })))
     }
 
@@ -114,6 +123,7 @@ impl Order {
     pub fn again(&self) -> Result<Self> {
         let mut content = Content::clone(&self.0);
         content.intent.make_now();
+        content.is_placed = Arc::default();
         if let Some(webhook) = content.webhook.take() {
             let webhook = webhook.again()?;
             content.intent.set_attempt(webhook.attempt().clone());
@@ -182,6 +192,25 @@ impl Order {
     pub fn only_while(mut self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.0).guard = Some(Guard::new(holds));
         self
+    }
+
+    /// Buys the order, unless it was bought before, or may have been.
+    pub(crate) async fn once<T>(&self, buying: impl Future<Output = Result<T>>) -> Result<T> {
+        let is_placed = &self.0.is_placed;
+        if is_placed.swap(true, Ordering::AcqRel) {
+            let message = "the order was placed before, and an order buys once; nothing was sent";
+            let hint = "look the purchase up by its intent; for another one, place Order::again";
+            let error = Error::new(Operation::Submit, ErrorKind::OutcomeUnknown, message);
+            let error = error.with_delivery(Delivery::Unknown).with_hint(hint);
+            return Err(error.with_intent(self.intent()));
+        }
+        let bought = buying.await;
+        if let Err(error) = &bought
+            && error.verdict() == Verdict::NotBought
+        {
+            is_placed.store(false, Ordering::Release);
+        }
+        bought
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {

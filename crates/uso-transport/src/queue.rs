@@ -8,7 +8,7 @@ use tracing::{Span, debug, info_span, warn};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::exchange::{Attempt, Exchange};
+use crate::exchange::{Attempt, Exchange, Moment};
 use crate::http::{Guarded, RequestBody, Withheld};
 use crate::intent::Intent;
 use crate::kind::{Delivery, ErrorKind, Operation};
@@ -42,21 +42,35 @@ pub(crate) fn span(ticket: &Ticket) -> Span {
 }
 
 impl Queue<'_> {
-    /// Buys an order, and looks for the purchase when its response is lost.
     pub(crate) async fn submit(&self, order: &Order) -> Result<Ticket> {
+        order.once(self.submit_and_look(order)).await
+    }
+
+    /// Buys an order, and looks for the purchase when its response is lost.
+    async fn submit_and_look(&self, order: &Order) -> Result<Ticket> {
+        let begun = Moment::now();
         let error = match self.send_order(order).await {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => error,
             outcome => return outcome,
         };
-        let error = error.with_intent(&order.intent().clone().sent_by_now());
+        let date = || order.intent().clone().sent(self.0.since(begun));
+        let intent = date();
+        let error = error.with_intent(&intent);
         warn!(%error, "the outcome is unknown");
         let Some(within) = self.0.config().reconcile_within else {
             return Err(error);
         };
-        let intent = error.intent().unwrap_or(order.intent());
         // Boxed, so that a submit whose response arrives needs no room for the search.
-        let reconciled = Box::pin(Reconcile(self.0).within(intent, within)).await;
-        reconciled.map_err(|why| error.with_postscript(&why))
+        let candidate = error.intent().unwrap_or(&intent);
+        let reconciled = Box::pin(Reconcile(self.0).within(candidate, within)).await;
+        reconciled.map_err(|why| {
+            // The search may have read the service's clock.
+            let error = match intent.is_dated() {
+                true => error,
+                false => error.with_intent(&date()),
+            };
+            error.with_postscript(&why)
+        })
     }
 
     async fn send_order(&self, order: &Order) -> Result<Ticket> {
@@ -106,6 +120,10 @@ impl Queue<'_> {
     }
 
     pub(crate) async fn run(&self, order: &Order) -> Result<Response> {
+        order.once(self.run_to_end(order)).await
+    }
+
+    async fn run_to_end(&self, order: &Order) -> Result<Response> {
         if order.intent().has_webhook() {
             let problem = Problem::new(
                 "webhook",

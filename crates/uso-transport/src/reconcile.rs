@@ -10,7 +10,6 @@ mod listing;
 
 use std::time::{Duration, SystemTime};
 
-use http::header::DATE;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -45,6 +44,13 @@ struct Look {
 }
 
 impl Look {
+    fn undecidable(why: &str) -> Self {
+        Self::last(Recovery::Undecidable {
+            candidates: Vec::new(),
+            why: why.to_owned(),
+        })
+    }
+
     fn last(recovery: Recovery) -> Self {
         Self {
             recovery,
@@ -66,14 +72,17 @@ impl Reconcile<'_> {
         if let Some(ticket) = self.candidate(intent).await {
             return Ok(Look::last(Recovery::Found(ticket.looked_up())));
         }
-        let (found, now) = self.read_listing(intent).await?;
+        let (found, now, is_dated) = self.read_listing(intent).await?;
         if let Some(recovery) = found.decided(intent) {
             let is_last = found.has_same();
             return Ok(Look { recovery, is_last });
         }
         // The listing shows nothing of it.
-        let until = intent.listed_by();
-        if now < until {
+        if let Ok(left) = intent.listed_by().duration_since(now)
+            && !left.is_zero()
+        {
+            let until = SystemTime::now().checked_add(left);
+            let until = until.unwrap_or(intent.listed_by());
             let recovery = Recovery::NotYet { until };
             return Ok(Look {
                 recovery,
@@ -85,10 +94,12 @@ impl Reconcile<'_> {
                 recovery,
                 is_last: false,
             },
-            None if intent.is_unlisted() => Look::last(Recovery::Undecidable {
-                candidates: Vec::new(),
-                why: "the purchase was kept out of the account's history, so that the listing of requests may lack it".to_owned(),
-            }),
+            None if intent.is_unlisted() => Look::undecidable(
+                "the purchase was kept out of the account's history, so that the listing of requests may lack it",
+            ),
+            None if !is_dated => Look::undecidable(
+                "the listing of requests does not show it, but the time of the purchase is known by this machine's clock alone; if that clock was right, nothing was bought",
+            ),
             None => Look::last(Recovery::NotBought),
         })
     }
@@ -104,22 +115,25 @@ impl Reconcile<'_> {
         is_known.then_some(ticket)
     }
 
-    /// The listing, and the time of the service.
+    /// The listing, the time of the service, and whether the purchase is dated by the same clock.
     ///
-    /// A clock that was set after the purchase must not make the start deadline pass early, nor
-    /// hide the purchase before the window. So the earlier of the two clocks counts, and the window
-    /// is as much larger as they differ.
-    async fn read_listing(&self, intent: &Intent) -> Result<(Found, SystemTime)> {
+    /// The clock of this machine may be wrong now, or may have been at the purchase. Where the
+    /// purchase is dated by that clock, the earlier of the two clocks counts, and the window is as
+    /// much larger as they differ.
+    async fn read_listing(&self, intent: &Intent) -> Result<(Found, SystemTime, bool)> {
         let window = Window::of(intent, Duration::ZERO);
         let (found, service) = self.read_window(intent, window).await?;
+        if let Some(now) = service.filter(|_| intent.is_dated()) {
+            return Ok((found, now, true));
+        }
         let now = SystemTime::now();
         let service = service.unwrap_or(now).min(now);
         let ahead = now.duration_since(service).unwrap_or_default();
         if ahead < SAME_TIME {
-            return Ok((found, service));
+            return Ok((found, service, false));
         }
         let (found, _) = self.read_window(intent, Window::of(intent, ahead)).await?;
-        Ok((found, service))
+        Ok((found, service, false))
     }
 
     async fn read_window(
@@ -150,9 +164,7 @@ impl Reconcile<'_> {
                 Err(error) => return Err(error),
             };
             left = left.saturating_sub(length);
-            date = response
-                .header(&DATE)
-                .and_then(|date| httpdate::parse_http_date(date).ok());
+            date = response.date();
             let page = Page::read(&response.body).map_err(|error| {
                 let why = json_problem(&error);
                 let message = format!("the listing of requests could not be understood: {why}");

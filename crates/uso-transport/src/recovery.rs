@@ -12,11 +12,11 @@ pub enum Recovery {
     Found(Ticket),
     /// The account's listing does not show the purchase yet, which it may until this time.
     NotYet {
-        /// When the outcome becomes certain, by this machine's clock.
+        /// When the listing would show it, by this machine's clock.
         until: SystemTime,
     },
-    /// The start deadline has passed, the listing was read to its end, and each of its requests is
-    /// another one.
+    /// The start deadline has passed by the service's clock, the listing was read to its end, and each
+    /// of its requests is another one.
     NotBought,
     /// The listing cannot tell. Whether to buy again is the user's decision.
     Undecidable {

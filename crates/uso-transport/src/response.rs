@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -109,6 +109,11 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The time of the service.
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        date(&self.headers)
+    }
+
     /// The body as JSON, repaired where it has to be.
     pub(crate) fn json(&self) -> Option<Value> {
         parse(&self.body).ok().map(|parsed| parsed.value)
@@ -182,6 +187,11 @@ impl fmt::Debug for Response {
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The `Date` header.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// `Retry-After` as a delay: seconds, or a date.

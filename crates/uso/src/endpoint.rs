@@ -122,7 +122,7 @@ impl<I: Serialize, O: DeserializeOwned> Endpoint<I, O> {
         Order::new(self.id.clone(), body, self.client.config().start_limit())
     }
 
-    /// Buys an order. Each call is a purchase of its own.
+    /// Buys an order, once, as [`Client::place`](crate::Client::place) does.
     ///
     /// # Cancel safety
     ///

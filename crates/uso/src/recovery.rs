@@ -16,10 +16,11 @@ pub enum Recovery<T = Output> {
     Found(Job<T>),
     /// The purchase is not in the account's list of requests, and may still appear there.
     NotYet {
-        /// When the outcome becomes certain, by this machine's clock.
+        /// When the list would have it, by this machine's clock.
         until: SystemTime,
     },
-    /// The purchase was not accepted: buying again is safe.
+    /// The start deadline has passed, and the account's list of requests, read to its end, does not
+    /// have the purchase. [`guides::unknowns`](crate::guides::unknowns) names what this rests on.
     NotBought,
     /// The account's list of requests cannot tell. Whether to buy again is the user's decision.
     Undecidable {

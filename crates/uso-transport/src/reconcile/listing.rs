@@ -21,7 +21,7 @@ impl Window {
     /// The window of a purchase, for a clock that is ahead of the service's by `ahead`.
     pub(super) fn of(intent: &Intent, ahead: Duration) -> Self {
         // A note from a damaged disk may name any time; only a past one can be written in a URL.
-        let made_at = intent.made_at().min(SystemTime::now());
+        let made_at = intent.sent_from().min(SystemTime::now());
         let since = made_at.checked_sub(CLOCK_DIFFERENCE.saturating_add(ahead));
         Self(
             since

@@ -14,7 +14,8 @@ use crate::runtime;
 use crate::unclaimed::Unclaimed;
 
 impl Client {
-    /// Buys an order. Each call is a purchase of its own.
+    /// Buys an order, once: when it was bought, or may have been, a second call is refused.
+    /// [`Order::again`] makes the order of another purchase.
     ///
     /// The order is sent again only when it provably did not leave, or when the service refused it
     /// with 429 before queueing it. When the response is lost, the purchase is looked for among
@@ -28,7 +29,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::submit`], without those of a wrong request.
+    /// As [`Client::submit`], without those of a wrong request. [`ErrorKind::OutcomeUnknown`] when
+    /// the order was placed before, unless nothing was bought then.
     pub async fn place(&self, order: &Order) -> Result<Job> {
         Ok(self.job(self.buy(order).await?))
     }
@@ -79,7 +81,7 @@ impl Client {
     /// match client.recover(&intent).await? {
     ///     Recovery::Found(job) => println!("{:?}", job.wait().await?),
     ///     Recovery::NotYet { until } => println!("ask again, at the latest at {until:?}"),
-    ///     Recovery::NotBought => println!("buying again is safe"),
+    ///     Recovery::NotBought => println!("the account's listing shows that it was not bought"),
     ///     other => println!("a person has to decide: {other:?}"),
     /// }
     /// # Ok(())
