@@ -4,8 +4,12 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder as _};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Cli, Rig, skipped};
+
+use super::references::png_chunk;
 
 /// What the command may hold in memory, whatever the service sends.
 const LIMIT_KIB: u64 = 48 << 10;
@@ -136,6 +140,59 @@ async fn an_endless_line_and_a_huge_picture_are_refused() {
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert!(image::open(cli.folder().join("b.png")).is_ok());
     assert_eq!(rig.emulator.ledger().purchases().len(), 2);
+}
+
+/// The side of the pictures below.
+const SIDE: u32 = 4096;
+
+/// A PNG of 16 bits a channel, interlaced, without anything on it.
+fn deep_interlaced_png() -> Vec<u8> {
+    // Each row of each of the seven passes has a byte for its filter.
+    let rows = SIDE / 8 * 3 + SIDE / 4 * 2 + SIDE / 2 * 2;
+    let length = 8 * SIDE * SIDE + rows;
+    // A picture of one row with the same bytes, whose header is replaced.
+    let mut bytes = Vec::new();
+    let zeros = vec![0; (length - 1) as usize];
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::NoFilter)
+        .write_image(&zeros, length - 1, 1, ExtendedColorType::L8)
+        .unwrap();
+    let size = [SIDE.to_be_bytes(), SIDE.to_be_bytes()].concat();
+    let header = png_chunk(b"IHDR", &[&size[..], &[16, 6, 0, 0, 1]].concat());
+    bytes.splice(8..33, header);
+    bytes
+}
+
+/// A GIF whose frame is smaller than the picture.
+fn gif_with_a_border() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let frame = image::Frame::new(image::RgbaImage::new(SIDE, SIDE));
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+    encoder.encode_frame(frame).unwrap();
+    drop(encoder);
+    let side = u16::try_from(SIDE + 8).unwrap().to_le_bytes();
+    bytes.splice(6..10, [side, side].concat());
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_is_decoded_in_the_memory_that_was_reserved_for_it() {
+    let name = "a_picture_is_decoded_in_the_memory_that_was_reserved_for_it";
+    if peak_kib(std::process::id()).is_none() {
+        skipped(name, "Linux's /proc");
+        return;
+    }
+    // Eight bytes for each pixel, and the program.
+    let limit = u64::from(SIDE + 8).pow(2) * 8 / 1024 + (24 << 10);
+    let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test"));
+    for (name, picture) in [
+        ("a.png", deep_interlaced_png()),
+        ("a.gif", gif_with_a_border()),
+    ] {
+        std::fs::write(cli.folder().join(name), picture).unwrap();
+        let (code, peak, talk) = watched(&cli, &["estimate", "--content", name, "--prompt", "x"]);
+        assert_eq!(code, 0, "{talk}");
+        assert!(peak < limit, "{name}: {peak} KiB, not {limit} KiB");
+    }
 }
 
 /// A file of this many bytes without a block on disk.

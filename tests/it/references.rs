@@ -242,7 +242,7 @@ async fn bytes_behind_the_end_of_a_jpeg_are_dropped() {
 }
 
 /// A PNG chunk with its checksum.
-fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
     chunk.extend(kind);
     chunk.extend(data);

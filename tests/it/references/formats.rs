@@ -267,10 +267,10 @@ async fn inks_are_converted_to_rgb_by_their_profile_if_there_is_one() {
     }
 }
 
-/// The header of a PNG that says to be this large.
-fn png_header(width: u32, height: u32) -> Vec<u8> {
+/// The header of a PNG that says to be this large, of a colour type: 2 is RGB, 6 has transparency.
+fn png_header(colour: u8, width: u32, height: u32) -> Vec<u8> {
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    header.extend([8, 2, 0, 0, 0]);
+    header.extend([8, colour, 0, 0, 0]);
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     png.extend(super::png_chunk(b"IHDR", &header));
     png.extend(super::png_chunk(b"IDAT", b"\x78\x9c"));
@@ -287,12 +287,16 @@ async fn a_picture_that_cannot_be_sent_is_refused_before_anything_is_sent() {
         (heic, "is a HEIC picture"),
         (avif, "is an AVIF picture"),
         (
-            png_header(50_000, 50_000),
+            png_header(2, 50_000, 50_000),
             "too large: decoding 50000x50000 pixels takes 7470 MiB, and 224 MiB is the limit; shrink it first",
         ),
         (
-            png_header(u32::MAX, u32::MAX),
+            png_header(2, u32::MAX, u32::MAX),
             "too large: decoding 4294967295x4294967295",
+        ),
+        (
+            png_header(6, 16_384, 2950),
+            "too large: decoding 16384x2950",
         ),
         (
             riff(&vec![riff_chunk(b"JUNK", b""); 100_001]),

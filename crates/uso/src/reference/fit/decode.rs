@@ -49,10 +49,13 @@ pub(super) fn memory(container: &Container, target: (u32, u32)) -> u64 {
         }
         Kind::Gif => (area(container.size) * 8, container.size, 4),
     };
-    // The resizer's first pass has the new width and the old height.
-    let passes = match decoded == target {
-        true => 0,
-        false => area((target.0, decoded.1)) + 2 * area(target),
+    // The resizer's first pass has the new width and the old height. Of a transparent picture, it
+    // has a copy of one channel after the other.
+    let first = area((target.0, decoded.1));
+    let passes = match channels {
+        _ if decoded == target => 0,
+        2 | 4 => area(decoded) + first + 2 * channels * area(target),
+        _ => channels * (first + 2 * area(target)),
     };
-    decoding.max(channels * (area(decoded) + passes))
+    decoding.max(channels * area(decoded) + passes)
 }

@@ -1,5 +1,6 @@
 //! PNG, decoded row by row to 8 bits a channel.
 
+use std::cell::Cell;
 use std::io::Cursor;
 
 use png::{BitDepth, DecodeOptions, Decoder, DecodingError, Transformations};
@@ -33,13 +34,13 @@ fn rows(file: &Png, clean: &[u8]) -> Result<Pixels, DecodingError> {
         bytes.resize(length, 0);
         reader.next_frame(&mut bytes)?;
         if is_deep {
-            bytes = shallow(&bytes).collect();
+            make_shallow(&mut bytes);
         }
     } else {
         bytes.reserve_exact(index(file.size.0) * index(file.size.1) * channels);
         while let Some(row) = reader.next_row()? {
             match is_deep {
-                true => bytes.extend(shallow(row.data())),
+                true => bytes.extend(row.data().as_chunks().0.iter().copied().map(shallow)),
                 false => bytes.extend_from_slice(row.data()),
             }
         }
@@ -48,10 +49,18 @@ fn rows(file: &Png, clean: &[u8]) -> Result<Pixels, DecodingError> {
     Ok(Pixels::new(file.size, channels, bytes))
 }
 
-/// 16 bits a channel, rounded to 8.
-fn shallow(deep: &[u8]) -> impl Iterator<Item = u8> {
-    deep.as_chunks().0.iter().map(|pair| {
-        let rounded = (u32::from(u16::from_be_bytes(*pair)) + 128) / 257;
-        u8::try_from(rounded).unwrap_or(u8::MAX)
-    })
+/// 16 bits, rounded to 8.
+fn shallow(deep: [u8; 2]) -> u8 {
+    let rounded = (u32::from(u16::from_be_bytes(deep)) + 128) / 257;
+    u8::try_from(rounded).unwrap_or(u8::MAX)
+}
+
+/// Rounds 16 bits a channel to 8, in the same memory.
+fn make_shallow(bytes: &mut Vec<u8>) {
+    let cells = Cell::from_mut(bytes.as_mut_slice()).as_slice_of_cells();
+    for ([high, low], to) in cells.as_chunks().0.iter().zip(cells) {
+        to.set(shallow([high.get(), low.get()]));
+    }
+    bytes.truncate(bytes.len() / 2);
+    bytes.shrink_to_fit();
 }
