@@ -118,10 +118,10 @@ impl Tokens {
                 .requests()
                 .request(Method::POST, url.clone(), body)
         };
-        let response = self.exchange.send(Operation::Upload, request).await?;
-        if !response.is_success() {
-            return Err(self.exchange.refused(response));
-        }
+        let response = self
+            .exchange
+            .send_accepted(Operation::Upload, request)
+            .await?;
         let token = Arc::new(Token::read(&response, base_urls.cdn())?);
         *kept = Some(Arc::clone(&token));
         Ok(token)

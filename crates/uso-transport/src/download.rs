@@ -12,7 +12,6 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_url::DataUrl;
-use http::header;
 
 use self::file_end::Ends;
 pub(crate) use self::leftovers::Leftovers;
@@ -21,8 +20,8 @@ use crate::cdn_token::Tokens;
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange};
 use crate::failure::Failure;
-use crate::file_source::FileSource;
-use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::file_source::{FileSource, malformed};
+use crate::kind::{ErrorKind, Operation};
 
 /// Treatment of a file that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,11 +214,10 @@ impl Downloads<'_> {
             exchange, tokens, ..
         } = *self;
         let incoming = FileSource { exchange, tokens }.open(url).await?;
-        let told = incoming.headers.get(header::CONTENT_LENGTH);
-        let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let told = incoming.told_length();
         let too_long = || {
             let message = format!("the picture is larger than {limit} bytes");
-            Failure::lasting(malformed(message))
+            Failure::lasting(malformed(&message))
         };
         if told.is_some_and(|told| told > limit) {
             return Err(too_long());
@@ -260,7 +258,7 @@ impl Sink for PartFile {
 }
 
 fn decode_data_uri(uri: &str, limit: u64) -> Result<Vec<u8>> {
-    let refuse = |why: &str| malformed(format!("the picture's data URI {why}"));
+    let refuse = |why: &str| malformed(&format!("the picture's data URI {why}"));
     // Four characters for three bytes, before anything is decoded.
     if u64::try_from(uri.len()).unwrap_or(u64::MAX) / 4 * 3 > limit.saturating_add(256) {
         return Err(refuse(&format!("is larger than {limit} bytes")));
@@ -275,12 +273,8 @@ fn decode_data_uri(uri: &str, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn malformed(message: String) -> Error {
-    Error::new(Operation::Download, ErrorKind::Malformed, message).with_delivery(Delivery::Answered)
-}
-
 fn damaged(why: &str) -> Error {
-    malformed(format!("the picture is damaged: {why}"))
+    malformed(&format!("the picture is damaged: {why}"))
 }
 
 fn already_there(path: &Path) -> Error {

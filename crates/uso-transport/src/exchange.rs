@@ -107,6 +107,16 @@ pub(crate) struct Repeated<T> {
     pub(crate) elapsed: Duration,
 }
 
+impl From<Repeated<Response>> for Response {
+    fn from(repeated: Repeated<Response>) -> Self {
+        Self {
+            attempts: repeated.attempts,
+            elapsed: repeated.elapsed,
+            ..repeated.value
+        }
+    }
+}
+
 impl Exchange {
     pub(crate) fn new(config: Config) -> Result<Self> {
         Self::with_sleep(config, |delay| Box::pin(tokio::time::sleep(delay)))
@@ -159,10 +169,11 @@ impl Exchange {
         let mut attempts = 1;
         loop {
             let Attempt { outcome, result } = attempt().await;
-            let decision = decide(operation, outcome, attempts, &self.0.config.retry);
-            if let Some(delay) = decision.delay()
+            let delay = decide(operation, outcome, attempts, &self.0.config.retry);
+            if let Some(delay) = delay
                 && budget.spend()
             {
+                let delay = delay.random();
                 warn!(%operation, attempts, ?outcome, ?delay, "trying again");
                 (self.0.sleep)(delay).await;
                 attempts += 1;
@@ -170,7 +181,7 @@ impl Exchange {
             }
             let elapsed = started.elapsed();
             let status = outcome.status();
-            debug!(%operation, attempts, status, ?elapsed, ?decision, "done");
+            debug!(%operation, attempts, status, ?elapsed, ?delay, "done");
             return match result {
                 Ok(value) => Ok(Repeated {
                     value,
@@ -193,12 +204,16 @@ impl Exchange {
                 .await
                 .into()
         };
-        let repeated = self.repeat(operation, attempt).await?;
-        Ok(Response {
-            attempts: repeated.attempts,
-            elapsed: repeated.elapsed,
-            ..repeated.value
-        })
+        Ok(self.repeat(operation, attempt).await?.into())
+    }
+
+    /// As [`Exchange::send`]; a response outside 2xx is the error that it stands for.
+    pub(crate) async fn send_accepted<B: Into<RequestBody>>(
+        &self,
+        operation: Operation,
+        request: impl Fn() -> Request<B>,
+    ) -> Result<Response> {
+        self.accepted(self.send(operation, request).await?)
     }
 
     /// One attempt, from the connection to the last byte of the response.
@@ -267,6 +282,14 @@ impl Exchange {
     pub(crate) fn has_room_for_stream(&self) -> bool {
         let queue = self.0.config.base_urls.queue();
         self.0.http.has_room_for_stream(queue)
+    }
+
+    /// A response of the service; one outside 2xx is the error that it stands for.
+    pub(crate) fn accepted(&self, response: Response) -> Result<Response> {
+        match response.is_success() {
+            true => Ok(response),
+            false => Err(self.refused(response)),
+        }
     }
 
     /// The error that a response outside 2xx stands for.

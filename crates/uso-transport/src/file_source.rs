@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::http::Incoming;
-use crate::kind::{ErrorKind, Operation};
+use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::requests::plain_request;
 use crate::response::Response;
 
@@ -113,7 +113,7 @@ impl FileSource<'_> {
     }
 }
 
-fn malformed(message: &str) -> Error {
-    use crate::kind::Delivery;
+/// A file that did not come as it should.
+pub(crate) fn malformed(message: &str) -> Error {
     Error::new(Operation::Download, ErrorKind::Malformed, message).with_delivery(Delivery::Answered)
 }

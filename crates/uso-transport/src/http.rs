@@ -10,6 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, Version};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
@@ -67,6 +68,18 @@ pub(crate) struct Incoming {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+}
+
+impl Incoming {
+    /// Length of the body, where the response tells it.
+    pub(crate) fn told_length(&self) -> Option<u64> {
+        self.headers
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    }
 }
 
 /// Body of a response, which keeps its place in the lane until it is dropped.

@@ -15,12 +15,7 @@ impl Keys<'_> {
     pub(crate) async fn fetch(&self, url: Option<&str>) -> Result<Bytes> {
         let url = url.map(parse).transpose()?;
         let request = || self.0.requests().jwks(url.as_ref());
-        let response = self.0.send(Operation::Keys, request).await?;
-        if response.is_success() {
-            Ok(response.body)
-        } else {
-            Err(self.0.refused(response))
-        }
+        Ok(self.0.send_accepted(Operation::Keys, request).await?.body)
     }
 }
 

@@ -71,7 +71,7 @@ pub use crate::passthrough::{Forward, Forwarded, ForwardedBody, Service};
 pub use crate::problem::Problem;
 pub use crate::recovery::Recovery;
 pub use crate::response::Response;
-pub use crate::retry::{Decision, Outcome, RetryPolicy, decide};
+pub use crate::retry::RetryPolicy;
 pub use crate::status::{Cancellation, Completion, LogLine, State, Status};
 pub use crate::storage::{Sent, Source, Upload, Uploaded};
 pub use crate::submission::Submission;

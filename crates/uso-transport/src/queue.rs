@@ -132,11 +132,8 @@ impl Queue<'_> {
             return Err(Error::invalid(vec![problem]));
         }
         let request = || self.0.requests().run(order);
-        let response = self.send_guarded(Operation::Run, order, request).await?;
-        match response.is_success() {
-            true => Ok(response),
-            false => Err(self.0.refused(response)),
-        }
+        self.0
+            .accepted(self.send_guarded(Operation::Run, order, request).await?)
     }
 
     /// The status of a job, with or without its log lines.
@@ -150,12 +147,16 @@ impl Queue<'_> {
             if response.is_success() {
                 return read_status(response, ticket).map_err(attach);
             }
-            let error = attach(self.0.refused(response));
-            match asked.again(&error, ticket) {
-                Some(pause) => self.0.pause(pause).await,
-                None => return Err(error),
-            }
+            self.ask_again(&mut asked, attach(self.0.refused(response)), ticket)
+                .await?;
         }
+    }
+
+    /// Waits before the same is asked again, or returns the error if it is to be believed.
+    async fn ask_again(&self, asked: &mut Asked, error: Error, ticket: &Ticket) -> Result<()> {
+        let pause = asked.again(&error, ticket).ok_or(error)?;
+        self.0.pause(pause).await;
+        Ok(())
     }
 
     /// The result of a job that has ended.
@@ -210,10 +211,7 @@ impl Queue<'_> {
                         });
                     }
                 }
-                _ => match asked.again(&error, ticket) {
-                    Some(pause) => self.0.pause(pause).await,
-                    None => return Err(error),
-                },
+                _ => self.ask_again(&mut asked, error, ticket).await?,
             }
         }
     }
@@ -266,11 +264,8 @@ impl Queue<'_> {
             if response.status == 400 && self.is_completed(ticket).await? {
                 return Ok(Cancellation::AlreadyCompleted);
             }
-            let error = attach(self.0.refused(response));
-            match asked.again(&error, ticket) {
-                Some(pause) => self.0.pause(pause).await,
-                None => return Err(error),
-            }
+            self.ask_again(&mut asked, attach(self.0.refused(response)), ticket)
+                .await?;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kind::{Delivery, Operation};
+use crate::kind::Operation;
 
 /// A service that names a longer delay is left to the caller, who may have something better to do.
 const LONGEST_NAMED_DELAY: Duration = Duration::from_secs(60);
@@ -59,8 +59,7 @@ impl RetryPolicy {
 
 /// Outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// No connection was established.
     NotSent,
     /// The request was sent, or may have been, and no complete response came.
@@ -86,48 +85,37 @@ impl Outcome {
             _ => None,
         }
     }
+}
 
-    /// Delivery of the attempt, by its outcome.
-    pub fn delivery(&self) -> Delivery {
+/// Delay before the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delay {
+    /// A random one of at most this.
+    UpTo(Duration),
+    /// Exactly this, which the service named.
+    Named(Duration),
+}
+
+impl Delay {
+    pub(crate) fn random(self) -> Duration {
         match self {
-            Self::NotSent => Delivery::NotSent,
-            Self::Lost => Delivery::Unknown,
-            Self::Answered { .. } => Delivery::Answered,
+            Self::UpTo(ceiling) => ceiling.mul_f64(fastrand::f64()),
+            Self::Named(delay) => delay,
         }
     }
 }
 
-/// Decision after an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Take the outcome as it is: repeating is of no use, or could buy twice.
-    Stop,
-    /// Repeating would be right, but the attempts are used up.
-    Exhausted,
-    /// Send again after a random delay of at most this.
-    RetryWithin(Duration),
-    /// Send again after exactly this delay, which the service named.
-    RetryAfter(Duration),
-}
-
-/// Decides whether attempt number `attempt` (the first is 1) is followed by another.
+/// Decides whether attempt number `attempt` (the first is 1) is followed by another; `None` when
+/// its outcome is taken as it is.
 ///
 /// A submit or a synchronous run is sent again only when it provably did not leave, or when the
 /// service refused it with 429 before queueing it. A 5xx is no such proof.
-///
-/// ```
-/// use uso_transport::{Decision, Operation, Outcome, RetryPolicy, decide};
-///
-/// let policy = RetryPolicy::default();
-/// assert_eq!(decide(Operation::Submit, Outcome::Lost, 1, &policy), Decision::Stop);
-/// assert!(matches!(decide(Operation::Result, Outcome::Lost, 1, &policy), Decision::RetryWithin(_)));
-/// ```
-pub fn decide(
+pub(crate) fn decide(
     operation: Operation,
     outcome: Outcome,
     attempt: u32,
     policy: &RetryPolicy,
-) -> Decision {
+) -> Option<Delay> {
     let (worthwhile, named_delay) = match outcome {
         Outcome::NotSent => (true, None),
         Outcome::Lost => (operation.is_idempotent(), None),
@@ -144,27 +132,12 @@ pub fn decide(
         } => (operation.is_idempotent(), retry_after),
         Outcome::Answered { .. } => (false, None),
     };
-    if !worthwhile {
-        return Decision::Stop;
-    }
-    if attempt >= policy.attempts {
-        return Decision::Exhausted;
+    if !worthwhile || attempt >= policy.attempts {
+        return None;
     }
     match named_delay {
-        Some(delay) if delay > LONGEST_NAMED_DELAY => Decision::Exhausted,
-        Some(delay) => Decision::RetryAfter(delay),
-        None => Decision::RetryWithin(policy.ceiling(attempt)),
-    }
-}
-
-impl Decision {
-    /// The delay, with full jitter where the service did not name one.
-    pub(crate) fn delay(self) -> Option<Duration> {
-        match self {
-            Self::Stop | Self::Exhausted => None,
-            Self::RetryAfter(delay) => Some(delay),
-            Self::RetryWithin(ceiling) => Some(ceiling.mul_f64(fastrand::f64())),
-        }
+        Some(delay) => (delay <= LONGEST_NAMED_DELAY).then_some(Delay::Named(delay)),
+        None => Some(Delay::UpTo(policy.ceiling(attempt))),
     }
 }
 
@@ -197,7 +170,7 @@ mod tests {
             for outcome in [Outcome::NotSent, answered(429)] {
                 let decision = decide(operation, outcome, 1, &policy);
                 assert!(
-                    matches!(decision, Decision::RetryWithin(_)),
+                    matches!(decision, Some(Delay::UpTo(_))),
                     "{operation} {outcome:?}"
                 );
             }
@@ -210,7 +183,7 @@ mod tests {
             {
                 assert_eq!(
                     decide(operation, outcome, 1, &policy),
-                    Decision::Stop,
+                    None,
                     "{operation} {outcome:?}"
                 );
             }
@@ -228,15 +201,12 @@ mod tests {
             {
                 let decision = decide(operation, outcome, 1, &policy);
                 assert!(
-                    matches!(decision, Decision::RetryWithin(_)),
+                    matches!(decision, Some(Delay::UpTo(_))),
                     "{operation} {outcome:?}"
                 );
             }
             for status in [200, 202, 302, 400, 401, 403, 404, 410, 422, 499, 501] {
-                assert_eq!(
-                    decide(operation, answered(status), 1, &policy),
-                    Decision::Stop
-                );
+                assert_eq!(decide(operation, answered(status), 1, &policy), None);
             }
         }
     }
@@ -250,10 +220,7 @@ mod tests {
                     retry_after: None,
                     is_final: true,
                 };
-                assert_eq!(
-                    decide(operation, outcome, 1, &RetryPolicy::default()),
-                    Decision::Stop
-                );
+                assert_eq!(decide(operation, outcome, 1, &RetryPolicy::default()), None);
             }
         }
     }
@@ -264,16 +231,13 @@ mod tests {
         let ceilings: Vec<u128> = (1..=8)
             .filter_map(|attempt| {
                 match decide(Operation::Status, Outcome::Lost, attempt, &policy) {
-                    Decision::RetryWithin(ceiling) => Some(ceiling.as_millis()),
+                    Some(Delay::UpTo(ceiling)) => Some(ceiling.as_millis()),
                     _ => None,
                 }
             })
             .collect();
         assert_eq!(ceilings, [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
-        assert_eq!(
-            decide(Operation::Status, Outcome::Lost, 9, &policy),
-            Decision::Exhausted
-        );
+        assert_eq!(decide(Operation::Status, Outcome::Lost, 9, &policy), None);
 
         let named = Duration::from_secs(3);
         let outcome = Outcome::Answered {
@@ -283,7 +247,7 @@ mod tests {
         };
         assert_eq!(
             decide(Operation::Submit, outcome, 1, &policy),
-            Decision::RetryAfter(named)
+            Some(Delay::Named(named))
         );
     }
 }

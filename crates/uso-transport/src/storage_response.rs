@@ -9,6 +9,14 @@ use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::response::Response;
 use crate::sanitize::json_problem;
 
+/// A response of the storage; one outside 2xx is the error that it stands for.
+pub(crate) fn accepted(response: Response) -> Result<Response> {
+    match response.is_success() {
+        true => Ok(response),
+        false => Err(refused(&response)),
+    }
+}
+
 /// The error that a response of the storage stands for. It says nothing about the key, which the storage
 /// never sees.
 pub(crate) fn refused(response: &Response) -> Error {

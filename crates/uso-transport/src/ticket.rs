@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::endpoint::EndpointId;
 use crate::fingerprint::Fingerprint;
-use crate::intent::Intent;
+use crate::intent::{Intent, now_ms};
 
 /// A handle to a submitted job.
 ///
@@ -126,10 +126,7 @@ impl Ticket {
         let record = Arc::make_mut(&mut self.0);
         record.seed = intent.seed();
         record.fingerprint = Some(intent.fingerprint().clone());
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        record.submitted_at_ms = u64::try_from(now.as_millis()).ok();
+        record.submitted_at_ms = Some(now_ms());
         self
     }
 

@@ -129,7 +129,7 @@ impl Client {
     ///
     /// As for [`Client::submit`] and [`Job::wait`].
     pub async fn run(&self, request: Request) -> Result<Output> {
-        if request.webhook.is_some() {
+        if request.terms.webhook.is_some() {
             let why = "a synchronous run is not announced; submit it to the queue, or leave the webhook out";
             return Err(Error::invalid(vec![Problem::new("webhook", why)]));
         }

@@ -70,7 +70,7 @@ fn digest(recipe: &Value) -> Result<Fingerprint> {
     Ok(order.intent().fingerprint().clone())
 }
 
-fn not_json(error: serde_json::Error) -> Error {
+pub(crate) fn not_json(error: serde_json::Error) -> Error {
     Error::new(
         Operation::Prepare,
         ErrorKind::Input,

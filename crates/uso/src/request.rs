@@ -6,6 +6,7 @@ mod text;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use uso_transport::{Error, Lifecycle, Problem, Webhook};
 use uso_types::{ImageSizeChoice, OutputFormat, UsoInput};
 
@@ -47,13 +48,25 @@ pub struct Request {
     content: Option<Reference>,
     styles: Vec<Reference>,
     input: UsoInput,
-    pub(crate) start_within: Option<Duration>,
-    pub(crate) lifecycle: Option<Lifecycle>,
-    pub(crate) webhook: Option<String>,
-    pub(crate) low_priority: bool,
-    pub(crate) no_service_retries: bool,
-    pub(crate) no_history: bool,
+    pub(crate) terms: Terms,
     fit: bool,
+}
+
+/// How a request is bought.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) start_within: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lifecycle: Option<Lifecycle>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook: Option<String>,
+    #[serde(default)]
+    pub(crate) low_priority: bool,
+    #[serde(default)]
+    pub(crate) no_service_retries: bool,
+    #[serde(default)]
+    pub(crate) no_history: bool,
 }
 
 impl fmt::Debug for Request {
@@ -137,12 +150,7 @@ impl Request {
             content: None,
             styles: Vec::new(),
             input,
-            start_within: None,
-            lifecycle: None,
-            webhook: None,
-            low_priority: false,
-            no_service_retries: false,
-            no_history: false,
+            terms: Terms::default(),
             fit: true,
         }
     }
@@ -249,7 +257,7 @@ impl Request {
     /// wants more than one second.
     #[must_use]
     pub fn start_within(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.start_within = limit.into();
+        self.terms.start_within = limit.into();
         self
     }
 
@@ -266,7 +274,7 @@ impl Request {
     /// account's settings.
     #[must_use]
     pub fn lifecycle(mut self, lifecycle: impl Into<Option<Lifecycle>>) -> Self {
-        self.lifecycle = lifecycle.into();
+        self.terms.lifecycle = lifecycle.into();
         self
     }
 
@@ -283,21 +291,21 @@ impl Request {
     /// ```
     #[must_use]
     pub fn webhook(mut self, url: impl Into<OptionalText>) -> Self {
-        self.webhook = url.into().0;
+        self.terms.webhook = url.into().0;
         self
     }
 
     /// Lets the job wait behind every request of normal priority.
     #[must_use]
     pub fn low_priority(mut self, on: bool) -> Self {
-        self.low_priority = on;
+        self.terms.low_priority = on;
         self
     }
 
     /// Switches off the retries that the service itself makes when a runner fails.
     #[must_use]
     pub fn without_service_retries(mut self) -> Self {
-        self.no_service_retries = true;
+        self.terms.no_service_retries = true;
         self
     }
 
@@ -307,7 +315,7 @@ impl Request {
     /// submit response is lost cannot be found in the account's list of requests.
     #[must_use]
     pub fn without_history(mut self) -> Self {
-        self.no_history = true;
+        self.terms.no_history = true;
         self
     }
 
@@ -343,10 +351,10 @@ impl Request {
         if let Err(violations) = input.validate() {
             problems.extend_from_slice(Error::from(violations).problems());
         }
-        if let Some(Err(error)) = self.webhook.as_deref().map(Webhook::new) {
+        if let Some(Err(error)) = self.terms.webhook.as_deref().map(Webhook::new) {
             problems.extend_from_slice(error.problems());
         }
-        if let Some(limit) = self.start_within
+        if let Some(limit) = self.terms.start_within
             && limit <= Duration::from_secs(1)
         {
             let seconds = limit.as_secs_f64();

@@ -50,11 +50,6 @@ impl KnownUpload {
         &self.url
     }
 
-    /// Whether both were made of the same local picture in the same way.
-    pub fn is_of_same_picture(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-
     pub(crate) fn size(&self) -> Option<(u32, u32)> {
         self.size
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{Method, header};
+use http::Method;
 use serde_json::json;
 use url::Url;
 
@@ -23,7 +23,7 @@ use crate::file_source::FileSource;
 use crate::kind::Operation;
 use crate::requests::{Request, extend};
 use crate::response::Response;
-use crate::storage_response::{refused, tag};
+use crate::storage_response::{accepted, refused, tag};
 
 /// The connections and the token that uploads use; clones share them.
 #[derive(Clone)]
@@ -36,12 +36,11 @@ impl Uploader {
     /// Sends a piece of a file in the retry loop.
     async fn send_piece(&self, request: impl Fn() -> Request<Piece>) -> Result<Response> {
         let attempt = || async { self.attempt(request()).await.into() };
-        let repeated = self.exchange.repeat(Operation::Upload, attempt).await?;
-        Ok(Response {
-            attempts: repeated.attempts,
-            elapsed: repeated.elapsed,
-            ..repeated.value
-        })
+        Ok(self
+            .exchange
+            .repeat(Operation::Upload, attempt)
+            .await?
+            .into())
     }
 
     /// One attempt at a piece of a file, which ends when nothing goes out for too long.
@@ -113,21 +112,19 @@ impl Uploader {
             description.insert_lifecycle(&mut request.headers);
             request
         };
-        let response = self.exchange.send(Operation::Upload, request).await?;
-        match response.is_success() {
-            true => Presigned::read(&response),
-            false => Err(self.exchange.refused(response)),
-        }
+        Presigned::read(
+            &self
+                .exchange
+                .send_accepted(Operation::Upload, request)
+                .await?,
+        )
     }
 
     /// Sends the file to a presigned URL in one request.
     pub(super) async fn send_whole(&self, to: &Presigned, upload: &Upload) -> Result<Url> {
         let request = || to.whole(&upload.description, upload.whole());
-        let response = self.send_piece(request).await?;
-        match response.is_success() {
-            true => Ok(to.file_url.clone()),
-            false => Err(refused(&response)),
-        }
+        accepted(self.send_piece(request).await?)?;
+        Ok(to.file_url.clone())
     }
 
     /// Sends the file to the CDN in one request.
@@ -137,11 +134,7 @@ impl Uploader {
             let request = || direct::begin(&token, &upload.description, &path, upload.whole());
             self.send_piece(request).await
         };
-        let response = self.with_token(call).await?;
-        match response.is_success() {
-            true => direct::accepted_url(&response),
-            false => Err(refused(&response)),
-        }
+        direct::accepted_url(&accepted(self.with_token(call).await?)?)
     }
 
     /// Announces a file in parts to the CDN.
@@ -151,11 +144,7 @@ impl Uploader {
             let request = || direct::begin(&token, description, &path, Bytes::new());
             self.exchange.send(Operation::Upload, request).await
         };
-        let response = self.with_token(call).await?;
-        match response.is_success() {
-            true => Direct::read(&response),
-            false => Err(refused(&response)),
-        }
+        Direct::read(&accepted(self.with_token(call).await?)?)
     }
 
     /// Sends one part and gives its tag.
@@ -180,10 +169,7 @@ impl Uploader {
                 self.with_token(call).await?
             }
         };
-        match response.is_success() {
-            true => tag(&response),
-            false => Err(refused(&response)),
-        }
+        tag(&accepted(response)?)
     }
 
     /// Says that all parts have arrived; `was_told` says whether that was said before.
@@ -224,8 +210,6 @@ impl Uploader {
         let Ok(incoming) = FileSource { exchange, tokens }.open(url.as_str()).await else {
             return false;
         };
-        let told = incoming.headers.get(header::CONTENT_LENGTH);
-        let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        told.is_none_or(|told| told == length)
+        incoming.told_length().is_none_or(|told| told == length)
     }
 }

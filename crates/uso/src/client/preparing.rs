@@ -10,6 +10,7 @@ use crate::content_type::content_type;
 use crate::output::Picture;
 use crate::portable::Portable;
 use crate::prepared::{self, Prepared, PreparedPicture, Preview};
+use crate::recipe::not_json;
 use crate::request::Request;
 use crate::runtime;
 use crate::uploads::KnownUpload;
@@ -117,29 +118,25 @@ impl Client {
     async fn complete_admitted(&self, preview: Preview) -> Result<Prepared> {
         let (request, input, pictures) =
             prepared::complete(preview, &self.uploads, &self.transport).await?;
-        let start_within = request.start_within.unwrap_or(self.config().start_limit());
-        let body = serde_json::to_vec(&input).map_err(|error| {
-            Error::new(
-                Operation::Prepare,
-                ErrorKind::Input,
-                "the input is not JSON",
-            )
-            .with_source(error)
-        })?;
+        let start_within = request
+            .terms
+            .start_within
+            .unwrap_or(self.config().start_limit());
+        let body = serde_json::to_vec(&input).map_err(not_json)?;
         let mut order = Order::new(EndpointId::uso(), body, start_within)?;
-        if let Some(lifecycle) = &request.lifecycle {
+        if let Some(lifecycle) = &request.terms.lifecycle {
             order = order.with_lifecycle(lifecycle);
         }
-        if request.low_priority {
+        if request.terms.low_priority {
             order = order.with_low_priority();
         }
-        if request.no_service_retries {
+        if request.terms.no_service_retries {
             order = order.without_service_retries();
         }
-        if request.no_history {
+        if request.terms.no_history {
             order = order.without_history();
         }
-        if let Some(url) = &request.webhook {
+        if let Some(url) = &request.terms.webhook {
             order = order.with_webhook(Webhook::new(url)?);
         }
         Ok(Prepared { order, pictures })
