@@ -114,8 +114,13 @@ impl Loaded {
         };
         let bytes = held.bytes.clone();
         let plan = blocking(move || affordable(&bytes)).await?;
-        let _pixels = acquire(&PIXEL_MEMORY, plan.memory(), PIXELS).await;
-        let fitted = blocking(move || plan.perform()).await?;
+        let pixels = acquire(&PIXEL_MEMORY, plan.memory(), PIXELS).await;
+        let perform = move || {
+            // Held to the end of the work, also when its caller is gone.
+            let _permits = (held, pixels);
+            plan.perform()
+        };
+        let fitted = blocking(perform).await?;
         Ok(Ready {
             source: Source::bytes(fitted.bytes),
             format: fitted.format,
