@@ -251,12 +251,12 @@ impl Exchange {
         }))
     }
 
-    /// Reads the service's clock. The hosts of files are others.
+    /// Reads the service's clock. Files and public keys may come from other hosts.
     fn read_clock(&self, operation: Operation, headers: &HeaderMap) {
-        if matches!(operation, Operation::Upload | Operation::Download) {
-            return;
-        }
-        if let Some(date) = date(headers) {
+        use Operation::{Download, Keys, Upload};
+        if !matches!(operation, Upload | Download | Keys)
+            && let Some(date) = date(headers)
+        {
             self.0.clock.set(date);
         }
     }

@@ -144,19 +144,15 @@ impl Order {
 
     /// Lets the job wait behind every request of normal priority (`X-Fal-Queue-Priority: low`).
     #[must_use]
-    pub fn with_low_priority(mut self) -> Self {
-        let low = HeaderValue::from_static("low");
-        self.headers_mut().insert(QUEUE_PRIORITY, low);
-        self
+    pub fn with_low_priority(self) -> Self {
+        self.with_header(QUEUE_PRIORITY, "low")
     }
 
     /// Switches off the retries that the service itself makes when a runner fails
     /// (`X-Fal-No-Retry: 1`).
     #[must_use]
-    pub fn without_service_retries(mut self) -> Self {
-        self.headers_mut()
-            .insert(NO_RETRY, HeaderValue::from_static("1"));
-        self
+    pub fn without_service_retries(self) -> Self {
+        self.with_header(NO_RETRY, "1")
     }
 
     /// Keeps input and output out of the account's history (`X-Fal-Store-IO: 0`).
@@ -165,12 +161,8 @@ impl Order {
     /// on, and a purchase whose response was lost cannot be found in the account's listing.
     #[must_use]
     pub fn without_history(mut self) -> Self {
-        let content = Arc::make_mut(&mut self.0);
-        content
-            .headers
-            .insert(STORE_IO, HeaderValue::from_static("0"));
-        content.intent.unlisted();
-        self
+        Arc::make_mut(&mut self.0).intent.unlisted();
+        self.with_header(STORE_IO, "0")
     }
 
     /// Sets the webhook that the service notifies when the job ends. A notification proves whose job it
@@ -211,6 +203,12 @@ impl Order {
             is_placed.store(false, Ordering::Release);
         }
         bought
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        let value = HeaderValue::from_static(value);
+        self.headers_mut().insert(name, value);
+        self
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {

@@ -109,7 +109,8 @@ impl<I, O> Endpoint<I, O> {
 
 impl<I: Serialize, O: DeserializeOwned> Endpoint<I, O> {
     /// The order of an input; nothing is sent. Its [`intent`](Order::intent) can be written down
-    /// before [`Endpoint::place`] buys it.
+    /// before [`Endpoint::place`] buys it; of an order that was made some time ago, that of
+    /// [`Order::again`], which is then placed.
     ///
     /// # Errors
     ///

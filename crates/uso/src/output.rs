@@ -60,10 +60,7 @@ impl Sealed for Output {}
 
 impl FromResult for Output {
     fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self> {
-        let attach = |error: Error| match ticket {
-            Some(ticket) => error.with_ticket(ticket),
-            None => error,
-        };
+        let attach = |error: Error| picture::attached(error, ticket);
         let unusable = |message: String| {
             let error = Error::new(Operation::Result, ErrorKind::Malformed, message);
             attach(
@@ -272,10 +269,7 @@ impl Output {
     }
 
     fn attach(&self, error: Error) -> Error {
-        match &self.ticket {
-            Some(ticket) => error.with_ticket(ticket),
-            None => error,
-        }
+        picture::attached(error, self.ticket.as_ref())
     }
 }
 

@@ -168,9 +168,9 @@ impl PreparedPicture {
     ) -> Self {
         Self {
             sending: way,
-            size: known.size(),
-            bytes: Some(known.bytes()),
-            changes: known.changes().to_vec(),
+            size: known.size,
+            bytes: Some(known.bytes),
+            changes: known.changes.clone(),
             upload: Some((key.to_owned(), known.url().to_owned())),
             ..Self::by_url(role, reference)
         }

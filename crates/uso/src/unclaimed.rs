@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use tracing::warn;
@@ -56,14 +56,13 @@ impl Unclaims {
         }
     }
 
-    fn arrived(&self) -> Vec<Held> {
-        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *arrived)
+    fn arrived(&self) -> MutexGuard<'_, Vec<Held>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn take(&self) -> Vec<Unclaimed> {
         let mut settling = self.settling.lock().await;
-        settling.extend(self.arrived());
+        settling.append(&mut self.arrived());
         for held in settling.iter_mut() {
             // Each outcome is kept in its place, so that dropping this future loses none.
             if let Held::Placing(submission) = held {
@@ -113,11 +112,6 @@ impl Drop for Claim<'_> {
             ),
             Held::Settled(_) => {}
         }
-        let mut arrived = self
-            .of
-            .arrived
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        arrived.push(held);
+        self.of.arrived().push(held);
     }
 }

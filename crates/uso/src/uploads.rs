@@ -39,27 +39,15 @@ pub struct KnownUpload {
     url: String,
     trusted_until: SystemTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    size: Option<(u32, u32)>,
-    bytes: u64,
-    changes: Vec<Change>,
+    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) bytes: u64,
+    pub(crate) changes: Vec<Change>,
 }
 
 impl KnownUpload {
     /// The URL at which the service has the picture.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    pub(crate) fn size(&self) -> Option<(u32, u32)> {
-        self.size
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    pub(crate) fn changes(&self) -> &[Change] {
-        &self.changes
     }
 
     fn is_trusted(&self) -> bool {

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
@@ -152,11 +152,13 @@ impl Lane {
     }
 
     fn was_idle_too_long(&self) -> bool {
-        let since = self
-            .empty_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let since = *self.empty_since();
         since.is_some_and(|since| since.elapsed() >= IDLE_CONNECTION)
+    }
+
+    fn empty_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        let since = self.empty_since.lock();
+        since.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,11 +167,7 @@ impl Drop for Place {
         if let Some(lane) = self.lane()
             && lane.in_flight.fetch_sub(1, Ordering::Relaxed) == 1
         {
-            let mut since = lane
-                .empty_since
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *since = Some(Instant::now());
+            *lane.empty_since() = Some(Instant::now());
         }
     }
 }

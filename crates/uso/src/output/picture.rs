@@ -238,10 +238,7 @@ impl Picture {
     }
 
     fn attach(&self, error: Error) -> Error {
-        match &self.ticket {
-            Some(ticket) => error.with_ticket(ticket),
-            None => error,
-        }
+        attached(error, self.ticket.as_ref())
     }
 }
 
@@ -265,6 +262,14 @@ fn picture_type(header: &[u8]) -> Result<&'static str, String> {
         Some(kind) if kind.matcher_type() == infer::MatcherType::Image => Ok(kind.mime_type()),
         Some(kind) => Err(format!("it is of type {}", kind.mime_type())),
         None => Err("its first bytes are those of no known format".to_owned()),
+    }
+}
+
+/// The error of a job, which its ticket resumes. A synchronous run has none.
+pub(super) fn attached(error: Error, ticket: Option<&Ticket>) -> Error {
+    match ticket {
+        Some(ticket) => error.with_ticket(ticket),
+        None => error,
     }
 }
 
