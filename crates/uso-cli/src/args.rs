@@ -30,7 +30,7 @@ pub(crate) use self::picture::{Format, MoneyOptions, PictureArgs, Preview};
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::studio::StudioArgs;
 pub(crate) use self::tools::{
-    CompletionsArgs, EmulatorArgs, JournalArgs, JournalCommand, ManArgs, Shell, UploadArgs,
+    CompletionsArgs, EmulatorArgs, JournalArgs, JournalCommand, ManArgs, UploadArgs,
 };
 pub(crate) use self::values::Cap;
 pub(crate) use self::webhook::{ListenArgs, VerifyArgs, WebhookArgs, WebhookCommand};

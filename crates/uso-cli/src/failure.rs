@@ -4,7 +4,6 @@ mod next_step;
 pub(crate) mod option_names;
 mod outcome;
 
-use std::error::Error as _;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ use uso::{Error, ErrorKind};
 use crate::exit_code::{
     AUTH, BUDGET, DEADLINE, FAILED, INPUT, LOCKED, OTHER, OUTCOME_UNKNOWN, USAGE,
 };
+use crate::root_cause::root_cause;
 use crate::signals::Signal;
 
 /// Word for a job that another process works on.
@@ -75,6 +75,10 @@ impl Failure {
     pub(crate) fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Self {
         Self::other(format!("cannot listen on {address}: {error}"))
             .with_hint("give another address with --listen")
+    }
+
+    pub(crate) fn no_signals(error: std::io::Error) -> Self {
+        Self::other(format!("signals cannot be received: {error}"))
     }
 
     pub(crate) fn other(message: impl Into<String>) -> Self {
@@ -160,7 +164,7 @@ impl Failure {
 
     /// The message and its root cause; what is between the two are wrappers.
     pub(crate) fn chain(&self) -> String {
-        match self.causes().pop() {
+        match self.root_cause() {
             // A cause that only repeats its effect is of no use to a person.
             Some(root) if !self.message.ends_with(&root) => {
                 let repeated = root.rsplit(": ").next().unwrap_or_default();
@@ -172,14 +176,8 @@ impl Failure {
         }
     }
 
-    fn causes(&self) -> Vec<String> {
-        let mut causes = Vec::new();
-        let mut cause = self.error.as_deref().and_then(|error| error.source());
-        while let Some(error) = cause {
-            causes.push(error.to_string());
-            cause = error.source();
-        }
-        causes
+    fn root_cause(&self) -> Option<String> {
+        root_cause(self.error.as_deref()?)
     }
 
     /// The way out.
@@ -195,20 +193,23 @@ impl Failure {
             "kind": self.kind,
             "exit_code": self.code,
             "message": self.message,
-            "cause": self.causes().pop(),
+            "cause": self.root_cause(),
             "advice": self.next_step(),
         });
         if let (Some(error), Some(fields)) = (&self.error, fields.as_object_mut()) {
-            fields.insert("operation".to_owned(), json!(error.operation()));
-            fields.insert("delivery".to_owned(), json!(error.delivery()));
-            fields.insert("request_id".to_owned(), json!(error.request_id()));
-            fields.insert("status".to_owned(), json!(error.status()));
-            fields.insert("error_type".to_owned(), json!(error.error_type()));
-            fields.insert("problems".to_owned(), json!(error.problems()));
-            fields.insert("attempts".to_owned(), json!(error.attempts()));
-            fields.insert("ticket".to_owned(), json!(error.ticket()));
             let raw = error.raw_body().map(String::from_utf8_lossy);
-            fields.insert("raw_body".to_owned(), json!(raw));
+            let told = [
+                ("operation", json!(error.operation())),
+                ("delivery", json!(error.delivery())),
+                ("request_id", json!(error.request_id())),
+                ("status", json!(error.status())),
+                ("error_type", json!(error.error_type())),
+                ("problems", json!(error.problems())),
+                ("attempts", json!(error.attempts())),
+                ("ticket", json!(error.ticket())),
+                ("raw_body", json!(raw)),
+            ];
+            fields.extend(told.map(|(name, value)| (name.to_owned(), value)));
         }
         let mut document = json!({ "error": fields });
         if let (Some(Value::Object(partial)), Some(document)) =

@@ -184,8 +184,7 @@ async fn run(
 async fn until_signal(
     command: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     tokio::select! {
         outcome = command => outcome,
         signal = signals.next() => Err(Failure::interrupted(signal, "interrupted")),

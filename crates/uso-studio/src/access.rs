@@ -62,27 +62,21 @@ impl Access {
 
     /// The value that changes carry in [`HEADER`].
     pub(crate) fn change_token(&self) -> String {
-        hexadecimal(hmac::sign(&self.key, b"change").as_ref())
+        self.derived(b"change")
     }
 
     /// The `Set-Cookie` header that lets a browser read; by TLS only where the page came by TLS.
     pub(crate) fn set_cookie(&self, is_by_tls: bool) -> String {
-        let (name, value) = (&self.cookie, hmac::sign(&self.key, b"read"));
+        let (name, value) = (&self.cookie, self.derived(b"read"));
         let secure = if is_by_tls { "; Secure" } else { "" };
         format!(
-            "{name}={}; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict; Path=/{secure}",
-            hexadecimal(value.as_ref())
+            "{name}={value}; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict; Path=/{secure}"
         )
     }
 
     /// Whether the headers carry the token itself.
     pub(crate) fn has_token(&self, headers: &HeaderMap) -> bool {
-        let Some(shown) = single(headers, HEADER) else {
-            return false;
-        };
-        // Digests are compared, so that the time tells nothing of the token.
-        let known = hmac::sign(&self.key, self.token.as_bytes());
-        hmac::verify(&self.key, shown.as_bytes(), known.as_ref()).is_ok()
+        single(headers, HEADER).is_some_and(|shown| self.is_same(shown, &self.token))
     }
 
     /// Whether the headers carry the cookie.
@@ -94,18 +88,24 @@ impl Access {
             .filter_map(|pair| pair.trim().split_once('='));
         pairs
             .filter(|(name, _)| *name == self.cookie)
-            .any(|(_, value)| self.is_derived(value, b"read"))
+            .any(|(_, value)| self.is_same(value, &self.derived(b"read")))
     }
 
     /// Whether the headers carry the cookie and the value of a change.
     pub(crate) fn may_change(&self, headers: &HeaderMap) -> bool {
+        let shown = single(headers, HEADER);
         self.may_read(headers)
-            && single(headers, HEADER).is_some_and(|shown| self.is_derived(shown, b"change"))
+            && shown.is_some_and(|shown| self.is_same(shown, &self.change_token()))
     }
 
-    fn is_derived(&self, shown: &str, purpose: &[u8]) -> bool {
-        let tag = bytes_of(shown);
-        tag.is_some_and(|tag| hmac::verify(&self.key, purpose, &tag).is_ok())
+    fn derived(&self, purpose: &[u8]) -> String {
+        hexadecimal(hmac::sign(&self.key, purpose).as_ref())
+    }
+
+    /// Compares digests, so that the time tells nothing of the value.
+    fn is_same(&self, shown: &str, value: &str) -> bool {
+        let known = hmac::sign(&self.key, value.as_bytes());
+        hmac::verify(&self.key, shown.as_bytes(), known.as_ref()).is_ok()
     }
 }
 
@@ -124,7 +124,7 @@ fn read(file: &Path) -> io::Result<Option<String>> {
         }
     }
     let token = text.trim();
-    match bytes_of(token).is_some_and(|bytes| bytes.len() == BYTES) {
+    match is_hexadecimal(token) {
         true => Ok(Some(token.to_owned())),
         false => Err(io::Error::other(
             "it holds no token; remove the file, and a new token is made",
@@ -156,22 +156,10 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn bytes_of(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
-        .collect();
-    let digits = digits.filter(|digits| !digits.is_empty() && digits.len() % 2 == 0)?;
-    let pairs = digits.chunks_exact(2);
-    Some(
-        pairs
-            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-            .collect(),
-    )
+/// Whether a text is a token or a SHA-256: as many bytes in hexadecimal, in lower case.
+pub(crate) fn is_hexadecimal(text: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 2 * BYTES && text.bytes().all(is_digit)
 }
 
 #[cfg(test)]

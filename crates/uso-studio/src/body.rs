@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::headers::single;
 use crate::refusal::Refusal;
 
 /// Bytes of a JSON body.
@@ -25,11 +26,7 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Ref
     let (parts, body) = request.into_parts();
     if media_type(&parts.headers) != Some("application/json") {
         let message = "the body must be application/json";
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "type",
-            message,
-        ));
+        return Err(Refusal::of_type(message));
     }
     let reading = async {
         let mut bytes = BytesMut::new();
@@ -48,10 +45,8 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Ref
 
 /// The media type without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let first = values.next()?.to_str().ok()?;
-    let single = values.next().is_none();
-    single.then(|| first.split(';').next().unwrap_or_default().trim())
+    let value = single(headers, CONTENT_TYPE)?;
+    value.split(';').next().map(str::trim)
 }
 
 /// A body piece by piece, up to a limit.

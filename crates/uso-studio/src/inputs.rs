@@ -9,15 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
-use http::StatusCode;
+use image::ImageFormat;
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use uso::{Client, Request};
 
-use crate::access::hexadecimal;
+use crate::access::{hexadecimal, is_hexadecimal};
 use crate::body::Pieces;
-use crate::picture_kind::PictureKind;
 use crate::refusal::{FieldProblem, Refusal};
 
 /// Bytes of a picture: as many as the client reads.
@@ -141,12 +140,8 @@ impl Inputs {
 
     /// The file of a picture; `None` where there is none, and for a text that is no digest.
     pub(crate) fn file(&self, digest: &str) -> Option<PathBuf> {
-        let is_digest = digest.len() == 64
-            && digest
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let file = self.folder.join(digest);
-        (is_digest && file.is_file()).then_some(file)
+        (is_hexadecimal(digest) && file.is_file()).then_some(file)
     }
 
     fn told(&self) -> std::sync::MutexGuard<'_, HashMap<String, InputPicture>> {
@@ -164,6 +159,14 @@ pub(crate) async fn read(file: &Path, largest: usize) -> Result<Vec<u8>, Refusal
     }
     within(found.len(), largest)?;
     tokio::fs::read(file).await.map_err(gone)
+}
+
+/// The format of a picture that browsers show, told by its first bytes. Nothing else is ever sent to
+/// the page.
+pub(crate) fn picture_format(bytes: &[u8]) -> Option<ImageFormat> {
+    use ImageFormat::{Gif, Jpeg, Png, WebP};
+    let format = image::guess_format(bytes).ok()?;
+    matches!(format, Png | Jpeg | Gif | WebP).then_some(format)
 }
 
 /// Refuses a picture of more bytes than the limit.
@@ -209,13 +212,9 @@ impl Incoming {
     }
 
     fn keep(self, folder: &Path) -> Result<String, Refusal> {
-        if PictureKind::of(&self.head).is_none() {
+        if picture_format(&self.head).is_none() {
             let message = "the file is no PNG, JPEG, WebP or GIF picture";
-            return Err(Refusal::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "type",
-                message,
-            ));
+            return Err(Refusal::of_type(message));
         }
         let digest = self.digest();
         let kept = self.file.persist(folder.join(&digest));

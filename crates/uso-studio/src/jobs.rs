@@ -65,28 +65,20 @@ pub(crate) async fn list(
     let before = value(&parameters, "before")
         .map(str::parse::<LocalId>)
         .transpose();
-    let mut before = before.map_err(|error| Refusal::bad(error.to_string()))?;
-    let state = value(&parameters, "state").filter(|name| !name.is_empty());
-    let state = match state {
-        None => None,
-        Some(name) => Some(
-            JobState::from_name(name)
-                .ok_or_else(|| Refusal::bad("there is no state of this name"))?,
-        ),
-    };
+    let before = before.map_err(|error| Refusal::bad(error.to_string()))?;
+    let mut jobs = shared.journal.jobs(&shared.client).limit(CHUNK);
+    if let Some(before) = before {
+        jobs = jobs.before(before);
+    }
+    if let Some(name) = value(&parameters, "state").filter(|name| !name.is_empty()) {
+        let state = JobState::from_name(name);
+        jobs = jobs.states([state.ok_or_else(|| Refusal::bad("there is no state of this name"))?]);
+    }
     let (mut found, mut read) = (Vec::new(), 0);
     let mut next = None;
     'reading: while read < SEARCHED {
-        let mut jobs = shared.journal.jobs(&shared.client).limit(CHUNK);
-        if let Some(before) = before {
-            jobs = jobs.before(before);
-        }
-        if let Some(state) = state {
-            jobs = jobs.states([state]);
-        }
-        let rows = jobs.read().await?;
+        let rows = jobs.next_page().await?;
         next = rows.last().map(|row| row.id);
-        before = next;
         let is_last = rows.len() < CHUNK as usize;
         for row in &rows {
             read += 1;
@@ -112,37 +104,23 @@ fn matches(row: &Purchase, words: &[String]) -> bool {
         return true;
     }
     let input = row.input.as_ref().and_then(|recipe| recipe.get("input"));
+    let field = |name: &str| input.and_then(|input| input.get(name));
     let text = |name: &str| {
-        let text = input
-            .and_then(|input| input.get(name))
-            .and_then(Value::as_str);
+        let text = field(name).and_then(Value::as_str);
         text.unwrap_or_default().to_lowercase()
     };
-    let asked = input
-        .and_then(|input| input.get("seed"))
-        .and_then(Value::as_u64);
-    let seed = row.seed.or(asked).map(|seed| seed.to_string());
-    let is_ours = row.key.starts_with(KEY_PREFIX);
-    let texts = [
-        text("prompt"),
-        text("negative_prompt"),
-        row.batch
-            .as_deref()
-            .filter(|_| !is_ours)
-            .unwrap_or_default()
-            .to_lowercase(),
-        // The key of a press of the button is random.
-        if is_ours {
-            String::new()
-        } else {
-            row.key.to_lowercase()
-        },
-    ];
+    let seed = row.seed.or_else(|| field("seed")?.as_u64());
+    let mut texts = vec![text("prompt"), text("negative_prompt")];
+    // The key of a press of the button is random, and the name of its batch too.
+    if !row.key.starts_with(KEY_PREFIX) {
+        texts.extend(row.batch.as_deref().map(str::to_lowercase));
+        texts.push(row.key.to_lowercase());
+    }
     let names = [
         row.id.to_string(),
         row.state.to_string(),
         row.request_id().unwrap_or_default().to_lowercase(),
-        seed.unwrap_or_default(),
+        seed.map(|seed| seed.to_string()).unwrap_or_default(),
     ];
     words
         .iter()

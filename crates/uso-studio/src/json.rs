@@ -1,25 +1,17 @@
-//! JSON as request and as response.
+//! JSON as response.
 
-use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 /// A response with this value.
 pub(crate) fn response(status: StatusCode, value: &impl Serialize) -> Response {
-    let mut response = match serde_json::to_vec(value) {
-        Ok(text) => Response::new(Body::from(text)),
-        Err(_) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            return response;
-        }
-    };
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
+    let kind = [(CONTENT_TYPE, "application/json")];
+    match serde_json::to_vec(value) {
+        Ok(text) => (status, kind, text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// A response 200 with this value.

@@ -88,7 +88,6 @@ mod json;
 mod live;
 mod options;
 mod page;
-mod picture_kind;
 mod pictures;
 mod quote;
 mod refusal;

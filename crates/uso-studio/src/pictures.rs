@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use uso_journal::{Purchase, SavedPicture};
 
 use crate::body;
-use crate::inputs::{LARGEST, read, within};
+use crate::inputs::{LARGEST, picture_format, read, within};
 use crate::json;
-use crate::picture_kind::PictureKind;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 
@@ -31,11 +30,7 @@ pub(crate) async fn take(
     let kind = body::media_type(&parts.headers).unwrap_or_default();
     if kind != "application/octet-stream" && !kind.starts_with("image/") {
         let message = "send the picture's bytes as application/octet-stream";
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "type",
-            message,
-        ));
+        return Err(Refusal::of_type(message));
     }
     let taken = shared.inputs.take(&shared.client, body).await?;
     Ok(json::response(StatusCode::CREATED, &taken))
@@ -167,27 +162,21 @@ async fn bytes_of(picture: &SavedPicture) -> Result<Vec<u8>, Refusal> {
 
 /// Bytes, if they are a picture; with a name the response is a download.
 fn shown(bytes: Vec<u8>, name: Option<String>) -> Result<Response, Refusal> {
-    let kind = PictureKind::of(&bytes).ok_or_else(no_picture)?;
-    let mut response = picture_response(bytes, kind.mime);
-    if let Some(name) = name {
-        let disposition = format!("attachment; filename=\"uso-{name}.{}\"", kind.extension);
-        if let Ok(disposition) = HeaderValue::try_from(disposition) {
-            response
-                .headers_mut()
-                .insert(CONTENT_DISPOSITION, disposition);
-        }
-    }
-    Ok(response)
+    let format = picture_format(&bytes).ok_or_else(no_picture)?;
+    let response = picture_response(bytes, format.to_mime_type());
+    let Some(name) = name else {
+        return Ok(response);
+    };
+    let extension = format.extensions_str().first().unwrap_or(&"png");
+    let disposition = format!("attachment; filename=\"uso-{name}.{extension}\"");
+    Ok(([(CONTENT_DISPOSITION, disposition)], response).into_response())
 }
 
 fn picture_response(bytes: impl Into<Body>, mime: &'static str) -> Response {
-    let mut response = Response::new(bytes.into());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(mime));
     // The URLs name the content: a digest, or a job with the version of its picture.
-    headers.insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static("private, max-age=3600"),
-    );
-    response
+    let headers = [
+        (CONTENT_TYPE, mime),
+        (CACHE_CONTROL, "private, max-age=3600"),
+    ];
+    (headers, bytes.into()).into_response()
 }

@@ -73,6 +73,11 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
+    /// A body of a type that is not taken.
+    pub(crate) fn of_type(message: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type", message)
+    }
+
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         let message = chain(error);
         tracing::warn!(message, "a request of the page failed");

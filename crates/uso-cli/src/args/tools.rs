@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
+use clap_complete::Shell;
 
 use super::help;
 use super::values::{self, Expiry};
@@ -59,15 +60,6 @@ pub(crate) struct CompletionsArgs {
     /// The folder to install below, such as /usr/local [default: ~/.local].
     #[arg(long, value_name = "DIR", requires = "install", value_hint = ValueHint::DirPath)]
     pub(crate) prefix: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
 }
 
 #[derive(Debug, Args)]

@@ -61,6 +61,8 @@ impl Known {
 
     /// Whether every picture is on disk.
     pub(crate) fn is_whole(&self) -> bool {
+        // Another machine proved that its files are there.
+        let is_there = |picture: &SavedPicture| picture.is_elsewhere() || picture.is_on_disk();
         self.state == State::Done && self.pictures.iter().all(is_there)
     }
 
@@ -73,15 +75,6 @@ impl Known {
             _ => false,
         }
     }
-}
-
-fn is_there(picture: &SavedPicture) -> bool {
-    // Another machine proved that the file is there.
-    if picture.is_elsewhere() {
-        return true;
-    }
-    let found = std::fs::metadata(&picture.path);
-    found.is_ok_and(|found| found.is_file() && found.len() == picture.bytes)
 }
 
 /// Reads the purchases of a batch.

@@ -115,8 +115,7 @@ pub(crate) async fn drive(
     mut tally: Tally,
     printer: &Printer,
 ) -> Result<Ended, Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let client = &session.connection.client;
     let (warnings, mut warned) = mpsc::unbounded_channel();
     let mut batch = batch;

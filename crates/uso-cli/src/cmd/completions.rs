@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
 use serde_json::json;
 use uso::Client;
 
 use super::man;
-use crate::args::{self, CompletionsArgs, Global, Shell};
+use crate::args::{self, CompletionsArgs, Global};
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::{connection, journal};
@@ -59,25 +60,15 @@ pub(crate) fn run(args: &CompletionsArgs, printer: &Printer) -> Result<ExitCode,
         return install(args.prefix.as_deref(), printer);
     };
     let script = script(shell)?.trim_end().to_owned();
-    let data = json!({ "shell": name(shell), "script": script });
+    let data = json!({ "shell": shell.to_string(), "script": script });
     printer.data(&data, &[script])?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn name(shell: Shell) -> &'static str {
-    match shell {
-        Shell::Bash => "bash",
-        Shell::Elvish => "elvish",
-        Shell::Fish => "fish",
-        Shell::Powershell => "powershell",
-        Shell::Zsh => "zsh",
-    }
 }
 
 fn script(shell: Shell) -> Result<String, Failure> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
-    let shell = shells.completer(name(shell));
+    let shell = shells.completer(&shell.to_string());
     let written =
         shell.map(|shell| shell.write_registration(VARIABLE, "uso", "uso", "uso", &mut script));
     if let Some(Err(error)) = written {

@@ -59,8 +59,7 @@ pub(crate) async fn run(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCo
                 .with_hint("give the OpenAPI document that fal publishes for the endpoint")
         })?;
     }
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let started = builder.start().await;
     let emulator = started.map_err(|error| Failure::cannot_listen(args.listen, &error))?;
     let origin = emulator.origin();

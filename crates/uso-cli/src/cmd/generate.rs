@@ -122,8 +122,7 @@ pub(crate) async fn run(
         .unwrap_or(0)
         .saturating_mul(BYTES_PER_PIXEL);
     // From here on a signal is handled here, until the command ends.
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let mut reservation = Reservation::take(&destination, count, bytes)?;
     // A command that runs twice makes two pictures: each run is a purchase of its own.
     let key = format!("{COMMAND_KEY}{:016x}", fastrand::u64(..));

@@ -29,8 +29,7 @@ pub(crate) async fn run(
     args: &McpArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let root = args.root.as_deref().unwrap_or_else(|| ".".as_ref());
     let root = Root::open(root).map_err(|error| {
         Failure::input(format!(

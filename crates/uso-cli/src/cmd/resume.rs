@@ -96,8 +96,7 @@ pub(crate) async fn run(
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let mut working = JoinSet::new();
     loop {
         while working.len() < AT_ONCE

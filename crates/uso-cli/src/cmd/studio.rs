@@ -31,8 +31,7 @@ pub(crate) async fn run(
     let connection = Connection::open(global).await?;
     let journal = journal::open(global, &connection).await?;
     let cannot_listen = |error: std::io::Error| Failure::cannot_listen(args.listen, &error);
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::other(format!("signals cannot be listened for: {error}")))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let listener = listen(args.listen).map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let mut settings = Settings::new()

@@ -2,10 +2,10 @@
 
 use uso::error::Problem;
 
-/// The option or argument that sets a field; the field itself where none does.
-fn option(path: &str) -> &str {
+/// The option or argument that sets a field.
+fn option(path: &str) -> Option<&'static str> {
     let field = path.strip_prefix("body.").unwrap_or(path);
-    match field.split(['.', '[']).next().unwrap_or(field) {
+    Some(match field.split(['.', '[']).next().unwrap_or(field) {
         "num_images" => "--images",
         "num_inference_steps" => "--steps",
         "guidance_scale" => "--guidance",
@@ -24,36 +24,18 @@ fn option(path: &str) -> &str {
             "input_image_urls" | "input_image_urls[0]" | "input_image_urls.0" => "CONTENT",
             _ => "STYLE",
         },
-        _ => path,
-    }
+        _ => return None,
+    })
 }
 
 /// The column of a manifest that sets a field.
 pub(crate) fn column(path: &str) -> Option<&'static str> {
-    match option(path) {
+    match option(path)? {
         "CONTENT" => Some("content"),
         "STYLE" => Some("style"),
-        option => COLUMNS.into_iter().find(|column| {
-            let name = option.strip_prefix("--");
-            name == Some(column)
-        }),
+        option => option.strip_prefix("--"),
     }
 }
-
-const COLUMNS: [&str; 12] = [
-    "images",
-    "steps",
-    "guidance",
-    "size",
-    "prompt",
-    "negative-prompt",
-    "seed",
-    "format",
-    "keep-size",
-    "no-safety-checker",
-    "webhook",
-    "start-within",
-];
 
 /// The message of a problem, with the side of a size that it is about.
 pub(crate) fn message(problem: &Problem) -> String {
@@ -69,7 +51,7 @@ pub(crate) fn message(problem: &Problem) -> String {
 pub(super) fn sentence(problems: &[Problem]) -> String {
     let told = problems.iter().map(|problem| {
         let mut named = problem.clone();
-        named.path = option(&problem.path).to_owned();
+        named.path = option(&problem.path).unwrap_or(&problem.path).to_owned();
         named.message = message(problem);
         named.to_string()
     });

@@ -23,7 +23,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let config = Config::keyless(base_urls(global)?);
     let journal = journal::connect(global).await?;
-    let mut signals = Signals::listen().map_err(|error| Failure::other(error.to_string()))?;
+    let mut signals = Signals::listen().map_err(Failure::no_signals)?;
     let notifications = Notifications::listen(&config, args.listen)?;
     let address = notifications.address().unwrap_or(args.listen);
     printer.say(&format!(
