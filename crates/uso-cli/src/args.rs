@@ -17,16 +17,16 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::agents::McpArgs;
 pub(crate) use self::batch::{
-    BatchArgs, BatchBudget, BatchCollectArgs, BatchCommand, BatchNameArgs, BatchNewArgs,
-    BatchReconcileArgs, BatchReportArgs, BatchResumeArgs, BatchRetryArgs, BatchRunArgs,
-    BatchWorkArgs, PaceOptions, RerunArgs,
+    BatchAgainArgs, BatchArgs, BatchCollectArgs, BatchCommand, BatchNameArgs, BatchNewArgs,
+    BatchReconcileArgs, BatchReportArgs, BatchRetryArgs, BatchRunArgs, BatchWorkArgs, PaceOptions,
+    RerunArgs,
 };
 pub(crate) use self::global::Global;
 pub(crate) use self::jobs::{
     BudgetArgs, CancelArgs, CollectOptions, JobArgs, ListArgs, PruneArgs, ResultArgs, ResumeArgs,
     WatchArgs,
 };
-pub(crate) use self::picture::{Format, MoneyOptions, PictureArgs, Preview};
+pub(crate) use self::picture::{MoneyOptions, PictureArgs, Preview};
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::studio::StudioArgs;
 pub(crate) use self::tools::{

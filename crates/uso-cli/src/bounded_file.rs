@@ -1,7 +1,7 @@
 //! Files that are read up to a limit, which also holds for devices and pipes.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Whether a file may be written under this name: the name is free, or a regular file has it whose
@@ -18,8 +18,13 @@ pub(crate) fn may_be_written(path: &Path, most: u64, is_earlier: impl Fn(&[u8]) 
 
 /// The content of a file of at most this many bytes.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_from(File::open(path)?, most)
+}
+
+/// What is left to read, of at most this many bytes.
+pub(crate) fn read_from(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?
+    reader
         .take(most.saturating_add(1))
         .read_to_end(&mut bytes)?;
     match u64::try_from(bytes.len()) {

@@ -25,6 +25,15 @@ impl Connection {
         Self::configured(global, |config| config).await
     }
 
+    /// As [`Connection::open`], with another limit for the wait for a job.
+    pub(crate) async fn waiting(global: &Global, limit: Option<Duration>) -> Result<Self, Failure> {
+        Self::configured(global, |config| match limit {
+            Some(limit) => config.finish_within(limit),
+            None => config,
+        })
+        .await
+    }
+
     /// As [`Connection::open`], with other settings.
     pub(crate) async fn configured(
         global: &Global,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uso::Client;
-use uso_journal::{Error, Journal, LocalId, Purchase};
+use uso_journal::{Error, Jobs, Journal, LocalId, Purchase};
 
 use crate::args::Global;
 use crate::connection::Connection;
@@ -16,6 +16,9 @@ use crate::printer::Printer;
 
 /// How long a command waits for the server at its end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Purchases that are read at a time.
+const PAGE: u32 = 500;
 
 /// Name of the journal in the state folder that `USO_STATE_DIR` names.
 const NAME: &str = "journal.db";
@@ -157,6 +160,21 @@ pub(crate) async fn find(
         Ok(purchase) => Ok(Some(purchase)),
         Err(Error::NotFound(_)) if given.parse::<LocalId>().is_err() => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads purchases page by page, so that a long journal takes no more memory than a short one.
+pub(crate) async fn each(
+    jobs: Jobs,
+    mut take: impl FnMut(Purchase) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut jobs = jobs.limit(PAGE);
+    loop {
+        let page = jobs.next_page().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        page.into_iter().try_for_each(&mut take)?;
     }
 }
 

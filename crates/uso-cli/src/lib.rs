@@ -17,6 +17,7 @@ mod environment;
 mod escape;
 mod exit_code;
 mod failure;
+mod given;
 mod journal;
 mod mcp;
 mod notifications;

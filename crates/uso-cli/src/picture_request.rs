@@ -2,16 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use uso::{OutputFormat, Reference, Request};
 
-use crate::args::{Format, PictureArgs};
+use crate::args::PictureArgs;
 use crate::failure::Failure;
-
-/// Longest prompt file that is read, in bytes.
-const LONGEST_PROMPT: u64 = 64 << 10;
+use crate::given::{is_picture, local_path, name, prompt, prompt_file};
 
 /// Which command the arguments belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +103,8 @@ impl PictureRequest {
             content_name: name(content),
             style_name: styles.first().map(|style| name(style)),
             extension: match format {
-                Some(Format::Jpeg) => "jpg",
-                Some(Format::Png) | None => "png",
+                Some(OutputFormat::Jpeg) => "jpg",
+                _ => "png",
             },
         })
     }
@@ -163,17 +160,6 @@ fn refuse_surplus(kind: Kind, args: &PictureArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the argument can be a picture: it exists, or is written as a URL.
-fn is_picture(argument: &OsStr) -> bool {
-    let is_url = argument.to_str().is_some_and(|text| {
-        let text = text.to_ascii_lowercase();
-        ["http://", "https://", "data:", "file:"]
-            .iter()
-            .any(|scheme| text.starts_with(scheme))
-    });
-    is_url || argument == "-" || argument.is_empty() || Path::new(argument).exists()
-}
-
 /// Standard input can be read once.
 fn one_standard_input(
     content: &OsStr,
@@ -190,44 +176,6 @@ fn one_standard_input(
         ))
         .with_hint("nothing was sent; give the others as files or URLs")),
     }
-}
-
-/// The file of a prompt that is written as `@FILE`.
-fn prompt_file(given: &str) -> Option<&str> {
-    let file = given.strip_prefix('@')?;
-    (!file.starts_with('@')).then_some(file)
-}
-
-/// The prompt as text, read from a file where it is written as `@FILE`.
-pub(crate) fn prompt(given: &str) -> Result<String, Failure> {
-    let Some(file) = prompt_file(given) else {
-        // A text that starts with @ is written with @@.
-        let text = given.strip_prefix('@').unwrap_or(given);
-        return Ok(text.to_owned());
-    };
-    let unreadable = |why: String| {
-        Failure::input(format!("--prompt: the file {file:?} {why}")).with_hint(
-            "nothing was sent; a text that starts with @ is written with @@ in place of it",
-        )
-    };
-    let mut bytes = Vec::new();
-    let read = match file {
-        "-" => std::io::stdin()
-            .take(LONGEST_PROMPT + 1)
-            .read_to_end(&mut bytes),
-        file => std::fs::File::open(file)
-            .and_then(|file| file.take(LONGEST_PROMPT + 1).read_to_end(&mut bytes)),
-    };
-    read.map_err(|error| unreadable(format!("cannot be read: {error}")))?;
-    if bytes.len() as u64 > LONGEST_PROMPT {
-        return Err(unreadable(format!(
-            "is longer than {} KiB",
-            LONGEST_PROMPT >> 10
-        )));
-    }
-    let text =
-        String::from_utf8(bytes).map_err(|_| unreadable("is not text in UTF-8".to_owned()))?;
-    Ok(text.trim_end().to_owned())
 }
 
 /// The picture that an argument names; a local file is noted as an input.
@@ -250,39 +198,10 @@ fn reference(
     Ok(file.clone())
 }
 
-/// The path of the local file that an argument names, and `None` for URLs and standard input.
-pub(crate) fn local_path(argument: &str, given: &OsStr) -> Result<Option<PathBuf>, Failure> {
-    if given.is_empty() {
-        return Err(Failure::usage(format!(
-            "{argument} is empty; give a path, a URL, a data URI, or - for standard input"
-        )));
-    }
-    let Some(text) = given.to_str() else {
-        return Ok(Some(PathBuf::from(given)));
-    };
-    let is_url = |scheme: &str| {
-        text.get(..scheme.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-    };
-    if is_url("file:") {
-        let path = url::Url::parse(text)
-            .ok()
-            .and_then(|url| url.to_file_path().ok());
-        return path.map(Some).ok_or_else(|| {
-            Failure::usage(format!(
-                "{argument}: {text:?} is not the URL of a file here"
-            ))
-            .with_hint("write it as file:///path/to/picture, or as a path")
-        });
-    }
-    let is_path = text != "-" && !["http://", "https://", "data:"].into_iter().any(is_url);
-    Ok(is_path.then(|| PathBuf::from(text)))
-}
-
 fn with_options(
     mut request: Request,
     prompt: Option<String>,
-    format: Option<Format>,
+    format: Option<OutputFormat>,
     args: &PictureArgs,
 ) -> Request {
     let picture = &args.picture;
@@ -307,21 +226,18 @@ fn with_options(
         .safety_checker(picture.no_safety_checker.then_some(false))
         .webhook(args.waiting.webhook.as_deref())
         .start_within(args.waiting.start_within)
-        .format(format.map(|format| match format {
-            Format::Png => OutputFormat::Png,
-            Format::Jpeg => OutputFormat::Jpeg,
-        }))
+        .format(format)
 }
 
 /// The format that was asked for, by name or by the name of the output file.
-fn format(args: &PictureArgs) -> Result<Option<Format>, Failure> {
+fn format(args: &PictureArgs) -> Result<Option<OutputFormat>, Failure> {
     let named = args.output.output.as_deref().filter(|path| !path.is_dir());
     let template = args.output.name.as_deref().map(Path::new);
     let extension = template.or(named).and_then(Path::extension);
     let extension = extension.map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let named = match extension.as_deref() {
-        Some("png") => Some(Format::Png),
-        Some("jpg" | "jpeg") => Some(Format::Jpeg),
+        Some("png") => Some(OutputFormat::Png),
+        Some("jpg" | "jpeg") => Some(OutputFormat::Jpeg),
         Some(other @ ("webp" | "gif" | "avif" | "tif" | "tiff" | "bmp" | "heic")) => {
             return Err(Failure::usage(format!(
                 "the endpoint makes png and jpeg, and the output file is named .{other}"
@@ -335,57 +251,5 @@ fn format(args: &PictureArgs) -> Result<Option<Format>, Failure> {
             "--format and the name of the output file contradict each other; nothing was sent",
         )),
         (format, named) => Ok(format.or(named)),
-    }
-}
-
-/// The name of a picture that goes in, without folder and extension, for the name of one that
-/// comes out.
-pub(crate) fn name(given: &OsStr) -> String {
-    let text = given.to_string_lossy();
-    let lower = text.to_ascii_lowercase();
-    let is_url = lower.starts_with("http://") || lower.starts_with("https://");
-    let path = match text.split(['?', '#']).next() {
-        Some(path) if is_url => path.splitn(4, '/').nth(3).unwrap_or_default(),
-        _ if text == "-" || lower.starts_with("data:") => "",
-        _ => text.as_ref(),
-    };
-    let stem = Path::new(path).file_stem().unwrap_or_default();
-    let stem: String = stem
-        .to_string_lossy()
-        .chars()
-        .map(|character| match character {
-            // What a URL or another system's path may hold, and a name here should not.
-            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%' | '\u{fffd}' => '_',
-            character if character.is_control() => '_',
-            character => character,
-        })
-        .take(60)
-        .collect();
-    match stem.trim_matches(['.', ' ', '-']) {
-        "" => "picture".to_owned(),
-        stem => stem.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_comes_from_the_last_part_of_a_path_or_a_url() {
-        for (given, expected) in [
-            ("holiday/photo.final.jpg", "photo.final"),
-            ("https://example.org/a/ink.webp?size=2#x", "ink"),
-            ("https://example.org", "picture"),
-            ("data:image/png;base64,AAAA", "picture"),
-            ("-", "picture"),
-            ("..", "picture"),
-            ("-rf.png", "rf"),
-            ("a\u{1b}b:c.png", "a_b_c"),
-            ("写真.png", "写真"),
-        ] {
-            assert_eq!(name(OsStr::new(given)), expected, "{given}");
-        }
-        assert_eq!(name(OsStr::new(&"x".repeat(200))).len(), 60);
     }
 }

@@ -12,6 +12,7 @@ use crate::progress_line;
 
 const SPINNER: &str = "{spinner} {msg} ({elapsed})";
 const STEPS: &str = "{spinner} {msg} [{bar:20}] step {pos}/{len} ({elapsed}, about {eta} left)";
+const BYTES: &str = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 
 pub(crate) struct Progress {
     printer: Printer,
@@ -25,31 +26,25 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn start(printer: &Printer, state: &str) -> Self {
-        let bar = (printer.terminal && !printer.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(None, progress_line::target());
-            style(&bar, SPINNER);
+        let progress = Self::new(printer, None, SPINNER);
+        if let Some(bar) = &progress.bar {
             bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
-        let progress = Self::of(printer, bar);
+        }
         progress.state(state);
         progress
     }
 
     /// Progress over this many bytes, with a bar on a terminal.
     pub(crate) fn bytes(printer: &Printer, total: u64) -> Self {
-        let bar = (printer.terminal && !printer.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), progress_line::target());
-            style(
-                &bar,
-                "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-            );
-            bar
-        });
-        Self::of(printer, bar)
+        Self::new(printer, Some(total), BYTES)
     }
 
-    fn of(printer: &Printer, bar: Option<ProgressBar>) -> Self {
+    fn new(printer: &Printer, total: Option<u64>, template: &str) -> Self {
+        let bar = (printer.terminal && !printer.quiet).then(|| {
+            let bar = ProgressBar::with_draw_target(total, progress_line::target());
+            style(&bar, template);
+            bar
+        });
         Self {
             printer: *printer,
             started: Instant::now(),

@@ -95,11 +95,9 @@ impl Report {
             printed.map_err(|failure| self.not_shown(failure))?;
         }
         self.show(&show, printer, "")?;
-        match self.failure {
-            Some(failure) => Err(failure.with_partial(self.document)),
-            None if self.flagged => Ok(ExitCode::from(FLAGGED)),
-            None => Ok(ExitCode::SUCCESS),
-        }
+        let document = self.document.clone();
+        let outcome = self.into_outcome().map(ExitCode::from);
+        outcome.map_err(|failure| failure.with_partial(document))
     }
 
     /// Prints paths, seed and bill, and shows the pictures; a label stands before the lines where

@@ -30,7 +30,7 @@ pub(crate) enum BatchCommand {
     Status(BatchNameArgs),
     /// Goes on with a batch: collects what is bought and buys what is not begun.
     #[command(after_help = help::BATCH_RESUME)]
-    Resume(BatchResumeArgs),
+    Resume(BatchAgainArgs),
     /// Buys failed and cancelled rows again.
     #[command(after_help = help::BATCH_RETRY)]
     Retry(BatchRetryArgs),
@@ -211,8 +211,9 @@ pub(crate) struct BatchCollectArgs {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// A batch that ran before, and the limits and the pace of its next run.
 #[derive(Debug, Args)]
-pub(crate) struct BatchResumeArgs {
+pub(crate) struct BatchAgainArgs {
     #[command(flatten)]
     pub(crate) batch: BatchNameArgs,
     #[command(flatten)]
@@ -225,24 +226,16 @@ pub(crate) struct BatchResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BatchRetryArgs {
-    #[command(flatten)]
-    pub(crate) batch: BatchNameArgs,
     /// Only rows of this cause, as uso batch status names the causes, such as service_failed,
     /// not_started or written_off.
     #[arg(long, value_name = "CAUSE")]
     pub(crate) only: Option<String>,
     #[command(flatten)]
-    pub(crate) budget: BatchBudget,
-    #[command(flatten)]
-    pub(crate) limit: RowLimit,
-    #[command(flatten)]
-    pub(crate) pace: PaceOptions,
+    pub(crate) again: BatchAgainArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BatchReconcileArgs {
-    #[command(flatten)]
-    pub(crate) batch: BatchNameArgs,
     /// Gives up rows whose outcome stays unknown, by id; what is reserved for them is free again.
     #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "buy_again")]
     pub(crate) write_off: Vec<String>,
@@ -251,11 +244,7 @@ pub(crate) struct BatchReconcileArgs {
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub(crate) buy_again: Vec<String>,
     #[command(flatten)]
-    pub(crate) budget: BatchBudget,
-    #[command(flatten)]
-    pub(crate) limit: RowLimit,
-    #[command(flatten)]
-    pub(crate) pace: PaceOptions,
+    pub(crate) again: BatchAgainArgs,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use uso::types::ImageSizeChoice;
-use uso::{MicroDollars, UsoInput};
+use uso::{MicroDollars, OutputFormat, UsoInput};
 
 use super::values;
 
@@ -69,10 +69,10 @@ pub(crate) struct PictureOptions {
         "Number of pictures, {} to {}; each is billed [default: {}]", UsoInput::NUM_IMAGES_MIN,
         UsoInput::NUM_IMAGES_MAX, UsoInput::NUM_IMAGES_DEFAULT))]
     pub(crate) images: Option<u32>,
-    #[arg(long, value_enum, value_name = "FORMAT", help = format!(
+    #[arg(long, value_parser = values::format(), value_name = "FORMAT", help = format!(
         "File format [default: the one that the name in -o has, otherwise {}]",
         UsoInput::OUTPUT_FORMAT_DEFAULT.as_str()))]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<OutputFormat>,
     #[arg(long, help = format!(
         "Switches the service's safety checker off, which is {} by default",
         if UsoInput::ENABLE_SAFETY_CHECKER_DEFAULT { "on" } else { "off" }))]
@@ -143,12 +143,6 @@ pub(crate) struct WaitingOptions {
     /// segment that cannot be guessed is appended. uso webhook listen receives the notification.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) webhook: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Png,
-    Jpeg,
 }
 
 /// How a picture is shown in the terminal.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uso::types::ImageSizeChoice;
-use uso::{ImageSize, ImageSizePreset, MicroDollars};
+use uso::{ImageSize, ImageSizePreset, MicroDollars, OutputFormat};
 
 /// When an upload expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,10 @@ pub(crate) fn size(text: &str) -> Result<ImageSizeChoice, String> {
         height: Some(side(height)?),
     }
     .into())
+}
+
+pub(crate) fn format() -> impl TypedValueParser<Value = OutputFormat> {
+    PossibleValuesParser::new(["png", "jpeg"]).try_map(|text| text.parse::<OutputFormat>())
 }
 
 /// The names of the sizes that the endpoint knows.

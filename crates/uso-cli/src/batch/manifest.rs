@@ -1,11 +1,11 @@
 //! Manifest of a batch: a CSV file, a JSON Lines file, or a folder of pictures.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::manifest_rows::Manifest;
 use super::{csv_rows, folder_rows, json_rows};
+use crate::bounded_file;
 use crate::failure::Failure;
 
 /// Longest manifest that is read, in bytes.
@@ -52,22 +52,17 @@ fn is_json(source: &Path, text: &str) -> bool {
 
 fn text(source: &Path) -> Result<String, Failure> {
     let shown = source.display();
-    let unreadable = |error: std::io::Error| {
-        Failure::input(format!("the manifest {shown} cannot be read: {error}")).with_hint(
-            "give a CSV file, a JSON Lines file or a folder; uso batch new DIR writes a manifest",
-        )
-    };
-    let mut bytes = Vec::new();
-    let file = File::open(source).map_err(unreadable)?;
-    let read = file.take(LONGEST + 1).read_to_end(&mut bytes);
-    read.map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Failure::input(format!(
+    let read = bounded_file::read(source, LONGEST);
+    let bytes = read.map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => Failure::input(format!(
             "the manifest {shown} is longer than {} MiB",
             LONGEST >> 20
         ))
-        .with_hint("split it into several batches"));
-    }
+        .with_hint("split it into several batches"),
+        _ => Failure::input(format!("the manifest {shown} cannot be read: {error}")).with_hint(
+            "give a CSV file, a JSON Lines file or a folder; uso batch new DIR writes a manifest",
+        ),
+    })?;
     decode(&bytes).map_err(|why| Failure::input(format!("the manifest {shown} {why}")).with_hint(
         "save it as UTF-8: in Excel as \"CSV UTF-8\", elsewhere with iconv -f UTF-16 -t UTF-8 or iconv -f LATIN1 -t UTF-8",
     ))

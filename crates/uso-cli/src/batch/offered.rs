@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use uso_journal::{LocalId, Purchase, State};
+use uso_journal::{LocalId, State};
 
-use super::purchases::{id_of, read_each};
+use super::purchases::id_of;
 use super::session::Session;
 use crate::exit_code::{FAILED, OUTCOME_UNKNOWN};
 use crate::failure::Failure;
+use crate::journal;
 
 /// Rows of a batch by state. A row that was changed counts once, with its newest purchase.
 pub(crate) struct Counts(Vec<(State, usize)>);
@@ -16,8 +17,8 @@ pub(crate) struct Counts(Vec<(State, usize)>);
 impl Counts {
     pub(crate) async fn read(session: &Session, batch: &str) -> Result<Self, Failure> {
         let mut newest: HashMap<String, (LocalId, State)> = HashMap::new();
-        let client = &session.connection.client;
-        let count = |purchase: Purchase| {
+        let jobs = session.journal.jobs(&session.connection.client);
+        journal::each(jobs.batch(batch), |purchase| {
             let row = id_of(batch, &purchase.key).unwrap_or(&purchase.key);
             let found = (purchase.id, purchase.state);
             match newest.get_mut(row) {
@@ -25,8 +26,9 @@ impl Counts {
                 Some(_) => {}
                 None => drop(newest.insert(row.to_owned(), found)),
             }
-        };
-        read_each(&session.journal, client, batch, count).await?;
+            Ok(())
+        })
+        .await?;
         let of = |state: State| newest.values().filter(|(_, found)| *found == state).count();
         let counts = State::ALL.map(|state| (state, of(state)));
         Ok(Self(

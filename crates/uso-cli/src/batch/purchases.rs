@@ -6,9 +6,7 @@ use uso::Client;
 use uso_journal::{Cause, Cost, Journal, LocalId, Purchase, SavedPicture, State};
 
 use crate::failure::Failure;
-
-/// Purchases that are read at a time.
-const PAGE: u32 = 500;
+use crate::journal;
 
 /// Digits of the fingerprint that a key has.
 const DIGITS: usize = 16;
@@ -84,28 +82,12 @@ pub(crate) async fn read(
     batch: &str,
 ) -> Result<Purchases, Failure> {
     let mut all = Purchases::new();
-    read_each(journal, client, batch, |purchase| {
+    journal::each(journal.jobs(client).batch(batch), |purchase| {
         all.insert(purchase.key.clone(), Known::of(purchase));
+        Ok(())
     })
     .await?;
     Ok(all)
-}
-
-/// Reads the purchases of a batch one by one, page by page.
-pub(crate) async fn read_each(
-    journal: &Journal,
-    client: &Client,
-    batch: &str,
-    mut take: impl FnMut(Purchase),
-) -> Result<(), Failure> {
-    let mut jobs = journal.jobs(client).batch(batch).limit(PAGE);
-    loop {
-        let page = jobs.next_page().await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().for_each(&mut take);
-    }
 }
 
 /// The newest purchase of each row.

@@ -6,16 +6,17 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use uso::MicroDollars;
-use uso_journal::{Cause, SavedPicture, State};
+use uso_journal::{Cause, State};
 
 use super::page::{self, PageData, PageGroup, PagePicture, PageRow};
 use super::purchases::{Known, Purchases, newest};
 use super::record::BatchRecord;
-use super::row::{Row, local};
+use super::row::Row;
 use super::sidecar::shared_file_in;
 use super::thumbnails::{Pictures, Thumbnails};
 use crate::bounded_file::may_be_written;
 use crate::failure::Failure;
+use crate::given::local;
 use crate::price::rounded;
 
 /// Ids that a group names.
@@ -182,9 +183,12 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn row(&self, entry: &Entry<'_>, is_sheet: bool) -> PageRow {
-        let values = |column: &'static str| {
-            let values = entry.row.values.iter();
-            values.filter(move |(name, _)| name == column)
+        let values = |column| {
+            entry
+                .row
+                .values
+                .iter()
+                .filter(move |(name, _)| name == column)
         };
         let mut content = values("content").map(|(_, value)| self.reference(value));
         let known = entry.known;
@@ -203,12 +207,8 @@ impl Place<'_> {
             styles: values("style")
                 .map(|(_, value)| self.reference(value))
                 .collect(),
-            results: results.map(|picture| self.result(picture)).collect(),
+            results: results.map(|saved| self.picture(&saved.path)).collect(),
         }
-    }
-
-    fn result(&self, picture: &SavedPicture) -> PagePicture {
-        self.picture(&picture.path)
     }
 
     /// A picture that goes in; those of other hosts are named and never loaded.

@@ -1,8 +1,10 @@
 //! Row of a batch: values by column, as text.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::given::{self, local};
 
 /// Columns whose values are pictures.
 const PICTURES: [&str; 2] = ["content", "style"];
@@ -84,18 +86,7 @@ impl Row {
     }
 }
 
-/// The path that a reference names, where it names one.
-pub(crate) fn local(reference: &str) -> Option<PathBuf> {
-    let is_url = |scheme: &&str| {
-        let head = reference.get(..scheme.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-    };
-    let schemes = ["http://", "https://", "data:", "file:"];
-    let is_path = reference != "-" && !schemes.iter().any(is_url);
-    is_path.then(|| PathBuf::from(reference))
-}
-
 /// The name of a picture without its folder and extension.
 pub(crate) fn stem(reference: &str) -> String {
-    crate::picture_request::name(std::ffi::OsStr::new(reference))
+    given::name(reference.as_ref())
 }

@@ -7,7 +7,8 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use super::problem::Problem;
 use super::row::Row;
 use crate::args::PictureArgs;
-use crate::picture_request::{self, Files, Kind, PictureRequest};
+use crate::given;
+use crate::picture_request::{Files, Kind, PictureRequest};
 use crate::usage_error;
 
 /// Options that mean the same for a row as on the command line.
@@ -145,10 +146,10 @@ impl RowParser {
             return Err("standard input cannot be read once for each row".to_owned());
         }
         let read = match column {
-            "prompt" => picture_request::prompt(value).map(drop),
+            "prompt" => given::prompt(value).map(drop),
             "content" | "style" => {
                 let argument = format!("--{column}");
-                picture_request::local_path(&argument, value.as_ref()).map(drop)
+                given::local_path(&argument, value.as_ref()).map(drop)
             }
             _ => Ok(()),
         };

@@ -22,11 +22,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn open(global: &Global, timeout: Option<Duration>) -> Result<Self, Failure> {
-        let connection = Connection::configured(global, |config| match timeout {
-            Some(limit) => config.finish_within(limit),
-            None => config,
-        })
-        .await?;
+        let connection = Connection::waiting(global, timeout).await?;
         let journal = journal::open(global, &connection).await?;
         let records = Records::beside(journal.path());
         Ok(Self {

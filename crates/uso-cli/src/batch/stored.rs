@@ -17,12 +17,13 @@ use super::record::{BatchRecord, now};
 use super::row::Row;
 use super::session::Session;
 use super::tally::Tally;
-use crate::args::{BatchBudget, PaceOptions};
+use crate::args::{BatchAgainArgs, Global};
 use crate::failure::Failure;
 use crate::printer::Printer;
 
 /// A batch that ran before.
 pub(crate) struct Stored {
+    pub(crate) session: Session,
     pub(crate) record: BatchRecord,
     pub(crate) rows: Vec<PlannedRow>,
     pub(crate) bought: Purchases,
@@ -33,14 +34,14 @@ pub(crate) struct Stored {
 impl Stored {
     /// Reads the batch of this name, or the one that ran last, and checks its rows again.
     pub(crate) async fn read(
-        session: &Session,
-        name: Option<&str>,
-        budget: &BatchBudget,
-        pace: &PaceOptions,
+        global: &Global,
+        args: &BatchAgainArgs,
         printer: &Printer,
     ) -> Result<Self, Failure> {
-        let mut record = session.records.find(name)?;
-        record.budget = budget.budget.map(MicroDollars::get).or(record.budget);
+        let pace = &args.pace;
+        let session = Session::paced(global, pace).await?;
+        let mut record = session.records.find(args.batch.name.as_deref())?;
+        record.budget = args.budget.budget.map(MicroDollars::get).or(record.budget);
         record.concurrency = pace.concurrency.or(record.concurrency);
         let locked_for = pace.locked_for.map(|time| time.as_secs());
         record.locked_for = locked_for.or(record.locked_for);
@@ -84,8 +85,9 @@ impl Stored {
             )));
         }
         session.records.write(&record, None)?;
-        going_on::write_missing_sidecars(session, &record, &bought, &plan.rows, printer).await?;
+        going_on::write_missing_sidecars(&session, &record, &bought, &plan.rows, printer).await?;
         Ok(Self {
+            session,
             record,
             without_inputs: wanted - plan.rows.len(),
             rows: plan.rows,
@@ -94,24 +96,31 @@ impl Stored {
     }
 
     /// Reads the purchases again, after a change of some of them.
-    pub(crate) async fn read_purchases(&mut self, session: &Session) -> Result<(), Failure> {
-        let client = &session.connection.client;
-        self.bought = purchases::read(&session.journal, client, &self.record.name).await?;
+    pub(crate) async fn read_purchases(&mut self) -> Result<(), Failure> {
+        let (journal, client) = (&self.session.journal, &self.session.connection.client);
+        self.bought = purchases::read(journal, client, &self.record.name).await?;
         Ok(())
     }
 
     /// Buys and collects these rows, and reports what came of the batch.
     pub(crate) async fn go_on(
         &self,
-        session: &Session,
         (rows, mut tally): (Vec<PlannedRow>, Tally),
         printer: &Printer,
     ) -> Result<ExitCode, Failure> {
         match rows.is_empty() {
             true => self.count_left(&mut tally),
-            false => going_on::refuse_other_accounts(session, &self.record).await?,
+            false => going_on::refuse_other_accounts(&self.session, &self.record).await?,
         }
-        going_on::run(session, &self.record, &self.bought, rows, tally, printer).await
+        going_on::run(
+            &self.session,
+            &self.record,
+            &self.bought,
+            rows,
+            tally,
+            printer,
+        )
+        .await
     }
 
     /// Counts the rows that a run leaves alone, so that each has its next step.

@@ -19,9 +19,6 @@ use crate::report::shown;
 const NEWEST: u32 = 50;
 const RECENT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Jobs that are read at a time.
-const PAGE: u32 = 500;
-
 /// Characters of a request id that are shown; every command takes a start of an id.
 const SHORT: usize = 8;
 
@@ -35,7 +32,7 @@ pub(crate) async fn run(
     let jobs = journal.jobs(&connection.client);
     let mut listing = Listing::new(printer);
     match args.all {
-        true => listing.add_all(jobs.limit(PAGE)).await?,
+        true => listing.add_all(jobs).await?,
         false => add_recent(&mut listing, jobs).await?,
     }
     listing.end()?;
@@ -72,7 +69,7 @@ async fn add_recent(listing: &mut Listing<'_>, jobs: Jobs) -> Result<(), Failure
     }
     let open = State::ALL.into_iter().filter(|state| !state.is_closed());
     // The page after the newest.
-    listing.add_all(jobs.states(open).limit(PAGE)).await
+    listing.add_all(jobs.states(open)).await
 }
 
 /// A list whose lines are printed while it is read, however long it is.
@@ -94,17 +91,8 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Adds these jobs, page by page.
-    async fn add_all(&mut self, mut jobs: Jobs) -> Result<(), Failure> {
-        loop {
-            let page = jobs.next_page().await?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            for job in &page {
-                self.add(job)?;
-            }
-        }
+    async fn add_all(&mut self, jobs: Jobs) -> Result<(), Failure> {
+        journal::each(jobs, |job| self.add(&job)).await
     }
 
     fn add(&mut self, job: &Purchase) -> Result<(), Failure> {

@@ -16,9 +16,6 @@ use crate::printer::Printer;
 /// Purchases that are shown by name.
 const SHOWN: usize = 20;
 
-/// Purchases that are read at a time.
-const PAGE: u32 = 500;
-
 pub(crate) async fn run(
     global: &Global,
     args: &PruneArgs,
@@ -31,28 +28,22 @@ pub(crate) async fn run(
     let is_due =
         |job: &Purchase| !job.pruned && before.is_some_and(|before| job.changed_at < before);
     let closed = [State::Done, State::Failed, State::Cancelled];
-    let mut jobs = journal.jobs(client).states(closed).limit(PAGE);
     let (mut count, mut lines, mut documents) = (0_usize, Vec::new(), Vec::new());
-    loop {
-        let page = jobs.next_page().await?;
-        if page.is_empty() {
-            break;
+    journal::each(journal.jobs(client).states(closed), |job| {
+        if !is_due(&job) {
+            return Ok(());
         }
-        for job in page.iter().filter(|job| is_due(job)) {
-            count += 1;
-            if count <= SHOWN {
-                lines.push(format!(
-                    "{}  {}  {}",
-                    job.id,
-                    job.state,
-                    journal::place(job)
-                ));
-            }
-            if printer.json {
-                documents.push(to_json(job));
-            }
+        count += 1;
+        if count <= SHOWN {
+            let place = journal::place(&job);
+            lines.push(format!("{}  {}  {place}", job.id, job.state));
         }
-    }
+        if printer.json {
+            documents.push(to_json(&job));
+        }
+        Ok(())
+    })
+    .await?;
     if count > SHOWN {
         lines.push(format!("and {} more", count - SHOWN));
     }

@@ -26,11 +26,7 @@ pub(crate) async fn run(
     args: &ResultArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::configured(global, |config| match args.timeout {
-        Some(limit) => config.finish_within(limit),
-        None => config,
-    })
-    .await?;
+    let connection = Connection::waiting(global, args.timeout).await?;
     let client = &connection.client;
     let journal = journal::open(global, &connection).await?;
     let place = Place::of(&args.output, &journal, printer)?;

@@ -61,11 +61,7 @@ pub(crate) async fn run(
                 .with_hint("give the id of the job: uso resume ID -o FILE"),
         );
     }
-    let connection = Connection::configured(global, |config| match args.timeout {
-        Some(limit) => config.finish_within(limit),
-        None => config,
-    })
-    .await?;
+    let connection = Connection::waiting(global, args.timeout).await?;
     let collector = Collector {
         journal: journal::open(global, &connection).await?,
         client: connection.client.clone(),

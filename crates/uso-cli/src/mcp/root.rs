@@ -9,6 +9,7 @@ use image::ImageFormat;
 use uso::Reference;
 
 use super::refusal::Refusal;
+use crate::given::has_scheme;
 
 /// Most bytes that are read of a picture: one more than the client takes, which then refuses it.
 const LARGEST: u64 = (50 << 20) + 1;
@@ -125,11 +126,6 @@ impl Root {
             Err(error) => Err(refused(format!("cannot be made: {error}"))),
         }
     }
-}
-
-fn has_scheme(given: &str, scheme: &str) -> bool {
-    let head = given.get(..scheme.len());
-    head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
 }
 
 #[cfg(all(test, unix))]

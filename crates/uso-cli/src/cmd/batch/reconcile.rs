@@ -6,7 +6,6 @@ use uso_journal::{LocalId, State};
 
 use crate::args::{BatchReconcileArgs, Global};
 use crate::batch::purchases::Known;
-use crate::batch::session::Session;
 use crate::batch::stored::Stored;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -16,15 +15,7 @@ pub(crate) async fn run(
     args: &BatchReconcileArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let session = Session::paced(global, &args.pace).await?;
-    let mut stored = Stored::read(
-        &session,
-        args.batch.name.as_deref(),
-        &args.budget,
-        &args.pace,
-        printer,
-    )
-    .await?;
+    let mut stored = Stored::read(global, &args.again, printer).await?;
     let given_up = match args.buy_again.is_empty() {
         true => &args.write_off,
         false => &args.buy_again,
@@ -32,22 +23,22 @@ pub(crate) async fn run(
     // All names first, so that a wrong one changes nothing.
     let given_up = given_up.iter().map(|name| unknown(&stored, name));
     let given_up = given_up.collect::<Result<Vec<LocalId>, Failure>>()?;
-    let client = &session.connection.client;
+    let (journal, client) = (&stored.session.journal, &stored.session.connection.client);
     let buys_again = !args.buy_again.is_empty();
     if buys_again {
         let is_given_up = |known: &Known| given_up.contains(&known.id);
         let (rows, _) = stored.select(|_, known| known.is_some_and(is_given_up));
-        Stored::check_limit(rows.iter(), args.limit.max_cost)?;
+        Stored::check_limit(rows.iter(), args.again.limit.max_cost)?;
     }
     for id in &given_up {
-        let write_off = session.journal.write_off(client, *id, State::Unknown);
+        let write_off = journal.write_off(client, *id, State::Unknown);
         let attempt = write_off.await?.attempt;
         if buys_again {
-            session.journal.retry(client, *id, attempt).await?;
+            journal.retry(client, *id, attempt).await?;
         }
     }
     if !given_up.is_empty() {
-        stored.read_purchases(&session).await?;
+        stored.read_purchases().await?;
     }
     let is_meant = |known: &Known| {
         let is_lost = matches!(known.state, State::Unknown | State::Sending);
@@ -57,7 +48,7 @@ pub(crate) async fn run(
     if rows.is_empty() {
         printer.say("no row has an unknown outcome");
     }
-    stored.go_on(&session, (rows, tally), printer).await
+    stored.go_on((rows, tally), printer).await
 }
 
 /// The short id of an unknown row.

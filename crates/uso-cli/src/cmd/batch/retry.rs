@@ -7,7 +7,6 @@ use uso_journal::{Cause, Error, LocalId, State};
 
 use crate::args::{BatchRetryArgs, Global};
 use crate::batch::purchases::Known;
-use crate::batch::session::Session;
 use crate::batch::stored::Stored;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -17,15 +16,7 @@ pub(crate) async fn run(
     args: &BatchRetryArgs,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    let session = Session::paced(global, &args.pace).await?;
-    let stored = Stored::read(
-        &session,
-        args.batch.name.as_deref(),
-        &args.budget,
-        &args.pace,
-        printer,
-    )
-    .await?;
+    let stored = Stored::read(global, &args.again, printer).await?;
     let only = args.only.as_deref().map(|only| only.replace('-', "_"));
     let is_ended = |known: &Known| matches!(known.state, State::Failed | State::Cancelled);
     let ended = stored.bought.values().filter(|known| is_ended(known));
@@ -51,16 +42,16 @@ pub(crate) async fn run(
         is_ended(known) && only.as_deref().is_none_or(|only| cause == Some(only))
     };
     let (rows, tally) = stored.select(|_, known| known.is_some_and(is_meant));
-    Stored::check_limit(rows.iter(), args.limit.max_cost)?;
+    Stored::check_limit(rows.iter(), args.again.limit.max_cost)?;
     let seen: BTreeMap<LocalId, u32> = rows
         .iter()
         .filter_map(|row| stored.known(row))
         .filter(|known| !known.is_free())
         .map(|known| (known.id, known.attempt))
         .collect();
-    let client = &session.connection.client;
+    let (journal, client) = (&stored.session.journal, &stored.session.connection.client);
     for (id, attempt) in seen {
-        match session.journal.retry(client, id, attempt).await {
+        match journal.retry(client, id, attempt).await {
             // Another run asked for the next attempt meanwhile, which this one waits for.
             Ok(_) | Err(Error::NotAllowed { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -69,5 +60,5 @@ pub(crate) async fn run(
     if rows.is_empty() {
         printer.say("no row has failed");
     }
-    stored.go_on(&session, (rows, tally), printer).await
+    stored.go_on((rows, tally), printer).await
 }
