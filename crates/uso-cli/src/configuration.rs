@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::credentials;
+use crate::environment::set;
 use crate::failure::Failure;
 
 /// Longest file that is read, in bytes.
@@ -59,7 +60,7 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Reads the file; one that does not exist sets nothing.
     pub(crate) fn read() -> Result<Self, Failure> {
-        let named = std::env::var_os("USO_CONFIG").filter(|value| !value.is_empty());
+        let named = set("USO_CONFIG");
         let path = match &named {
             Some(path) => PathBuf::from(path),
             None => match credentials::folder() {
@@ -93,7 +94,7 @@ impl Configuration {
     /// Makes the values defaults of the options of every command below this one. `USO_BASE_URL` is
     /// read elsewhere and wins.
     pub(crate) fn apply(&self, mut command: clap::Command) -> clap::Command {
-        let has_base_url = std::env::var_os("USO_BASE_URL").is_some_and(|url| !url.is_empty());
+        let has_base_url = set("USO_BASE_URL").is_some();
         for subcommand in command.get_subcommands_mut() {
             let owned = self.apply(std::mem::take(subcommand));
             // A batch records the template of its names, which the file must not replace.

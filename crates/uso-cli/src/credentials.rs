@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::environment::set;
 use crate::failure::Failure;
 
 /// Longest key file that is read, in bytes.
@@ -11,7 +12,6 @@ const LONGEST: u64 = 4 << 10;
 
 /// The folder of the key and of the configuration file.
 pub(crate) fn folder() -> Result<PathBuf, Failure> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = set("XDG_CONFIG_HOME") {
         return Ok(Path::new(&folder).join("uso"));
     }
@@ -64,7 +64,7 @@ pub(crate) fn store(key: &str) -> Result<PathBuf, Failure> {
     let path = path()?;
     let written = || -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        make_private_folder(folder)?;
+        private_folder(folder)?;
         // Temporary files are created for their owner alone.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         writeln!(file, "{key}")?;
@@ -96,7 +96,8 @@ pub(crate) fn remove() -> Result<bool, Failure> {
     }
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder of its owner alone, with its missing parents.
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

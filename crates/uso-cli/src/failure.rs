@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use uso::error::{Delivery, Operation};
 use uso::{Error, ErrorKind};
 
+use crate::document::merged;
 use crate::exit_code::{
     AUTH, BUDGET, DEADLINE, FAILED, INPUT, LOCKED, OTHER, OUTCOME_UNKNOWN, USAGE,
 };
@@ -196,28 +197,22 @@ impl Failure {
             "cause": self.root_cause(),
             "advice": self.next_step(),
         });
-        if let (Some(error), Some(fields)) = (&self.error, fields.as_object_mut()) {
-            let raw = error.raw_body().map(String::from_utf8_lossy);
-            let told = [
-                ("operation", json!(error.operation())),
-                ("delivery", json!(error.delivery())),
-                ("request_id", json!(error.request_id())),
-                ("status", json!(error.status())),
-                ("error_type", json!(error.error_type())),
-                ("problems", json!(error.problems())),
-                ("attempts", json!(error.attempts())),
-                ("ticket", json!(error.ticket())),
-                ("raw_body", json!(raw)),
-            ];
-            fields.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        if let Some(error) = &self.error {
+            let told = json!({
+                "operation": error.operation(),
+                "delivery": error.delivery(),
+                "request_id": error.request_id(),
+                "status": error.status(),
+                "error_type": error.error_type(),
+                "problems": error.problems(),
+                "attempts": error.attempts(),
+                "ticket": error.ticket(),
+                "raw_body": error.raw_body().map(String::from_utf8_lossy),
+            });
+            fields = merged(fields, told);
         }
-        let mut document = json!({ "error": fields });
-        if let (Some(Value::Object(partial)), Some(document)) =
-            (self.partial.as_deref(), document.as_object_mut())
-        {
-            document.extend(partial.clone());
-        }
-        document
+        let partial = self.partial.as_deref().cloned().unwrap_or_default();
+        merged(json!({ "error": fields }), partial)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The journal of purchases that the global options and the environment name.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,8 @@ use uso_journal::{Error, Jobs, Journal, LocalId, Purchase};
 
 use crate::args::Global;
 use crate::connection::Connection;
+use crate::credentials::private_folder;
+use crate::environment::set;
 use crate::failure::Failure;
 use crate::output_names::{free, plain_id};
 use crate::printer::Printer;
@@ -138,10 +140,6 @@ fn first_release() -> Option<PathBuf> {
     home.map(|home| home.join(".local/state/uso"))
 }
 
-fn set(name: &str) -> Option<std::ffi::OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
 /// The recorded job that an argument means, and without an argument the newest one. `None` for a
 /// request id that is not recorded here.
 pub(crate) async fn find(
@@ -242,15 +240,10 @@ pub(crate) fn keep_response(
         None => journal,
     };
     let folder = beside.with_file_name("responses");
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     let mut options = OpenOptions::new();
     #[cfg(unix)]
-    {
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    builder.create(&folder)?;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    private_folder(&folder)?;
     let id = plain_id(request_id.unwrap_or("unknown"));
     let path = free(&folder.join(format!("{id}.response")));
     let mut file = options.write(true).create_new(true).open(&path)?;

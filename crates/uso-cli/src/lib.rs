@@ -13,6 +13,7 @@ mod configuration;
 mod connection;
 mod credentials;
 mod destination;
+mod document;
 mod environment;
 mod escape;
 mod exit_code;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::environment;
 use crate::escape;
 use crate::failure::Failure;
 
@@ -124,7 +125,7 @@ impl Printer {
 
 /// `NO_COLOR` and a dumb terminal switch colours off.
 fn has_colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    environment::set("NO_COLOR").is_none()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 

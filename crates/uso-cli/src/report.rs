@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uso_journal::{Purchase, SavedPicture, Target};
 
 use crate::args::Preview;
+use crate::document::merged;
 use crate::exit_code::FLAGGED;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -80,11 +81,9 @@ impl Report {
         }
     }
 
-    /// Adds a field to the document.
-    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        if let Some(fields) = self.document.as_object_mut() {
-            fields.insert(name.to_owned(), value);
-        }
+    /// Adds fields to the document.
+    pub(crate) fn with(mut self, fields: Value) -> Self {
+        self.document = merged(self.document, fields);
         self
     }
 

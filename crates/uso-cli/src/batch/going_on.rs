@@ -15,6 +15,7 @@ use super::running;
 use super::session::Session;
 use super::sidecar;
 use super::tally::Tally;
+use crate::document::merged;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
@@ -162,12 +163,8 @@ async fn reopen_missing(
 }
 
 fn document(record: &BatchRecord, tally: &Tally) -> serde_json::Value {
-    let mut document = tally.to_json();
-    if let Some(fields) = document.as_object_mut() {
-        fields.insert("batch".to_owned(), json!(record.name));
-        fields.insert("output".to_owned(), json!(record.output));
-    }
-    document
+    let batch = json!({ "batch": record.name, "output": record.output });
+    merged(tally.to_json(), batch)
 }
 
 /// The next steps, one line each.

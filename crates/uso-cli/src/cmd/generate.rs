@@ -165,7 +165,7 @@ pub(crate) async fn run(
         stdout,
     };
     let code = Report::of(&purchase, failure)
-        .with("references", references(&pictures))
+        .with(json!({ "references": references(&pictures) }))
         .print(show, printer)?;
     if connection.is_emulated() {
         printer.say("emulated: nothing was bought, and the picture says so");

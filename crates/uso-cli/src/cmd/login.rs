@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use uso::ApiKey;
 
 use crate::credentials;
+use crate::environment;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
@@ -37,7 +38,7 @@ pub(crate) async fn login(printer: &Printer) -> Result<ExitCode, Failure> {
     let path = path.display().to_string();
     printer.data(&json!({ "key_file": path }), &[])?;
     printer.say(&format!("the key is stored in {path}, for you alone"));
-    if std::env::var_os("FAL_KEY").is_some_and(|key| !key.is_empty()) {
+    if environment::set("FAL_KEY").is_some() {
         printer.warn("FAL_KEY is set, and wins over the stored key");
     }
     Ok(ExitCode::SUCCESS)

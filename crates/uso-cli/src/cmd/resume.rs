@@ -17,6 +17,7 @@ use crate::cmd::generate::COMMAND_KEY;
 use crate::cmd::list::to_json;
 use crate::cmd::result::{Collecting, Place};
 use crate::connection::Connection;
+use crate::document::merged;
 use crate::exit_code::{OTHER, OUTCOME_UNKNOWN, worst};
 use crate::failure::Failure;
 use crate::journal::{self, shown_id};
@@ -325,12 +326,4 @@ fn was_never_sent(purchase: &Purchase) -> bool {
 /// Whether one run of a command made the purchase: no later run goes on with it.
 fn is_of_command(purchase: &Purchase) -> bool {
     purchase.key.starts_with(COMMAND_KEY)
-}
-
-/// Both documents as one.
-fn merged(mut document: Value, more: Value) -> Value {
-    if let (Some(all), Value::Object(more)) = (document.as_object_mut(), more) {
-        all.extend(more);
-    }
-    document
 }

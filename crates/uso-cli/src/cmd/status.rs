@@ -9,6 +9,7 @@ use uso_journal::Purchase;
 use crate::args::{Global, JobArgs};
 use crate::cmd::list;
 use crate::connection::Connection;
+use crate::document::merged;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
@@ -68,12 +69,8 @@ fn describe(state: &State) -> String {
 
 fn to_json(request_id: &str, status: &Status) -> Value {
     let logs: Vec<Value> = status.logs.iter().map(log_to_json).collect();
-    let mut value = state_to_json(&status.state);
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("request_id".to_owned(), json!(request_id));
-        fields.insert("logs".to_owned(), json!(logs));
-    }
-    value
+    let more = json!({ "request_id": request_id, "logs": logs });
+    merged(state_to_json(&status.state), more)
 }
 
 pub(crate) fn log_to_json(line: &LogLine) -> Value {

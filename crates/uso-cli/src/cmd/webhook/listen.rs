@@ -10,6 +10,7 @@ use uso_journal::Notified;
 use super::describe::{describe, to_json};
 use crate::args::{Global, ListenArgs};
 use crate::connection::base_urls;
+use crate::document::merged;
 use crate::failure::Failure;
 use crate::journal;
 use crate::notifications::{Audience, Notifications, contradiction};
@@ -61,12 +62,9 @@ impl Audience for Told {
             Notified::Contradicts(_) => Some("contradicted"),
             _ => None,
         };
-        let mut document = to_json(notification);
-        if let Some(fields) = document.as_object_mut() {
-            fields.insert("purchase".to_owned(), json!(word));
-            let job = notified.purchase().map(|purchase| purchase.id);
-            fields.insert("job".to_owned(), json!(job));
-        }
+        let job = notified.purchase().map(|purchase| purchase.id);
+        let recorded = json!({ "purchase": word, "job": job });
+        let document = merged(to_json(notification), recorded);
         self.0.data(&document, &[line])?;
         match notified {
             Notified::Adopted(_) => {

@@ -12,6 +12,7 @@ use super::captured;
 use super::describe::{describe, to_json};
 use crate::args::{Global, VerifyArgs};
 use crate::connection::base_urls;
+use crate::document::merged;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
@@ -34,10 +35,7 @@ pub(super) async fn run(
         verifier = verifier.clock(Clock::of(move || at));
     }
     let notification = verifier.verify(&keys, &headers, body).map_err(refused)?;
-    let mut document = to_json(&notification);
-    if let Some(fields) = document.as_object_mut() {
-        fields.insert("verified".to_owned(), json!(true));
-    }
+    let document = merged(to_json(&notification), json!({ "verified": true }));
     let line = format!("verified: {}", describe(&notification));
     printer.data(&document, &[line])?;
     Ok(ExitCode::SUCCESS)
