@@ -6,7 +6,7 @@ use uso::MicroDollars;
 
 use super::plan::Plan;
 use super::planned_row::PlannedRow;
-use super::purchases::{Purchases, id_of, key};
+use super::purchases::{Purchases, id_of};
 use super::row::Row;
 
 /// Rows that are listed.
@@ -34,7 +34,7 @@ impl<'a> Changes<'a> {
         let before: Option<HashSet<String>> = before.map(|rows| rows.iter().map(Row::id).collect());
         let mut changes = Self::default();
         for row in rows {
-            if bought.contains_key(&key(batch, &row.id, &row.fingerprint)) {
+            if bought.contains_key(&row.key(batch)) {
                 continue;
             }
             if paid.contains(row.id.as_str()) {

@@ -9,7 +9,7 @@ use uso_journal::{BudgetStop, Scope, State, Stopped};
 
 use super::plan_text::counted;
 use super::planned_row::PlannedRow;
-use super::purchases::{Known, Purchases, key};
+use super::purchases::{Known, Purchases};
 use super::record::BatchRecord;
 use super::running;
 use super::session::Session;
@@ -28,7 +28,7 @@ pub(crate) async fn run(
     mut tally: Tally,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    rows.sort_by_key(|row| rank(bought.get(&key(&record.name, &row.id, &row.fingerprint))));
+    rows.sort_by_key(|row| rank(bought.get(&row.key(&record.name))));
     tally.settled = reopen_missing(session, record, bought, &rows).await?;
     match tally.settled.len() {
         0 => {}
@@ -121,7 +121,7 @@ pub(crate) async fn write_missing_sidecars(
     printer: &Printer,
 ) -> Result<(), Failure> {
     for row in rows {
-        let known = bought.get(&key(&record.name, &row.id, &row.fingerprint));
+        let known = bought.get(&row.key(&record.name));
         let Some(known) = known.filter(|known| known.is_whole()) else {
             continue;
         };
@@ -151,7 +151,7 @@ async fn reopen_missing(
 ) -> Result<HashSet<String>, Failure> {
     let mut reopened = HashSet::new();
     for row in rows {
-        let key = key(&record.name, &row.id, &row.fingerprint);
+        let key = row.key(&record.name);
         let known = bought.get(&key);
         if let Some(known) = known.filter(|known| known.state == State::Done && !known.is_whole()) {
             let client = &session.connection.client;

@@ -3,6 +3,7 @@
 use uso::{MicroDollars, Request};
 
 use super::names::{KnownNames, NameTemplate};
+use super::purchases::key;
 use super::row::{Row, stem};
 
 /// A row that was checked.
@@ -28,6 +29,11 @@ pub(crate) struct PlannedRow {
 }
 
 impl PlannedRow {
+    /// The journal's key of its purchase.
+    pub(crate) fn key(&self, batch: &str) -> String {
+        key(batch, &self.id, &self.fingerprint)
+    }
+
     /// Reason against the purchase, where the row can cost more than `--max-cost`.
     pub(crate) fn above(&self, limit: MicroDollars) -> Option<String> {
         let bound = self.bound.filter(|bound| *bound > limit)?;

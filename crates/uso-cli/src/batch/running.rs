@@ -15,7 +15,6 @@ use uso_journal::{
 
 use super::display::Display;
 use super::planned_row::PlannedRow;
-use super::purchases::key;
 use super::record::BatchRecord;
 use super::row::Row;
 use super::session::Session;
@@ -83,7 +82,7 @@ pub(crate) async fn run(
     let mut by_key: HashMap<String, Row> = HashMap::with_capacity(rows.len());
     let mut wanted = Vec::with_capacity(rows.len());
     for row in rows {
-        let key = key(&record.name, &row.id, &row.fingerprint);
+        let key = row.key(&record.name);
         let target = Target::named(&record.output, row.name);
         wanted.push(BatchRow::new(key.clone(), row.request).target(target));
         by_key.insert(key, row.row);

@@ -12,7 +12,7 @@ use super::plan::{Plan, Wishes};
 use super::plan_text;
 use super::planned_row::PlannedRow;
 use super::problems::Problems;
-use super::purchases::{self, Known, Purchases, id_of, key, newest};
+use super::purchases::{self, Known, Purchases, id_of, newest};
 use super::record::{BatchRecord, now};
 use super::row::Row;
 use super::session::Session;
@@ -151,8 +151,7 @@ impl Stored {
     }
 
     pub(crate) fn known(&self, row: &PlannedRow) -> Option<&Known> {
-        self.bought
-            .get(&key(&self.record.name, &row.id, &row.fingerprint))
+        self.bought.get(&row.key(&self.record.name))
     }
 
     /// The purchase of the row with this id, or with this short id.

@@ -1,6 +1,7 @@
 //! `uso batch`: many pictures, planned, bought and collected.
 
 mod cancel;
+mod checks;
 mod collect;
 mod new;
 mod offer;

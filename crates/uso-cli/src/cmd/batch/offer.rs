@@ -10,7 +10,6 @@ use uso_journal::{BatchRow, Error, Target, UnitPrice};
 
 use crate::batch::plan_text::counted;
 use crate::batch::planned_row::PlannedRow;
-use crate::batch::purchases::key;
 use crate::batch::record::BatchRecord;
 use crate::batch::session::Session;
 use crate::failure::Failure;
@@ -30,7 +29,7 @@ pub(super) async fn offer(
     let cap = record.budget.map(MicroDollars::new);
     session.journal.set_batch_cap(client, name, cap).await?;
     let offers = futures_util::stream::iter(rows).map(async |row| {
-        let key = key(name, &row.id, &row.fingerprint);
+        let key = row.key(name);
         // Each worker has a folder of its own.
         let row = BatchRow::new(key, row.request).target(Target::named("", row.name));
         let price = Some(UnitPrice::published());

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use uso::MicroDollars;
 
+use super::checks::{check_budget, refuse_changes, taken_files};
 use super::new::text;
 use super::offer;
 use crate::args::{BatchRunArgs, Global};
@@ -15,16 +16,15 @@ use crate::batch::plan::{Plan, Wishes};
 use crate::batch::planned_row::PlannedRow;
 use crate::batch::problem::Problem;
 use crate::batch::problems::Problems;
-use crate::batch::purchases::{self, Purchases, key};
+use crate::batch::purchases;
 use crate::batch::record::{BatchRecord, check_name, now};
 use crate::batch::row::Row;
 use crate::batch::session::Session;
 use crate::batch::tally::Tally;
 use crate::batch::todo::Todo;
 use crate::batch::vary::Variation;
-use crate::batch::{going_on, manifest, plan_text, report, sidecar};
+use crate::batch::{going_on, manifest, plan_text, report};
 use crate::failure::Failure;
-use crate::price::rounded;
 use crate::printer::Printer;
 use crate::spending;
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     let record = record(name, args, &source, before.as_ref());
     let client = &session.connection.client;
     let bought = purchases::read(&session.journal, client, &record.name).await?;
-    let todo = Todo::of(plan.rows.iter(), |row| known(&record, &bought, row));
+    let todo = Todo::of(plan.rows.iter(), |row| bought.get(&row.key(&record.name)));
     // Of rows with problems, too, the names and the prices are looked at.
     let all: Vec<&PlannedRow> = todo.rows.iter().copied().chain(&plan.refused).collect();
     problems.extend(taken_files(&record, &bought, &all));
@@ -242,113 +242,6 @@ fn write_sheet(args: &BatchRunArgs, plan: &Plan, printer: &Printer) -> Result<()
     report::write_sheet(&title, rows, file)?;
     printer.say(&format!("the contact sheet is {}", file.display()));
     Ok(())
-}
-
-fn known<'a>(
-    record: &BatchRecord,
-    bought: &'a Purchases,
-    row: &PlannedRow,
-) -> Option<&'a purchases::Known> {
-    bought.get(&key(&record.name, &row.id, &row.fingerprint))
-}
-
-fn refuse_changes(
-    changes: &Changes<'_>,
-    args: &BatchRunArgs,
-    printer: &Printer,
-) -> Result<(), Failure> {
-    for line in changes.lines() {
-        printer.say(&line);
-    }
-    if !changes.is_paid() || args.rows.accept_changes || args.money.dry_run {
-        return Ok(());
-    }
-    let price = rounded(changes.price());
-    let ids = |rows: &[&PlannedRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
-    Err(Failure::input(format!(
-        "{} added and {} changed since the last run, which would cost about {price}; nothing was sent",
-        plan_text::counted(changes.added.len(), "row"),
-        plan_text::counted(changes.changed.len(), "row"),
-    ))
-    .with_hint("buy them with --accept-changes, or go on with the rows as they were: uso batch resume")
-    .with_partial(json!({ "changes": {
-        "added": ids(&changes.added),
-        "changed": ids(&changes.changed),
-        "removed": changes.removed,
-        "micro_dollars": changes.price().get(),
-    }})))
-}
-
-/// Rows that were never begun, and whose file is there already.
-fn taken_files(record: &BatchRecord, bought: &Purchases, todo: &[&PlannedRow]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let new = todo.iter().filter(|row| {
-        let is_new = |known: &purchases::Known| known.is_free();
-        !row.is_open && known(record, bought, row).is_none_or(is_new)
-    });
-    let mine: std::collections::HashSet<PathBuf> = bought
-        .values()
-        .flat_map(|known| known.pictures.iter().map(|picture| picture.path.clone()))
-        .collect();
-    for row in new {
-        for file in &row.files {
-            let path = record.output.join(file);
-            let sidecar = sidecar::path_of(&path);
-            if !sidecar::may_be_written(&sidecar) {
-                problems.push(Problem::of_row(
-                    row.row.number,
-                    format!(
-                        "{} is there already, and is no sidecar, which is written there; remove it, or choose another folder or --name",
-                        sidecar.display()
-                    ),
-                ));
-            }
-            if path.symlink_metadata().is_ok() && !mine.contains(&path) {
-                problems.push(Problem::of_row(
-                    row.row.number,
-                    format!(
-                        "{} is there already, and is no picture of this batch; remove it, or choose another folder or --name",
-                        path.display()
-                    ),
-                ));
-            }
-        }
-    }
-    problems
-}
-
-/// Why the budget has no room for a single row; a budget without room for all rows is told.
-async fn check_budget(
-    session: &Session,
-    record: &BatchRecord,
-    bought: &Purchases,
-    todo: &[&PlannedRow],
-    printer: &Printer,
-) -> Result<Option<String>, Failure> {
-    let Some(budget) = record.budget else {
-        return Ok(None);
-    };
-    let new = Todo::of(todo.iter().copied(), |row| known(record, bought, row)).to_buy;
-    let client = &session.connection.client;
-    let committed = session.journal.batch_committed(client, &record.name).await;
-    let committed = committed?;
-    let left = MicroDollars::new(budget.saturating_sub(committed.get()));
-    let shown = MicroDollars::new(budget);
-    let cheapest = new.iter().filter_map(|row| row.price).min();
-    if let Some(cheapest) = cheapest.filter(|cheapest| *cheapest > left) {
-        return Ok(Some(format!(
-            "the budget of {shown} has {left} left, and the cheapest row costs about {}",
-            rounded(cheapest)
-        )));
-    }
-    let (sum, _) = Plan::price(new.iter().copied());
-    if sum > left {
-        printer.warn(&format!(
-            "the budget of {shown} does not suffice: {left} are left, and the rows cost about {}; the run stops before the purchase that would exceed it",
-            rounded(sum)
-        ));
-    }
-    Ok(None)
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {
