@@ -26,7 +26,7 @@ pub(crate) use self::jobs::{
     BudgetArgs, CancelArgs, CollectOptions, JobArgs, ListArgs, PruneArgs, ResultArgs, ResumeArgs,
     WatchArgs,
 };
-pub(crate) use self::picture::{MoneyOptions, PictureArgs, Preview};
+pub(crate) use self::picture::{MoneyOptions, PictureArgs, Preview, ShowOptions};
 pub(crate) use self::proxy::ProxyArgs;
 pub(crate) use self::studio::StudioArgs;
 pub(crate) use self::tools::{

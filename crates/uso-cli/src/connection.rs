@@ -39,29 +39,25 @@ impl Connection {
         global: &Global,
         configure: impl FnOnce(Config) -> Config,
     ) -> Result<Self, Failure> {
-        if global.emulator {
-            let emulator = Emulator::builder()
-                .inference_time(INFERENCE_TIME)
-                .picture(PictureMode::Restyled)
-                .start()
-                .await;
-            let emulator = emulator.map_err(|error| {
-                Failure::other(format!("the emulator could not be started: {error}"))
-            })?;
-            let base_urls = BaseUrls::single_origin(&emulator.origin())?;
-            let config = Config::new(
-                ApiKey::new("emulated:key").map_err(uso::Error::from)?,
-                base_urls,
-            );
-            return Ok(Self {
-                client: Client::new(configure(config))?,
-                emulator: Some(emulator),
-            });
-        }
-        let config = config(global)?;
+        let (config, emulator) = match global.emulator {
+            true => {
+                let emulator = Emulator::builder()
+                    .inference_time(INFERENCE_TIME)
+                    .picture(PictureMode::Restyled)
+                    .start()
+                    .await;
+                let emulator = emulator.map_err(|error| {
+                    Failure::other(format!("the emulator could not be started: {error}"))
+                })?;
+                let base_urls = BaseUrls::single_origin(&emulator.origin())?;
+                let key = ApiKey::new("emulated:key").map_err(uso::Error::from)?;
+                (Config::new(key, base_urls), Some(emulator))
+            }
+            false => (config(global)?, None),
+        };
         Ok(Self {
             client: Client::new(configure(config))?,
-            emulator: None,
+            emulator,
         })
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use uso_journal::{Purchase, SavedPicture, Target};
 
-use crate::args::Preview;
+use crate::args::ShowOptions;
 use crate::document::merged;
 use crate::exit_code::FLAGGED;
 use crate::failure::Failure;
@@ -17,8 +17,7 @@ use crate::{journal, price, viewing};
 /// How saved pictures are shown.
 #[derive(Debug)]
 pub(crate) struct Show {
-    pub(crate) preview: Preview,
-    pub(crate) open: bool,
+    pub(crate) options: ShowOptions,
     /// Standard output, where it takes the picture.
     pub(crate) stdout: Option<StandardOutput>,
 }
@@ -120,8 +119,8 @@ impl Report {
                 let printed = printer.paths(&Value::Null, &self.paths);
                 printed.map_err(|failure| self.not_shown(failure))?;
             }
-            viewing::preview(show.preview, &self.paths, printer);
-            if show.open {
+            viewing::preview(show.options.preview, &self.paths, printer);
+            if show.options.open {
                 viewing::open(&self.paths, printer);
             }
         }

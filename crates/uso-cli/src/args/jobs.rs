@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use super::picture::Preview;
+use super::picture::ShowOptions;
 use super::values::{self, Cap};
 
 #[derive(Debug, Args)]
@@ -72,13 +72,8 @@ pub(crate) struct CollectOptions {
     /// Replaces an existing file.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Opens each saved picture in the system's viewer.
-    #[arg(long)]
-    pub(crate) open: bool,
-    /// Shows each saved picture in the terminal; never where stderr is not a terminal.
-    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
-        default_missing_value = "auto", default_value = "never")]
-    pub(crate) preview: Preview,
+    #[command(flatten)]
+    pub(crate) show: ShowOptions,
 }
 
 #[derive(Debug, Args)]

@@ -117,6 +117,12 @@ pub(crate) struct OutputOptions {
     /// [default: {content}-{style}.{ext}].
     #[arg(long, value_name = "TEMPLATE")]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) show: ShowOptions,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ShowOptions {
     /// Opens each saved picture in the system's viewer.
     #[arg(long)]
     pub(crate) open: bool,

@@ -180,15 +180,8 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
     match &tally.stopped {
         // The caps of the account are no option of a batch.
         Some(Stopped::Budget(
-            BudgetStop::Exceeded {
-                scope: Scope::Day | Scope::Total,
-                ..
-            }
-            | BudgetStop::NoPrice {
-                scope: Scope::Day | Scope::Total,
-                ..
-            },
-        )) => hints.push(format!(
+            BudgetStop::Exceeded { scope, .. } | BudgetStop::NoPrice { scope, .. },
+        )) if matches!(scope, Scope::Day | Scope::Total) => hints.push(format!(
             "uso budget shows the caps and changes them; go on with: uso batch resume {name}"
         )),
         Some(Stopped::Budget(_)) => hints.push(format!(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use uso::Client;
+use uso::{Client, MicroDollars};
 use uso_journal::{Cause, Cost, Journal, LocalId, Purchase, SavedPicture, State};
 
 use crate::failure::Failure;
@@ -62,6 +62,11 @@ impl Known {
         // Another machine proved that its files are there.
         let is_there = |picture: &SavedPicture| picture.is_elsewhere() || picture.is_on_disk();
         self.state == State::Done && self.pictures.iter().all(is_there)
+    }
+
+    /// What is reserved for it until it is billed.
+    pub(crate) fn still_reserved(&self) -> Option<MicroDollars> {
+        self.cost.reserved.filter(|_| self.cost.billed.is_none())
     }
 
     /// Whether nothing was bought, so that a change of the row costs nothing.

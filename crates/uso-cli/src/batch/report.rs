@@ -1,6 +1,6 @@
 //! Report of a batch: its rows with their pictures, failures by what to do, and money.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
@@ -38,19 +38,8 @@ pub(crate) fn write(
     file: &Path,
 ) -> Result<(), Failure> {
     let newest = newest(&record.name, bought);
-    let entries: Vec<Entry<'_>> = rows
-        .iter()
-        .map(|row| {
-            let id = row.id();
-            let known = newest.get(id.as_str()).copied();
-            Entry {
-                row,
-                known,
-                price: None,
-                id,
-            }
-        })
-        .collect();
+    let entry = |row| Entry::of(row, None, &newest);
+    let entries: Vec<Entry<'_>> = rows.iter().map(entry).collect();
     let money = money(record, bought);
     let groups = groups(record, &entries);
     let title = format!("Batch {}", record.name);
@@ -63,14 +52,9 @@ pub(crate) fn write_sheet<'a>(
     rows: impl Iterator<Item = (&'a Row, Option<MicroDollars>)>,
     file: &Path,
 ) -> Result<(), Failure> {
-    let entries: Vec<Entry<'_>> = rows
-        .map(|(row, price)| Entry {
-            row,
-            id: row.id(),
-            known: None,
-            price,
-        })
-        .collect();
+    let none = HashMap::new();
+    let entry = |(row, price)| Entry::of(row, price, &none);
+    let entries: Vec<Entry<'_>> = rows.map(entry).collect();
     let sum = entries
         .iter()
         .filter_map(|entry| entry.price)
@@ -138,7 +122,17 @@ fn pictures<'a>(entries: &[Entry<'a>]) -> Pictures<'a> {
     inputs.chain(results).collect()
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    fn of(row: &'a Row, price: Option<MicroDollars>, newest: &HashMap<&str, &'a Known>) -> Self {
+        let id = row.id();
+        Self {
+            row,
+            known: newest.get(id.as_str()).copied(),
+            price,
+            id,
+        }
+    }
+
     fn references(&self) -> impl Iterator<Item = &str> {
         let values = self.row.values.iter();
         let pictures = values.filter(|(column, _)| column == "content" || column == "style");
@@ -260,22 +254,15 @@ fn money(record: &BatchRecord, bought: &Purchases) -> Vec<(String, String)> {
         let amounts = bought.values().filter_map(amount);
         rounded(MicroDollars::new(amounts.map(MicroDollars::get).sum()))
     };
-    let open = |known: &Known| match known.cost.billed {
-        None => known.cost.reserved,
-        Some(_) => None,
+    let open = |known: &Known, is_unknown: bool| {
+        let reserved = known.still_reserved();
+        reserved.filter(|_| (known.state == State::Unknown) == is_unknown)
     };
-    let is_unknown = |known: &Known| known.state == State::Unknown;
     let mut money = vec![
         ("estimated".to_owned(), sum(&|known| known.cost.estimate)),
         ("billed".to_owned(), sum(&|known| known.cost.billed)),
-        (
-            "reserved".to_owned(),
-            sum(&|known| open(known).filter(|_| !is_unknown(known))),
-        ),
-        (
-            "unknown".to_owned(),
-            sum(&|known| open(known).filter(|_| is_unknown(known))),
-        ),
+        ("reserved".to_owned(), sum(&|known| open(known, false))),
+        ("unknown".to_owned(), sum(&|known| open(known, true))),
     ];
     let budget = record.budget.map(MicroDollars::new);
     money.extend(budget.map(|budget| ("budget".to_owned(), rounded(budget))));

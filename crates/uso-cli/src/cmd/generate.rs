@@ -160,8 +160,7 @@ pub(crate) async fn run(
         return detached(&purchase, &pictures, printer);
     }
     let show = Show {
-        preview: args.output.preview,
-        open: args.output.open,
+        options: args.output.show,
         stdout,
     };
     let code = Report::of(&purchase, failure)

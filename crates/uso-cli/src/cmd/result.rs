@@ -172,8 +172,7 @@ impl<'a> Place<'a> {
 
     pub(crate) fn show(self) -> Show {
         Show {
-            preview: self.options.preview,
-            open: self.options.open,
+            options: self.options.show,
             stdout: self.stdout,
         }
     }

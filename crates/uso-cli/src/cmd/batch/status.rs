@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use uso::MicroDollars;
 use uso_journal::State;
 
@@ -54,10 +54,7 @@ pub(crate) async fn run(
         MicroDollars::new(amounts.map(MicroDollars::get).sum())
     };
     let billed = sum(|known| known.cost.billed);
-    let reserved = sum(|known| match known.cost.billed {
-        None => known.cost.reserved,
-        Some(_) => None,
-    });
+    let reserved = sum(Known::still_reserved);
     let committed = session.journal.batch_committed(client, &record.name);
     let counted = billed.get().saturating_add(reserved.get());
     let earlier = MicroDollars::new(committed.await?.get().saturating_sub(counted));
@@ -81,38 +78,14 @@ pub(crate) async fn run(
         "budget_micro_dollars": record.budget,
         "exit_code": code,
     });
-    printer.data(
-        &document,
-        &lines(
-            &record.name,
-            rows.len(),
-            &document,
-            &unknown,
-            [billed, reserved, earlier],
-        ),
-    )?;
-    Ok(ExitCode::from(code))
-}
-
-fn lines(
-    name: &str,
-    rows: usize,
-    document: &Value,
-    unknown: &[String],
-    [billed, reserved, earlier]: [MicroDollars; 3],
-) -> Vec<String> {
-    let counts = |field: &str| {
-        let counts = document.get(field).and_then(Value::as_object);
-        let counts = counts.into_iter().flatten();
-        let texts: Vec<String> = counts
-            .map(|(word, count)| format!("{count} {}", word.replace('_', " ")))
-            .collect();
-        texts.join(", ")
-    };
-    let mut lines = vec![format!("batch {name}: {rows} rows: {}", counts("states"))];
-    let causes = counts("causes");
+    let mut lines = vec![format!(
+        "batch {}: {} rows: {}",
+        record.name,
+        rows.len(),
+        listed(&counts)
+    )];
     if !causes.is_empty() {
-        lines.push(format!("causes: {causes}"));
+        lines.push(format!("causes: {}", listed(&causes)));
     }
     let mut money = format!("{} billed, {} reserved", rounded(billed), rounded(reserved));
     if earlier > MicroDollars::new(0) {
@@ -124,14 +97,25 @@ fn lines(
     lines.push(money);
     if !unknown.is_empty() {
         let shown: Vec<&str> = unknown.iter().take(SHOWN).map(String::as_str).collect();
+        let more = if unknown.len() > SHOWN {
+            " and more"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "unknown: {}{}; uso batch reconcile {name} asks the service",
+            "unknown: {}{more}; uso batch reconcile {} asks the service",
             shown.join(" "),
-            match unknown.len() > SHOWN {
-                true => " and more",
-                false => "",
-            }
+            record.name
         ));
     }
-    lines
+    printer.data(&document, &lines)?;
+    Ok(ExitCode::from(code))
+}
+
+/// Counts as text, such as `3 done, 1 file missing`.
+fn listed(counts: &BTreeMap<&str, usize>) -> String {
+    let texts = counts
+        .iter()
+        .map(|(word, count)| format!("{count} {}", word.replace('_', " ")));
+    texts.collect::<Vec<_>>().join(", ")
 }
