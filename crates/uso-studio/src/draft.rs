@@ -1,5 +1,7 @@
 //! Draft: what the page's form asks for, as JSON, and the request that it describes.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -88,20 +90,27 @@ impl Problems {
             message: message.into(),
         });
     }
+
+    /// The value of a text, where it is one.
+    fn parsed<T: FromStr>(&mut self, field: &str, text: &str, message: &str) -> Option<T> {
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.add(field, message);
+        }
+        parsed
+    }
 }
 
 impl Draft {
     /// The request, or everything that is wrong with the form.
     pub(crate) fn request(&self, inputs: &Inputs) -> Result<Request, Refusal> {
         let mut problems = Problems(Vec::new());
-        let content = self.reference(inputs, "content", self.content.as_ref(), &mut problems);
-        let style = self.reference(inputs, "style", self.style.as_ref(), &mut problems);
-        let extra = self.reference(
-            inputs,
-            "extra_style",
-            self.extra_style.as_ref(),
-            &mut problems,
-        );
+        let [content, style, extra] = [
+            ("content", &self.content),
+            ("style", &self.style),
+            ("extra_style", &self.extra_style),
+        ]
+        .map(|(field, slot)| reference(inputs, field, slot.as_ref()?, &mut problems));
         if self.content.is_none() {
             problems.add("content", "add a content picture");
         }
@@ -135,8 +144,12 @@ impl Draft {
             _ => {}
         }
         let size = self.size(&mut problems);
-        let seed = self.seed(&mut problems);
-        let format = self.format(&mut problems);
+        let seed = self.seed.as_deref().and_then(|seed| {
+            problems.parsed::<u64>("seed", seed.trim(), "a seed is a whole number")
+        });
+        let format = self.format.as_deref().and_then(|format| {
+            problems.parsed::<OutputFormat>("format", format, "there is no format of this name")
+        });
         let negative = self.negative_prompt.trim();
         let (Some(content), true) = (content, problems.0.is_empty()) else {
             return Err(Refusal::of_fields(problems.0));
@@ -167,41 +180,13 @@ impl Draft {
         Ok(request)
     }
 
-    fn reference(
-        &self,
-        inputs: &Inputs,
-        field: &str,
-        slot: Option<&Slot>,
-        problems: &mut Problems,
-    ) -> Option<Reference> {
-        match slot? {
-            Slot::Picture { picture } => {
-                let file = inputs.file(picture);
-                if file.is_none() {
-                    problems.add(field, "the picture is no longer here; add it again");
-                }
-                file.map(Reference::path)
-            }
-            Slot::Url { url } => {
-                let parsed = Url::parse(url.trim()).ok();
-                let parsed = parsed.filter(|url| matches!(url.scheme(), "http" | "https"));
-                if parsed.is_none() {
-                    problems.add(field, "write a URL that begins with https:// or http://");
-                }
-                parsed.map(Reference::from)
-            }
-        }
-    }
-
     fn size(&self, problems: &mut Problems) -> Option<uso::types::ImageSizeChoice> {
         match self.size.as_ref()? {
             Size::Named(name) if name == KEEP => None,
             Size::Named(name) => {
-                let preset = name.parse::<ImageSizePreset>();
-                if preset.is_err() {
-                    problems.add("size", "there is no size of this name");
-                }
-                preset.ok().map(Into::into)
+                let unknown = "there is no size of this name";
+                let preset = problems.parsed::<ImageSizePreset>("size", name, unknown);
+                preset.map(Into::into)
             }
             Size::Custom { width, height } => Some(
                 ImageSize {
@@ -211,23 +196,6 @@ impl Draft {
                 .into(),
             ),
         }
-    }
-
-    fn seed(&self, problems: &mut Problems) -> Option<u64> {
-        let text = self.seed.as_deref()?.trim();
-        let seed = text.parse::<u64>();
-        if seed.is_err() {
-            problems.add("seed", "a seed is a whole number");
-        }
-        seed.ok()
-    }
-
-    fn format(&self, problems: &mut Problems) -> Option<OutputFormat> {
-        let format = self.format.as_deref()?.parse::<OutputFormat>();
-        if format.is_err() {
-            problems.add("format", "there is no format of this name");
-        }
-        format.ok()
     }
 
     /// The draft of a recorded purchase; `None` when it was pruned, or is none that the form can
@@ -268,6 +236,31 @@ impl Draft {
             format: text("output_format").map(str::to_owned),
             safety_checker: input.get("enable_safety_checker").and_then(Value::as_bool),
         })
+    }
+}
+
+fn reference(
+    inputs: &Inputs,
+    field: &str,
+    slot: &Slot,
+    problems: &mut Problems,
+) -> Option<Reference> {
+    match slot {
+        Slot::Picture { picture } => {
+            let file = inputs.file(picture);
+            if file.is_none() {
+                problems.add(field, "the picture is no longer here; add it again");
+            }
+            file.map(Reference::path)
+        }
+        Slot::Url { url } => {
+            let parsed = Url::parse(url.trim()).ok();
+            let parsed = parsed.filter(|url| matches!(url.scheme(), "http" | "https"));
+            if parsed.is_none() {
+                problems.add(field, "write a URL that begins with https:// or http://");
+            }
+            parsed.map(Reference::from)
+        }
     }
 }
 
