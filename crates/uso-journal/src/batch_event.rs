@@ -45,9 +45,10 @@ pub enum BatchEvent {
         /// Why, without a full stop.
         message: String,
     },
-    /// No purchase begins for now: the account is locked, or the service takes no requests.
+    /// No purchase begins for now: the account is locked, or the service takes no requests or is not
+    /// reached.
     Paused {
-        /// The kind of error that the service answered with.
+        /// The kind of error that the last purchase met.
         kind: ErrorKind,
         /// Why, without a full stop.
         message: String,

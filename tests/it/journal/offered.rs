@@ -1,11 +1,12 @@
 //! Offered rows of a batch, beside other calls with their keys and after faults.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use uso::MicroDollars;
+use uso::{ErrorKind, MicroDollars};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Error, State, Stop, Stopped, Summary, UnitPrice};
-use uso_tests::rig::{Rig, until};
+use uso_journal::{BatchEvent, Error, Journal, Run, State, Stop, Stopped, Summary, UnitPrice};
+use uso_tests::rig::{Rig, config_for, until};
 
 use super::{Desk, request};
 
@@ -151,4 +152,60 @@ async fn a_row_whose_lookup_fails_is_counted_as_unknown() {
         (state(&desk, "row").await, desk.bought()),
         (State::Unknown, 1)
     );
+}
+
+/// A port that refuses connections, and stays free for a service until the socket is dropped.
+fn closed_port() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let addr = socket.local_addr().unwrap();
+    (socket, addr)
+}
+
+/// The next event that is a pause, and how many rows have begun before.
+async fn paused(run: &mut Run) -> (ErrorKind, usize) {
+    let mut begun = 0;
+    loop {
+        match run.next().await.unwrap() {
+            BatchEvent::Started { .. } => begun += 1,
+            BatchEvent::Paused { kind, .. } => return (kind, begun),
+            BatchEvent::Ended { key, outcome } => panic!("{key}: {outcome:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_without_a_network_pauses_and_goes_on_with_it() {
+    let (socket, addr) = closed_port();
+    let config = config_for(&format!("http://{addr}")).unwrap();
+    let once = uso::config::RetryPolicy::default().attempts(1);
+    let client = uso::Client::new(config.retry(once)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (given, offered) = [Journal::temporary(), Journal::temporary()]
+        .map(Result::unwrap)
+        .into();
+    let row = |key: u64| {
+        let request = uso::Request::subject("https://example.org/a.png", "x").seed(key);
+        (format!("row-{key}"), request)
+    };
+    for key in 0..3 {
+        offered
+            .offer(&client, "cats", row(key), None)
+            .await
+            .unwrap();
+    }
+    let given = given.run(&client, (0..3).map(row)).folder(folder.path());
+    let offered = offered.work(&client, "cats", folder.path()).await.unwrap();
+    let mut runs = [given, offered].map(|batch| batch.concurrency(1).start());
+    for run in &mut runs {
+        assert_eq!(paused(run).await, (ErrorKind::Unreachable, 1));
+    }
+    drop(socket);
+    let emulator = Rig::plain_builder().listen(addr).start().await.unwrap();
+    for run in runs {
+        let summary = run.finish().await;
+        assert_eq!((summary.done, summary.unfinished), (3, 0), "{summary:?}");
+    }
+    assert_eq!(emulator.ledger().purchases().len(), 6);
 }

@@ -1,6 +1,7 @@
 //! Outcomes of the purchases of a batch, and what the batch does about each.
 
-use uso::ErrorKind;
+use uso::error::Delivery;
+use uso::{Error as ClientError, ErrorKind};
 
 use super::{Driver, Flight};
 use crate::batch_event::{BatchEvent, Stopped};
@@ -32,7 +33,7 @@ impl Driver {
             Err(Error::NotBought {
                 source: Some(error),
                 ..
-            }) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Throttled) => {
+            }) if takes_none(error) => {
                 let (kind, message) = (error.kind(), error.to_string());
                 self.begin_again(begun).await;
                 return self.refused(kind, message, began).await;
@@ -108,5 +109,15 @@ impl Driver {
         let retry = store.apply(purchase.id, None, Step::Retry { attempt });
         let retried = retry.await;
         retried.ok().map(|_| reason.message.clone())
+    }
+}
+
+/// Whether an error is one of every purchase for now: the account is locked, or the service takes no
+/// submits or is not reached.
+fn takes_none(error: &ClientError) -> bool {
+    match error.kind() {
+        ErrorKind::Locked | ErrorKind::Throttled => true,
+        ErrorKind::Unreachable => error.delivery() == Delivery::NotSent,
+        _ => false,
     }
 }
