@@ -67,7 +67,7 @@ pub(crate) async fn save(
             name(row, target, output.seed(), extension, numbers)
         };
         let first = named(picture.extension());
-        let mut saved = save_one(store, row, picture, number, first).await?;
+        let (mut saved, _) = save_one(store, row, picture, number, first).await?;
         if let Some(extension) = extension_of(&saved)
             && extension != picture.extension()
         {
@@ -106,46 +106,60 @@ pub(crate) async fn copy(
             source: None,
         };
         // What came inside the result has no address: its file is all that there is.
-        let Some(url) = known.url.clone().or_else(|| inline(known)) else {
-            let path = known.path.display();
-            return Err(failed(format!("{path} came inside the result, and is not here")).into());
+        let url = match &known.url {
+            Some(url) => url.clone(),
+            None => inline(known).await.map_err(|error| {
+                let path = known.path.display();
+                failed(format!(
+                    "{path} came inside the result, and is not here: {error}"
+                ))
+            })?,
         };
         let ticket = row.purchase.ticket.clone();
         let picture = client.stored_picture(ticket, url, known.content_type.clone());
         let several = (known.number, saved.len() > 1);
         let extension = extension_of(known).unwrap_or(picture.extension());
         let name = name(row, target, row.purchase.seed, extension, several);
-        let copy = save_one(store, row, &picture, known.number, name).await?;
-        match copy.sha256 == known.sha256 {
-            true => Ok(copy.path),
-            false => Err(failed(format!(
-                "{} is another picture than the one that was saved first",
-                copy.path.display()
-            ))
-            .into()),
+        let (copy, is_new) = save_one(store, row, &picture, known.number, name).await?;
+        if copy.sha256 == known.sha256 {
+            return Ok(copy.path);
         }
+        if is_new {
+            // Where this fails, the message says as well that the file is another picture.
+            let _ = std::fs::remove_file(&copy.path);
+        }
+        Err(failed(format!(
+            "{} is another picture than the one that was saved first",
+            copy.path.display()
+        ))
+        .into())
     });
     let copies: Vec<_> = copies.collect();
     stream::iter(copies).buffered(AT_ONCE).try_collect().await
 }
 
 /// The content of a saved file as a data URI.
-fn inline(known: &SavedPicture) -> Option<String> {
-    let bytes = std::fs::read(&known.path).ok()?;
-    let kind = known.content_type.as_deref().unwrap_or(UNKNOWN);
-    Some(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
+async fn inline(known: &SavedPicture) -> io::Result<String> {
+    let known = known.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let kind = known.content_type.as_deref().unwrap_or(UNKNOWN);
+        let content = STANDARD.encode(known.read()?);
+        Ok(format!("data:{kind};base64,{content}"))
+    });
+    read.await.map_err(io::Error::other)?
 }
 
 /// Saves a picture under its name, or under the next one that is free. A file that is there already
 /// is this picture only if its bytes are, and no other purchase has it: an earlier process may have
-/// ended between the last byte and the record.
+/// ended between the last byte and the record. Says as well whether the file is new.
 async fn save_one(
     store: &dyn Store,
     row: &Row,
     picture: &Picture,
     number: u32,
     name: Name,
-) -> Result<SavedPicture, Unsaved> {
+) -> Result<(SavedPicture, bool), Unsaved> {
+    let record = |on_disk| record(picture, number, store.host(), on_disk);
     let whole = std::path::absolute(&name.path);
     let first = whole.map_err(|error| Error::io(&name.path, "found", error))?;
     if let Some(folder) = first.parent() {
@@ -157,7 +171,7 @@ async fn save_one(
     };
     if name.taken == Taken::Replace || name.taken == Taken::KeepUnlessEmpty && is_reserved() {
         let saved = picture.save_over(&first).await.map_err(Unsaved::Service)?;
-        return Ok(record(picture, number, store.host(), saved.into()));
+        return Ok((record(saved.into()), true));
     }
     let mut fetched = None;
     let mut path = first.clone();
@@ -174,14 +188,12 @@ async fn save_one(
                         path,
                         ..whole.clone().into()
                     };
-                    return Ok(record(picture, number, store.host(), on_disk));
+                    return Ok((record(on_disk), false));
                 }
             }
         } else {
             match picture.save(&path).await {
-                Ok(saved) => {
-                    return Ok(record(picture, number, store.host(), saved.into()));
-                }
+                Ok(saved) => return Ok((record(saved.into()), true)),
                 // Another process was faster.
                 Err(error) if error.kind() == ErrorKind::Exists => {}
                 Err(error) => return Err(Unsaved::Service(error)),

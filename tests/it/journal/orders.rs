@@ -212,6 +212,47 @@ async fn files_that_are_plain_urls_are_kept_and_flags_with_them() {
     }
 }
 
+/// Of a file that is another one by now, nothing is copied, neither from the disk nor from the
+/// service.
+#[tokio::test]
+async fn a_copy_that_is_another_file_is_refused_and_not_kept() {
+    let desk = desk().await;
+    let client = &desk.rig.client;
+    let buy = desk.journal.purchase_order(client, "key", order(&desk, 7));
+    let purchase = buy.await.unwrap();
+    let copies = desk.path().join("copies");
+    let copy = async || {
+        let target = Target::named(&copies, "{n}.{ext}");
+        let refused = desk.journal.copy(client, purchase.id, target).await;
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, Error::NotCollected { .. }), "{refused:?}");
+        let left: Vec<_> = std::fs::read_dir(&copies).into_iter().flatten().collect();
+        (refused.to_string(), left)
+    };
+    let inside = purchase.pictures.iter().find(|file| file.url.is_none());
+    let inside = &inside.unwrap().path;
+    let kept = std::fs::read(inside).unwrap();
+    std::fs::write(inside, vec![b'x'; kept.len()]).unwrap();
+    let (message, left) = copy().await;
+    assert!(
+        message.contains("not the picture that was saved"),
+        "{message}"
+    );
+    assert_eq!(left.len(), 1, "the picture alone: {left:?}");
+
+    std::fs::write(inside, kept).unwrap();
+    std::fs::remove_dir_all(&copies).unwrap();
+    let other = Fault::Answer {
+        status: 200,
+        body: "another file".to_owned(),
+    };
+    let other = Scenario::new().on(Operation::File, other).always();
+    desk.rig.emulator.set_scenario(other);
+    let (message, left) = copy().await;
+    assert!(message.contains("another picture than"), "{message}");
+    assert_eq!(left.len(), 1, "the result alone: {left:?}");
+}
+
 #[tokio::test]
 async fn a_result_that_is_not_json_is_kept_as_it_is() {
     let text = Fault::Answer {
