@@ -237,7 +237,7 @@ impl Buy {
         match store.claim(claim.clone()).await {
             Err(Error::Budget(_)) => {
                 // A process that has ended may hold what is missing.
-                store.release_gone().await?;
+                self.shared.release_gone().await?;
                 store.claim(claim.clone()).await
             }
             taken => taken,

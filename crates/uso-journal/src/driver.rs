@@ -117,7 +117,7 @@ impl Driver {
 
     pub(crate) async fn drive(mut self) {
         // What dead workers had in flight counts no longer.
-        let _ = self.terms.shared.store.release_gone().await;
+        let _ = self.terms.shared.release_gone().await;
         self.look_around().await;
         loop {
             // A reader that has gone wants no more; what flies goes on in tasks of its own.

@@ -71,7 +71,7 @@ impl Jobs {
     ///
     /// When the journal cannot be used.
     pub async fn read(&self) -> Result<Vec<Purchase>, Error> {
-        self.shared.store.release_gone().await?;
+        self.shared.release_gone().await?;
         let realm = self.shared.realm(&self.client).await?;
         self.shared.store.list(realm, self.filter.clone()).await
     }
@@ -112,7 +112,7 @@ impl Jobs {
     ///
     /// When the journal cannot be used.
     pub async fn count(&self) -> Result<Vec<(State, u64)>, Error> {
-        self.shared.store.release_gone().await?;
+        self.shared.release_gone().await?;
         let realm = self.shared.realm(&self.client).await?;
         self.shared
             .store

@@ -308,7 +308,7 @@ impl Journal {
     /// When the journal cannot be used.
     pub async fn budget(&self, client: &Client) -> Result<Budget, Error> {
         let realm = self.shared.realm(client).await?;
-        self.shared.store.release_gone().await?;
+        self.shared.release_gone().await?;
         Ok(self.shared.store.caps(realm).await?.into())
     }
 

@@ -26,7 +26,7 @@ impl Journal {
         limits: RelayLimits,
     ) -> Result<Result<Option<RelayGuard>, RelayRefusal>, Error> {
         let realm = self.shared.realm(client).await?;
-        self.shared.store.release_gone().await?;
+        self.shared.release_gone().await?;
         let store = &self.shared.store;
         let begun = store.begin_relay(realm, relay, limits).await?;
         Ok(begun.map(|row| store.guard(&row)))
@@ -118,7 +118,7 @@ impl Journal {
     /// When the journal cannot be used.
     pub async fn unknown_relays(&self, client: &Client) -> Result<Vec<Value>, Error> {
         let realm = self.shared.realm(client).await?;
-        self.shared.store.release_gone().await?;
+        self.shared.release_gone().await?;
         let records = self.shared.store.unknown_relays(realm).await?;
         let records = records.iter();
         Ok(records

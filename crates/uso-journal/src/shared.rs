@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uso::Client;
 use uso::pictures::{PreparedPicture, Sending};
@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     /// What was read or written before, so that it is not done again.
     known: Arc<Mutex<Known>>,
+    /// Rows that could not be released, with the fence of their claim.
+    unreleased: Arc<Mutex<Vec<(LocalId, i64)>>>,
     /// Removes a temporary journal.
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
@@ -52,6 +54,7 @@ impl Shared {
             location,
             path,
             known: Arc::default(),
+            unreleased: Arc::default(),
             _temporary: temporary.map(Arc::new),
         }
     }
@@ -93,6 +96,29 @@ impl Shared {
             };
         }
         self.store.release(worker.clone()).await
+    }
+
+    /// Releases every row of every worker that is gone, and the rows that this process could not
+    /// release when the work on them ended.
+    pub(crate) async fn release_gone(&self) -> Result<(), Error> {
+        let unreleased = std::mem::take(&mut *self.unreleased());
+        for (id, fence) in unreleased {
+            let bury = self.store.apply(id, Some(fence), Step::Bury).await;
+            if let Err(Error::Database { .. }) = bury {
+                self.unreleased().push((id, fence));
+            }
+        }
+        self.store.release_gone().await
+    }
+
+    /// Has a row released later that could not be released now.
+    pub(crate) fn release_later(&self, row: &Row) {
+        self.unreleased().push((row.purchase.id, row.fence));
+    }
+
+    fn unreleased(&self) -> MutexGuard<'_, Vec<(LocalId, i64)>> {
+        let unreleased = self.unreleased.lock();
+        unreleased.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Releases the rows of an offer that this worker holds and no task works on: the journal could not
@@ -163,7 +189,7 @@ impl Shared {
         self.store.keep_uploads(realm, urls).await
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

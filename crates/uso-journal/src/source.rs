@@ -72,12 +72,12 @@ impl Source {
         let mut next = shared.store.next(offer.clone(), most).await;
         if let Err(Error::Budget(_)) = next {
             // A process that has ended may hold what is missing.
-            shared.store.release_gone().await?;
+            shared.release_gone().await?;
             next = shared.store.next(offer.clone(), most).await;
         }
         match next {
             Ok(rows) if rows.is_empty() => {
-                shared.store.release_gone().await?;
+                shared.release_gone().await?;
                 shared.release_abandoned(offer).await?;
                 let is_open = shared.store.is_open(offer.clone()).await?;
                 Ok(if is_open { Next::Later } else { Next::End })

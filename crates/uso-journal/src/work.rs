@@ -151,6 +151,7 @@ impl Work {
         let pictures = self.row.purchase.pictures.clone();
         if let Err(error) = self.record(Step::Pause { reason, pictures }).await {
             warn!(id = %self.row.purchase.id, %error, "the row could not be released");
+            self.shared.release_later(&self.row);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use uso::{ErrorKind, Request};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{CancelOutcome, Cause, Error, Purchase, State};
+use uso_journal::{CancelOutcome, Cause, Error, Journal, Purchase, State};
 use uso_tests::rig::{Rig, config_for};
 
 use super::{Desk, request};
@@ -299,6 +299,34 @@ async fn a_lost_upload_is_made_again_and_the_job_bought_again_where_it_cost_noth
     let ledger = desk.rig.emulator.ledger();
     assert_eq!((ledger.purchases().len(), ledger.billed().count()), (3, 2));
     assert_eq!(buy("three").await.unwrap().attempt, 1);
+}
+
+#[tokio::test]
+async fn a_row_that_could_not_be_released_is_free_once_the_journal_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journals = [Journal::open(&path).unwrap(), Journal::open(&path).unwrap()];
+    let gone = Scenario::new().on(Operation::File, Fault::Gone).always();
+    let rig = Rig::of(Rig::plain_builder().scenario(gone)).await;
+    let client = &rig.client;
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON job WHEN NEW.worker IS NULL \
+                BEGIN SELECT RAISE(ABORT, 'full'); END";
+    database.execute_batch(full).unwrap();
+    let bought = journals[0].purchase(client, "key", request("a cat")).await;
+    let Err(Error::NotCollected { purchase, .. }) = bought else {
+        panic!("the picture cannot be fetched: {bought:?}");
+    };
+    rig.emulator.set_scenario(Scenario::new());
+    let busy = journals[1].resume(client, purchase.id, |_| ()).await;
+    assert!(matches!(busy, Err(Error::Busy(_))), "{busy:?}");
+    // It is tried again, and again in vain.
+    journals[0].jobs(client).read().await.unwrap();
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    journals[0].jobs(client).read().await.unwrap();
+    let done = journals[1].resume(client, purchase.id, |_| ()).await;
+    assert_eq!(done.unwrap().state, State::Done);
+    assert_eq!(rig.emulator.ledger().purchases().len(), 1);
 }
 
 /// Every row of a journal on a server.
