@@ -163,8 +163,8 @@ impl Run {
         &self.summary
     }
 
-    /// Submits that have left and have no recorded outcome. A process that ends while there are
-    /// none leaves no purchase [`State::Unknown`](crate::State::Unknown).
+    /// Submits that are about to leave or have left, without a recorded outcome. A process that ends
+    /// while there are none leaves no purchase [`State::Unknown`](crate::State::Unknown).
     pub fn sending(&self) -> usize {
         self.submits.sending()
     }

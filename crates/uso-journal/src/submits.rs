@@ -20,7 +20,7 @@ struct Inner {
 }
 
 impl Submits {
-    /// Submits whose outcome is not recorded yet.
+    /// Submits that are about to leave or have left, and whose outcome is not recorded yet.
     pub(crate) fn sending(&self) -> usize {
         self.0.sending.load(Ordering::Acquire)
     }
@@ -62,7 +62,8 @@ pub(crate) struct Submit {
 impl Submit {
     pub(crate) fn tell(&self, progress: &Progress) {
         match progress {
-            Progress::Sending => self.set(true),
+            // Before the record of the submit, which may outlive its process as one that left.
+            Progress::Prepared(_) | Progress::Sending => self.set(true),
             Progress::Submitted(_) => {
                 let inner = &self.submits.0;
                 *inner
@@ -94,5 +95,22 @@ impl Submit {
 impl Drop for Submit {
     fn drop(&mut self) {
         self.set(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submit_counts_from_before_its_record_until_its_end() {
+        let submits = Submits::default();
+        let submit = submits.follow();
+        submit.tell(&Progress::Prepared(Vec::new()));
+        assert_eq!(submits.sending(), 1);
+        submit.tell(&Progress::Sending);
+        assert_eq!(submits.sending(), 1);
+        drop(submit);
+        assert_eq!(submits.sending(), 0);
     }
 }
