@@ -10,6 +10,7 @@ mod files;
 mod lookups;
 mod news;
 mod offered;
+mod older;
 mod once;
 mod orders;
 mod places;
