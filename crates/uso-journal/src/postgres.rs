@@ -78,6 +78,23 @@ impl Postgres {
     }
 }
 
+/// The reply of statements that change nothing.
+macro_rules! read {
+    ($store:expr, |$transaction:ident| $work:expr) => {
+        Box::pin(async move { transact!($store.connections.read(), |$transaction| $work) })
+    };
+}
+
+/// The reply of a transaction whose commit is on the server's disk.
+macro_rules! durable {
+    ($store:expr, |$transaction:ident| $work:expr) => {
+        Box::pin(async move {
+            let tries = $store.connections.write(Commit::Durable);
+            transact!(tries, |$transaction| $work)
+        })
+    };
+}
+
 impl Store for Postgres {
     fn worker(&self) -> String {
         self.lease.worker().unwrap_or_default()
@@ -95,35 +112,22 @@ impl Store for Postgres {
     }
 
     fn realm(&self, realm: Realm) -> Reply<'_, i64> {
-        Box::pin(async move {
-            let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| realms::find_or_add(
-                transaction,
-                &realm
-            ))
-        })
+        durable!(self, |transaction| realms::find_or_add(transaction, &realm))
     }
 
     fn claim(&self, claim: Claim) -> Reply<'_, Claimed> {
         Box::pin(async move {
             let worker = self.lease.hold().await?;
             let tries = self.connections.write(Commit::Soon);
-            transact!(tries, |transaction| claims::claim(
-                transaction,
-                &claim,
-                &worker
-            ))
+            transact!(tries, |transaction| {
+                claims::claim(transaction, &claim, &worker)
+            })
         })
     }
 
     fn offer(&self, claim: Claim, sendable: Sendable) -> Reply<'_, Claimed> {
-        Box::pin(async move {
-            let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| claims::offer(
-                transaction,
-                &claim,
-                sendable.clone()
-            ))
+        durable!(self, |transaction| {
+            claims::offer(transaction, &claim, sendable.clone())
         })
     }
 
@@ -131,31 +135,19 @@ impl Store for Postgres {
         Box::pin(async move {
             let worker = self.lease.hold().await?;
             let tries = self.connections.write(Commit::Soon);
-            transact!(tries, |transaction| claims::next(
-                transaction,
-                &offer,
-                most,
-                &worker
-            ))
+            transact!(tries, |transaction| {
+                claims::next(transaction, &offer, most, &worker)
+            })
         })
     }
 
     fn held(&self, offer: Offer) -> Reply<'_, Vec<Row>> {
-        Box::pin(async move {
-            let (tries, worker) = (self.connections.read(), self.worker());
-            transact!(tries, |transaction| rows::held(
-                transaction,
-                &offer,
-                &worker
-            ))
-        })
+        let worker = self.worker();
+        read!(self, |transaction| rows::held(transaction, &offer, &worker))
     }
 
     fn is_open(&self, offer: Offer) -> Reply<'_, bool> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| rows::is_open(transaction, &offer))
-        })
+        read!(self, |transaction| rows::is_open(transaction, &offer))
     }
 
     fn set_batch_cap(&self, realm: i64, batch: String, cap: Option<MicroDollars>) -> Reply<'_, ()> {
@@ -175,22 +167,13 @@ impl Store for Postgres {
     }
 
     fn apply(&self, id: LocalId, fence: Option<i64>, step: Step) -> Reply<'_, Row> {
-        Box::pin(async move {
-            let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| claims::apply(
-                transaction,
-                id,
-                fence,
-                step.clone()
-            ))
+        durable!(self, |transaction| {
+            claims::apply(transaction, id, fence, step.clone())
         })
     }
 
     fn release(&self, worker: String) -> Reply<'_, bool> {
-        Box::pin(async move {
-            let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| claims::release(transaction, &worker))
-        })
+        durable!(self, |transaction| claims::release(transaction, &worker))
     }
 
     fn leave(&self) -> Reply<'_, ()> {
@@ -234,10 +217,8 @@ impl Store for Postgres {
         id: LocalId,
         request_ids: Vec<String>,
     ) -> Reply<'_, Vec<String>> {
-        Box::pin(async move {
-            transact!(self.connections.read(), |transaction| {
-                rows::known_requests(transaction, realm, id, &request_ids)
-            })
+        read!(self, |transaction| {
+            rows::known_requests(transaction, realm, id, &request_ids)
         })
     }
 
@@ -283,21 +264,14 @@ impl Store for Postgres {
         Box::pin(async move {
             let worker = self.lease.hold().await?;
             let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| relays::begin(
-                transaction,
-                realm,
-                &relay,
-                &limits,
-                &worker
-            ))
+            transact!(tries, |transaction| {
+                relays::begin(transaction, realm, &relay, &limits, &worker)
+            })
         })
     }
 
     fn end_relay(&self, realm: i64, end: RecordedEnd) -> Reply<'_, ()> {
-        Box::pin(async move {
-            let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| relays::end(transaction, realm, &end))
-        })
+        durable!(self, |transaction| relays::end(transaction, realm, &end))
     }
 
     fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()> {
@@ -310,10 +284,8 @@ impl Store for Postgres {
         app: String,
         request_id: String,
     ) -> Reply<'_, Option<String>> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            let values: Values<'_> = &[&realm, &app, &request_id];
-            transact!(tries, |transaction| relays::owner(transaction, values))
+        read!(self, |transaction| async {
+            relays::owner(transaction, &[&realm, &app, &request_id]).await
         })
     }
 
@@ -326,46 +298,25 @@ impl Store for Postgres {
     }
 
     fn unknown_relays(&self, realm: i64) -> Reply<'_, Vec<String>> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| relays::unknown(transaction, realm))
-        })
+        read!(self, |transaction| relays::unknown(transaction, realm))
     }
 
     fn list(&self, realm: i64, filter: Filter) -> Reply<'_, Vec<Purchase>> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| rows::list(transaction, realm, &filter))
-        })
+        read!(self, |transaction| rows::list(transaction, realm, &filter))
     }
 
     fn counts(&self, realm: i64, batch: Option<String>) -> Reply<'_, Vec<(State, u64)>> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| rows::counts(
-                transaction,
-                realm,
-                &batch
-            ))
-        })
+        read!(self, |transaction| rows::counts(transaction, realm, &batch))
     }
 
     fn has_path(&self, path: String, besides: LocalId) -> Reply<'_, bool> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| rows::has_path(
-                transaction,
-                &path,
-                besides
-            ))
+        read!(self, |transaction| {
+            rows::has_path(transaction, &path, besides)
         })
     }
 
     fn caps(&self, realm: i64) -> Reply<'_, Caps> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| budget::caps(transaction, realm))
-        })
+        read!(self, |transaction| budget::caps(transaction, realm))
     }
 
     fn set_caps(
@@ -383,11 +334,9 @@ impl Store for Postgres {
     fn batch_committed(&self, realm: i64, batch: String) -> Reply<'_, MicroDollars> {
         Box::pin(async move {
             let tries = self.connections.read();
-            let found = transact!(tries, |transaction| budget::of_batch(
-                transaction,
-                realm,
-                &batch
-            ));
+            let found = transact!(tries, |transaction| {
+                budget::of_batch(transaction, realm, &batch)
+            });
             Ok(found?.committed)
         })
     }
@@ -408,10 +357,7 @@ impl Store for Postgres {
     }
 
     fn traffic(&self, realm: i64) -> Reply<'_, Traffic> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| realms::traffic(transaction, realm))
-        })
+        read!(self, |transaction| realms::traffic(transaction, realm))
     }
 
     fn set_locked(&self, realm: i64, is_locked: bool) -> Reply<'_, ()> {
@@ -422,10 +368,7 @@ impl Store for Postgres {
     }
 
     fn uploads(&self, realm: i64) -> Reply<'_, Vec<String>> {
-        Box::pin(async move {
-            let tries = self.connections.read();
-            transact!(tries, |transaction| uploads::known(transaction, realm))
-        })
+        read!(self, |transaction| uploads::known(transaction, realm))
     }
 
     fn put_uploads(&self, realm: i64, uploads: Vec<(String, String)>) -> Reply<'_, ()> {
@@ -440,10 +383,7 @@ impl Store for Postgres {
     }
 
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
-        Box::pin(async move {
-            let tries = self.connections.write(Commit::Durable);
-            transact!(tries, |transaction| rows::prune(transaction, realm, before))
-        })
+        durable!(self, |transaction| rows::prune(transaction, realm, before))
     }
 
     fn import(&self, imported: Vec<(Realm, Row)>) -> Reply<'_, u64> {
@@ -453,10 +393,9 @@ impl Store for Postgres {
                 let realm = self.realm(realm).await?;
                 let row = Row { realm, ..row };
                 let tries = self.connections.write(Commit::Durable);
-                let new = transact!(tries, |transaction| claims::import(
-                    transaction,
-                    row.clone()
-                ));
+                let new = transact!(tries, |transaction| {
+                    claims::import(transaction, row.clone())
+                });
                 count += u64::from(new?);
             }
             Ok(count)
