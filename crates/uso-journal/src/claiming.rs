@@ -4,13 +4,13 @@
 use uso::MicroDollars;
 
 use crate::error::{BudgetStop, Error, Scope};
-use crate::money::Quote;
-use crate::purchase::{Cost, LocalId, Purchase, from_ms};
+use crate::money::{Budget, Quote};
+use crate::purchase::Purchase;
 use crate::relay::{self, Relay};
 use crate::row::{Effect, Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
-use crate::store::{Caps, Claim, Claimed, Offer, Wish};
+use crate::store::{Claim, Claimed, Offer, Wish};
 
 /// What a claim of a row needs next.
 pub(crate) enum Examined {
@@ -91,7 +91,7 @@ pub(crate) fn offer(row: &mut Row, claim: &Claim, sendable: Sendable) {
 /// The price of an offered row that is not bought yet; `None` when it is only to be collected.
 pub(crate) fn price(row: &Row) -> Option<Quote> {
     let sendable = row.sendable.as_ref()?;
-    (row.purchase.state == State::Pending).then(|| sendable.quote())
+    (row.purchase.state == State::Pending).then_some(sendable.quote)
 }
 
 /// Gives offered rows to a worker, whose pictures go into a folder of its own. Rows that are bought
@@ -134,14 +134,14 @@ pub(crate) fn accept(
 
 /// What the caps of an account and of a batch leave for the rows of an offer.
 pub(crate) struct Room {
-    caps: Caps,
+    caps: Budget,
     batch_committed: MicroDollars,
     batch_cap: Option<MicroDollars>,
 }
 
 impl Room {
     pub(crate) fn new(
-        caps: Caps,
+        caps: Budget,
         batch_committed: MicroDollars,
         batch_cap: Option<MicroDollars>,
     ) -> Self {
@@ -160,12 +160,10 @@ impl Room {
             bound: quote.bound,
         };
         admit(limits, &self.caps, self.batch_committed)?;
-        let bound = quote.bound.map_or(0, MicroDollars::get);
-        let caps = &mut self.caps;
-        let sums = [&mut caps.day_committed, &mut caps.total_committed];
-        for sum in sums.into_iter().chain([&mut self.batch_committed]) {
-            *sum = MicroDollars::new(sum.get().saturating_add(bound));
-        }
+        let bound = quote.bound.unwrap_or_default();
+        self.caps.day_committed += bound;
+        self.caps.total_committed += bound;
+        self.batch_committed += bound;
         Ok(())
     }
 }
@@ -173,7 +171,7 @@ impl Room {
 /// A row that no claim was made of before.
 pub(crate) fn new_row(claim: &Claim, now: i64) -> Row {
     let fingerprint = claim.recipe.fingerprint().as_str();
-    let mut row = empty(claim.realm, &claim.key, &claim.endpoint, fingerprint, now);
+    let mut row = Row::empty(claim.realm, &claim.key, &claim.endpoint, fingerprint, now);
     row.purchase.batch.clone_from(&claim.batch);
     row
 }
@@ -181,7 +179,7 @@ pub(crate) fn new_row(claim: &Claim, now: i64) -> Row {
 /// The row of a purchase that a proxy is about to send: reserved and `sending` at once.
 pub(crate) fn relayed(realm: i64, relay: &Relay, worker: &str, now: i64) -> Row {
     let key = relay::key(&relay.id);
-    let mut row = empty(realm, &key, &relay.endpoint, &relay.digest, now);
+    let mut row = Row::empty(realm, &key, &relay.endpoint, &relay.digest, now);
     row.purchase.state = State::Sending;
     row.reserved_at = now;
     row.purchase.cost.reserved = Some(relay.bound);
@@ -302,21 +300,21 @@ impl From<&Claim> for Limits {
 /// Whether every cap leaves room for a purchase.
 pub(crate) fn admit(
     limits: Limits,
-    caps: &Caps,
+    caps: &Budget,
     batch_committed: MicroDollars,
 ) -> Result<(), BudgetStop> {
     let scopes = [
         (Scope::Purchase, limits.purchase, MicroDollars::new(0)),
         (Scope::Batch, limits.batch, batch_committed),
-        (Scope::Day, caps.day, caps.day_committed),
-        (Scope::Total, caps.total, caps.total_committed),
+        (Scope::Day, caps.day_cap, caps.day_committed),
+        (Scope::Total, caps.total_cap, caps.total_committed),
     ];
     for (scope, cap, committed) in scopes {
         let Some(cap) = cap else { continue };
         let Some(bound) = limits.bound else {
             return Err(BudgetStop::NoPrice { scope, cap });
         };
-        if committed.get().saturating_add(bound.get()) > cap.get() {
+        if committed + bound > cap {
             return Err(BudgetStop::Exceeded {
                 scope,
                 cap,
@@ -326,39 +324,4 @@ pub(crate) fn admit(
         }
     }
     Ok(())
-}
-
-/// A row of which nothing is known but its request.
-fn empty(realm: i64, key: &str, endpoint: &str, fingerprint: &str, now: i64) -> Row {
-    Row {
-        purchase: Purchase {
-            id: LocalId(0),
-            key: key.to_owned(),
-            batch: None,
-            origin: String::new(),
-            account: String::new(),
-            endpoint: endpoint.to_owned(),
-            state: State::Pending,
-            attempt: 1,
-            reason: None,
-            fingerprint: fingerprint.to_owned(),
-            input: None,
-            intent: None,
-            ticket: None,
-            target: None,
-            pictures: Vec::new(),
-            seed: None,
-            cost: Cost::default(),
-            created_at: from_ms(now),
-            changed_at: from_ms(now),
-            in_work: false,
-            cancel_asked: false,
-            pruned: false,
-        },
-        realm,
-        worker: None,
-        fence: 0,
-        reserved_at: 0,
-        sendable: None,
-    }
 }

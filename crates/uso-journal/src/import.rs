@@ -10,7 +10,7 @@ use uso::{Client, Intent, Ticket};
 
 use crate::error::Error;
 use crate::money::UnitPrice;
-use crate::purchase::{Cost, LocalId, Purchase};
+use crate::purchase::to_ms;
 use crate::row::Row;
 use crate::state::State;
 use crate::store::Realm;
@@ -122,12 +122,9 @@ fn row(path: &Path, record: Record, account: &str) -> (Realm, Row) {
         OldTarget::Files { paths, replace } => Target::Files { paths, replace },
         OldTarget::Named { folder, name } => Target::Folder { folder, name },
     };
-    let mut row = new_row(
-        &realm,
-        format!("first-release:{stem}"),
-        record.intent.endpoint().to_string(),
-        target,
-    );
+    let key = format!("first-release:{stem}");
+    let endpoint = record.intent.endpoint().to_string();
+    let mut row = new_row(&realm, &key, &endpoint, target);
     let purchase = &mut row.purchase;
     purchase.created_at = record.intent.made_at().min(SystemTime::now());
     purchase.changed_at = purchase.created_at;
@@ -148,47 +145,21 @@ pub(crate) fn bought_elsewhere(client: &Client, ticket: &Ticket, target: Target)
         account: config.account(),
     };
     let key = format!("request:{}", ticket.request_id());
-    let mut row = new_row(&realm, key, ticket.endpoint().to_string(), target);
+    let endpoint = ticket.endpoint().to_string();
+    let mut row = new_row(&realm, &key, &endpoint, target);
     row.purchase.state = State::Submitted;
     row.purchase.ticket = Some(ticket.clone());
     (realm, row)
 }
 
-fn new_row(realm: &Realm, key: String, endpoint: String, target: Target) -> Row {
-    let now = SystemTime::now();
-    Row {
-        purchase: Purchase {
-            id: LocalId(0),
-            key,
-            batch: None,
-            origin: realm.origin.clone(),
-            account: realm.account.clone(),
-            endpoint,
-            state: State::Unknown,
-            attempt: 1,
-            reason: None,
-            fingerprint: String::new(),
-            input: None,
-            intent: None,
-            ticket: None,
-            target: Some(target),
-            pictures: Vec::new(),
-            seed: None,
-            // The bill is booked once the service tells the megapixels.
-            cost: Cost {
-                unit_price: Some(UnitPrice::published()),
-                ..Cost::default()
-            },
-            created_at: now,
-            changed_at: now,
-            in_work: false,
-            cancel_asked: false,
-            pruned: false,
-        },
-        realm: 0,
-        worker: None,
-        fence: 0,
-        reserved_at: 0,
-        sendable: None,
-    }
+fn new_row(realm: &Realm, key: &str, endpoint: &str, target: Target) -> Row {
+    let mut row = Row::empty(0, key, endpoint, "", to_ms(SystemTime::now()));
+    let purchase = &mut row.purchase;
+    purchase.origin.clone_from(&realm.origin);
+    purchase.account.clone_from(&realm.account);
+    purchase.state = State::Unknown;
+    purchase.target = Some(target);
+    // The bill is booked once the service tells the megapixels.
+    purchase.cost.unit_price = Some(UnitPrice::published());
+    row
 }

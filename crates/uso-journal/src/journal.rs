@@ -14,13 +14,13 @@ use crate::buy::Buy;
 use crate::error::Error;
 use crate::import::{self, Imported};
 use crate::jobs::Jobs;
+use crate::money::Budget;
 use crate::place;
 use crate::purchase::{Purchase, to_ms};
 use crate::row::Row;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::sqlite::Sqlite;
-use crate::store::Caps;
 
 /// Shorter starts of request ids are typing errors more often than ids.
 const SHORTEST_START: usize = 4;
@@ -309,7 +309,7 @@ impl Journal {
     pub async fn budget(&self, client: &Client) -> Result<Budget, Error> {
         let realm = self.shared.realm(client).await?;
         self.shared.release_gone().await?;
-        Ok(self.shared.store.caps(realm).await?.into())
+        self.shared.store.caps(realm).await
     }
 
     /// Caps what the account may spend in any 24 hours, and in total. `None` removes a cap.
@@ -397,31 +397,5 @@ impl Journal {
     /// [`Error::Damaged`] with the first thing that is wrong.
     pub async fn check(&self) -> Result<(), Error> {
         self.shared.store.check().await
-    }
-}
-
-/// Caps of an account, and what counts against them: bills, and upper bounds of what is not billed
-/// yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Budget {
-    /// Cap of any 24 hours, by the database's clock.
-    pub day_cap: Option<MicroDollars>,
-    /// Money that counts against the cap of the day now.
-    pub day_committed: MicroDollars,
-    /// Cap of everything.
-    pub total_cap: Option<MicroDollars>,
-    /// Money that counts against the total cap now.
-    pub total_committed: MicroDollars,
-}
-
-impl From<Caps> for Budget {
-    fn from(caps: Caps) -> Self {
-        Self {
-            day_cap: caps.day,
-            day_committed: caps.day_committed,
-            total_cap: caps.total,
-            total_committed: caps.total_committed,
-        }
     }
 }

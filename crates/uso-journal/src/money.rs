@@ -70,10 +70,11 @@ impl UnitPrice {
 }
 
 /// Price of a request before it is bought. Every cap is compared with [`Quote::bound`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Quote {
     /// The price of a megapixel that the quote uses.
+    #[serde(rename = "unit_price")]
     pub unit: Option<UnitPrice>,
     /// Expected price; `None` where only the service knows the size.
     pub estimate: Option<MicroDollars>,
@@ -100,6 +101,21 @@ impl Quote {
             bound: unit.map(|unit| unit.of_pixels(most)),
         }
     }
+}
+
+/// Caps of an account, and what counts against them: bills, and upper bounds of what is not billed
+/// yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// Cap of any 24 hours, by the database's clock.
+    pub day_cap: Option<MicroDollars>,
+    /// Money that counts against the cap of the day now.
+    pub day_committed: MicroDollars,
+    /// Cap of everything.
+    pub total_cap: Option<MicroDollars>,
+    /// Money that counts against the total cap now.
+    pub total_committed: MicroDollars,
 }
 
 /// The bill of a decimal number of megapixels, rounded up to a micro-dollar; `None` when the text is

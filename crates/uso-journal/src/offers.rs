@@ -45,10 +45,13 @@ impl Journal {
             return Ok(known.purchase);
         }
         self.shared.share_uploads(client, claim.realm).await?;
-        let (portable, pictures) = client.portable(row.request).await.map_err(Error::Request)?;
+        let (request, pictures) = client.portable(row.request).await.map_err(Error::Request)?;
         let record = self.shared.record_uploads(client, claim.realm, &pictures);
         record.await?;
-        let sendable = Sendable::new(portable, claim.quote);
+        let sendable = Sendable {
+            request,
+            quote: claim.quote,
+        };
         match self.shared.store.offer(claim.clone(), sendable).await? {
             Claimed::Mine(row) | Claimed::Busy(row) | Claimed::Ended(row) => Ok(row.purchase),
             Claimed::Conflict(row) => Err(crate::buy::conflict(&row, &claim)),

@@ -25,13 +25,14 @@ use uso::MicroDollars;
 use crate::columns::{self, SELECT, micro};
 use crate::error::Error;
 use crate::host;
+use crate::money::Budget;
 use crate::purchase::{LocalId, Purchase};
 use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
 use crate::store::{
-    Caps, Claim, Claimed, EarlierAttempt, Filter, Guard, Offer, Realm, Reply, Store, Traffic,
+    Claim, Claimed, EarlierAttempt, Filter, Guard, Offer, Realm, Reply, Store, Traffic,
 };
 
 use self::address::Address;
@@ -315,7 +316,7 @@ impl Store for Postgres {
         })
     }
 
-    fn caps(&self, realm: i64) -> Reply<'_, Caps> {
+    fn caps(&self, realm: i64) -> Reply<'_, Budget> {
         read!(self, |transaction| budget::caps(transaction, realm))
     }
 

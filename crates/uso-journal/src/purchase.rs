@@ -220,35 +220,17 @@ pub struct Cost {
     /// Price of a megapixel when the purchase was made.
     pub unit_price: Option<UnitPrice>,
     /// Expected cost of the purchase at that price.
-    #[serde(with = "micro")]
     pub estimate: Option<MicroDollars>,
     /// Upper bound that is held back from the budget while the bill is not known.
-    #[serde(with = "micro")]
     pub reserved: Option<MicroDollars>,
     /// Amount that the service billed.
-    #[serde(with = "micro")]
     pub billed: Option<MicroDollars>,
-}
-
-/// Amounts as whole micro-dollars.
-mod micro {
-    use serde::{Serialize as _, Serializer};
-    use uso::MicroDollars;
-
-    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-    pub(super) fn serialize<S: Serializer>(
-        amount: &Option<MicroDollars>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        amount.map(MicroDollars::get).serialize(serializer)
-    }
 }
 
 impl Cost {
     /// Amount that counts against the budget: the bill, or the upper bound until there is a bill.
     pub fn committed(&self) -> MicroDollars {
-        let amount = self.billed.or(self.reserved);
-        amount.unwrap_or(MicroDollars::new(0))
+        self.billed.or(self.reserved).unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@
 use uso::{Intent, MicroDollars, Ticket};
 
 use crate::money::Quote;
-use crate::purchase::{Cause, Purchase, Reason, SavedPicture, from_ms, to_ms};
+use crate::purchase::{Cause, Cost, LocalId, Purchase, Reason, SavedPicture, from_ms, to_ms};
 use crate::sendable::Sendable;
 use crate::state::{Move, State};
 use crate::target::Target;
@@ -112,6 +112,47 @@ pub struct NotAllowed {
 }
 
 impl Row {
+    /// A row of which nothing is known but its request.
+    pub(crate) fn empty(
+        realm: i64,
+        key: &str,
+        endpoint: &str,
+        fingerprint: &str,
+        now: i64,
+    ) -> Self {
+        Self {
+            purchase: Purchase {
+                id: LocalId(0),
+                key: key.to_owned(),
+                batch: None,
+                origin: String::new(),
+                account: String::new(),
+                endpoint: endpoint.to_owned(),
+                state: State::Pending,
+                attempt: 1,
+                reason: None,
+                fingerprint: fingerprint.to_owned(),
+                input: None,
+                intent: None,
+                ticket: None,
+                target: None,
+                pictures: Vec::new(),
+                seed: None,
+                cost: Cost::default(),
+                created_at: from_ms(now),
+                changed_at: from_ms(now),
+                in_work: false,
+                cancel_asked: false,
+                pruned: false,
+            },
+            realm,
+            worker: None,
+            fence: 0,
+            reserved_at: 0,
+            sendable: None,
+        }
+    }
+
     /// What counts against the budget now.
     pub(crate) fn committed(&self) -> u64 {
         self.purchase.cost.committed().get()

@@ -3,6 +3,7 @@
 mod budget;
 mod claims;
 mod connections;
+mod fault;
 mod relays;
 mod rows;
 mod schema;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _};
 use uso::MicroDollars;
 
-use crate::columns::{SELECT, micro};
+use crate::columns::micro;
 use crate::error::Error;
+use crate::money::Budget;
 use crate::place;
 use crate::purchase::{LocalId, Purchase};
 use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
@@ -26,11 +28,12 @@ use crate::row::{Row, Step};
 use crate::sendable::Sendable;
 use crate::state::State;
 use crate::store::{
-    Caps, Claim, Claimed, EarlierAttempt, Filter, Guard, Offer, Realm, Reply, Store, Traffic,
+    Claim, Claimed, EarlierAttempt, Filter, Guard, Offer, Realm, Reply, Store, Traffic,
 };
 use crate::worker::Worker;
 
 use self::connections::{Connections, durable};
+use self::fault::{Done, Fault};
 use self::schema::Unfit;
 use self::writer::{Durability, GROUP, Writer};
 
@@ -94,7 +97,7 @@ impl Sqlite {
     /// Runs a write in the next commit, and returns when the disk has it.
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
     ) -> Reply<'_, T> {
         self.commit(Durability::Now, work)
     }
@@ -103,7 +106,7 @@ impl Sqlite {
     /// what is bought after them takes them to the disk.
     fn write_lazily<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
     ) -> Reply<'_, T> {
         self.commit(Durability::Later, work)
     }
@@ -111,9 +114,15 @@ impl Sqlite {
     fn commit<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&Connection) -> claims::Done<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
     ) -> Reply<'_, T> {
-        let written = self.writer.write(durability, work);
+        let written = self
+            .writer
+            .write(durability, |connection| match work(connection) {
+                Ok(done) => Ok(Ok(done)),
+                Err(Fault::Refused(error)) => Ok(Err(*error)),
+                Err(Fault::Database(error)) => Err(error),
+            });
         Box::pin(async move {
             let written = written.await;
             written.unwrap_or_else(|failure| Err(self.connections.failed(failure)))
@@ -161,11 +170,11 @@ impl Store for Sqlite {
             let mut select = connection.prepare_cached(find)?;
             let found: Option<i64> = select.query_row(names, |row| row.get(0)).optional()?;
             if let Some(id) = found {
-                return Ok(Ok(id));
+                return Ok(id);
             }
             let insert = "INSERT INTO realm (origin, account) VALUES (?1, ?2)";
             connection.execute(insert, names)?;
-            Ok(Ok(connection.last_insert_rowid()))
+            Ok(connection.last_insert_rowid())
         })
     }
 
@@ -186,13 +195,9 @@ impl Store for Sqlite {
     fn held(&self, offer: Offer) -> Reply<'_, Vec<Row>> {
         let worker = self.worker();
         self.read(move |connection| {
-            let sql = format!(
-                "{SELECT} WHERE worker = ?1 AND job.realm = ?2 AND batch = ?3 \
-                 AND sendable IS NOT NULL"
-            );
-            let mut select = connection.prepare_cached(&sql)?;
-            let held = select.query_map((worker, offer.realm, offer.batch), rows::read)?;
-            held.collect()
+            let end = "WHERE worker = ?1 AND job.realm = ?2 AND batch = ?3 \
+                       AND sendable IS NOT NULL";
+            rows::select(connection, end, (worker, offer.realm, offer.batch))
         })
     }
 
@@ -213,7 +218,7 @@ impl Store for Sqlite {
             let sql = "INSERT INTO batch (realm, name, committed, cap) VALUES (?1, ?2, 0, ?3) \
                        ON CONFLICT DO UPDATE SET cap = excluded.cap";
             connection.execute(sql, (realm, batch, cap.map(micro)))?;
-            Ok(Ok(()))
+            Ok(())
         })
     }
 
@@ -245,9 +250,7 @@ impl Store for Sqlite {
     fn release_gone(&self) -> Reply<'_, ()> {
         let workers = self.read(|connection| {
             let all = "SELECT DISTINCT worker FROM job WHERE worker IS NOT NULL";
-            let mut select = connection.prepare_cached(all)?;
-            let workers = select.query_map([], |row| row.get(0))?;
-            workers.collect::<rusqlite::Result<Vec<String>>>()
+            rows::all(connection, all, [], |row| row.get(0))
         });
         Box::pin(async move {
             for worker in workers.await? {
@@ -277,21 +280,16 @@ impl Store for Sqlite {
     fn starting(&self, realm: i64, text: String) -> Reply<'_, Vec<Row>> {
         self.read(move |connection| {
             // A range, so that the index serves it; 0x7f is after every letter of an id.
-            let sql = format!(
-                "{SELECT} WHERE job.realm = ?1 AND request_id >= ?2 AND request_id < ?2 || x'7f' LIMIT 2"
-            );
-            let mut select = connection.prepare_cached(&sql)?;
-            let found = select.query_map((realm, text), rows::read)?;
-            found.collect()
+            let end =
+                "WHERE job.realm = ?1 AND request_id >= ?2 AND request_id < ?2 || x'7f' LIMIT 2";
+            rows::select(connection, end, (realm, text))
         })
     }
 
     fn notified(&self, request_id: String, attempt_digest: Option<String>) -> Reply<'_, Vec<Row>> {
         self.read(move |connection| {
-            let sql = format!("{SELECT} WHERE request_id = ?1 OR attempt_digest = ?2");
-            let mut select = connection.prepare_cached(&sql)?;
-            let found = select.query_map((request_id, attempt_digest), rows::read)?;
-            found.collect()
+            let end = "WHERE request_id = ?1 OR attempt_digest = ?2";
+            rows::select(connection, end, (request_id, attempt_digest))
         })
     }
 
@@ -354,7 +352,7 @@ impl Store for Sqlite {
         })
     }
 
-    fn caps(&self, realm: i64) -> Reply<'_, Caps> {
+    fn caps(&self, realm: i64) -> Reply<'_, Budget> {
         self.read(move |connection| budget::caps(connection, realm, claims::now(connection)?))
     }
 
@@ -367,7 +365,7 @@ impl Store for Sqlite {
         self.write(move |connection| {
             let update = "UPDATE realm SET day_cap = ?2, total_cap = ?3 WHERE id = ?1";
             connection.execute(update, (realm, day.map(micro), total.map(micro)))?;
-            Ok(Ok(()))
+            Ok(())
         })
     }
 
@@ -407,7 +405,7 @@ impl Store for Sqlite {
         self.write(move |connection| {
             let update = "UPDATE realm SET is_locked = ?2 WHERE id = ?1";
             connection.execute(update, (realm, is_locked))?;
-            Ok(Ok(()))
+            Ok(())
         })
     }
 
@@ -424,7 +422,7 @@ impl Store for Sqlite {
     }
 
     fn prune(&self, realm: i64, before: i64) -> Reply<'_, u64> {
-        self.write(move |connection| Ok(Ok(rows::prune(connection, realm, before)?)))
+        self.write(move |connection| Ok(rows::prune(connection, realm, before)?))
     }
 
     fn import(&self, imported: Vec<(Realm, Row)>) -> Reply<'_, u64> {
@@ -433,7 +431,7 @@ impl Store for Sqlite {
             for (realm, row) in imported {
                 let realm = self.realm(realm).await?;
                 let row = Row { realm, ..row };
-                let new = self.write(move |connection| Ok(Ok(rows::import(connection, row)?)));
+                let new = self.write(move |connection| Ok(rows::import(connection, row)?));
                 count += u64::from(new.await?);
             }
             Ok(count)

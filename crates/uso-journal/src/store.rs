@@ -9,7 +9,7 @@ use uso::purchase::Recipe;
 use uso::{Intent, MicroDollars};
 
 use crate::error::Error;
-use crate::money::Quote;
+use crate::money::{Budget, Quote};
 use crate::purchase::{LocalId, Purchase};
 use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal};
 use crate::row::{Row, Step};
@@ -99,15 +99,6 @@ pub(crate) struct Filter {
     /// Only rows with a smaller id.
     pub(crate) before: Option<i64>,
     pub(crate) limit: u32,
-}
-
-/// Caps and what counts against them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Caps {
-    pub(crate) day: Option<MicroDollars>,
-    pub(crate) total: Option<MicroDollars>,
-    pub(crate) day_committed: MicroDollars,
-    pub(crate) total_committed: MicroDollars,
 }
 
 /// What all workers of an account share.
@@ -237,7 +228,7 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
     fn has_path(&self, path: String, besides: LocalId) -> Reply<'_, bool>;
 
     /// Caps of a realm, and what counts against them.
-    fn caps(&self, realm: i64) -> Reply<'_, Caps>;
+    fn caps(&self, realm: i64) -> Reply<'_, Budget>;
 
     /// Sets the caps of a realm.
     fn set_caps(

@@ -10,8 +10,8 @@ use super::fault::Fault;
 use super::transaction::{Transaction, Write};
 use crate::claiming;
 use crate::columns::dollars;
+use crate::money::Budget;
 use crate::row::Row;
-use crate::store::Caps;
 
 const BOOK_ON_REALM: &str = "UPDATE realm SET committed = committed + $2 WHERE id = $1";
 
@@ -89,7 +89,7 @@ pub(super) const SET_OF_BATCH: &str = "INSERT INTO batch (realm, name, cap) VALU
     ON CONFLICT (realm, name) DO UPDATE SET cap = excluded.cap";
 
 /// As [`crate::store::Store::caps`].
-pub(super) async fn caps(transaction: &Transaction, realm: i64) -> Result<Caps, Fault> {
+pub(super) async fn caps(transaction: &Transaction, realm: i64) -> Result<Budget, Fault> {
     let now = transaction.row("SELECT uso_now()", &[]).await?;
     let since = claiming::first_minute(now.try_get(0)?);
     read_caps(&transaction.row(CAPS, &[&realm, &since]).await?)
@@ -102,7 +102,7 @@ pub(super) async fn hold(
     realm: i64,
     batch: Option<&str>,
     now: i64,
-) -> Result<(Caps, OfBatch), Fault> {
+) -> Result<(Budget, OfBatch), Fault> {
     let since = claiming::first_minute(now);
     // Each statement sees what was committed before it, so that the lock has to come first.
     let [_, caps, of_batch] = transaction
@@ -130,13 +130,13 @@ pub(super) async fn of_batch(
     )
 }
 
-fn read_caps(row: &Found) -> Result<Caps, Fault> {
+fn read_caps(row: &Found) -> Result<Budget, Fault> {
     let amount = |column| -> Result<_, Fault> { Ok(dollars(row.try_get(column)?)) };
     let cap =
         |column| -> Result<_, Fault> { Ok(row.try_get::<_, Option<i64>>(column)?.map(dollars)) };
-    Ok(Caps {
-        day: cap(0)?,
-        total: cap(1)?,
+    Ok(Budget {
+        day_cap: cap(0)?,
+        total_cap: cap(1)?,
         total_committed: amount(2)?,
         day_committed: amount(3)?,
     })

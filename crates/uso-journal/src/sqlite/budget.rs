@@ -3,11 +3,12 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use uso::MicroDollars;
 
+use super::fault::Done;
 use crate::claiming::{self, Room};
 use crate::columns::dollars;
-use crate::error::BudgetStop;
+use crate::money::Budget;
 use crate::row::Row;
-use crate::store::{Caps, Claim, Offer};
+use crate::store::{Claim, Offer};
 
 type Result<T> = rusqlite::Result<T>;
 
@@ -34,7 +35,7 @@ pub(super) fn book(connection: &Connection, row: &Row, delta: i64) -> Result<()>
     Ok(())
 }
 
-pub(super) fn caps(connection: &Connection, realm: i64, now: i64) -> Result<Caps> {
+pub(super) fn caps(connection: &Connection, realm: i64, now: i64) -> Result<Budget> {
     let mut select = connection
         .prepare_cached("SELECT day_cap, total_cap, committed FROM realm WHERE id = ?1")?;
     let (day, total, total_committed): (Option<i64>, Option<i64>, i64) =
@@ -44,9 +45,9 @@ pub(super) fn caps(connection: &Connection, realm: i64, now: i64) -> Result<Caps
     )?;
     let since = (realm, claiming::first_minute(now));
     let day_committed: i64 = select.query_row(since, |row| row.get(0))?;
-    Ok(Caps {
-        day: day.map(dollars),
-        total: total.map(dollars),
+    Ok(Budget {
+        day_cap: day.map(dollars),
+        total_cap: total.map(dollars),
         day_committed: dollars(day_committed),
         total_committed: dollars(total_committed),
     })
@@ -66,17 +67,13 @@ pub(super) fn batch_committed(
 }
 
 /// Whether every cap leaves room for a purchase.
-pub(super) fn admit(
-    connection: &Connection,
-    claim: &Claim,
-    now: i64,
-) -> Result<std::result::Result<(), BudgetStop>> {
+pub(super) fn admit(connection: &Connection, claim: &Claim, now: i64) -> Done<()> {
     let caps = caps(connection, claim.realm, now)?;
     let batch = match (&claim.batch, claim.batch_cap) {
         (Some(name), Some(_)) => batch_committed(connection, claim.realm, name)?,
         _ => MicroDollars::new(0),
     };
-    Ok(claiming::admit(claim.into(), &caps, batch))
+    Ok(claiming::admit(claim.into(), &caps, batch)?)
 }
 
 /// What the caps leave for the rows of an offer: the cap of the batch is that of all workers.

@@ -11,10 +11,8 @@ use crate::state::State;
 use crate::store::{Claim, Claimed, Offer};
 
 use super::budget;
-use super::rows::{by_id, by_key, insert, known_requests, save};
-
-/// A result of the database, which holds the result for the caller.
-pub(super) type Done<T> = rusqlite::Result<Result<T, Error>>;
+use super::fault::Done;
+use super::rows::{all, by_id, by_key, insert, known_requests, save, select};
 
 /// The time by the database's clock, in milliseconds since 1970.
 pub(super) fn now(connection: &Connection) -> rusqlite::Result<i64> {
@@ -38,23 +36,18 @@ pub(super) fn claim(connection: &Connection, claim: &Claim, worker: &str) -> Don
     let now = now(connection)?;
     let row = find_or_add(connection, claim, now)?;
     let before = row.committed();
-    let (mut row, effect) = match claiming::examine(row, claim, now) {
-        Ok(Examined::Ends(claimed)) => return Ok(Ok(claimed)),
-        Ok(Examined::Holds(row)) => (row, Effect::default()),
-        Ok(Examined::Buys(mut row, effect)) => {
-            if let Err(stop) = budget::admit(connection, claim, now)? {
-                return Ok(Err(stop.into()));
-            }
-            if let Err(error) = claiming::reserve(&mut row, claim, now) {
-                return Ok(Err(error));
-            }
+    let (mut row, effect) = match claiming::examine(row, claim, now)? {
+        Examined::Ends(claimed) => return Ok(claimed),
+        Examined::Holds(row) => (row, Effect::default()),
+        Examined::Buys(mut row, effect) => {
+            budget::admit(connection, claim, now)?;
+            claiming::reserve(&mut row, claim, now)?;
             (row, effect)
         }
-        Err(error) => return Ok(Err(error)),
     };
     claiming::hold(&mut row, worker);
     save(connection, &row, before, &effect)?;
-    Ok(Ok(Claimed::Mine(Box::new(row))))
+    Ok(Claimed::Mine(Box::new(row)))
 }
 
 /// As [`crate::store::Store::offer`].
@@ -62,15 +55,14 @@ pub(super) fn offer(connection: &Connection, claim: &Claim, sendable: Sendable) 
     let now = now(connection)?;
     let row = find_or_add(connection, claim, now)?;
     let before = row.committed();
-    let (mut row, effect) = match claiming::examine(row, claim, now) {
-        Ok(Examined::Ends(claimed)) => return Ok(Ok(claimed)),
-        Ok(Examined::Holds(row)) => return Ok(Ok(Claimed::Ended(Box::new(row)))),
-        Ok(Examined::Buys(row, effect)) => (row, effect),
-        Err(error) => return Ok(Err(error)),
+    let (mut row, effect) = match claiming::examine(row, claim, now)? {
+        Examined::Ends(claimed) => return Ok(claimed),
+        Examined::Holds(row) => return Ok(Claimed::Ended(Box::new(row))),
+        Examined::Buys(row, effect) => (row, effect),
     };
     claiming::offer(&mut row, claim, sendable);
     save(connection, &row, before, &effect)?;
-    Ok(Ok(Claimed::Mine(Box::new(row))))
+    Ok(Claimed::Mine(Box::new(row)))
 }
 
 /// As [`crate::store::Store::next`].
@@ -85,40 +77,33 @@ pub(super) fn next(
                AND worker IS NULL AND sendable IS NOT NULL \
                AND id NOT IN (SELECT value FROM json_each(?4)) ORDER BY id LIMIT ?5";
     let given_up = serde_json::json!(offer.given_up).to_string();
-    let mut select = connection.prepare_cached(sql)?;
     let mut rows = Vec::new();
     for state in [State::Submitted, State::Pending] {
         let left = most.saturating_sub(rows.len()) as i64;
         let values = (offer.realm, &offer.batch, state.as_str(), &given_up, left);
-        let ids = select.query_map(values, |row| row.get(0))?;
-        for id in ids.collect::<rusqlite::Result<Vec<i64>>>()? {
+        for id in all(connection, sql, values, |row| row.get(0))? {
             rows.extend(by_id(connection, LocalId(id))?);
         }
     }
     let now = now(connection)?;
     let room = budget::room(connection, offer, now)?;
-    let claimed = match claiming::accept(rows, offer, Some(room), worker, now) {
-        Ok(claimed) => claimed,
-        Err(error) => return Ok(Err(error)),
-    };
+    let claimed = claiming::accept(rows, offer, Some(room), worker, now)?;
     for (row, before) in &claimed {
         save(connection, row, *before, &Effect::default())?;
     }
-    Ok(Ok(claimed.into_iter().map(|(row, _)| row).collect()))
+    Ok(claimed.into_iter().map(|(row, _)| row).collect())
 }
 
 /// As [`crate::store::Store::take`].
 pub(super) fn take(connection: &Connection, id: LocalId, worker: &str) -> Done<Option<Row>> {
-    let Some(mut row) = by_id(connection, id)? else {
-        return Ok(Err(Error::NotFound(id.to_string())));
-    };
+    let mut row = found(connection, id)?;
     if !claiming::has_work(&row) {
-        return Ok(Ok(None));
+        return Ok(None);
     }
     let before = row.committed();
     claiming::hold(&mut row, worker);
     save(connection, &row, before, &Effect::default())?;
-    Ok(Ok(Some(row)))
+    Ok(Some(row))
 }
 
 /// As [`crate::store::Store::apply`].
@@ -128,41 +113,31 @@ pub(super) fn apply(
     fence: Option<i64>,
     step: Step,
 ) -> Done<Row> {
-    let Some(mut row) = by_id(connection, id)? else {
-        return Ok(Err(Error::NotFound(id.to_string())));
-    };
-    if let Err(error) = claiming::check_fence(&row, fence, &step) {
-        return Ok(Err(error));
-    }
+    let mut row = found(connection, id)?;
+    claiming::check_fence(&row, fence, &step)?;
     if let Some(request_id) = claiming::looked_up(&step)
         && !known_requests(connection, row.realm, id, vec![request_id.clone()])?.is_empty()
     {
-        return Ok(Err(Error::OtherPurchase(request_id)));
+        return Err(Error::OtherPurchase(request_id).into());
     }
     let before = row.committed();
-    let effect = match claiming::step(&mut row, step, now(connection)?) {
-        Ok(effect) => effect,
-        Err(error) => return Ok(Err(error)),
-    };
+    let effect = claiming::step(&mut row, step, now(connection)?)?;
     save(connection, &row, before, &effect)?;
-    Ok(Ok(row))
+    Ok(row)
 }
 
 /// Releases every row of a worker that is gone.
 pub(super) fn bury(connection: &Connection, worker: &str) -> Done<()> {
     let now = now(connection)?;
-    let mut select = connection.prepare_cached("SELECT id FROM job WHERE worker = ?1")?;
-    let ids = select.query_map([worker], |row| row.get(0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
-    for id in ids {
-        let Some(mut row) = by_id(connection, LocalId(id))? else {
-            continue;
-        };
+    for mut row in select(connection, "WHERE worker = ?1", [worker])? {
         let before = row.committed();
-        match claiming::step(&mut row, Step::Bury, now) {
-            Ok(effect) => save(connection, &row, before, &effect)?,
-            Err(error) => return Ok(Err(error)),
-        }
+        let effect = claiming::step(&mut row, Step::Bury, now)?;
+        save(connection, &row, before, &effect)?;
     }
-    Ok(Ok(()))
+    Ok(())
+}
+
+fn found(connection: &Connection, id: LocalId) -> Done<Row> {
+    let found = by_id(connection, id)?;
+    Ok(found.ok_or_else(|| Error::NotFound(id.to_string()))?)
 }

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::budget;
-use super::claims::{Done, now};
-use super::rows::{by_key, insert, save};
+use super::claims::now;
+use super::fault::Done;
+use super::rows::{all, by_key, insert, save};
 use crate::claiming;
 use crate::error::Error;
 use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, key};
@@ -20,11 +21,11 @@ pub(super) fn begin(
 ) -> Done<Result<Row, RelayRefusal>> {
     let now = now(connection)?;
     if let Err(refusal) = standing(connection, realm, relay, now)?.admit(relay, limits, now) {
-        return Ok(Ok(Err(refusal)));
+        return Ok(Err(refusal));
     }
     let caps = budget::caps(connection, realm, now)?;
     if let Err(stop) = claiming::admit(relay.into(), &caps, uso::MicroDollars::new(0)) {
-        return Ok(Ok(Err(RelayRefusal::Budget(stop))));
+        return Ok(Err(RelayRefusal::Budget(stop)));
     }
     let mut row = claiming::relayed(realm, relay, worker, now);
     insert(connection, &mut row)?;
@@ -42,7 +43,7 @@ pub(super) fn begin(
         relay.record.to_string(),
         now,
     ))?;
-    Ok(Ok(Ok(row)))
+    Ok(Ok(row))
 }
 
 fn standing(
@@ -76,21 +77,22 @@ fn standing(
     let (kept, kept_each) = select.query_row((realm, now, &relay.owner), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
-    let mut select = connection.prepare_cached(spent)?;
     let since = (realm, &relay.owner, claiming::first_minute(now));
-    let spent = select.query_map(since, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let spent = all(connection, spent, since, |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
     Ok(Standing {
         equal: equal.optional()?,
         kept,
         kept_each,
-        spent: spent.collect::<rusqlite::Result<_>>()?,
+        spent,
     })
 }
 
 /// As [`crate::store::Store::end_relay`].
 pub(super) fn end(connection: &Connection, realm: i64, end: RecordedEnd) -> Done<()> {
     let Some(mut row) = by_key(connection, realm, &key(&end.id))? else {
-        return Ok(Err(Error::NotFound(end.id)));
+        return Err(Error::NotFound(end.id).into());
     };
     let now = now(connection)?;
     let sql = "UPDATE relay SET request_id = ?3, record = ?4, repeat_until = ?5, kept_until = ?6 \
@@ -107,7 +109,7 @@ pub(super) fn end(connection: &Connection, realm: i64, end: RecordedEnd) -> Done
     if let Ok(effect) = row.apply(end.step, now) {
         save(connection, &row, before, &effect)?;
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// As [`crate::store::Store::adopt_relay`].
@@ -124,7 +126,7 @@ pub(super) fn adopt(
     let until = now.saturating_add(kept_ms);
     let values = (realm, owner, app, request_id, now, until);
     connection.prepare_cached(sql)?.execute(values)?;
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// As [`crate::store::Store::relay_received`].
@@ -132,7 +134,7 @@ pub(super) fn received(connection: &Connection, realm: i64, id: &str) -> Done<()
     let sql = "UPDATE relay SET repeat_until = 0 \
                WHERE realm = ?1 AND id = ?2 AND repeat_until IS NOT NULL";
     connection.prepare_cached(sql)?.execute((realm, id))?;
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// As [`crate::store::Store::relay_owner`].
@@ -154,7 +156,5 @@ pub(super) fn unknown(connection: &Connection, realm: i64) -> rusqlite::Result<V
     let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
                WHERE relay.realm = ?1 AND (state = 'unknown' OR state = 'handed_over' \
                AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
-    let mut select = connection.prepare_cached(sql)?;
-    let records = select.query_map([realm], |row| row.get(0))?;
-    records.collect()
+    all(connection, sql, [realm], |row| row.get(0))
 }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use rusqlite::types::{ToSqlOutput, Type, Value as SqlValue};
-use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, ToSql, params_from_iter};
+use rusqlite::{Connection, Params, Row as SqlRow, ToSql, params_from_iter};
 
 use crate::claiming;
 use crate::columns::{self, Columns, SELECT, Value, micro};
@@ -54,15 +54,29 @@ pub(super) fn read(row: &SqlRow<'_>) -> Result<Row> {
     columns::read(row)
 }
 
+/// What a query gives, each row of it read so.
+pub(super) fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl FnMut(&SqlRow<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut select = connection.prepare_cached(sql)?;
+    select.query_map(values, read)?.collect()
+}
+
+/// The rows that an end of [`SELECT`] gives.
+pub(super) fn select(connection: &Connection, end: &str, values: impl Params) -> Result<Vec<Row>> {
+    all(connection, &format!("{SELECT} {end}"), values, read)
+}
+
 pub(super) fn by_id(connection: &Connection, id: LocalId) -> Result<Option<Row>> {
-    let mut select = connection.prepare_cached(&format!("{SELECT} WHERE job.id = ?1"))?;
-    select.query_row([id.0], read).optional()
+    Ok(select(connection, "WHERE job.id = ?1", [id.0])?.pop())
 }
 
 pub(super) fn by_key(connection: &Connection, realm: i64, key: &str) -> Result<Option<Row>> {
-    let sql = format!("{SELECT} WHERE job.realm = ?1 AND key = ?2");
-    let mut select = connection.prepare_cached(&sql)?;
-    select.query_row((realm, key), read).optional()
+    let end = "WHERE job.realm = ?1 AND key = ?2";
+    Ok(select(connection, end, (realm, key))?.pop())
 }
 
 /// Adds a row; its id is chosen here.
@@ -135,9 +149,8 @@ fn record_paths(connection: &Connection, purchase: &Purchase) -> Result<()> {
 /// As [`crate::store::Store::list`].
 pub(super) fn list(connection: &Connection, realm: i64, filter: &Filter) -> Result<Vec<Purchase>> {
     let (sql, values) = listing(realm, filter);
-    let mut select = connection.prepare_cached(&sql)?;
-    let rows = select.query_map(params_from_iter(values), read)?;
-    rows.map(|row| row.map(|row| row.purchase)).collect()
+    let values = params_from_iter(values);
+    all(connection, &sql, values, |row| Ok(read(row)?.purchase))
 }
 
 /// The statement of a list, with its values. The newest rows of each state are found by an index
@@ -189,21 +202,14 @@ pub(super) fn counts(
             u64::try_from(count).unwrap_or_default(),
         ))
     };
-    match batch {
-        Some(batch) => {
-            let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 AND batch = ?2 \
-                       GROUP BY state";
-            let mut select = connection.prepare_cached(sql)?;
-            let counts = select.query_map((realm, batch), count)?;
-            counts.collect()
-        }
-        None => {
-            let sql = "SELECT state, count(*) FROM job WHERE realm = ?1 GROUP BY state";
-            let mut select = connection.prepare_cached(sql)?;
-            let counts = select.query_map([realm], count)?;
-            counts.collect()
-        }
-    }
+    // Of one batch by its own index.
+    let which = match batch {
+        Some(_) => "batch = ?2",
+        None => "?2 IS NULL",
+    };
+    let sql =
+        format!("SELECT state, count(*) FROM job WHERE realm = ?1 AND {which} GROUP BY state");
+    all(connection, &sql, (realm, batch), count)
 }
 
 /// Adds a row of another journal, unless its key is there; says whether it was added.
@@ -279,9 +285,8 @@ pub(super) fn notified_earlier(
 ) -> Result<Vec<EarlierAttempt>> {
     let sql = "SELECT job, intent, request_id FROM past_attempt \
                WHERE request_id = ?1 OR json_extract(intent, '$.attempt') = ?2";
-    let mut select = connection.prepare_cached(sql)?;
-    let found = select.query_map((request_id, attempt_digest), |row| columns::earlier(row))?;
-    found.collect()
+    let values = (request_id, attempt_digest);
+    all(connection, sql, values, |row| columns::earlier(row))
 }
 
 /// As [`crate::store::Store::named`].
@@ -298,10 +303,9 @@ pub(super) fn named(connection: &Connection, realm: i64, text: &str) -> Result<V
         add(by_id(connection, id)?);
     }
     add(by_key(connection, realm, text)?);
-    let by_request = format!("{SELECT} WHERE job.realm = ?1 AND request_id = ?2");
-    let mut select = connection.prepare_cached(&by_request)?;
-    for row in select.query_map((realm, text), read)? {
-        add(Some(row?));
+    let by_request = "WHERE job.realm = ?1 AND request_id = ?2";
+    for row in select(connection, by_request, (realm, text))? {
+        add(Some(row));
     }
     Ok(found)
 }

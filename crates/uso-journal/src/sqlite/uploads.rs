@@ -2,13 +2,14 @@
 
 use rusqlite::Connection;
 
-use super::claims::{Done, now};
+use super::claims::now;
+use super::fault::Done;
+use super::rows::all;
 
 /// As [`crate::store::Store::uploads`].
 pub(super) fn known(connection: &Connection, realm: i64) -> rusqlite::Result<Vec<String>> {
-    let mut select = connection.prepare_cached("SELECT known FROM upload WHERE realm = ?1")?;
-    let known = select.query_map([realm], |row| row.get(0))?;
-    known.collect()
+    let sql = "SELECT known FROM upload WHERE realm = ?1";
+    all(connection, sql, [realm], |row| row.get(0))
 }
 
 /// As [`crate::store::Store::put_uploads`].
@@ -20,7 +21,7 @@ pub(super) fn put(connection: &Connection, realm: i64, uploads: &[(String, Strin
     for (url, known) in uploads {
         insert.execute((realm, url, known, now))?;
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// As [`crate::store::Store::keep_uploads`].
@@ -28,5 +29,5 @@ pub(super) fn keep(connection: &Connection, realm: i64, urls: &[String]) -> Done
     let sql = "DELETE FROM upload WHERE realm = ?1 \
                AND url NOT IN (SELECT value FROM json_each(?2))";
     connection.execute(sql, (realm, serde_json::json!(urls).to_string()))?;
-    Ok(Ok(()))
+    Ok(())
 }
