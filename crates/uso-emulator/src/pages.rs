@@ -6,7 +6,6 @@ pub(crate) mod page;
 use serde_json::{Value, json};
 
 use crate::lock::lock;
-use crate::requests::LoggedRequest;
 use crate::server::query;
 use crate::server::respond::{self, Response, detail, full, response, set};
 use crate::state::State;
@@ -38,11 +37,7 @@ pub(crate) fn answer(state: &State, page: &Page, query: &str) -> Response {
         Page::Icon => response(200, "image/svg+xml", full(ICON)),
         Page::Live => live(state, query),
         Page::Picture(path) => picture(state, path),
-        Page::Requests => {
-            let requests = state.requests.snapshot();
-            let requests: Vec<Value> = requests.iter().map(LoggedRequest::json).collect();
-            respond::json(200, &json!(requests))
-        }
+        Page::Requests => respond::json(200, &json!(state.requests.snapshot())),
         Page::Ledger => {
             let ledger = lock(&state.ledger);
             let sums = ledger.sums();

@@ -9,13 +9,14 @@ use std::sync::Mutex;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Version};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::lock::lock;
 use crate::scenario::Operation;
 
 /// Request that the emulator received.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct LoggedRequest {
     /// Counts from 1 over the life of the emulator.
@@ -43,25 +44,6 @@ pub struct LoggedRequest {
     pub has_authorization: bool,
     /// The names of its `x-fal-*` and `x-app-fal-*` headers, sorted, each once.
     pub fal_headers: Vec<String>,
-}
-
-impl LoggedRequest {
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "sequence": self.sequence,
-            "connection": self.connection,
-            "method": self.method,
-            "host": self.host,
-            "path": self.path,
-            "query": self.query,
-            "status": self.status,
-            "operation": self.operation.as_str(),
-            "http_version": self.http_version,
-            "fault": self.fault,
-            "has_authorization": self.has_authorization,
-            "fal_headers": self.fal_headers,
-        })
-    }
 }
 
 #[derive(Default)]
@@ -129,7 +111,7 @@ impl RequestLog {
     pub(crate) fn newest(&self, most: usize) -> Vec<Value> {
         let entries = lock(&self.0);
         let newest = entries.newest.iter().rev().take(most);
-        newest.map(LoggedRequest::json).collect()
+        newest.map(|entry| json!(entry)).collect()
     }
 
     fn with(&self, sequence: u64, change: impl FnOnce(&mut LoggedRequest)) {

@@ -5,7 +5,7 @@
 //! either.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::Moment;
 use crate::lock::lock;
@@ -157,31 +157,27 @@ fn duration(job: &Job) -> Option<Moment> {
 fn row(state: &State, job: &Job, base: &Base, payloads: bool) -> Value {
     let time = |at: Option<Moment>| at.map(|at| state.clock.rfc3339(at));
     let ended = job.completed.filter(|_| job.phase == Phase::Completed);
-    let mut row = Map::new();
-    row.insert("request_id".into(), (*job.request_id).into());
-    row.insert("endpoint_id".into(), (*job.submission.endpoint_id).into());
-    row.insert("sent_at".into(), json!(time(Some(job.submitted))));
-    row.insert("started_at".into(), json!(time(job.started)));
-    row.insert("ended_at".into(), json!(time(ended)));
-    row.insert(
-        "status_code".into(),
-        json!(job.outcome.as_ref().map(|outcome| outcome.status)),
-    );
-    row.insert(
-        "duration".into(),
-        json!(duration(job).map(|duration| duration.as_secs_f64())),
-    );
+    let mut row = json!({
+        "request_id": &*job.request_id,
+        "endpoint_id": &*job.submission.endpoint_id,
+        "sent_at": time(Some(job.submitted)),
+        "started_at": time(job.started),
+        "ended_at": time(ended),
+        "status_code": job.outcome.as_ref().map(|outcome| outcome.status),
+        "duration": duration(job).map(|duration| duration.as_secs_f64()),
+    });
     // Callers that asked for nothing to be stored have no payloads here.
-    if payloads && job.submission.store_io {
-        row.insert("json_input".into(), (*job.submission.input).clone());
+    if payloads
+        && job.submission.store_io
+        && let Some(fields) = row.as_object_mut()
+    {
         let output = job
             .outcome
             .as_ref()
             .filter(|outcome| !outcome.hidden_from_history());
-        row.insert(
-            "json_output".into(),
-            output.map_or(Value::Null, |outcome| outcome.json(base)),
-        );
+        let output = json!(output.map(|outcome| outcome.json(base)));
+        fields.insert("json_input".into(), (*job.submission.input).clone());
+        fields.insert("json_output".into(), output);
     }
-    row.into()
+    row
 }

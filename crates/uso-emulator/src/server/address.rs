@@ -3,6 +3,8 @@
 //! A request under one of fal's host names is for that host. On any other name the first path
 //! segment says it. Either way the caller gets URLs back that lead the way it came.
 
+use std::net::SocketAddr;
+
 use http::header::HOST;
 use http::request::Parts;
 
@@ -81,7 +83,7 @@ impl Base {
 }
 
 impl Address {
-    pub(crate) fn of(parts: &Parts, tls: bool, own: &str) -> Self {
+    pub(crate) fn of(parts: &Parts, tls: bool, own: SocketAddr) -> Self {
         let header = |name: &str| {
             parts
                 .headers
@@ -93,8 +95,7 @@ impl Address {
             .authority()
             .map(http::uri::Authority::as_str)
             .or_else(|| header(HOST.as_str()))
-            .unwrap_or(own)
-            .to_ascii_lowercase();
+            .map_or_else(|| own.to_string(), str::to_ascii_lowercase);
         let scheme = match header("x-forwarded-proto").map(str::trim) {
             Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
             Some(proto) if proto.eq_ignore_ascii_case("http") => "http",
@@ -175,7 +176,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Address::of(&parts, tls, "127.0.0.1:9")
+        Address::of(&parts, tls, ([127, 0, 0, 1], 9).into())
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) async fn serve(
     request: http::Request<Incoming>,
 ) -> Result<Response, Unanswered> {
     let (parts, body) = request.into_parts();
-    let address = Address::of(&parts, connection.tls, &state.addr.to_string());
+    let address = Address::of(&parts, connection.tls, state.addr);
     let route = Route::of(&parts.method, address.service, &address.path);
     let operation = route.operation();
     // Else an open page would fill the log with itself.
