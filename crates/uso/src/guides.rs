@@ -23,8 +23,12 @@
 
 #[cfg(doc)]
 use crate::{
-    BaseUrls, Client, Config, Error, Job, Output, Request, Ticket, config, endpoint::Endpoint,
-    error::Verdict, faults, pictures, webhook,
+    BaseUrls, Client, Config, Error, Job, Output, Request, Ticket, config,
+    endpoint::Endpoint,
+    error::Verdict,
+    faults, pictures,
+    purchase::{Order, Recovery},
+    webhook,
 };
 
 #[doc = include_str!("../docs/money.md")]
