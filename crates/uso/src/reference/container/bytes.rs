@@ -4,41 +4,30 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+/// The bytes at this place.
+pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
 pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u16::from_be_bytes)
+    array(bytes, at).map(u16::from_be_bytes)
 }
 
 pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u32::from_be_bytes)
+    array(bytes, at).map(u32::from_be_bytes)
 }
 
 pub(super) fn le16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u16::from_le_bytes)
+    array(bytes, at).map(u16::from_le_bytes)
 }
 
 pub(super) fn le24(bytes: &[u8], at: usize) -> Option<u32> {
-    let [low, middle, high] = *bytes.get(at..)?.first_chunk()?;
+    let [low, middle, high] = array(bytes, at)?;
     Some(u32::from_le_bytes([low, middle, high, 0]))
 }
 
 pub(super) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u32::from_le_bytes)
+    array(bytes, at).map(u32::from_le_bytes)
 }
 
 /// A file that is rebuilt from the parts of another, which is copied only where they differ.

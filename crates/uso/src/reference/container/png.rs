@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
 
-use super::bytes::{Rebuilt, be32};
+use super::bytes::{Rebuilt, array, be32};
 use super::orientation::{Found, Orientation, raw_profile};
 use crate::reference::inflate::inflate;
 
@@ -144,7 +144,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
 /// The chunk at this place: its kind, all of it, and its data.
 fn chunk(bytes: &[u8], at: usize) -> Option<([u8; 4], Range<usize>, Range<usize>)> {
     let length = usize::try_from(be32(bytes, at)?).ok()?;
-    let kind = bytes.get(at + 4..)?.first_chunk().copied()?;
+    let kind = array(bytes, at + 4)?;
     let data = at + 8..(at + 8).checked_add(length)?;
     let whole = at..data.end.checked_add(4)?;
     bytes.get(whole.clone())?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::bytes::{Rebuilt, le24, le32};
+use super::bytes::{Rebuilt, array, le24, le32};
 use super::orientation::{Found, Orientation};
 
 /// Flags of the extended header.
@@ -62,7 +62,7 @@ fn chunks(bytes: &[u8], range: Range<usize>) -> Result<Vec<Chunk>, String> {
     let mut chunks = Vec::new();
     let mut at = range.start;
     while at + 8 <= range.end {
-        let name = bytes.get(at..).and_then(|rest| rest.first_chunk().copied());
+        let name = array(bytes, at);
         let length = le32(bytes, at + 4).and_then(|length| usize::try_from(length).ok());
         let (Some(name), Some(length)) = (name, length) else {
             return Err(ends_early());
@@ -102,7 +102,7 @@ fn bitstream(name: [u8; 4], data: &[u8]) -> Option<((u32, u32), bool)> {
 
 /// The size that the header tells, for files of which only the beginning is read.
 pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let name: [u8; 4] = bytes.get(HEADER..)?.first_chunk().copied()?;
+    let name: [u8; 4] = array(bytes, HEADER)?;
     let data = bytes.get(HEADER + 8..)?;
     match &name {
         b"VP8X" => Some((le24(data, 4)? + 1, le24(data, 7)? + 1)),
