@@ -32,18 +32,10 @@ pub struct Purchase {
     /// valid request id is left out.
     pub request_id: Option<String>,
     /// Estimated price.
-    #[serde(
-        rename = "estimated_micro_dollars",
-        serialize_with = "micro",
-        deserialize_with = "dollars"
-    )]
+    #[serde(rename = "estimated_micro_dollars")]
     pub estimate: MicroDollars,
     /// Amount that counts for the caller's limit; at least the estimate.
-    #[serde(
-        rename = "reserved_micro_dollars",
-        serialize_with = "micro",
-        deserialize_with = "dollars"
-    )]
+    #[serde(rename = "reserved_micro_dollars")]
     pub reserved: MicroDollars,
     /// HTTP status of the response, if one came.
     pub status: Option<u16>,
@@ -124,14 +116,6 @@ fn caller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Caller, D::Error
     String::deserialize(deserializer).map(Caller::new)
 }
 
-fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MicroDollars, D::Error> {
-    u64::deserialize(deserializer).map(MicroDollars::new)
-}
-
 fn name<S: Serializer>(caller: &Caller, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(caller.as_str())
-}
-
-fn micro<S: Serializer>(money: &MicroDollars, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(money.get())
 }
