@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use uso::MicroDollars;
 
 use crate::purchase::{Cause, Cost, LocalId, Purchase, Reason, from_ms, to_ms};
-use crate::row::Row;
+use crate::row::{PastAttempt, Row};
 use crate::state::State;
 use crate::store::EarlierAttempt;
 
@@ -16,6 +16,15 @@ pub(crate) const SELECT: &str = "SELECT job.id, job.realm, key, batch, origin, a
     state, attempt, cause, message, fingerprint, input, target, intent, ticket, pictures, seed, \
     unit_price, estimate, reserved, billed, reserved_at, created_at, changed_at, worker, fence, \
     cancel_asked, pruned, kind, sendable FROM job JOIN realm ON realm.id = job.realm";
+
+/// Adds an attempt with the values of [`past_attempt`].
+pub(crate) const INSERT_PAST: &str = "INSERT INTO past_attempt (job, number, state, cause, message, \
+    intent, ticket, request_id, committed, ended_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+/// As [`crate::store::Store::record_earlier`]: purchase, number, ticket and request id.
+pub(crate) const RECORD_EARLIER: &str = "UPDATE past_attempt SET ticket = $3, request_id = $4 \
+    WHERE job = $1 AND number = $2 AND request_id IS NULL";
 
 /// A row of a database's result.
 pub(crate) trait Columns {
@@ -206,5 +215,23 @@ pub(crate) fn changing(row: &Row) -> serde_json::Result<Vec<(&'static str, Value
         ("cancel_asked", Value::Flag(purchase.cancel_asked)),
         ("pruned", Value::Flag(purchase.pruned)),
         ("sendable", optional_json(row.sendable.as_ref())?),
+    ])
+}
+
+/// The values of an attempt that a later one took the place of.
+pub(crate) fn past_attempt(past: &PastAttempt, id: LocalId) -> serde_json::Result<[Value; 10]> {
+    let reason = past.reason.as_ref();
+    let word = |word: Option<&str>| Value::Text(word.map(str::to_owned));
+    Ok([
+        Value::Number(Some(id.0)),
+        Value::Number(Some(past.number.into())),
+        word(Some(past.state.as_str())),
+        word(reason.map(|reason| reason.cause.as_str())),
+        word(reason.map(|reason| reason.message.as_str())),
+        optional_json(past.intent.as_ref())?,
+        optional_json(past.ticket.as_ref())?,
+        word(past.ticket.as_ref().map(uso::Ticket::request_id)),
+        Value::Number(Some(micro(past.committed))),
+        Value::Number(Some(past.ended_at)),
     ])
 }

@@ -256,6 +256,20 @@ impl Store for Postgres {
         })
     }
 
+    fn record_earlier(
+        &self,
+        id: LocalId,
+        number: u32,
+        ticket: String,
+        request_id: String,
+    ) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let number = i64::from(number);
+            let values: Values<'_> = &[&id.0, &number, &ticket, &request_id];
+            self.execute(columns::RECORD_EARLIER, values).await
+        })
+    }
+
     fn begin_relay(
         &self,
         realm: i64,

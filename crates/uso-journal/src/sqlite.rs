@@ -18,7 +18,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _};
 use uso::MicroDollars;
 
-use crate::columns::micro;
+use crate::columns::{RECORD_EARLIER, micro};
 use crate::error::Error;
 use crate::money::Budget;
 use crate::place;
@@ -299,6 +299,19 @@ impl Store for Sqlite {
         attempt_digest: Option<String>,
     ) -> Reply<'_, Vec<EarlierAttempt>> {
         self.read(move |connection| rows::notified_earlier(connection, request_id, attempt_digest))
+    }
+
+    fn record_earlier(
+        &self,
+        id: LocalId,
+        number: u32,
+        ticket: String,
+        request_id: String,
+    ) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            connection.execute(RECORD_EARLIER, (id.0, number, ticket, request_id))?;
+            Ok(())
+        })
     }
 
     fn begin_relay(

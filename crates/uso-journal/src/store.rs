@@ -193,6 +193,16 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
         attempt_digest: Option<String>,
     ) -> Reply<'_, Vec<EarlierAttempt>>;
 
+    /// Records the job of an earlier attempt at a purchase, which none is known of, by the number of
+    /// the attempt: the ticket as JSON, and the request id.
+    fn record_earlier(
+        &self,
+        id: LocalId,
+        number: u32,
+        ticket: String,
+        request_id: String,
+    ) -> Reply<'_, ()>;
+
     /// As [`crate::Journal::begin_relay`]; gives the row of the purchase.
     fn begin_relay(
         &self,

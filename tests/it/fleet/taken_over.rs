@@ -195,6 +195,8 @@ async fn a_response_that_comes_after_the_owner_bought_again_stays_off_the_new_at
         .into();
     assert_ne!(ids[0], ids[1]);
     assert_eq!(pair.row().await, again);
+    let past = "SELECT request_id FROM uso.past_attempt WHERE number = 1";
+    assert_eq!(postgres::text(&pair.place, past).await, ids[0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

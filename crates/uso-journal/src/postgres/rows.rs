@@ -11,9 +11,9 @@ use super::budget::Booking;
 use super::fault::Fault;
 use super::transaction::{Transaction, Values, Write};
 use crate::claiming;
-use crate::columns::{self, SELECT, Value, micro};
+use crate::columns::{self, INSERT_PAST, SELECT, Value};
 use crate::purchase::{LocalId, Purchase, to_ms};
-use crate::row::{Effect, PastAttempt, Row};
+use crate::row::{Effect, Row};
 use crate::state::State;
 use crate::store::{Filter, Offer};
 
@@ -254,9 +254,6 @@ async fn write(
     end: End,
 ) -> Result<(), Fault> {
     const FILE: &str = "INSERT INTO file (path, job) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    const PAST: &str = "INSERT INTO past_attempt (job, number, state, cause, message, intent, \
-                        ticket, request_id, committed, ended_at) \
-                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let purchase = &row.purchase;
     let update = Update::of(row)?;
     let mut writes = vec![update.write(&transaction.token)];
@@ -269,11 +266,11 @@ async fn write(
     let past = effect
         .archived
         .as_ref()
-        .map(|past| past_attempt(past, purchase.id))
+        .map(|past| columns::past_attempt(past, purchase.id))
         .transpose()?;
     let past = past.as_ref().map(|values| -> Write<'_> {
         let values = values.iter().map(|value| value as _);
-        (PAST, values.collect())
+        (INSERT_PAST, values.collect())
     });
     writes.extend(past);
     let booking = Booking::of(row, claiming::delta(row, before, effect));
@@ -299,34 +296,6 @@ pub(super) async fn known_requests(
         .rows(sql, &[&realm, &id.0, &request_ids])
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-/// The values of an attempt that has ended.
-fn past_attempt(past: &PastAttempt, id: LocalId) -> Result<[Value; 10], Fault> {
-    let reason = past.reason.as_ref();
-    let text = |text: Option<&str>| Value::Text(text.map(str::to_owned));
-    let intent = past
-        .intent
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()?;
-    let ticket = past
-        .ticket
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()?;
-    Ok([
-        Value::Number(Some(id.0)),
-        Value::Number(Some(past.number.into())),
-        text(Some(past.state.as_str())),
-        text(reason.map(|reason| reason.cause.as_str())),
-        text(reason.map(|reason| reason.message.as_str())),
-        Value::Text(intent),
-        Value::Text(ticket),
-        text(past.ticket.as_ref().map(uso::Ticket::request_id)),
-        Value::Number(Some(micro(past.committed))),
-        Value::Number(Some(past.ended_at)),
-    ])
 }
 
 /// As [`crate::store::Store::prune`].

@@ -6,7 +6,7 @@ use rusqlite::types::{ToSqlOutput, Type, Value as SqlValue};
 use rusqlite::{Connection, Params, Row as SqlRow, ToSql, params_from_iter};
 
 use crate::claiming;
-use crate::columns::{self, Columns, SELECT, Value, micro};
+use crate::columns::{self, Columns, INSERT_PAST, SELECT, Value};
 use crate::purchase::{LocalId, Purchase, to_ms};
 use crate::row::{Effect, Row};
 use crate::state::State;
@@ -115,24 +115,10 @@ pub(super) fn save(connection: &Connection, row: &Row, before: u64, effect: &Eff
         .execute(params_from_iter(values))?;
     record_paths(connection, purchase)?;
     if let Some(past) = &effect.archived {
-        let intent = past.intent.as_ref().map(serde_json::to_string);
-        let ticket = past.ticket.as_ref().map(serde_json::to_string);
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO past_attempt (job, number, state, cause, message, intent, ticket, \
-             request_id, committed, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?;
-        insert.execute((
-            purchase.id.0,
-            past.number,
-            past.state.as_str(),
-            past.reason.as_ref().map(|reason| reason.cause.as_str()),
-            past.reason.as_ref().map(|reason| reason.message.as_str()),
-            intent.transpose().map_err(no_json)?,
-            ticket.transpose().map_err(no_json)?,
-            past.ticket.as_ref().map(uso::Ticket::request_id),
-            micro(past.committed),
-            past.ended_at,
-        ))?;
+        let values = columns::past_attempt(past, purchase.id).map_err(no_json)?;
+        connection
+            .prepare_cached(INSERT_PAST)?
+            .execute(params_from_iter(values))?;
     }
     super::budget::book(connection, row, claiming::delta(row, before, effect))
 }

@@ -172,7 +172,8 @@ impl Work {
     }
 
     /// Records the job of an attempt that a later one took the place of: it is what the purchase bought
-    /// if nothing of the later one was sent.
+    /// if nothing of the later one was sent. Otherwise the past attempt has the job, so that no other
+    /// purchase takes it for its own.
     async fn bought_earlier(&self, id: LocalId, ticket: &Ticket) -> Result<Row, Error> {
         let Some(intent) = self.row.purchase.intent.clone() else {
             return Err(Error::TakenOver(id));
@@ -182,7 +183,16 @@ impl Work {
             ticket: Box::new(ticket.clone()),
         };
         match self.apply(accept).await {
-            Err(Error::NotAllowed { .. }) => Err(Error::TakenOver(id)),
+            Err(Error::NotAllowed { .. }) => {
+                let number = self.row.purchase.attempt;
+                let request_id = ticket.request_id().to_owned();
+                if let Ok(ticket) = serde_json::to_string(ticket) {
+                    let store = &self.shared.store;
+                    let recorded = store.record_earlier(id, number, ticket, request_id);
+                    recorded.await?;
+                }
+                Err(Error::TakenOver(id))
+            }
             applied => applied,
         }
     }
