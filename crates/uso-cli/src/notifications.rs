@@ -129,10 +129,6 @@ impl<A: Audience> Desk<A> {
             let text = "notifications are sent with POST";
             return (StatusCode::METHOD_NOT_ALLOWED, text.to_owned());
         }
-        self.receive(request).await
-    }
-
-    async fn receive(&self, request: Request<Body>) -> (StatusCode, String) {
         let (parts, body) = request.into_parts();
         let received = match read(body, self.receiver.body_limit()).await {
             Ok(body) => {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use uso::Event;
+use uso::status::State;
 
 use crate::escape;
 use crate::printer::Printer;
@@ -186,24 +187,42 @@ fn steps(message: &str) -> Option<(u64, u64)> {
 /// An event in a few words.
 pub(crate) fn describe(event: &Event) -> String {
     match event {
-        Event::Queued { position } => queued(*position),
-        Event::Running => "running".to_owned(),
         Event::Log(line) => line.message.clone(),
         Event::Interrupted(why) => interruption("the service", why),
-        Event::Completed(completion) => match completion.failure() {
+        other => match state_of(other) {
+            Some(state) => describe_state(&state),
+            None => format!("{other:?}"),
+        },
+    }
+}
+
+/// The state that an event tells.
+pub(crate) fn state_of(event: &Event) -> Option<State> {
+    Some(match event {
+        Event::Queued { position } => State::Queued {
+            position: *position,
+        },
+        Event::Running => State::Running,
+        Event::Completed(completion) => State::Completed(completion.clone()),
+        _ => return None,
+    })
+}
+
+/// The state of a job in a few words.
+pub(crate) fn describe_state(state: &State) -> String {
+    match state {
+        State::Queued { position } => match position {
+            Some(0) => "queued, next in line".to_owned(),
+            Some(1) => "queued, 1 request ahead".to_owned(),
+            Some(ahead) => format!("queued, {ahead} requests ahead"),
+            None => "queued".to_owned(),
+        },
+        State::Running => "running".to_owned(),
+        State::Completed(completion) => match completion.failure() {
             Some(error) => format!("failed: {error}"),
             None => "completed".to_owned(),
         },
         other => format!("{other:?}"),
-    }
-}
-
-pub(crate) fn queued(position: Option<u64>) -> String {
-    match position {
-        Some(0) => "queued, next in line".to_owned(),
-        Some(1) => "queued, 1 request ahead".to_owned(),
-        Some(ahead) => format!("queued, {ahead} requests ahead"),
-        None => "queued".to_owned(),
     }
 }
 

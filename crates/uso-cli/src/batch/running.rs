@@ -48,18 +48,11 @@ pub(crate) struct Ended {
     pub(crate) signal: Option<Signal>,
 }
 
-/// How fast a run goes, and how long it waits for a top-up.
-pub(crate) struct Pace {
-    pub(crate) concurrency: Option<u16>,
-    pub(crate) locked_for: Option<Duration>,
-}
-
-impl Pace {
-    pub(crate) fn set(&self, batch: Batch) -> Batch {
-        batch
-            .concurrency(self.concurrency.map(usize::from))
-            .wait_while_locked(self.locked_for.unwrap_or(LOCKED_FOR))
-    }
+/// The batch with its pace, and its longest wait for a top-up.
+pub(crate) fn paced(batch: Batch, concurrency: Option<u16>, locked_for: Option<Duration>) -> Batch {
+    batch
+        .concurrency(concurrency.map(usize::from))
+        .wait_while_locked(locked_for.unwrap_or(LOCKED_FOR))
 }
 
 /// Buys and collects these rows. `tally` has the counts before the run.
@@ -90,19 +83,9 @@ pub(crate) async fn run(
     let client = &session.connection.client;
     let batch = session.journal.run(client, wanted).name(&record.name);
     let batch = batch.budget(record.budget.map(MicroDollars::new));
-    let pace = Pace {
-        concurrency: record.concurrency,
-        locked_for: record.locked_for.map(Duration::from_secs),
-    };
-    drive(
-        session,
-        &record.name,
-        pace.set(batch),
-        &by_key,
-        tally,
-        printer,
-    )
-    .await
+    let locked_for = record.locked_for.map(Duration::from_secs);
+    let batch = paced(batch, record.concurrency, locked_for);
+    drive(session, &record.name, batch, &by_key, tally, printer).await
 }
 
 /// Drives a batch to its end, and tells what becomes of its rows, by their keys.

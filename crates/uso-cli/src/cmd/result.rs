@@ -47,98 +47,11 @@ pub(crate) async fn run(
     let host = client.config().base_urls().queue().host_str();
     let progress = Arc::new(Progress::start(printer, "fetching the result").about(host));
     let line = Arc::clone(&progress);
-    let collected = Collecting {
-        journal: &journal,
-        client,
-        wait: args.wait,
-    }
-    .collect(purchase, &place, move |event| line.event(event))
-    .await;
+    let tell = move |event: &Event| line.event(event);
+    let collected = place.collect(client, args.wait, purchase, tell).await;
     progress.end();
     let (purchase, failure) = collected?;
     Report::of(&purchase, failure).print(place.show(), printer)
-}
-
-/// Collects one job.
-pub(crate) struct Collecting<'a> {
-    pub(crate) journal: &'a Journal,
-    pub(crate) client: &'a uso::Client,
-    /// Whether a job that has not ended is waited for.
-    pub(crate) wait: bool,
-}
-
-impl Collecting<'_> {
-    /// The purchase with its pictures on disk, at the place that was named, and otherwise the failure
-    /// that it ended with.
-    pub(crate) async fn collect(
-        &self,
-        mut purchase: Purchase,
-        place: &Place<'_>,
-        tell: impl Fn(&Event) + Send + Sync + 'static,
-    ) -> Result<(Purchase, Option<Failure>), Failure> {
-        let Self {
-            journal, client, ..
-        } = self;
-        let id = purchase.id;
-        if purchase.pruned {
-            return Err(pruned(&purchase));
-        }
-        let count = usize::try_from(asked(&purchase)).unwrap_or(1);
-        let is_whole =
-            purchase.state == State::Done && purchase.pictures.iter().all(SavedPicture::is_on_disk);
-        if is_whole && !purchase.pictures.is_empty() {
-            place.copy(&mut purchase)?;
-            return Ok((purchase, None));
-        }
-        if purchase.state.is_closed() && purchase.request_id().is_none() {
-            let failure = Failure::of_purchase(&purchase, None);
-            return Ok((purchase, failure));
-        }
-        place.refuse_several(&purchase, count)?;
-        let mut taken = place.take(&purchase, count)?;
-        if purchase.state.is_closed() {
-            let reopened = journal.reopen(client, id).await;
-            purchase = reopened.map_err(|error| Failure::unfinished(error, &purchase))?;
-        }
-        if let Some(target) = place.target(&purchase, taken.as_ref()) {
-            let set = journal.set_target(client, id, target).await;
-            set.map_err(|error| Failure::unfinished(error, &purchase))?;
-            reservation::release(purchase.target.as_ref());
-        }
-        let seen: Arc<Mutex<Option<Arc<uso::Error>>>> = Arc::default();
-        let failed = Arc::clone(&seen);
-        let tell = move |step: &Step| match step {
-            Step::Failed(error) => {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(error));
-            }
-            Step::Job(event) => tell(event),
-            _ => {}
-        };
-        let collected = match self.wait {
-            true => journal.resume(client, id, tell).await,
-            false => journal.collect(client, id, tell).await,
-        };
-        let error = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let outcome = match collected {
-            Ok(purchase) => {
-                let failure = Failure::of_purchase(&purchase, error);
-                (purchase, failure)
-            }
-            Err(error @ Error::NotCollected { .. }) => {
-                let (purchase, failure) = Failure::uncollected(error)?;
-                (purchase, Some(failure))
-            }
-            Err(error) => return Err(Failure::unfinished(error, &purchase)),
-        };
-        match (&mut taken, outcome.0.state.is_closed()) {
-            (Some(taken), false) => taken.keep(),
-            (_, true) if outcome.0.state != State::Done => {
-                reservation::release(outcome.0.target.as_ref());
-            }
-            _ => {}
-        }
-        Ok(outcome)
-    }
 }
 
 /// The place that `-o` names, or the recorded one.
@@ -168,6 +81,77 @@ impl<'a> Place<'a> {
             place.plan(&Names::default(), 1)?;
         }
         Ok(place)
+    }
+
+    /// The purchase with its pictures on disk, at the place that was named, and otherwise the failure
+    /// that it ended with. A job that has not ended is waited for where `wait` says so.
+    pub(crate) async fn collect(
+        &self,
+        client: &uso::Client,
+        wait: bool,
+        mut purchase: Purchase,
+        tell: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<(Purchase, Option<Failure>), Failure> {
+        let journal = self.journal;
+        let id = purchase.id;
+        if purchase.pruned {
+            return Err(pruned(&purchase));
+        }
+        let count = usize::try_from(asked(&purchase)).unwrap_or(1);
+        let is_whole =
+            purchase.state == State::Done && purchase.pictures.iter().all(SavedPicture::is_on_disk);
+        if is_whole && !purchase.pictures.is_empty() {
+            self.copy(&mut purchase)?;
+            return Ok((purchase, None));
+        }
+        if purchase.state.is_closed() && purchase.request_id().is_none() {
+            let failure = Failure::of_purchase(&purchase, None);
+            return Ok((purchase, failure));
+        }
+        self.refuse_several(&purchase, count)?;
+        let mut taken = self.take(&purchase, count)?;
+        if purchase.state.is_closed() {
+            let reopened = journal.reopen(client, id).await;
+            purchase = reopened.map_err(|error| Failure::unfinished(error, &purchase))?;
+        }
+        if let Some(target) = self.target(&purchase, taken.as_ref()) {
+            let set = journal.set_target(client, id, target).await;
+            set.map_err(|error| Failure::unfinished(error, &purchase))?;
+            reservation::release(purchase.target.as_ref());
+        }
+        let seen: Arc<Mutex<Option<Arc<uso::Error>>>> = Arc::default();
+        let failed = Arc::clone(&seen);
+        let tell = move |step: &Step| match step {
+            Step::Failed(error) => {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(error));
+            }
+            Step::Job(event) => tell(event),
+            _ => {}
+        };
+        let collected = match wait {
+            true => journal.resume(client, id, tell).await,
+            false => journal.collect(client, id, tell).await,
+        };
+        let error = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = match collected {
+            Ok(purchase) => {
+                let failure = Failure::of_purchase(&purchase, error);
+                (purchase, failure)
+            }
+            Err(error @ Error::NotCollected { .. }) => {
+                let (purchase, failure) = Failure::uncollected(error)?;
+                (purchase, Some(failure))
+            }
+            Err(error) => return Err(Failure::unfinished(error, &purchase)),
+        };
+        match (&mut taken, outcome.0.state.is_closed()) {
+            (Some(taken), false) => taken.keep(),
+            (_, true) if outcome.0.state != State::Done => {
+                reservation::release(outcome.0.target.as_ref());
+            }
+            _ => {}
+        }
+        Ok(outcome)
     }
 
     pub(crate) fn show(self) -> Show {

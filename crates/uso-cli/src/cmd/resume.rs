@@ -15,7 +15,7 @@ use crate::args::{CollectOptions, Global, ResumeArgs};
 use crate::batch::plan_text::counted;
 use crate::cmd::generate::COMMAND_KEY;
 use crate::cmd::list::to_json;
-use crate::cmd::result::{Collecting, Place};
+use crate::cmd::result::Place;
 use crate::connection::Connection;
 use crate::document::merged;
 use crate::exit_code::{OTHER, OUTCOME_UNKNOWN, worst};
@@ -185,14 +185,9 @@ impl Collector {
             Ok(place) => place,
             Err(failure) => return self.failed(&purchase, failure),
         };
-        let collecting = Collecting {
-            journal: &self.journal,
-            client: &self.client,
-            wait: true,
-        };
         let before = purchase.clone();
         let tell = self.teller(&label);
-        let (purchase, failure) = match collecting.collect(purchase, &place, tell).await {
+        let (purchase, failure) = match place.collect(&self.client, true, purchase, tell).await {
             Ok(collected) => collected,
             Err(failure) if failure.is_busy() => {
                 return self.told(&before, 0, "busy", "another process works on it");

@@ -13,7 +13,7 @@ use crate::document::merged;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
-use crate::progress::queued;
+use crate::progress::describe_state;
 
 pub(crate) async fn run(
     global: &Global,
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     };
     let id = job.request_id().to_owned();
     let status = job.status().await?;
-    let mut lines = vec![describe(&status.state)];
+    let mut lines = vec![describe_state(&status.state)];
     lines.extend(
         status
             .logs
@@ -52,19 +52,6 @@ fn unsent(purchase: &Purchase, printer: &Printer) -> Result<ExitCode, Failure> {
     }
     printer.data(&list::to_json(purchase), &[line])?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The words that `uso watch` uses.
-fn describe(state: &State) -> String {
-    match state {
-        State::Queued { position } => queued(*position),
-        State::Running => "running".to_owned(),
-        State::Completed(completion) => match completion.failure() {
-            Some(error) => format!("failed: {error}"),
-            None => "completed".to_owned(),
-        },
-        other => format!("{other:?}"),
-    }
 }
 
 fn to_json(request_id: &str, status: &Status) -> Value {

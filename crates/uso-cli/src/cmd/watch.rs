@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use uso::Event;
-use uso::status::State as JobState;
 use uso_journal::{State, WatchEvent};
 
 use crate::args::{Global, WatchArgs};
@@ -15,7 +14,7 @@ use crate::exit_code::FAILED;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
-use crate::progress::{Progress, describe};
+use crate::progress::{Progress, describe, state_of};
 
 pub(crate) async fn run(
     global: &Global,
@@ -87,13 +86,11 @@ pub(crate) async fn run(
 /// One JSON document a line.
 fn to_json(event: &Event) -> Value {
     match event {
-        Event::Queued { position } => state_to_json(&JobState::Queued {
-            position: *position,
-        }),
-        Event::Running => state_to_json(&JobState::Running),
-        Event::Completed(completion) => state_to_json(&JobState::Completed(completion.clone())),
         Event::Log(line) => json!({ "log": log_to_json(line) }),
         Event::Interrupted(why) => json!({ "interrupted": why }),
-        other => json!({ "event": format!("{other:?}") }),
+        other => match state_of(other) {
+            Some(state) => state_to_json(&state),
+            None => json!({ "event": format!("{other:?}") }),
+        },
     }
 }

@@ -9,7 +9,7 @@ use uso_journal::State;
 
 use crate::args::{BatchWorkArgs, Global};
 use crate::batch::offered::Counts;
-use crate::batch::running::{self, Pace};
+use crate::batch::running;
 use crate::batch::session::Session;
 use crate::batch::tally::Tally;
 use crate::exit_code::{self, worst};
@@ -26,17 +26,17 @@ pub(crate) async fn run(
     let before = Counts::read(&session, &args.batch).await?;
     before.refuse_none(&args.batch)?;
     let work = session.journal.work(client, &args.batch, &args.output);
-    let pace = Pace {
-        concurrency: args.pace.concurrency,
-        locked_for: args.pace.locked_for,
-    };
     let tally = Tally {
         total: before.total(),
         done_before: before.of(State::Done),
         ..Tally::default()
     };
     let name = &args.batch;
-    let batch = pace.set(work.await?.name(name));
+    let batch = running::paced(
+        work.await?.name(name),
+        args.pace.concurrency,
+        args.pace.locked_for,
+    );
     let ended = running::drive(&session, name, batch, &HashMap::new(), tally, printer).await?;
     let after = Counts::read(&session, name).await?;
     let stopped = Tally {
