@@ -74,6 +74,8 @@ pub enum Stopped {
     /// The account stayed locked for longer than
     /// [`Batch::wait_while_locked`](crate::Batch::wait_while_locked) allows.
     Locked(String),
+    /// The service was not reached for ten minutes.
+    Unreachable(String),
 }
 
 /// State of the purchase of a row, by the row's outcome.

@@ -209,3 +209,23 @@ async fn a_batch_without_a_network_pauses_and_goes_on_with_it() {
     }
     assert_eq!(emulator.ledger().purchases().len(), 6);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_never_reaches_the_service_stops() {
+    let (_socket, addr) = closed_port();
+    let once = uso::config::RetryPolicy::default().attempts(1);
+    let config = config_for(&format!("http://{addr}")).unwrap().retry(once);
+    let client = uso::Client::new(config).unwrap();
+    let journal = Journal::temporary().unwrap();
+    let rows = (0..3).map(|key| (format!("row-{key}"), request(&key.to_string())));
+    let summary = journal
+        .run(&client, rows)
+        .concurrency(1)
+        .start()
+        .finish()
+        .await;
+    assert!(
+        matches!(summary.stopped, Some(Stopped::Unreachable(_))),
+        "{summary:?}"
+    );
+}

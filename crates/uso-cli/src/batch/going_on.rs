@@ -190,6 +190,9 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
         Some(Stopped::Locked(_)) => hints.push(format!(
             "top up the account at fal.ai/dashboard/billing, then go on with: uso batch resume {name}"
         )),
+        Some(Stopped::Unreachable(_)) => hints.push(format!(
+            "find out why with uso doctor, then go on with: uso batch resume {name}"
+        )),
         Some(Stopped::Key(_)) => hints.push(format!(
             "check the key in FAL_KEY, then go on with: uso batch resume {name}"
         )),

@@ -231,8 +231,9 @@ fn tell(
         BatchEvent::Stopped(stopped) => {
             match &stopped {
                 Stopped::Budget(stop) => display.warn(&format!("stopped: {stop}")),
-                Stopped::Key(message) => display.warn(&format!("stopped: {message}")),
-                Stopped::Locked(message) => display.warn(&format!("stopped: {message}")),
+                Stopped::Key(message)
+                | Stopped::Locked(message)
+                | Stopped::Unreachable(message) => display.warn(&format!("stopped: {message}")),
                 _ => {}
             }
             tally.stopped = Some(stopped);

@@ -119,6 +119,7 @@ impl Tally {
                 Stopped::Budget(_) => "budget",
                 Stopped::Key(_) => "key",
                 Stopped::Locked(_) => "locked",
+                Stopped::Unreachable(_) => "unreachable",
                 _ => "asked",
             }),
             "exit_code": self.code(),

@@ -13,6 +13,10 @@ use crate::batch_event::{BatchEvent, Stopped};
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// A batch whose purchases have not reached the service for so long stops: its address or the
+/// network's settings may be wrong.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(600);
+
 impl Driver {
     /// The service took a submit of none of the purchases for now.
     pub(super) async fn refused(&mut self, kind: ErrorKind, message: String, began: Instant) {
@@ -27,9 +31,17 @@ impl Driver {
         if began < pause.refused {
             return;
         }
-        let is_too_long = |longest: Duration| now.duration_since(pause.began) >= longest;
-        if kind == ErrorKind::Locked && self.terms.longest_lock.is_some_and(is_too_long) {
-            self.stopped.get_or_insert(Stopped::Locked(message));
+        let longest = match kind {
+            ErrorKind::Locked => self.terms.longest_lock,
+            ErrorKind::Unreachable => Some(LONGEST_OUTAGE),
+            _ => None,
+        };
+        if longest.is_some_and(|longest| now.duration_since(pause.began) >= longest) {
+            let stopped = match kind {
+                ErrorKind::Locked => Stopped::Locked(message),
+                _ => Stopped::Unreachable(message),
+            };
+            self.stopped.get_or_insert(stopped);
             return;
         }
         self.pause = Some(Pause {
