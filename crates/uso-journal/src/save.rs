@@ -124,13 +124,12 @@ pub(crate) async fn copy(
         if copy.sha256 == known.sha256 {
             return Ok(copy.path);
         }
-        if is_new {
-            // Where this fails, the message says as well that the file is another picture.
-            let _ = std::fs::remove_file(&copy.path);
-        }
+        let what = match is_new && std::fs::remove_file(&copy.path).is_ok() {
+            true => "the copy was not kept: it".to_owned(),
+            false => copy.path.display().to_string(),
+        };
         Err(failed(format!(
-            "{} is another picture than the one that was saved first",
-            copy.path.display()
+            "{what} is another picture than the one that was saved first"
         ))
         .into())
     });
@@ -171,7 +170,7 @@ async fn save_one(
     };
     if name.taken == Taken::Replace || name.taken == Taken::KeepUnlessEmpty && is_reserved() {
         let saved = picture.save_over(&first).await.map_err(Unsaved::Service)?;
-        return Ok((record(saved.into()), true));
+        return Ok((record(saved.into()), name.taken != Taken::Replace));
     }
     let mut fetched = None;
     let mut path = first.clone();

@@ -250,7 +250,20 @@ async fn a_copy_that_is_another_file_is_refused_and_not_kept() {
     desk.rig.emulator.set_scenario(other);
     let (message, left) = copy().await;
     assert!(message.contains("another picture than"), "{message}");
+    assert!(message.contains("was not kept"), "{message}");
     assert_eq!(left.len(), 1, "the result alone: {left:?}");
+
+    // The file that was there is gone, and the copy is all that is left under its name.
+    let file = copies.join("file");
+    let target = Target::Files {
+        paths: vec![file.clone()],
+        replace: true,
+    };
+    std::fs::write(&file, "an older file").unwrap();
+    let refused = desk.journal.copy(client, purchase.id, target).await;
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains(file.to_str().unwrap()), "{message}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"another file");
 }
 
 #[tokio::test]
