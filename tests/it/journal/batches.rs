@@ -331,3 +331,28 @@ async fn one_lock_pauses_every_run_of_the_account() {
     );
     assert_eq!(desk.bought(), 0);
 }
+
+#[tokio::test]
+async fn a_pause_of_another_kind_is_told_and_begins_anew() {
+    let throttled = Fault::Throttled { retry_after: None };
+    let scenario = Scenario::new()
+        .on(Operation::Submit, throttled)
+        .times(1)
+        .on(Operation::Submit, Fault::Locked)
+        .times(1);
+    let builder = Rig::plain_builder().scenario(scenario);
+    let once = uso::config::RetryPolicy::default().attempts(1);
+    let rig = Rig::configured(builder, |config| config.retry(once));
+    let desk = Desk::new(rig.await).await;
+    // The time of the throttling is none of the lock.
+    let batch = desk.journal.run(&desk.rig.client, rows(1));
+    let mut run = batch.wait_while_locked(Duration::from_secs(4)).start();
+    let mut kinds = Vec::new();
+    while let Some(event) = run.next().await {
+        if let BatchEvent::Paused { kind, .. } = event {
+            kinds.push(kind);
+        }
+    }
+    assert_eq!(kinds, [ErrorKind::Throttled, ErrorKind::Locked]);
+    assert_eq!((run.summary().done, desk.bought()), (1, 1));
+}

@@ -21,16 +21,17 @@ impl Driver {
     /// The service took a submit of none of the purchases for now.
     pub(super) async fn refused(&mut self, kind: ErrorKind, message: String, began: Instant) {
         let now = Instant::now();
-        let Some(pause) = self.pause else {
+        // Purchases that began before the pause say nothing new.
+        if self.pause.is_some_and(|pause| began < pause.refused) {
+            return;
+        }
+        // Another kind of refusal is the beginning of another pause.
+        let Some(pause) = self.pause.filter(|pause| pause.kind == kind) else {
             if kind == ErrorKind::Locked {
                 self.share_lock(true).await;
             }
             return self.pause_for(kind, message, FIRST_PAUSE).await;
         };
-        // Purchases that began before the pause say nothing new.
-        if began < pause.refused {
-            return;
-        }
         let longest = match kind {
             ErrorKind::Locked => self.terms.longest_lock,
             ErrorKind::Unreachable => Some(LONGEST_OUTAGE),
@@ -77,10 +78,9 @@ impl Driver {
     /// Ends the pause once a submit that left after the last refusal was accepted.
     pub(super) async fn end_pause(&mut self) {
         let is_over = |pause: &Pause| self.submits.is_accepted_since(pause.until());
-        if let Some(pause) = self.pause.filter(is_over) {
-            if pause.kind == ErrorKind::Locked {
-                self.share_lock(false).await;
-            }
+        if self.pause.as_ref().is_some_and(is_over) {
+            // A lock may have been shared before a pause of another kind.
+            self.share_lock(false).await;
             self.go_on().await;
         }
     }
