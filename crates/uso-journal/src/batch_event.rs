@@ -109,7 +109,11 @@ impl RowOutcome {
                 State::Pending | State::Reserved => Self::NotBegun,
                 State::Sending | State::Unknown => Self::Unknown,
             },
-            Err(Error::NotCollected { .. } | Error::NotRecorded { .. }) => Self::Bought,
+            Err(
+                Error::NotCollected { .. }
+                | Error::NotRecorded { .. }
+                | Error::BoughtEarlier { .. },
+            ) => Self::Bought,
             Err(Error::Request(_) | Error::Conflict { .. }) => Self::Refused,
             Err(Error::NotBought { source, .. }) => match source {
                 Some(error) if error.kind() == ErrorKind::Input => Self::Refused,

@@ -22,9 +22,10 @@ pub(crate) const INSERT_PAST: &str = "INSERT INTO past_attempt (job, number, sta
     intent, ticket, request_id, committed, ended_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
-/// As [`crate::store::Store::record_earlier`]: purchase, number, ticket and request id.
-pub(crate) const RECORD_EARLIER: &str = "UPDATE past_attempt SET ticket = $3, request_id = $4 \
-    WHERE job = $1 AND number = $2 AND request_id IS NULL";
+/// As [`crate::store::Store::record_earlier`]: ticket, request id, purchase and number. SQLite takes
+/// `$1` for a name, and numbers the names in the order in which they first appear.
+pub(crate) const RECORD_EARLIER: &str = "UPDATE past_attempt SET ticket = $1, request_id = $2 \
+    WHERE job = $3 AND number = $4 AND coalesce(request_id, $2) = $2";
 
 /// A row of a database's result.
 pub(crate) trait Columns {
@@ -66,6 +67,11 @@ fn number<C: Columns>(row: &C, column: usize) -> Result<i64, C::Error> {
     required::<C, _>(column, row.number(column)?)
 }
 
+fn attempt<C: Columns>(row: &C, column: usize) -> Result<u32, C::Error> {
+    let number = u32::try_from(number(row, column)?);
+    number.map_err(|error| C::unreadable(column, error.into()))
+}
+
 fn json<C: Columns, T: DeserializeOwned>(row: &C, column: usize) -> Result<Option<T>, C::Error> {
     let value = row.text(column)?.map(|text| serde_json::from_str(&text));
     value
@@ -104,7 +110,6 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
     let seed = seed
         .transpose()
         .map_err(|error: std::num::ParseIntError| C::unreadable(17, error.into()))?;
-    let attempt = u32::try_from(number(row, 8)?);
     Ok(Row {
         purchase: Purchase {
             id: LocalId(number(row, 0)?),
@@ -114,7 +119,7 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
             account: text(row, 5)?,
             endpoint: text(row, 6)?,
             state: state(row, 7)?,
-            attempt: attempt.map_err(|error| C::unreadable(8, error.into()))?,
+            attempt: attempt(row, 8)?,
             reason: reason(row)?,
             fingerprint: text(row, 11)?,
             input: json(row, 12)?,
@@ -143,10 +148,11 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
     })
 }
 
-/// An earlier attempt: the id of its row, its intent and its request id.
+/// An earlier attempt: the id of its row, its intent, its request id and its number.
 pub(crate) fn earlier<C: Columns>(row: &C) -> Result<EarlierAttempt, C::Error> {
     Ok(EarlierAttempt {
         job: LocalId(number(row, 0)?),
+        number: attempt(row, 3)?,
         intent: json(row, 1)?,
         request_id: row.text(2)?,
     })

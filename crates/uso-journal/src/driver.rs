@@ -280,7 +280,8 @@ impl Driver {
                 });
             }
             Wanted::Held(row) => {
-                let (id, key) = (row.purchase.id, row.purchase.key.clone());
+                let (id, attempt) = (row.purchase.id, row.purchase.attempt);
+                let key = row.purchase.key.clone();
                 let work = self.work(*row, watched);
                 self.flying.spawn(async move {
                     let (outcome, is_unwritten) = match work.await {
@@ -290,7 +291,7 @@ impl Driver {
                         }
                         Err(error) => (Err(error), true),
                     };
-                    let begun = Begun::Held { id, key };
+                    let begun = Begun::Held { id, key, attempt };
                     Flight {
                         begun,
                         began,

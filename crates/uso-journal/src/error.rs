@@ -73,6 +73,16 @@ pub enum Error {
         source: Box<Self>,
     },
 
+    /// An attempt was bought after all that its owner had given up; the purchase is a later attempt,
+    /// which was sent too. The journal has the request id with the earlier attempt.
+    #[error("request {} is bought by an earlier attempt at {id}", ticket.request_id())]
+    BoughtEarlier {
+        /// The purchase.
+        id: LocalId,
+        /// What collects the job.
+        ticket: Box<uso::Ticket>,
+    },
+
     /// The state of the purchase does not allow the step.
     #[error("{id}: {source}")]
     NotAllowed {

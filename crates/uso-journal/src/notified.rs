@@ -109,12 +109,16 @@ impl Journal {
             (None, Some((intent, ticket))) => {
                 let accept = Step::AcceptEarlier {
                     intent: Box::new(intent),
-                    ticket: Box::new(ticket),
+                    ticket: Box::new(ticket.clone()),
                 };
                 match store.apply(earlier.job, None, accept).await {
                     Ok(_) => Notified::Adopted,
-                    // The current attempt was sent.
-                    Err(Error::NotAllowed { .. }) => Notified::Contradicts,
+                    // The current attempt was sent, and a search for it is not to find this job.
+                    Err(Error::NotAllowed { .. }) => {
+                        let (job, number) = (earlier.job, earlier.number);
+                        self.shared.record_earlier(job, number, &ticket).await?;
+                        Notified::Contradicts
+                    }
                     Err(error) => return Err(error),
                 }
             }

@@ -245,7 +245,7 @@ impl Store for Postgres {
         attempt_digest: Option<String>,
     ) -> Reply<'_, Vec<EarlierAttempt>> {
         Box::pin(async move {
-            let sql = "SELECT job, intent, request_id FROM past_attempt \
+            let sql = "SELECT job, intent, request_id, number FROM past_attempt \
                        WHERE request_id = $1 OR intent::json ->> 'attempt' = $2";
             let values: Values<'_> = &[&request_id, &attempt_digest];
             let tries = self.connections.read();
@@ -262,11 +262,14 @@ impl Store for Postgres {
         number: u32,
         ticket: String,
         request_id: String,
-    ) -> Reply<'_, ()> {
+    ) -> Reply<'_, bool> {
         Box::pin(async move {
             let number = i64::from(number);
-            let values: Values<'_> = &[&id.0, &number, &ticket, &request_id];
-            self.execute(columns::RECORD_EARLIER, values).await
+            let values: Values<'_> = &[&ticket, &request_id, &id.0, &number];
+            let tries = self.connections.write(Commit::Durable);
+            let record = columns::RECORD_EARLIER;
+            let written = transact!(tries, |transaction| transaction.execute(record, values));
+            Ok(written? > 0)
         })
     }
 

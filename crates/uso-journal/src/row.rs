@@ -177,9 +177,7 @@ impl Row {
                 self.purchase.intent = Some(intent);
             }
             Step::Accept { ticket, .. } => {
-                // The response and a notification may both tell of one purchase.
-                let known = self.purchase.request_id() == Some(ticket.request_id());
-                if known && matches!(self.purchase.state, State::Submitted | State::Done) {
+                if self.has(&ticket) {
                     return Ok(effect);
                 }
                 self.go(Move::Accept, "adopted")?;
@@ -188,6 +186,9 @@ impl Row {
                 self.count_again();
             }
             Step::AcceptEarlier { intent, ticket } => {
+                if self.has(&ticket) {
+                    return Ok(effect);
+                }
                 let purchase = &self.purchase;
                 let is_unsent = purchase.intent.is_none() || purchase.is_not_bought();
                 if purchase.ticket.is_some() || !is_unsent {
@@ -332,6 +333,12 @@ impl Row {
         self.purchase.in_work = self.worker.is_some();
         self.purchase.changed_at = from_ms(now);
         Ok(effect)
+    }
+
+    /// Whether this job is the purchase's already: the response and a notification may both tell of it.
+    fn has(&self, ticket: &Ticket) -> bool {
+        let is_known = self.purchase.request_id() == Some(ticket.request_id());
+        is_known && matches!(self.purchase.state, State::Submitted | State::Done)
     }
 
     fn go(&mut self, step: Move, verb: &'static str) -> Result<(), NotAllowed> {

@@ -1,19 +1,20 @@
 //! State that all work on one open journal shares.
 
 use std::collections::{HashMap, HashSet};
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use uso::Client;
 use uso::pictures::{PreparedPicture, Sending};
 use uso::upload::KnownUpload;
+use uso::{Client, Ticket};
 
 use crate::active::Active;
 use crate::awaited::Awaited;
 use crate::error::Error;
 use crate::purchase::LocalId;
 use crate::row::{Row, Step};
-use crate::store::{Offer, Realm, Store};
+use crate::store::{Offer, Realm, Reply, Store};
 
 /// An open journal. Clones share everything.
 #[derive(Clone, Debug)]
@@ -26,11 +27,14 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     /// What was read or written before, so that it is not done again.
     known: Arc<Mutex<Known>>,
-    /// Rows that could not be released, with the fence of their claim.
-    unreleased: Arc<Mutex<Vec<(LocalId, i64)>>>,
+    /// Steps that could not be written, which leave their rows to every worker.
+    unwritten: Arc<Mutex<Vec<Unwritten>>>,
     /// Removes a temporary journal.
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
+
+/// A step of a row, with the fence of its claim if it is one of a claim.
+type Unwritten = (LocalId, Option<i64>, Step);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -54,7 +58,7 @@ impl Shared {
             location,
             path,
             known: Arc::default(),
-            unreleased: Arc::default(),
+            unwritten: Arc::default(),
             _temporary: temporary.map(Arc::new),
         }
     }
@@ -101,24 +105,51 @@ impl Shared {
     /// Releases every row of every worker that is gone, and the rows that this process could not
     /// release when the work on them ended.
     pub(crate) async fn release_gone(&self) -> Result<(), Error> {
-        let unreleased = std::mem::take(&mut *self.unreleased());
-        for (id, fence) in unreleased {
-            let bury = self.store.apply(id, Some(fence), Step::Bury).await;
-            if let Err(Error::Database { .. }) = bury {
-                self.unreleased().push((id, fence));
+        // Each stays until it is written: the caller may end meanwhile.
+        let unwritten = self.unwritten().clone();
+        for (id, fence, step) in unwritten {
+            let written = self.store.apply(id, fence, step).await;
+            if !matches!(written, Err(Error::Database { .. })) {
+                let mut unwritten = self.unwritten();
+                unwritten.retain(|(other, of, _)| (*other, *of) != (id, fence));
             }
         }
         self.store.release_gone().await
     }
 
-    /// Has a row released later that could not be released now.
-    pub(crate) fn release_later(&self, row: &Row) {
-        self.unreleased().push((row.purchase.id, row.fence));
+    /// As [`Store::record_earlier`].
+    pub(crate) fn record_earlier(
+        &self,
+        id: LocalId,
+        number: u32,
+        ticket: &Ticket,
+    ) -> Reply<'_, bool> {
+        let request_id = ticket.request_id().to_owned();
+        match serde_json::to_string(ticket) {
+            Ok(ticket) => self.store.record_earlier(id, number, ticket, request_id),
+            Err(_) => Box::pin(ready(Ok(false))),
+        }
     }
 
-    fn unreleased(&self) -> MutexGuard<'_, Vec<(LocalId, i64)>> {
-        let unreleased = self.unreleased.lock();
-        unreleased.unwrap_or_else(PoisonError::into_inner)
+    /// Has a row released later that could not be released now.
+    pub(crate) fn release_later(&self, row: &Row) {
+        let (id, fence) = (row.purchase.id, Some(row.fence));
+        self.unwritten().push((id, fence, Step::Bury));
+    }
+
+    /// Asks for an attempt after one that bought nothing; later, where that cannot be written now.
+    pub(crate) async fn try_again(&self, id: LocalId, attempt: u32) {
+        let retry = Step::Retry { attempt };
+        let tried = self.store.apply(id, None, retry.clone()).await;
+        if let Err(Error::Database { .. }) = tried {
+            self.unwritten().push((id, None, retry));
+        }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Vec<Unwritten>> {
+        self.unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Releases the rows of an offer that this worker holds and no task works on: the journal could not

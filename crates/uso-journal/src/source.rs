@@ -54,7 +54,7 @@ impl Wanted {
 
 impl Source {
     pub(crate) fn given(rows: Box<dyn Iterator<Item = BatchRow> + Send>) -> Self {
-        let again = VecDeque::new();
+        let (rows, again) = (Box::new(rows.fuse()), VecDeque::new());
         Self::Given { rows, again }
     }
 
@@ -62,7 +62,8 @@ impl Source {
     pub(crate) async fn next(&mut self, most: usize, shared: &Shared) -> Result<Next, Error> {
         let offer = match self {
             Self::Given { rows, again } => {
-                let next = again.pop_front().or_else(|| rows.next());
+                // Last, as what holds one row up may be no matter of the others: an upload, for one.
+                let next = rows.next().or_else(|| again.pop_front());
                 let next = next.map(|row| vec![Wanted::Given(Box::new(row))]);
                 return Ok(next.map_or(Next::End, Next::Wanted));
             }
@@ -95,15 +96,8 @@ impl Source {
     pub(crate) async fn again(&mut self, wanted: Begun, shared: &Shared) {
         match (self, wanted) {
             (Self::Given { again, .. }, Begun::Given(row)) => again.push_back(*row),
-            // Any worker may take the row up again; one that is pending already needs no step.
-            (_, Begun::Held { id, .. }) => {
-                if let Ok(row) = shared.row(id).await
-                    && row.purchase.is_not_bought()
-                {
-                    let attempt = row.purchase.attempt;
-                    let _ = shared.store.apply(id, None, Step::Retry { attempt }).await;
-                }
-            }
+            // Any worker may take the row up again; one that is pending already refuses the step.
+            (_, Begun::Held { id, attempt, .. }) => shared.try_again(id, attempt).await,
             (Self::Offered(_), Begun::Given(_)) => {}
         }
     }
@@ -129,7 +123,11 @@ pub(crate) async fn put_back(wanted: Vec<Wanted>, shared: &Shared) {
 /// A purchase that has begun.
 pub(crate) enum Begun {
     Given(Box<BatchRow>),
-    Held { id: LocalId, key: String },
+    Held {
+        id: LocalId,
+        key: String,
+        attempt: u32,
+    },
 }
 
 impl Begun {

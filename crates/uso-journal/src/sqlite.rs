@@ -307,10 +307,10 @@ impl Store for Sqlite {
         number: u32,
         ticket: String,
         request_id: String,
-    ) -> Reply<'_, ()> {
+    ) -> Reply<'_, bool> {
         self.write(move |connection| {
-            connection.execute(RECORD_EARLIER, (id.0, number, ticket, request_id))?;
-            Ok(())
+            let values = (ticket, request_id, id.0, number);
+            Ok(connection.execute(RECORD_EARLIER, values)? > 0)
         })
     }
 

@@ -74,6 +74,7 @@ pub(crate) enum Claimed {
 #[derive(Debug)]
 pub(crate) struct EarlierAttempt {
     pub(crate) job: LocalId,
+    pub(crate) number: u32,
     pub(crate) intent: Option<Intent>,
     pub(crate) request_id: Option<String>,
 }
@@ -193,15 +194,15 @@ pub(crate) trait Store: Send + Sync + std::fmt::Debug + 'static {
         attempt_digest: Option<String>,
     ) -> Reply<'_, Vec<EarlierAttempt>>;
 
-    /// Records the job of an earlier attempt at a purchase, which none is known of, by the number of
-    /// the attempt: the ticket as JSON, and the request id.
+    /// Records the job of an earlier attempt at a purchase by the number of the attempt: the ticket as
+    /// JSON, and the request id. `false` where there is no such attempt, or it has another job.
     fn record_earlier(
         &self,
         id: LocalId,
         number: u32,
         ticket: String,
         request_id: String,
-    ) -> Reply<'_, ()>;
+    ) -> Reply<'_, bool>;
 
     /// As [`crate::Journal::begin_relay`]; gives the row of the purchase.
     fn begin_relay(

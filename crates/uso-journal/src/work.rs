@@ -24,6 +24,7 @@ use crate::row::{Row, Step};
 use crate::shared::Shared;
 use crate::state::State;
 use crate::stop::Stop;
+use crate::store::Reply;
 
 /// How often a step is recorded again when the database refuses it, and how long apart. What was
 /// bought has to be recorded: the request id is tried for longer.
@@ -132,7 +133,8 @@ impl Work {
 
     /// Leaves the row to the next caller.
     async fn let_go(&mut self, error: &Error) {
-        if matches!(error, Error::TakenOver(_)) || self.row.worker.is_none() {
+        let is_lost = matches!(error, Error::TakenOver(_) | Error::BoughtEarlier { .. });
+        if is_lost || self.row.worker.is_none() {
             return;
         }
         let reason = match error {
@@ -163,26 +165,29 @@ impl Work {
 
     async fn apply(&self, step: Step) -> Result<Row, Error> {
         let (id, fence) = (self.row.purchase.id, self.row.fence);
-        let mut again = match step {
+        let again = match step {
             Step::Accept { .. } | Step::AcceptEarlier { .. } => RECORD_BOUGHT_AGAIN,
             _ => RECORD_AGAIN,
         };
-        loop {
-            let outcome = self.shared.store.apply(id, Some(fence), step.clone()).await;
-            match outcome {
-                Err(Error::Database { .. }) if again > 0 => {
-                    again -= 1;
-                    sleep(RECORD_PAUSE).await;
-                }
-                outcome => return outcome,
-            }
-        }
+        let store = &self.shared.store;
+        repeated(again, || store.apply(id, Some(fence), step.clone())).await
     }
 
     async fn pause(&mut self, reason: Option<Reason>) -> Result<(), Error> {
         let pictures = Vec::new();
         self.record(Step::Pause { reason, pictures }).await
     }
+}
+
+/// The outcome of a write, which is repeated so often while the database refuses it.
+async fn repeated<'a, T>(again: u32, write: impl Fn() -> Reply<'a, T>) -> Result<T, Error> {
+    for _ in 0..again {
+        match write().await {
+            Err(Error::Database { .. }) => sleep(RECORD_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+    write().await
 }
 
 /// The error of a purchase that is bought: where the journal itself failed, with the purchase.

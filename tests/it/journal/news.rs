@@ -150,7 +150,10 @@ async fn a_notification_of_an_earlier_attempt_contradicts_a_later_one_that_was_s
         let first = notification.request_id();
         assert_ne!(second.request_id(), Some(first));
         let told = desk.journal.deliver(&notification).await.unwrap();
-        assert_eq!(told, Notified::Contradicts(Box::new(second)));
+        assert_eq!(told, Notified::Contradicts(Box::new(second.clone())));
+        // The earlier attempt has the job, so that no search finds it for another one.
+        let again = desk.journal.deliver(&notification).await.unwrap();
+        assert_eq!(again, Notified::Known(Box::new(second)));
         assert_eq!(desk.bought(), 2);
     }
 }

@@ -178,9 +178,7 @@ async fn paused(run: &mut Run) -> (ErrorKind, usize) {
 #[tokio::test]
 async fn a_batch_without_a_network_pauses_and_goes_on_with_it() {
     let (socket, addr) = closed_port();
-    let config = config_for(&format!("http://{addr}")).unwrap();
-    let once = uso::config::RetryPolicy::default().attempts(1);
-    let client = uso::Client::new(config.retry(once)).unwrap();
+    let client = client_of(addr);
     let folder = tempfile::tempdir().unwrap();
     let (given, offered) = [Journal::temporary(), Journal::temporary()]
         .map(Result::unwrap)
@@ -210,12 +208,34 @@ async fn a_batch_without_a_network_pauses_and_goes_on_with_it() {
     assert_eq!(emulator.ledger().purchases().len(), 6);
 }
 
+/// A client of a service that is not there, which repeats nothing by itself.
+fn client_of(addr: SocketAddr) -> uso::Client {
+    let once = uso::config::RetryPolicy::default().attempts(1);
+    let config = config_for(&format!("http://{addr}")).unwrap().retry(once);
+    uso::Client::new(config).unwrap()
+}
+
+/// The host of its upload may be down alone.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_did_not_reach_the_service_is_tried_after_the_others() {
+    let (_socket, addr) = closed_port();
+    let client = client_of(addr);
+    let journal = Journal::temporary().unwrap();
+    let rows = (0..3).map(|key| (format!("row-{key}"), request(&key.to_string())));
+    let mut run = journal.run(&client, rows).concurrency(1).start();
+    let mut tried = Vec::new();
+    while tried.len() < 4 {
+        if let BatchEvent::Started { key } = run.next().await.unwrap() {
+            tried.push(key);
+        }
+    }
+    assert_eq!(tried, ["row-0", "row-1", "row-2", "row-0"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_never_reaches_the_service_stops() {
     let (_socket, addr) = closed_port();
-    let once = uso::config::RetryPolicy::default().attempts(1);
-    let config = config_for(&format!("http://{addr}")).unwrap().retry(once);
-    let client = uso::Client::new(config).unwrap();
+    let client = client_of(addr);
     let journal = Journal::temporary().unwrap();
     let rows = (0..3).map(|key| (format!("row-{key}"), request(&key.to_string())));
     let summary = journal

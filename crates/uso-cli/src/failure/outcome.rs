@@ -41,6 +41,10 @@ impl From<Error> for Failure {
                 "collect it with: uso result {}",
                 ticket.request_id()
             )),
+            Error::BoughtEarlier { ref ticket, .. } => {
+                let hint = format!("collect it with: uso result {}", ticket.request_id());
+                Self::unknown(error.to_string()).with_hint(hint)
+            }
             Error::Busy(id) => Self::new(OTHER, BUSY, format!("another process works on {id}"))
                 .with_hint("wait for that process, or follow the job with uso watch"),
             Error::TakenOver(id) => {

@@ -269,7 +269,7 @@ pub(super) fn notified_earlier(
     request_id: String,
     attempt_digest: Option<String>,
 ) -> Result<Vec<EarlierAttempt>> {
-    let sql = "SELECT job, intent, request_id FROM past_attempt \
+    let sql = "SELECT job, intent, request_id, number FROM past_attempt \
                WHERE request_id = ?1 OR json_extract(intent, '$.attempt') = ?2";
     let values = (request_id, attempt_digest);
     all(connection, sql, values, |row| columns::earlier(row))

@@ -7,7 +7,7 @@ use uso::error::Verdict;
 use uso::purchase::Order;
 use uso::{Error as ClientError, Request, Ticket};
 
-use super::Work;
+use super::{RECORD_BOUGHT_AGAIN, Work, repeated};
 use crate::asked::Asked;
 use crate::error::Error;
 use crate::progress::Progress;
@@ -22,10 +22,11 @@ impl Work {
         let mut order = match self.asked.take() {
             Some(Asked::Order(order)) => match order.again() {
                 Ok(order) => order,
-                Err(error) => return Err(self.not_bought(error).await?),
+                Err(error) => return self.not_bought(error).await,
             },
             Some(Asked::Request(request)) => match self.prepare(*request).await? {
                 Some(order) => order,
+                None if self.row.purchase.state == State::Submitted => return Ok(()),
                 None => return self.withdraw().await,
             },
             None => return Err(Error::Interrupted(self.row.purchase.id)),
@@ -53,12 +54,9 @@ impl Work {
                 Err(Error::OtherPurchase(id)) => {
                     let message = format!("the account's listing shows {id}, another purchase");
                     let reason = Reason::new(Cause::ResponseLost, message);
-                    return self
-                        .record(Step::Lose {
-                            reason,
-                            intent: None,
-                        })
-                        .await;
+                    let intent = None;
+                    let lost = self.record_unless_bought(Step::Lose { reason, intent });
+                    return lost.await.map(drop);
                 }
                 recorded => return recorded,
             },
@@ -68,7 +66,7 @@ impl Work {
             return self.bought(ticket.clone()).await;
         }
         if error.verdict() == Verdict::NotBought {
-            return Err(self.not_bought(error).await?);
+            return self.not_bought(error).await;
         }
         let lost = Step::Lose {
             reason: Reason::of(Cause::ResponseLost, &error),
@@ -93,7 +91,7 @@ impl Work {
     }
 
     /// The order of a request, whose pictures are made fit and uploaded; `None` when the work was
-    /// stopped before.
+    /// stopped before, or the row is bought.
     async fn prepare(&mut self, request: Request) -> Result<Option<Order>, Error> {
         self.shared
             .share_uploads(&self.client, self.row.realm)
@@ -112,7 +110,10 @@ impl Work {
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return Err(self.not_bought(error).await?),
+            Err(error) => {
+                self.not_bought(error).await?;
+                return Ok(None);
+            }
         };
         let pictures = prepared.pictures();
         self.shared
@@ -127,10 +128,13 @@ impl Work {
     /// Ends the work on a row that was not sent. Any worker can take an offered row up again, and the
     /// next run of a batch a row of the batch.
     async fn withdraw(&mut self) -> Result<(), Error> {
-        match self.is_of_several() {
-            true => self.pause(None).await,
-            false => self.record(Step::Withdraw).await,
+        if !self.is_of_several() {
+            return self.record_unless_bought(Step::Withdraw).await.map(drop);
         }
+        self.pause(None).await?;
+        // A notification may have told meanwhile that it is bought.
+        self.row = self.take_back(self.row.clone()).await?;
+        Ok(())
     }
 
     fn is_stopped(&self) -> bool {
@@ -154,7 +158,9 @@ impl Work {
         };
         let row = match row {
             Ok(row) => row,
-            Err(source @ Error::OtherPurchase(_)) => return Err(source),
+            Err(source @ (Error::OtherPurchase(_) | Error::BoughtEarlier { .. })) => {
+                return Err(source);
+            }
             Err(source) => {
                 return Err(Error::NotRecorded {
                     ticket: Box::new(ticket),
@@ -185,13 +191,14 @@ impl Work {
         match self.apply(accept).await {
             Err(Error::NotAllowed { .. }) => {
                 let number = self.row.purchase.attempt;
-                let request_id = ticket.request_id().to_owned();
-                if let Ok(ticket) = serde_json::to_string(ticket) {
-                    let store = &self.shared.store;
-                    let recorded = store.record_earlier(id, number, ticket, request_id);
-                    recorded.await?;
+                let record = || self.shared.record_earlier(id, number, ticket);
+                match repeated(RECORD_BOUGHT_AGAIN, record).await? {
+                    true => Err(Error::BoughtEarlier {
+                        id,
+                        ticket: Box::new(ticket.clone()),
+                    }),
+                    false => Err(Error::TakenOver(id)),
                 }
-                Err(Error::TakenOver(id))
             }
             applied => applied,
         }
@@ -210,14 +217,17 @@ impl Work {
         }
     }
 
-    async fn not_bought(&mut self, error: ClientError) -> Result<Error, Error> {
+    /// Records that nothing was bought, and says so; `Ok` where a notification told otherwise meanwhile.
+    async fn not_bought(&mut self, error: ClientError) -> Result<(), Error> {
         let message = error.to_string();
         let reason = Reason::of(Cause::NotBought, &error);
-        self.record(Step::Refuse(reason)).await?;
-        Ok(Error::NotBought {
-            id: self.row.purchase.id,
-            message,
-            source: Some(Box::new(error)),
-        })
+        match self.record_unless_bought(Step::Refuse(reason)).await? {
+            true => Err(Error::NotBought {
+                id: self.row.purchase.id,
+                message,
+                source: Some(Box::new(error)),
+            }),
+            false => Ok(()),
+        }
     }
 }
