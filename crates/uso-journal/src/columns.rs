@@ -110,6 +110,13 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
     let seed = seed
         .transpose()
         .map_err(|error: std::num::ParseIntError| C::unreadable(17, error.into()))?;
+    let state = state(row, 7)?;
+    let (reserved, billed) = (amount(row, 20)?, amount(row, 21)?);
+    // The columns of a pending row are those of an earlier attempt.
+    let (cost, kept_bound) = match state {
+        State::Pending => ((None, None), reserved),
+        _ => ((reserved, billed), None),
+    };
     Ok(Row {
         purchase: Purchase {
             id: LocalId(number(row, 0)?),
@@ -118,7 +125,7 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
             origin: text(row, 4)?,
             account: text(row, 5)?,
             endpoint: text(row, 6)?,
-            state: state(row, 7)?,
+            state,
             attempt: attempt(row, 8)?,
             reason: reason(row)?,
             fingerprint: text(row, 11)?,
@@ -131,8 +138,8 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
             cost: Cost {
                 unit_price: json(row, 18)?,
                 estimate: amount(row, 19)?,
-                reserved: amount(row, 20)?,
-                billed: amount(row, 21)?,
+                reserved: cost.0,
+                billed: cost.1,
             },
             created_at: from_ms(number(row, 23)?),
             changed_at: from_ms(number(row, 24)?),
@@ -144,6 +151,7 @@ pub(crate) fn read<C: Columns>(row: &C) -> Result<Row, C::Error> {
         worker,
         fence: number(row, 26)?,
         reserved_at: number(row, 22)?,
+        kept_bound,
         sendable: json(row, 30)?,
     })
 }
@@ -184,6 +192,7 @@ pub(crate) fn changing(row: &Row) -> serde_json::Result<Vec<(&'static str, Value
     let word = |word: Option<&str>| Value::Text(word.map(str::to_owned));
     let amount = |amount: Option<MicroDollars>| Value::Number(amount.map(micro));
     let kind = reason.and_then(|reason| reason.kind);
+    let kept_for_nothing = row.kept_bound.map(|_| MicroDollars::new(0));
     let digest = purchase.intent.as_ref();
     let digest = digest.and_then(uso::Intent::attempt_digest);
     Ok(vec![
@@ -209,8 +218,8 @@ pub(crate) fn changing(row: &Row) -> serde_json::Result<Vec<(&'static str, Value
         ),
         ("unit_price", optional_json(cost.unit_price.as_ref())?),
         ("estimate", amount(cost.estimate)),
-        ("reserved", amount(cost.reserved)),
-        ("billed", amount(cost.billed)),
+        ("reserved", amount(cost.reserved.or(row.kept_bound))),
+        ("billed", amount(cost.billed.or(kept_for_nothing))),
         ("reserved_at", Value::Number(Some(row.reserved_at))),
         (
             "changed_at",

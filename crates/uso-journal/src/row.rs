@@ -21,6 +21,9 @@ pub(crate) struct Row {
     pub(crate) fence: i64,
     /// When the current reservation was made; it counts for 24 hours from then on.
     pub(crate) reserved_at: i64,
+    /// The upper bound of an earlier attempt, while the next one is pending: it counts for nothing
+    /// unless the earlier one turns out to be bought after all.
+    pub(crate) kept_bound: Option<MicroDollars>,
     /// The input with its pictures uploaded, so that any worker can buy it.
     pub(crate) sendable: Option<Sendable>,
 }
@@ -149,6 +152,7 @@ impl Row {
             worker: None,
             fence: 0,
             reserved_at: 0,
+            kept_bound: None,
             sendable: None,
         }
     }
@@ -170,6 +174,7 @@ impl Row {
                 cost.reserved = quote.bound;
                 cost.billed = None;
                 self.reserved_at = now;
+                self.kept_bound = None;
                 self.purchase.reason = None;
             }
             Step::Send(intent) => {
@@ -199,6 +204,7 @@ impl Row {
                 self.purchase.ticket = Some(*ticket);
                 self.purchase.reason = None;
                 let cost = &mut self.purchase.cost;
+                cost.reserved = cost.reserved.or(self.kept_bound.take());
                 if cost.reserved.is_none() {
                     cost.reserved = cost.estimate;
                     self.reserved_at = now;
@@ -364,13 +370,12 @@ impl Row {
         Ok(())
     }
 
-    /// Lets nothing count before the next reservation. The upper bound stays known where an earlier
-    /// attempt may turn out to be bought after all.
+    /// Lets nothing count before the next reservation.
     fn free(&mut self) {
         let is_first = self.purchase.attempt == 1;
-        let cost = &mut self.purchase.cost;
-        cost.reserved = cost.reserved.filter(|_| !is_first);
-        cost.billed = cost.reserved.map(|_| MicroDollars::new(0));
+        self.purchase.cost.billed = None;
+        let bound = self.purchase.cost.reserved.take();
+        self.kept_bound = bound.filter(|_| !is_first);
     }
 
     /// Lets the upper bound count again until there is a bill.

@@ -163,7 +163,9 @@ async fn a_notification_of_an_earlier_attempt_is_adopted_where_no_later_one_was_
     let (desk, mut hook) = (lossy(1).await, Hook::start().await);
     let client = &desk.rig.client;
     let (given_up, notification) = given_up(&desk, &mut hook).await;
-    desk.journal.retry(client, given_up.id, 1).await.unwrap();
+    let pending = desk.journal.retry(client, given_up.id, 1).await.unwrap();
+    assert_eq!((pending.cost.billed, pending.cost.reserved), (None, None));
+    assert_eq!(desk.journal.find(client, "key").await.unwrap(), pending);
     let told = desk.journal.deliver(&notification).await.unwrap();
     let Notified::Adopted(adopted) = told else {
         panic!("nothing else was bought: {told:?}");
