@@ -1,12 +1,14 @@
 //! News of purchases that came another way: notifications, and state files of the first release.
 
 use std::fs;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::block_in_place;
 use uso::webhook::{FalKeys, Notification, Receiver};
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_journal::{Buy, Error, Notified, Purchase, State};
+use uso_journal::{Buy, Error, Notified, Progress, Purchase, State, Stop};
 use uso_tests::rig::{Rig, config_for, until};
 
 use super::{Desk, request};
@@ -180,6 +182,32 @@ async fn a_notification_of_an_earlier_attempt_is_adopted_where_no_later_one_was_
     assert_eq!((done.state, desk.bought()), (State::Done, 1));
     let budget = desk.journal.budget(client).await.unwrap();
     assert_eq!(Some(budget.total_committed), done.cost.billed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_that_is_told_as_bought_while_it_is_stopped_is_collected() {
+    let (desk, mut hook) = (lossy(1).await, Hook::start().await);
+    let (_, notification) = given_up(&desk, &mut hook).await;
+    let (prepared, is_prepared) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let stop = Stop::new();
+    let buy = with_webhook(&desk, &hook).again(1).stop(&stop);
+    let buy = buy.on_progress(move |progress| {
+        if matches!(progress, Progress::Prepared(_)) {
+            prepared.send(()).unwrap();
+            block_in_place(|| goes_on.lock().unwrap().recv().unwrap());
+        }
+    });
+    let buying = tokio::spawn(async move { buy.await });
+    block_in_place(|| is_prepared.recv().unwrap());
+    let told = desk.journal.deliver(&notification).await.unwrap();
+    assert!(matches!(told, Notified::Adopted(_)), "{told:?}");
+    stop.stop();
+    go_on.send(()).unwrap();
+    let bought = buying.await.unwrap().unwrap();
+    assert_eq!(bought.request_id(), Some(notification.request_id()));
+    assert_eq!((bought.state, desk.bought()), (State::Done, 1));
 }
 
 #[tokio::test]
