@@ -411,7 +411,9 @@ async fn a_seed_that_the_listing_rounds_is_never_taken_for_another_request() {
         rig.emulator.advance(INFERENCE);
         // Long after the start deadline, when a request that is not listed was not bought.
         let mut intent = serde_json::to_value(error.intent().unwrap()).unwrap();
-        intent["sent_at_ms"] = 0.into();
+        for name in ["made_at_ms", "sent_at_ms"] {
+            intent[name] = 0.into();
+        }
         let intent = serde_json::from_value(intent).unwrap();
         let recovered = rig.client.recover(&intent).await.unwrap();
         let ledger = rig.emulator.ledger();
@@ -441,7 +443,9 @@ async fn a_purchase_without_history_is_never_taken_for_one_that_was_not_made() {
     for (request, is_decided) in [(request(), true), (request().without_history(), false)] {
         let error = rig.client.submit(request).await.unwrap_err();
         let mut intent = serde_json::to_value(error.intent().unwrap()).unwrap();
-        intent["sent_at_ms"] = 0.into();
+        for name in ["made_at_ms", "sent_at_ms"] {
+            intent[name] = 0.into();
+        }
         let intent = serde_json::from_value(intent).unwrap();
         let recovered = rig.client.recover(&intent).await.unwrap();
         let decided = matches!(recovered, Recovery::NotBought);
@@ -501,7 +505,56 @@ async fn the_search_for_a_lost_purchase_dates_it_by_the_clock_of_the_service() {
         intent["sent_at_ms"] = 0.into();
     });
     let recovered = rig.client.recover(&long_ago).await.unwrap();
+    assert!(
+        matches!(recovered, Recovery::NotYet { .. }),
+        "by this machine's clock it is recent: {recovered:?}"
+    );
+    let long_ago = changed(&long_ago, |intent| intent["made_at_ms"] = 0.into());
+    let recovered = rig.client.recover(&long_ago).await.unwrap();
     assert!(matches!(recovered, Recovery::NotBought), "{recovered:?}");
+}
+
+#[tokio::test]
+async fn an_intent_that_is_written_down_before_the_submit_is_dated_by_the_clock_of_the_service() {
+    let (rig, _) = lost_answer(Fault::EmptyListing).await;
+    let request = Request::subject("https://example.org/a.png", "x");
+    let prepared = rig.client.prepare(request).await.unwrap();
+    let order = prepared.order();
+    let written = rig.client.intent(order);
+    assert_eq!(&written, order.intent());
+    let recovered = rig.client.recover(&written).await.unwrap();
+    assert!(
+        matches!(recovered, Recovery::NotYet { .. }),
+        "{recovered:?}"
+    );
+    let long_ago = |intent: &Intent| {
+        changed(intent, |intent| {
+            for name in ["made_at_ms", "sent_from_ms", "sent_at_ms"] {
+                if let Some(time) = intent[name].as_u64() {
+                    intent[name] = (time - 7_200_000).into();
+                }
+            }
+        })
+    };
+    let recovered = rig.client.recover(&long_ago(&written)).await.unwrap();
+    assert!(matches!(recovered, Recovery::NotBought), "{recovered:?}");
+    let recovered = rig.client.recover(&long_ago(order.intent())).await;
+    assert!(
+        matches!(recovered, Ok(Recovery::Undecidable { .. })),
+        "{recovered:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_date_that_is_ahead_hides_no_purchase() {
+    let (rig, error) = lost_answer(Fault::EmptyListing).await;
+    rig.emulator.set_scenario(Scenario::new());
+    let ahead = changed(error.intent().unwrap(), |intent| {
+        let told = intent["sent_from_ms"].as_u64().unwrap();
+        intent["sent_from_ms"] = (told + 3_600_000).into();
+    });
+    let recovered = rig.client.recover(&ahead).await.unwrap();
+    assert!(matches!(recovered, Recovery::Found(_)), "{recovered:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::AGE;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
@@ -225,12 +226,13 @@ impl Exchange {
         let config = &self.0.config;
         let limit = config.attempt_limit(operation, request.body.len());
         let deadline = from_now(limit);
+        let asked = Moment::now();
         let Incoming {
             status,
             headers,
             body,
         } = self.0.http.send(operation, request, deadline).await?;
-        self.read_clock(operation, &headers);
+        self.read_clock(operation, &headers, asked);
         let reading = body.collect(config.max_body, config.stream_idle);
         let failure = match timeout_at(deadline, reading).await {
             Ok(Ok(body)) => return Ok(Response::new(operation, status.as_u16(), headers, body)),
@@ -251,13 +253,15 @@ impl Exchange {
         }))
     }
 
-    /// Reads the service's clock. Files and public keys may come from other hosts.
-    fn read_clock(&self, operation: Operation, headers: &HeaderMap) {
+    /// Reads the service's clock. Files and public keys may come from other hosts, and a response
+    /// with an age from a cache.
+    fn read_clock(&self, operation: Operation, headers: &HeaderMap, asked: Moment) {
         use Operation::{Download, Keys, Upload};
         if !matches!(operation, Upload | Download | Keys)
+            && !headers.contains_key(AGE)
             && let Some(date) = date(headers)
         {
-            self.0.clock.set(date);
+            self.0.clock.set(date, asked);
         }
     }
 

@@ -122,9 +122,35 @@ impl Intent {
         self.sent_from_ms.is_some()
     }
 
-    /// A time before the submit left: by the service's clock if it is known by that.
+    /// Notes that the submit leaves soon after this moment, which is between two times of the
+    /// service's clock.
+    pub(crate) fn sending(mut self, between: (SystemTime, SystemTime)) -> Self {
+        let (from, by) = between;
+        self.sent_from_ms = Some(since_epoch_ms(from));
+        self.sent_at_ms = Some(since_epoch_ms(by).saturating_add(to_ms(REPEATED_FOR)));
+        self
+    }
+
+    /// A time before the submit left: the earliest by any clock, as neither is known to be right.
     pub(crate) fn sent_from(&self) -> SystemTime {
-        time(self.sent_from_ms.unwrap_or(self.made_at_ms))
+        let by_service = self.sent_from_ms.unwrap_or(self.made_at_ms);
+        time(by_service.min(self.made_at_ms))
+    }
+
+    /// Time by this machine's clock before which no listing shows every accepted purchase, however
+    /// late the service says that it is; in the past if this clock was set back since.
+    pub(crate) fn not_listed_before(&self) -> SystemTime {
+        match self.made_at() <= SystemTime::now() {
+            true => self.listed_after(self.made_at_ms),
+            false => UNIX_EPOCH,
+        }
+    }
+
+    fn listed_after(&self, left_ms: u64) -> SystemTime {
+        let listed = Duration::from_millis(left_ms)
+            .saturating_add(self.start_within())
+            .saturating_add(INDEX_DELAY);
+        time(to_ms(listed))
     }
 
     /// Notes that the account's listing may lack the request.
@@ -176,14 +202,8 @@ impl Intent {
     /// purchase whose outcome became unknown while the service could be reached, it is a time of
     /// the service's clock, otherwise of this machine's.
     pub fn listed_by(&self) -> SystemTime {
-        let left = match self.sent_at_ms {
-            Some(sent_at) => Duration::from_millis(sent_at),
-            None => Duration::from_millis(self.made_at_ms).saturating_add(REPEATED_FOR),
-        };
-        let listed = left
-            .saturating_add(self.start_within())
-            .saturating_add(INDEX_DELAY);
-        time(to_ms(listed))
+        let repeated_until = || self.made_at_ms.saturating_add(to_ms(REPEATED_FOR));
+        self.listed_after(self.sent_at_ms.unwrap_or_else(repeated_until))
     }
 
     /// Intent that excludes request ids of other purchases with the same input. The ids are not

@@ -77,12 +77,13 @@ impl Reconcile<'_> {
             let is_last = found.has_same();
             return Ok(Look { recovery, is_last });
         }
-        // The listing shows nothing of it.
-        if let Ok(left) = intent.listed_by().duration_since(now)
-            && !left.is_zero()
-        {
-            let until = SystemTime::now().checked_add(left);
-            let until = until.unwrap_or(intent.listed_by());
+        // The listing shows nothing of it. The service's clock may have been read before a pause of
+        // this machine that neither of its clocks counted, so both have to agree.
+        let here = SystemTime::now();
+        let left = |until: SystemTime, now| until.duration_since(now).unwrap_or_default();
+        let left = left(intent.listed_by(), now).max(left(intent.not_listed_before(), here));
+        if !left.is_zero() {
+            let until = here.checked_add(left).unwrap_or(intent.listed_by());
             let recovery = Recovery::NotYet { until };
             return Ok(Look {
                 recovery,
@@ -97,6 +98,12 @@ impl Reconcile<'_> {
             None if intent.is_unlisted() => Look::undecidable(
                 "the purchase was kept out of the account's history, so that the listing of requests may lack it",
             ),
+            None if !is_dated && intent.is_dated() => Look {
+                is_last: false,
+                ..Look::undecidable(
+                    "the listing of requests does not show it, and its response did not tell the service's time",
+                )
+            },
             None if !is_dated => Look::undecidable(
                 "the listing of requests does not show it, but the time of the purchase is known by this machine's clock alone; if that clock was right, nothing was bought",
             ),

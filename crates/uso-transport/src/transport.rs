@@ -11,7 +11,7 @@ use crate::cdn_token::Tokens;
 use crate::config::Config;
 use crate::download::{Download, Downloads, Expected, Leftovers, Overwrite};
 use crate::error::Result;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Moment};
 use crate::intent::Intent;
 use crate::keys::Keys;
 use crate::order::{Guard, Order};
@@ -102,9 +102,21 @@ impl Transport {
     /// # Errors
     ///
     /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown), with the intent, when the
-    /// job may have been bought; [`Error::verdict`](crate::Error::verdict) tells it from all else.
+    /// job may have been bought; [`Error::verdict`](crate::Error::verdict) tells it from all else. An
+    /// order that was placed before has it too, and is not sent; see [`Order::again`].
     pub fn submit(&self, order: &Order) -> Submission {
         Submission::new(self.exchange.clone(), order.clone())
+    }
+
+    /// Intent of an order that is about to be placed, to be written down before. It is dated by the
+    /// service's clock if a response has told that, so that a later search need not trust this
+    /// machine's.
+    pub fn intent(&self, order: &Order) -> Intent {
+        let intent = order.intent().clone();
+        match self.exchange.since(Moment::now()) {
+            Some(between) => intent.sending(between),
+            None => intent,
+        }
     }
 
     /// Runs an order synchronously. There is no ticket: when the connection breaks, what was

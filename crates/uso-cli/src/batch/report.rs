@@ -306,6 +306,11 @@ fn groups(record: &BatchRecord, entries: &[Entry<'_>]) -> Vec<PageGroup> {
                 "The response was lost, and the account's listing does not show them. Buying again risks paying twice if the listing is wrong.",
                 format!("uso batch reconcile {name} --buy-again ID"),
             ),
+            ("unknown", Some(Cause::Undecidable)) => (
+                "cannot be decided",
+                "The response was lost, and the account's listing does not tell whether they were bought. Look for them in fal's dashboard; those that are not there can be bought again, or left with --write-off ID.",
+                format!("uso batch reconcile {name} --buy-again ID"),
+            ),
             ("unknown", _) => (
                 "may have been bought",
                 "The response was lost. Their price stays reserved until the service is asked.",

@@ -34,7 +34,7 @@ impl Work {
         if self.is_stopped() {
             return self.withdraw().await;
         }
-        let send = Step::Send(order.intent().clone());
+        let send = Step::Send(self.client.intent(&order));
         if !self.record_unless_bought(send).await? {
             return Ok(());
         }

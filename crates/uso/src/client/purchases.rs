@@ -35,6 +35,14 @@ impl Client {
         Ok(self.job(self.buy(order).await?))
     }
 
+    /// Intent of an order that is about to be placed, to be written down before: it finds the
+    /// purchase if this process ends before the response. It is [`Order::intent`] with the time of
+    /// the service's clock, if a response has told that, so that a later search need not trust this
+    /// machine's.
+    pub fn intent(&self, order: &Order) -> Intent {
+        self.transport.intent(order)
+    }
+
     pub(crate) async fn buy(&self, order: &Order) -> Result<Ticket> {
         runtime::check(Operation::Submit)?;
         self.unclaims.place(&self.transport, order).await
