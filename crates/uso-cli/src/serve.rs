@@ -146,6 +146,16 @@ pub async fn serve(
     graceful.shutdown().await;
 }
 
+/// Says who can reach a server at this address, and what stops it.
+pub(crate) fn say_reach(address: SocketAddr, printer: &Printer) {
+    if !address.ip().is_loopback() {
+        printer.warn(
+            "other machines can reach this address, in clear text: put a server with TLS in front of it",
+        );
+    }
+    printer.say("Ctrl-C stops it");
+}
+
 /// Serves the router until a signal, says that it is stopping, runs `close`, and ends the open
 /// requests. Returns whether all of them ended before a second signal and within a minute.
 pub(crate) async fn serve_until_signal(

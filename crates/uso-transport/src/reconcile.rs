@@ -72,7 +72,7 @@ impl Reconcile<'_> {
         if let Some(ticket) = self.candidate(intent).await {
             return Ok(Look::last(Recovery::Found(ticket.looked_up())));
         }
-        let (found, now, is_dated) = self.read_listing(intent).await?;
+        let (found, now, is_by_service) = self.read_listing(intent).await?;
         if let Some(recovery) = found.decided(intent) {
             let is_last = found.has_same();
             return Ok(Look { recovery, is_last });
@@ -98,15 +98,15 @@ impl Reconcile<'_> {
             None if intent.is_unlisted() => Look::undecidable(
                 "the purchase was kept out of the account's history, so that the listing of requests may lack it",
             ),
-            None if !is_dated && intent.is_dated() => Look {
+            None if !intent.is_dated() => Look::undecidable(
+                "the listing of requests does not show it, but the time of the purchase is known by this machine's clock alone; if that clock was right, nothing was bought",
+            ),
+            None if !is_by_service => Look {
                 is_last: false,
                 ..Look::undecidable(
                     "the listing of requests does not show it, and its response did not tell the service's time",
                 )
             },
-            None if !is_dated => Look::undecidable(
-                "the listing of requests does not show it, but the time of the purchase is known by this machine's clock alone; if that clock was right, nothing was bought",
-            ),
             None => Look::last(Recovery::NotBought),
         })
     }
@@ -122,7 +122,7 @@ impl Reconcile<'_> {
         is_known.then_some(ticket)
     }
 
-    /// The listing, the time of the service, and whether the purchase is dated by the same clock.
+    /// The listing, the time now, and whether this and the date of the purchase are the service's.
     ///
     /// The clock of this machine may be wrong now, or may have been at the purchase. Where the
     /// purchase is dated by that clock, the earlier of the two clocks counts, and the window is as

@@ -18,7 +18,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
-use crate::serve::{listen, serve_until_signal};
+use crate::serve::{listen, say_reach, serve_until_signal};
 use crate::signals::Signals;
 
 /// The longest wait for the records of purchases that are given up; each is told before its end. A
@@ -68,12 +68,7 @@ pub(crate) async fn run(
     if connection.is_emulated() {
         printer.say("the service is emulated: nothing is bought");
     }
-    if !address.ip().is_loopback() {
-        printer.warn(
-            "other machines can reach this address, in clear text: put a server with TLS in front of it",
-        );
-    }
-    printer.say("Ctrl-C stops it");
+    say_reach(address, printer);
 
     let proves = {
         let tokens = tokens.clone();

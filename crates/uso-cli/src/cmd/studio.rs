@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::journal;
 use crate::printer::Printer;
-use crate::serve::{listen, serve_until_signal};
+use crate::serve::{listen, say_reach, serve_until_signal};
 use crate::signals::Signals;
 use crate::viewing;
 
@@ -49,12 +49,7 @@ pub(crate) async fn run(
         true => "the service is emulated: nothing is bought, and nothing is kept".to_owned(),
         false => format!("the page may spend {} until the command ends", args.budget),
     });
-    if !address.ip().is_loopback() {
-        printer.warn(
-            "other machines can reach this address, in clear text: put a server with TLS in front of it",
-        );
-    }
-    printer.say("Ctrl-C stops it");
+    say_reach(address, printer);
     // Dropped at the end, which removes the file.
     let _page = match args.open {
         true => Some(open(&place, &url, printer)?),
