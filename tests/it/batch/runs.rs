@@ -292,6 +292,29 @@ async fn a_resumed_run_buys_no_row_above_its_limit_and_collects_what_is_bought()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_status_says_which_command_buys_what_is_left() {
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "runner_server_error".to_owned(),
+    };
+    for (fault, left, next) in [
+        (Fault::Status(422), "not bought", "resume"),
+        (failure, "failed", "retry"),
+    ] {
+        let scenario = Scenario::new().on(Operation::Submit, fault).times(1);
+        let studio = Studio::of(Rig::plain_builder().scenario(scenario)).await;
+        studio.photos(2);
+        let run = ["batch", "run", "photos", "--style", "ink.jpg"];
+        assert_eq!(studio.run(&run).await.code, 8);
+        let told = studio.run(&["batch", "status"]).await.stdout;
+        let line = format!("1 {left}: uso batch {next} photos buys them");
+        assert!(told.contains(&line), "{told}");
+        let end = studio.run(&["batch", next, "photos"]).await;
+        assert_eq!(end.code, 0, "{end:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failed_rows_are_bought_again_only_by_retry() {
     let failure = Fault::FailsWith {
         status: 500,

@@ -150,10 +150,12 @@ pub(crate) async fn drive(
                 None => {
                     first_signal = Some(signal);
                     stop.stop();
-                    display.line(&format!(
-                        "no further row begins; {} in flight go on to their end; Ctrl-C again leaves them to the next run",
-                        flying.len()
-                    ));
+                    display.line(&match flying.len() {
+                        0 => "no further row begins".to_owned(),
+                        count => format!(
+                            "no further row begins; {count} in flight go on to their end; Ctrl-C again leaves them to the next run"
+                        ),
+                    });
                 }
                 Some(_) => {
                     let_submits_end(&run).await;

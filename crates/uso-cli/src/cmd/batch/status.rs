@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use uso::MicroDollars;
-use uso_journal::State;
+use uso_journal::{Cause, State};
 
 use crate::args::{BatchNameArgs, Global};
 use crate::batch::purchases::{self, Known, newest};
@@ -107,6 +107,20 @@ pub(crate) async fn run(
             shown.join(" "),
             record.name
         ));
+    }
+    let count = |counts: &BTreeMap<&str, usize>, word| counts.get(word).copied().unwrap_or(0);
+    let not_bought = count(&causes, Cause::NotBought.as_str());
+    let failed = count(&counts, State::Failed.as_str()).saturating_sub(not_bought);
+    for (rows, what, verb, end) in [
+        (not_bought, "not bought", "resume", ""),
+        (failed, "failed", "retry", " again"),
+    ] {
+        if rows > 0 {
+            let name = &record.name;
+            lines.push(format!(
+                "{rows} {what}: uso batch {verb} {name} buys them{end}"
+            ));
+        }
     }
     printer.data(&document, &lines)?;
     Ok(ExitCode::from(code))
