@@ -12,6 +12,7 @@ pub(crate) mod names;
 pub(crate) mod new_manifest;
 pub(crate) mod offered;
 pub(crate) mod page;
+pub(crate) mod pause_note;
 pub(crate) mod plan;
 pub(crate) mod plan_text;
 pub(crate) mod planned_row;

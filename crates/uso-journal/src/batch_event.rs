@@ -74,7 +74,7 @@ pub enum Stopped {
     /// The account stayed locked for longer than
     /// [`Batch::wait_while_locked`](crate::Batch::wait_while_locked) allows.
     Locked(String),
-    /// The service was not reached for ten minutes.
+    /// Purchases did not reach the service, which accepted none for ten minutes.
     Unreachable(String),
 }
 

@@ -33,7 +33,7 @@ use crate::submits::Submits;
 use crate::target::Target;
 use crate::work::Work;
 
-use self::pause::Pause;
+use self::pause::{Pause, Refusals};
 
 /// Jobs that have ended and are being collected, beside those at the service.
 const COLLECTED: usize = 50;
@@ -76,6 +76,7 @@ pub(crate) struct Driver {
     elsewhere: usize,
     looked: Instant,
     pause: Option<Pause>,
+    refusals: Refusals,
     stopped: Option<Stopped>,
 }
 
@@ -111,6 +112,7 @@ impl Driver {
             elsewhere: 0,
             looked: Instant::now(),
             pause: None,
+            refusals: Refusals::default(),
             stopped: None,
         }
     }
@@ -171,6 +173,7 @@ impl Driver {
             None if traffic.is_locked => {
                 // One purchase tries at once: the account may be topped up by now.
                 let message = LOCKED_ELSEWHERE.to_owned();
+                self.refusals.begin(ErrorKind::Locked);
                 self.pause_for(ErrorKind::Locked, message, Duration::ZERO)
                     .await;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_tests::rig::{Rig, until};
+use uso_tests::terminal::Terminal;
 
 use super::Studio;
 use crate::cli::signals::send;
@@ -78,4 +79,65 @@ async fn a_row_that_a_locked_account_refuses_is_not_in_flight() {
     let rest: Vec<String> = talk.collect();
     assert_eq!(child.wait().unwrap().signal(), Some(2), "{rest:?}");
     assert_eq!(studio.bought(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_throttled_says_so_in_its_status_and_is_interrupted_cleanly() {
+    let retry_after = Some(3600);
+    let throttled = Scenario::new().on(Operation::Submit, Fault::Throttled { retry_after });
+    let studio = Studio::of(Rig::plain_builder().scenario(throttled.always())).await;
+    studio.photos(2);
+    let (mut child, mut talk) = start(&studio, &[]);
+    let told = talk.find(|line| line.contains("paused: ")).unwrap();
+    let status = async || studio.run(&["batch", "status", "--json"]).await.json()["paused"].take();
+    let paused = status().await;
+    let why = paused["why"].as_str().unwrap();
+    assert!(told.contains(why), "{told}: {paused}");
+    let since = paused["since"].as_str().unwrap();
+    assert!(since.ends_with('Z'), "{paused}");
+    let lines = studio.run(&["batch", "status"]).await.stdout;
+    assert!(
+        lines.contains(&format!("paused since {since}: {why}")),
+        "{lines}"
+    );
+    send("-INT", &child);
+    let rest: Vec<String> = talk.collect();
+    assert_eq!(child.wait().unwrap().signal(), Some(2), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("go on with: uso batch resume photos")),
+        "{rest:?}"
+    );
+    assert_eq!(status().await, serde_json::Value::Null);
+    assert_eq!(studio.bought(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_shows_for_how_long_a_batch_is_paused_and_why() {
+    let locked = Scenario::new().on(Operation::Submit, Fault::Locked);
+    let studio = Studio::of(Rig::plain_builder().scenario(locked.always())).await;
+    studio.photos(1);
+    let run = ["batch", "run", "photos", "--style", "ink.jpg"];
+    let mut terminal = Terminal::start(&studio.cli.command(&run), 100);
+    terminal.until("paused for ").until("locked");
+    terminal.press("\u{3}");
+    let session = terminal.end();
+    assert_eq!(session.status.signal(), Some(2), "{session:?}");
+    assert!(
+        session.screen.contains("uso batch resume photos"),
+        "{session:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_run_is_not_shown_as_paused() {
+    let locked = Scenario::new().on(Operation::Submit, Fault::Locked);
+    let studio = Studio::of(Rig::plain_builder().scenario(locked.always())).await;
+    studio.photos(1);
+    let (mut child, mut talk) = start(&studio, &[]);
+    assert!(talk.any(|line| line.contains("paused: ")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let status = studio.run(&["batch", "status", "--json"]).await.json();
+    assert_eq!(status["paused"], serde_json::Value::Null, "{status}");
 }

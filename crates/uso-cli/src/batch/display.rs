@@ -26,6 +26,8 @@ pub(crate) struct Display {
     ended: usize,
     /// Whether other machines take rows of the batch, too.
     is_shared: bool,
+    /// Since when the service takes no requests, and why.
+    paused: Option<(Instant, String)>,
 }
 
 impl Display {
@@ -46,6 +48,7 @@ impl Display {
             told: now,
             ended: 0,
             is_shared,
+            paused: None,
         }
     }
 
@@ -65,30 +68,37 @@ impl Display {
         }
     }
 
+    /// Shows from now on why nothing begins. The time is that of the first reason.
+    pub(crate) fn pause(&mut self, why: &str) {
+        let since = self
+            .paused
+            .take()
+            .map_or_else(Instant::now, |(since, _)| since);
+        self.paused = Some((since, why.to_owned()));
+    }
+
+    /// The service takes requests again.
+    pub(crate) fn go_on(&mut self) {
+        self.paused = None;
+    }
+
     /// Shows the counts: on a terminal at once, elsewhere every 30 seconds or 5 % of the rows.
     pub(crate) fn update(&mut self, tally: &Tally, flying: usize, committed: MicroDollars) {
         let rows = tally.total.saturating_sub(tally.done_before).max(1);
+        let show = |between: &str| {
+            let (line, flight) = (tally.line(), self.flight(flying));
+            format!("{line}, {flight}{between}{}", self.pace(tally, committed))
+        };
         if let Some(block) = &self.block {
-            block.set_message(format!(
-                "{}, {}\n{}",
-                tally.line(),
-                self.flight(flying),
-                self.pace(tally, committed)
-            ));
+            block.set_message(show("\n"));
             return;
         }
         let is_step = (tally.ended() - self.ended.min(tally.ended())) * 20 >= rows;
         let has_news = tally.ended() > self.ended && is_step && tally.left() > 0;
         if has_news || self.told.elapsed() >= PAUSE {
+            self.printer.say(&show("; "));
             self.told = Instant::now();
             self.ended = tally.ended();
-            let line = format!(
-                "{}, {}; {}",
-                tally.line(),
-                self.flight(flying),
-                self.pace(tally, committed)
-            );
-            self.printer.say(&line);
         }
     }
 
@@ -100,6 +110,10 @@ impl Display {
     }
 
     fn pace(&self, tally: &Tally, committed: MicroDollars) -> String {
+        if let Some((since, why)) = &self.paused {
+            let time = whole_seconds(since.elapsed().as_secs());
+            return format!("paused for {time}: {why}");
+        }
         let elapsed = self.began.elapsed().as_secs_f64();
         let rate = tally.ended() as f64 / elapsed.max(0.001);
         let reserved = committed.get().saturating_sub(tally.billed);
@@ -111,7 +125,7 @@ impl Display {
         let left = tally.left();
         if tally.ended() > 0 && left > 0 {
             let seconds = (left as f64 / rate).min(1e8) as u64;
-            let time = humantime::format_duration(Duration::from_secs(seconds));
+            let time = whole_seconds(seconds);
             line.push_str(&format!(", about {time} left"));
         }
         line
@@ -123,4 +137,8 @@ impl Display {
             block.finish_and_clear();
         }
     }
+}
+
+fn whole_seconds(seconds: u64) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(seconds))
 }

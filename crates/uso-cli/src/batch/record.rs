@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::pause_note::PauseNote;
 use super::row::Row;
 use crate::failure::Failure;
 
@@ -195,6 +196,11 @@ impl Records {
             rows.push(serde_json::from_str(&line).map_err(|error| unreadable(&error))?);
         }
         Ok(rows)
+    }
+
+    /// Where the runs of a batch note that they are paused.
+    pub(crate) fn pause_note(&self, name: &str) -> PauseNote {
+        PauseNote::at(self.0.join(format!("{name}.paused")))
     }
 
     fn rows_path(&self, name: &str) -> PathBuf {

@@ -114,6 +114,7 @@ pub(crate) async fn drive(
     let mut run = batch.stop(&stop).start();
     let mut display = Display::start(printer, by_key.is_empty());
     let mut ticks = tokio::time::interval(TICK);
+    let mut note = session.records.pause_note(name);
     let mut flying = HashSet::new();
     let mut first_signal = None;
     // Written beside the run, which would wait for the disk otherwise, by one thread at a time: what
@@ -134,6 +135,14 @@ pub(crate) async fn drive(
                         BatchEvent::Started { key } => drop(flying.insert(key.clone())),
                         BatchEvent::Ended { key, .. } | BatchEvent::Postponed { key } => {
                             flying.remove(key);
+                        }
+                        BatchEvent::Paused { message, .. } => {
+                            display.pause(message);
+                            note.pause(message);
+                        }
+                        BatchEvent::Continued => {
+                            display.go_on();
+                            note.go_on();
                         }
                         _ => {}
                     }

@@ -9,10 +9,6 @@ use super::Driver;
 use super::pause::Pause;
 use crate::batch_event::{BatchEvent, Stopped};
 
-/// Pauses while the account is locked or the service takes nothing.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
 /// A batch whose purchases have not reached the service for so long stops: its address or the
 /// network's settings may be wrong.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(600);
@@ -20,48 +16,49 @@ const LONGEST_OUTAGE: Duration = Duration::from_secs(600);
 impl Driver {
     /// The service took a submit of none of the purchases for now.
     pub(super) async fn refused(&mut self, kind: ErrorKind, message: String, began: Instant) {
-        let now = Instant::now();
         // Purchases that began before the pause say nothing new.
-        if self.pause.is_some_and(|pause| began < pause.refused) {
-            return;
-        }
-        // Another kind of refusal is the beginning of another pause.
-        let Some(pause) = self.pause.filter(|pause| pause.kind == kind) else {
-            if kind == ErrorKind::Locked {
-                self.share_lock(true).await;
+        if let Some(pause) = self.pause {
+            if began < pause.refused {
+                return;
             }
-            return self.pause_for(kind, message, FIRST_PAUSE).await;
-        };
+            if self.submits.is_accepted_since(pause.refused) {
+                self.refusals.clear();
+            }
+        }
         let longest = match kind {
             ErrorKind::Locked => self.terms.longest_lock,
             ErrorKind::Unreachable => Some(LONGEST_OUTAGE),
             _ => None,
         };
-        if longest.is_some_and(|longest| now.duration_since(pause.began) >= longest) {
-            let stopped = match kind {
+        let Some(length) = self.refusals.next_pause(kind, longest) else {
+            self.stopped.get_or_insert(match kind {
                 ErrorKind::Locked => Stopped::Locked(message),
                 _ => Stopped::Unreachable(message),
-            };
-            self.stopped.get_or_insert(stopped);
+            });
             return;
+        };
+        let is_told = self.pause.is_some_and(|pause| pause.kind == kind);
+        if kind == ErrorKind::Locked && !is_told {
+            self.share_lock(true).await;
         }
-        self.pause = Some(Pause {
-            refused: now,
-            length: (pause.length * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
-            is_tried: false,
-            ..pause
-        });
+        self.pause_for(kind, message, length).await;
     }
 
+    /// Pauses, and tells a pause of another kind than before.
     pub(super) async fn pause_for(&mut self, kind: ErrorKind, message: String, length: Duration) {
-        let now = Instant::now();
-        self.pause = Some(Pause {
+        let pause = Pause {
             kind,
-            began: now,
-            refused: now,
+            refused: Instant::now(),
             length,
             is_tried: false,
-        });
+        };
+        if self
+            .pause
+            .replace(pause)
+            .is_some_and(|old| old.kind == kind)
+        {
+            return;
+        }
         let pause = BatchEvent::Paused {
             kind,
             message,
@@ -72,6 +69,7 @@ impl Driver {
 
     pub(super) async fn go_on(&mut self) {
         self.pause = None;
+        self.refusals.clear();
         let _ = self.tell.send(BatchEvent::Continued).await;
     }
 

@@ -8,6 +8,7 @@ use uso::MicroDollars;
 use uso_journal::{Cause, State};
 
 use crate::args::{BatchNameArgs, Global};
+use crate::batch::pause_note::Paused;
 use crate::batch::purchases::{self, Known, newest};
 use crate::batch::session::Session;
 use crate::exit_code::{FAILED, OUTCOME_UNKNOWN};
@@ -63,6 +64,7 @@ pub(crate) async fn run(
         (true, true) => 0,
         (true, false) => FAILED,
     };
+    let paused = session.records.pause_note(&record.name).read();
     let document = json!({
         "batch": record.name,
         "source": record.source,
@@ -71,6 +73,7 @@ pub(crate) async fn run(
         "states": counts,
         "causes": causes,
         "unknown": unknown,
+        "paused": paused,
         "in_work": bought.values().filter(|known| known.in_work).count(),
         "billed_micro_dollars": billed.get(),
         "reserved_micro_dollars": reserved.get(),
@@ -84,6 +87,9 @@ pub(crate) async fn run(
         rows.len(),
         listed(&counts)
     )];
+    if let Some(Paused { since, why }) = paused {
+        lines.push(format!("paused since {since}: {why}"));
+    }
     if !causes.is_empty() {
         lines.push(format!("causes: {}", listed(&causes)));
     }
