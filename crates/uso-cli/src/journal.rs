@@ -28,22 +28,49 @@ const NAME: &str = "journal.db";
 /// The journal, which takes no connection to the service to open.
 pub(crate) async fn connect(global: &Global) -> Result<Journal, Failure> {
     let place = path(global)?;
-    let Some(url) = server(&place) else {
-        if let Some((scheme, _)) = place.to_str().and_then(|place| place.split_once("://")) {
-            return Err(Failure::usage(format!(
-                "--journal: an address that begins with {scheme}:// is not supported; nothing was sent"
-            ))
-            .with_hint("name a file, or a PostgreSQL server: postgres://USER@HOST/DATABASE"));
-        }
+    let Some(url) = server(&place)? else {
         return Ok(Journal::open(place)?);
     };
-    let journal = Journal::connect(url).await?;
+    Ok(on_server(global, Journal::connect(url).await?))
+}
+
+/// A journal on a server, which the end of the command closes.
+fn on_server(global: &Global, journal: Journal) -> Journal {
     let _ = global.open_journal.set(journal.clone());
     let Some(folder) = set("USO_STATE_DIR") else {
-        return Ok(journal);
+        return journal;
     };
     let name = plain_id(journal.location());
-    Ok(journal.keep_in(PathBuf::from(folder).join("servers").join(name)))
+    journal.keep_in(PathBuf::from(folder).join("servers").join(name))
+}
+
+/// The journal of a dry run, which makes and changes none: one that is there.
+pub(crate) async fn look(global: &Global, client: &Client) -> Result<Option<Journal>, Failure> {
+    let place = path(global)?;
+    let server = server(&place)?;
+    let Some(mut journal) = Journal::existing(&place).await? else {
+        return Ok(None);
+    };
+    if server.is_some() {
+        journal = on_server(global, journal);
+    }
+    journal.share_uploads(client).await?;
+    Ok(Some(journal))
+}
+
+/// As [`look`], for what needs a journal: an empty one where there is none, with the records of
+/// batches that are kept at its place.
+pub(crate) async fn look_or_empty(global: &Global, client: &Client) -> Result<Journal, Failure> {
+    if let Some(journal) = look(global, client).await? {
+        return Ok(journal);
+    }
+    let (empty, place) = (Journal::temporary()?, path(global)?);
+    Ok(match place.parent() {
+        _ if server(&place)?.is_some() => empty,
+        _ if place.is_dir() => empty.keep_in(place),
+        Some(folder) => empty.keep_in(folder),
+        None => empty,
+    })
 }
 
 /// Ends the part of this process in a journal on a server, so that what a command left can go on
@@ -56,11 +83,16 @@ pub(crate) async fn close(global: &Global) {
 }
 
 /// The URL of a journal on a server.
-fn server(place: &Path) -> Option<&str> {
-    let schemes = ["postgres://", "postgresql://"];
-    let place = place.to_str()?;
-    let is_url = schemes.iter().any(|scheme| place.starts_with(scheme));
-    is_url.then_some(place)
+fn server(place: &Path) -> Result<Option<&str>, Failure> {
+    let url = place.to_str().and_then(|place| place.split_once("://"));
+    match url {
+        None => Ok(None),
+        Some(("postgres" | "postgresql", _)) => Ok(place.to_str()),
+        Some((scheme, _)) => Err(Failure::usage(format!(
+            "--journal: an address that begins with {scheme}:// is not supported; nothing was sent"
+        ))
+        .with_hint("name a file, or a PostgreSQL server: postgres://USER@HOST/DATABASE")),
+    }
 }
 
 /// The file of the journal, or its URL.
@@ -70,12 +102,6 @@ pub(crate) fn path(global: &Global) -> Result<PathBuf, Failure> {
         (None, Some(folder)) => Ok(PathBuf::from(folder).join(NAME)),
         (None, None) => Ok(Journal::default_path()?),
     }
-}
-
-/// Whether there is a journal already, of which a server is asked.
-pub(crate) fn is_there(global: &Global) -> Result<bool, Failure> {
-    let place = path(global)?;
-    Ok(server(&place).is_some() || place.exists())
 }
 
 /// Opens the journal for the service and the account of this connection. A command with an emulator
@@ -235,7 +261,7 @@ pub(crate) fn keep_response(
     body: &[u8],
 ) -> io::Result<PathBuf> {
     let journal = path(global).map_err(|failure| io::Error::other(failure.chain()))?;
-    let beside = match server(&journal) {
+    let beside = match server(&journal).ok().flatten() {
         Some(_) => first_release().ok_or(io::ErrorKind::NotFound)?.join(NAME),
         None => journal,
     };

@@ -31,14 +31,20 @@ pub(crate) fn check_limit(estimate: &Estimate, limit: Option<MicroDollars>) -> R
 }
 
 /// Warns of the caps of the account that have no room for purchases of this much; returns them as
-/// data.
+/// data. `None` where the journal cannot be read.
 pub(crate) async fn warn_of_caps(
     journal: &Journal,
     client: &Client,
     bound: MicroDollars,
     printer: &Printer,
-) -> Result<Vec<Value>, Failure> {
-    let budget = journal.budget(client).await?;
+) -> Option<Vec<Value>> {
+    let budget = match journal.budget(client).await {
+        Ok(budget) => budget,
+        Err(error) => {
+            warn_of_no_caps(&error.into(), printer);
+            return None;
+        }
+    };
     let caps = [
         ("day", "for 24 hours", budget.day_cap, budget.day_committed),
         (
@@ -63,7 +69,15 @@ pub(crate) async fn warn_of_caps(
             }));
         }
     }
-    Ok(exceeded)
+    Some(exceeded)
+}
+
+/// Says that a dry run could not read the journal.
+pub(crate) fn warn_of_no_caps(why: &Failure, printer: &Printer) {
+    printer.warn(&format!(
+        "the journal cannot be read, so that no cap was checked: {}",
+        why.chain()
+    ));
 }
 
 /// Asks a person before a purchase above `--ask-above`.

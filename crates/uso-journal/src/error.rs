@@ -185,8 +185,8 @@ pub enum Error {
 
     /// The tables on a server are missing or old, and the role may not make them.
     #[error(
-        "{journal}: the journal's tables are missing or of an older version, and this role may not \
-         make them; run once, with a role that may: uso journal migrate"
+        "{journal}: the journal's tables are missing or of an older version; run once, with a role \
+         that may make them: uso journal migrate"
     )]
     NotMigrated {
         /// Server and database.

@@ -61,18 +61,47 @@ impl Journal {
         }
         #[cfg(feature = "postgres")]
         {
-            let store = crate::postgres::Postgres::connect(place).await?;
-            let location = store.location().to_owned();
-            let beside = place::beside(&location)?;
-            Ok(Self {
-                shared: Shared::new(Arc::new(store), location, beside, None),
-            })
+            let store = crate::postgres::Postgres::at(place)?;
+            store.prepare().await?;
+            Self::on_server(store)
         }
         #[cfg(not(feature = "postgres"))]
-        Err(Error::Address(
-            "this program was built without PostgreSQL (feature postgres of uso-journal)"
-                .to_owned(),
-        ))
+        Err(without_postgres())
+    }
+
+    /// As [`Journal::connect`], and neither a file nor a table is made; `None` where there is no
+    /// journal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::connect`]. Tables of an older version on a server are [`Error::NotMigrated`].
+    pub async fn existing(place: impl AsRef<Path>) -> Result<Option<Self>, Error> {
+        let place = place.as_ref();
+        let Some(url) = place.to_str().filter(|place| place::is_url(place)) else {
+            let file = place::file_of(place)?;
+            let is_there = file.exists();
+            return is_there.then(|| Self::open_at(file, None)).transpose();
+        };
+        #[cfg(feature = "postgres")]
+        {
+            let store = crate::postgres::Postgres::at(url)?;
+            let is_there = store.has_tables().await?;
+            is_there.then(|| Self::on_server(store)).transpose()
+        }
+        #[cfg(not(feature = "postgres"))]
+        {
+            let _ = url;
+            Err(without_postgres())
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn on_server(store: crate::postgres::Postgres) -> Result<Self, Error> {
+        let location = store.location().to_owned();
+        let beside = place::beside(&location)?;
+        Ok(Self {
+            shared: Shared::new(Arc::new(store), location, beside, None),
+        })
     }
 
     /// Opens the journal that `USO_JOURNAL` names, or the one at the platform's place for the state
@@ -398,4 +427,11 @@ impl Journal {
     pub async fn check(&self) -> Result<(), Error> {
         self.shared.store.check().await
     }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn without_postgres() -> Error {
+    Error::Address(
+        "this program was built without PostgreSQL (feature postgres of uso-journal)".to_owned(),
+    )
 }

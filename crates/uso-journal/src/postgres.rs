@@ -48,12 +48,21 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Connects, and brings the tables to the newest version where the role may do so.
-    pub(crate) async fn connect(url: &str) -> Result<Self, Error> {
+    /// The store at this address, which the first statement reaches.
+    pub(crate) fn at(url: &str) -> Result<Self, Error> {
         let connections = Arc::new(Connections::new(Address::of(url)?)?);
-        schema::prepare(&connections).await?;
         let lease = Lease::new(Arc::clone(&connections));
         Ok(Self { connections, lease })
+    }
+
+    /// Brings the tables to the newest version where the role may do so.
+    pub(crate) async fn prepare(&self) -> Result<(), Error> {
+        schema::prepare(&self.connections).await
+    }
+
+    /// Whether there are tables, of the newest version.
+    pub(crate) async fn has_tables(&self) -> Result<bool, Error> {
+        schema::is_there(&self.connections).await
     }
 
     /// Server and database, without user and password.

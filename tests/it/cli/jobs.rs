@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Cli, Rig, content, style, until};
+use uso_tests::postgres::{Cluster, run, text};
+use uso_tests::rig::{Cli, Rig, content, skipped, style, until};
 
 use super::{PROGRAM, files, path, uso};
 
@@ -410,4 +411,73 @@ async fn a_dry_run_names_the_caps_that_have_no_room() {
         serde_json::json!([])
     );
     assert_eq!(rig.emulator.ledger().purchases().len(), 0);
+}
+
+/// The commands of a dry run, for a single picture and for a batch of one.
+fn dry_runs(cli: &Cli) -> [Vec<String>; 2] {
+    let (content, style) = (path(content()), path(style()));
+    std::fs::create_dir(cli.folder().join("photos")).unwrap();
+    std::fs::copy(&content, cli.folder().join("photos/a.jpg")).unwrap();
+    let one = ["restyle", &content, &style, "--dry-run", "--json"];
+    let many = ["batch", "run", "photos", "--style", &style];
+    let many = [&many[..], &["--dry-run", "--json"]].concat();
+    [one.to_vec(), many].map(|words| words.into_iter().map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_makes_no_journal() {
+    let rig = Rig::of(Rig::plain_builder()).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let cli = cli.variable("USO_STATE_DIR", "state");
+    let runs = dry_runs(&cli);
+    std::fs::create_dir(cli.folder().join("folder")).unwrap();
+    let before = files(&cli);
+    for run in &runs {
+        let words: Vec<&str> = run.iter().map(String::as_str).collect();
+        for journal in [&[][..], &["--journal", "new.db"], &["--journal", "folder"]] {
+            let run = cli.run(&[&words, journal].concat());
+            assert_eq!(run.code, 0, "{run:?}");
+            assert_eq!(run.json()["caps_exceeded"], serde_json::json!([]));
+            assert_eq!(files(&cli), before);
+            assert!(!cli.folder().join("folder/journal.db").exists());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_makes_no_table_and_does_without_a_server() {
+    let rig = Rig::of(Rig::plain_builder()).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let runs = dry_runs(&cli);
+    let dry = |journal: &str| {
+        let runs = runs.iter().map(|run| {
+            let words: Vec<&str> = run.iter().map(String::as_str).collect();
+            let run = cli.run(&[&words, &["--journal", journal][..]].concat());
+            assert_eq!(run.code, 0, "{run:?}");
+            let warned = run.stderr.matches("no cap was checked").count();
+            (warned, run.json()["caps_exceeded"].take())
+        });
+        runs.collect::<Vec<_>>()
+    };
+    let away = dry("postgres://nobody@127.0.0.1:1/uso");
+    assert_eq!(away, [(1, Value::Null), (1, Value::Null)]);
+
+    let Some(server) = Cluster::shared() else {
+        return skipped("cli::jobs::a_dry_run_makes_no_table", "PostgreSQL");
+    };
+    let place = server.database().await;
+    let empty = (0, serde_json::json!([]));
+    assert_eq!(dry(&place), [empty.clone(), empty.clone()]);
+    let tables = "SELECT count(*)::text FROM pg_namespace WHERE nspname = 'uso'";
+    assert_eq!(text(&place, tables).await, "0");
+
+    let migrated = cli.run(&["journal", "migrate", "--journal", &place]);
+    assert_eq!(migrated.code, 0, "{migrated:?}");
+    assert_eq!(dry(&place), [empty.clone(), empty]);
+    run(&place, "UPDATE uso.journal SET version = 1").await;
+    assert_eq!(dry(&place), away, "the tables are left as they are");
+    assert_eq!(
+        text(&place, "SELECT version::text FROM uso.journal").await,
+        "1"
+    );
 }

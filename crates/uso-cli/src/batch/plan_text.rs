@@ -91,7 +91,7 @@ pub(crate) fn rows(rows: &[&PlannedRow]) -> Vec<String> {
     lines
 }
 
-pub(crate) fn to_json(plan: &Plan, todo: &Todo<'_>, caps: &[Value]) -> Value {
+pub(crate) fn to_json(plan: &Plan, todo: &Todo<'_>, caps: Option<&[Value]>) -> Value {
     let (sum, unpriced) = Plan::price(todo.to_buy.iter().copied());
     let rows: Vec<Value> = todo
         .to_buy

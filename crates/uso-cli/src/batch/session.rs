@@ -9,7 +9,8 @@ use super::record::Records;
 use crate::args::{Global, PaceOptions};
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::journal;
+use crate::printer::Printer;
+use crate::{journal, spending};
 
 /// What the batch commands work with.
 pub(crate) struct Session {
@@ -24,6 +25,24 @@ impl Session {
     pub(crate) async fn open(global: &Global, timeout: Option<Duration>) -> Result<Self, Failure> {
         let connection = Connection::waiting(global, timeout).await?;
         let journal = journal::open(global, &connection).await?;
+        let records = Records::beside(journal.path());
+        Ok(Self {
+            connection,
+            journal,
+            records,
+            listen: None,
+        })
+    }
+
+    /// The session of a dry run, which makes and changes no journal, and is told where it cannot be
+    /// read.
+    pub(crate) async fn dry(global: &Global, printer: &Printer) -> Result<Self, Failure> {
+        if global.emulator {
+            return Err(Failure::usage("a dry run needs no emulator"));
+        }
+        let connection = Connection::open(global).await?;
+        let journal = journal::look_or_empty(global, &connection.client).await;
+        let journal = journal.inspect_err(|failure| spending::warn_of_no_caps(failure, printer))?;
         let records = Records::beside(journal.path());
         Ok(Self {
             connection,

@@ -66,16 +66,23 @@ pub(crate) async fn run(
             .await
         }
     };
+    // Those that have no room, where they were looked at.
+    let mut caps = None;
     let recorded = match &connection {
-        // A dry run changes nothing, and reads only what is there.
-        Ok(connection) if !args.money.dry_run || journal::is_there(global)? => {
+        Ok(connection) if args.money.dry_run => {
+            let looked = journal::look(global, &connection.client).await;
+            let looked = looked.inspect_err(|why| spending::warn_of_no_caps(why, printer));
+            caps = looked.is_ok().then(Vec::new);
+            looked.unwrap_or_default()
+        }
+        Ok(connection) => {
             let recorded = journal::open(global, connection)
                 .await
                 .map_err(|failure| failure.because(Some("nothing was sent".to_owned())))?;
             recorded.share_uploads(&connection.client).await?;
             Some(recorded)
         }
-        _ => None,
+        Err(_) => None,
     };
     let preview = match &connection {
         Ok(connection) => connection.client.preview(request.clone()).await?,
@@ -100,13 +107,12 @@ pub(crate) async fn run(
     inputs.extend(recorded.iter().flat_map(journal::own_files));
     destination.refuse_inputs(&inputs)?;
     if args.money.dry_run {
-        let caps = match (&recorded, &connection, price::quote(&estimate).bound) {
-            (Some(journal), Ok(connection), Some(bound)) => {
-                spending::warn_of_caps(journal, &connection.client, bound, printer).await?
-            }
-            _ => Vec::new(),
-        };
-        return dry_run(&preview, &estimate, &caps, printer);
+        if let (Some(journal), Ok(connection), Some(bound)) =
+            (&recorded, &connection, price::quote(&estimate).bound)
+        {
+            caps = spending::warn_of_caps(journal, &connection.client, bound, printer).await;
+        }
+        return dry_run(&preview, &estimate, caps.as_deref(), printer);
     }
     let connection = connection?;
     let Some(recorded) = recorded else {
@@ -235,7 +241,7 @@ fn detached(
 fn dry_run(
     preview: &Preview,
     estimate: &Estimate,
-    caps: &[Value],
+    caps: Option<&[Value]>,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let shown = without_pictures(&preview.input)?;

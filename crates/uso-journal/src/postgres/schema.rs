@@ -201,9 +201,7 @@ CREATE INDEX past_attempt_digest ON past_attempt ((intent::json ->> 'attempt'));
 /// Brings the tables to the newest version, unless they have it.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), Error> {
     let location = connections.location();
-    let found = transact!(connections.first_read(), |transaction| version(transaction))?;
-    check(found, location)?;
-    if found == VERSION {
+    if found(connections).await? == VERSION {
         return Ok(());
     }
     let write = connections.write(Commit::Durable);
@@ -217,6 +215,24 @@ pub(super) async fn prepare(connections: &Connections) -> Result<(), Error> {
         Err(error) => Err(error),
         Ok(found) => check(found, location),
     }
+}
+
+/// Whether the tables are there. Those of an older version are an error.
+pub(super) async fn is_there(connections: &Connections) -> Result<bool, Error> {
+    match found(connections).await? {
+        0 => Ok(false),
+        VERSION => Ok(true),
+        _ => Err(Error::NotMigrated {
+            journal: connections.location().to_owned(),
+        }),
+    }
+}
+
+/// The version of the tables; 0 where there are none.
+async fn found(connections: &Connections) -> Result<i64, Error> {
+    let found = transact!(connections.first_read(), |transaction| version(transaction))?;
+    check(found, connections.location())?;
+    Ok(found)
 }
 
 fn is_forbidden(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
@@ -237,7 +253,7 @@ fn check(found: i64, location: &str) -> Result<(), Error> {
     }
 }
 
-/// The version of the tables; 0 where there are none.
+/// As [`found`], in a transaction.
 async fn version(transaction: &Transaction) -> Result<i64, Fault> {
     // From the table of tables: a lookup by name may remember that the table was not there before
     // the lock was taken.
