@@ -27,8 +27,7 @@ pub(crate) struct Report {
     id: String,
     pub(crate) document: Value,
     lines: Vec<String>,
-    /// Absolute paths.
-    whole: Vec<PathBuf>,
+    pictures: Vec<SavedPicture>,
     /// Paths as a person writes them.
     paths: Vec<PathBuf>,
     notes: Vec<String>,
@@ -69,7 +68,7 @@ impl Report {
                 "images": images.collect::<Vec<Value>>(),
             }),
             lines,
-            whole: pictures.iter().map(|saved| saved.path.clone()).collect(),
+            pictures: pictures.clone(),
             paths,
             notes: pictures
                 .iter()
@@ -109,7 +108,7 @@ impl Report {
                         printer.warn(&format!("saved all the same: {}", path.display()));
                     }
                 }
-                None => stdout.write(&self.whole, &self.id)?,
+                None => stdout.write(&self.pictures, &self.id)?,
             }
         } else {
             for note in &self.notes {
@@ -119,7 +118,7 @@ impl Report {
                 let printed = printer.paths(&Value::Null, &self.paths);
                 printed.map_err(|failure| self.not_shown(failure))?;
             }
-            viewing::preview(show.options.preview, &self.paths, printer);
+            viewing::preview(show.options.preview, &self.pictures, printer);
             if show.options.open {
                 viewing::open(&self.paths, printer);
             }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use uso_journal::{Journal, Purchase, Target};
+use uso_journal::{Journal, Purchase, SavedPicture, Target};
 
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -70,13 +70,14 @@ impl StandardOutput {
 
     /// Writes the only file of a job. A file that this command made for that alone is removed once all
     /// of it is written.
-    pub(crate) fn write(&self, files: &[PathBuf], id: &str) -> Result<(), Failure> {
-        let path = match files {
+    pub(crate) fn write(&self, files: &[SavedPicture], id: &str) -> Result<(), Failure> {
+        let (file, path) = match files {
             [] => return Ok(()),
-            [path] => path,
+            [file] => (file, &file.path),
             several => return Err(kept(several, id)),
         };
-        let bytes = std::fs::read(path)
+        let bytes = file
+            .read()
             .map_err(|error| Failure::io(format!("{} cannot be read: {error}", path.display())))?;
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(&bytes).and_then(|()| stdout.flush());
@@ -93,10 +94,10 @@ impl StandardOutput {
 }
 
 /// Several files, whose number only the result told.
-fn kept(files: &[PathBuf], id: &str) -> Failure {
+fn kept(files: &[SavedPicture], id: &str) -> Failure {
     let paths: Vec<String> = files
         .iter()
-        .map(|path| path.display().to_string())
+        .map(|file| file.path.display().to_string())
         .collect();
     Failure::usage(format!(
         "-o -: standard output takes one picture, and this job has {} files, so nothing was written; they are saved as {}",

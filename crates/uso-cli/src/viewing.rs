@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::imageops::FilterType;
+use uso_journal::SavedPicture;
 
 use crate::args::Preview;
 use crate::printer::Printer;
@@ -18,18 +19,21 @@ const COLUMNS: u32 = 60;
 /// A chunk of the kitty protocol, in base64 characters.
 const CHUNK: usize = 4096;
 
-/// Shows pictures on stderr, if it is a terminal.
-pub(crate) fn preview(how: Preview, paths: &[PathBuf], printer: &Printer) {
+/// Shows pictures on stderr, if it is a terminal. Only the content that was saved is shown.
+pub(crate) fn preview(how: Preview, pictures: &[SavedPicture], printer: &Printer) {
     if how == Preview::Never || !printer.terminal || printer.quiet || !io::stderr().is_terminal() {
         return;
     }
-    for path in paths {
-        let shown = std::fs::read(path).map_err(|error| error.to_string());
+    for picture in pictures {
+        let shown = picture.read().map_err(|error| error.to_string());
         let shown = shown.and_then(|bytes| drawn(how, &bytes));
         match shown {
             // A terminal that is gone has no reader.
             Ok(text) => drop(writeln!(io::stderr(), "{text}")),
-            Err(why) => printer.warn(&format!("{} cannot be shown: {why}", path.display())),
+            Err(why) => printer.warn(&format!(
+                "{} cannot be shown: {why}",
+                picture.path.display()
+            )),
         }
     }
 }

@@ -175,6 +175,37 @@ fn a_preview_is_drawn_in_the_way_of_the_terminal_and_only_there() {
     );
 }
 
+/// The path is that of the picture; what lies there now may be private.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_content_that_was_saved_is_shown_or_copied() {
+    let rig = Rig::of(Rig::plain_builder()).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let arguments = ["restyle", &content, &style, "-s", "64x64", "-o", "out.png"];
+    assert_eq!(cli.run(&arguments).code, 0);
+    let saved = cli.folder().join("out.png");
+    let shown = || {
+        let command = cli.command(&["result", "--preview"]);
+        Terminal::start(&command, 100).end().raw
+    };
+    assert!(shown().contains('▀'));
+    let length = std::fs::metadata(&saved).unwrap().len();
+    let private = "s".repeat(usize::try_from(length).unwrap());
+    std::fs::write(cli.folder().join("private"), &private).unwrap();
+    std::fs::remove_file(&saved).unwrap();
+    std::os::unix::fs::symlink("private", &saved).unwrap();
+    let raw = shown();
+    assert!(
+        raw.contains("cannot be shown") && !raw.contains('▀'),
+        "{raw}"
+    );
+    let piped = cli.run(&["result", "-o", "-"]);
+    assert!(piped.code != 0 && piped.stdout.is_empty(), "{piped:?}");
+    let copied = cli.run(&["result", "-o", "copy.png"]);
+    assert_ne!(copied.code, 0, "{copied:?}");
+    assert!(!cli.folder().join("copy.png").exists(), "{copied:?}");
+}
+
 #[test]
 fn a_typed_key_is_not_shown_and_is_stored_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,6 @@
 //! `uso result`: saves the pictures of a job.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -222,7 +221,13 @@ impl<'a> Place<'a> {
             if let Some(own) = picture.path.extension().filter(|own| *own == "json") {
                 *path = free(&path.with_extension(own));
             }
-            copy(&picture.path, path).map_err(|error| {
+            let content = picture.read().map_err(|error| {
+                Failure::io(format!(
+                    "{} cannot be read: {error}",
+                    picture.path.display()
+                ))
+            })?;
+            write(&content, &picture.path, path).map_err(|error| {
                 Failure::io(format!("{} cannot be written: {error}", path.display()))
             })?;
             picture.path.clone_from(path);
@@ -249,10 +254,10 @@ fn pruned(purchase: &Purchase) -> Failure {
     .with_hint("look at the place that the purchase named")
 }
 
-/// Copies a file in one step: the copy appears whole or not at all.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Writes the copy of a file in one step: it appears whole or not at all.
+fn write(content: &[u8], from: &Path, to: &Path) -> io::Result<()> {
     let mut whole = tempfile::NamedTempFile::new_in(folder_of(to))?;
-    io::copy(&mut File::open(from)?, &mut whole)?;
+    whole.write_all(content)?;
     whole.as_file().sync_all()?;
     whole
         .as_file()
