@@ -130,6 +130,27 @@ async fn a_terminal_shows_for_how_long_a_batch_is_paused_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_third_ctrl_c_does_not_wait_for_a_submit_that_is_sent_again_later() {
+    let retry_after = Some(60);
+    let throttled = Scenario::new().on(Operation::Submit, Fault::Throttled { retry_after });
+    let studio = Studio::of(Rig::plain_builder().scenario(throttled.always())).await;
+    studio.photos(1);
+    let (mut child, mut talk) = start(&studio, &[]);
+    let requests = || studio.rig.operations();
+    let is_sent = || requests().iter().any(|word| word == "submit");
+    until("a submit is refused", is_sent).await;
+    for told in ["1 in flight", "1 submit without a response yet"] {
+        send("-INT", &child);
+        assert!(talk.any(|line| line.contains(told)), "{told}");
+    }
+    send("-INT", &child);
+    let rest: Vec<String> = talk.collect();
+    assert_eq!(child.wait().unwrap().signal(), Some(2), "{rest:?}");
+    let submits = requests().iter().filter(|word| *word == "submit").count();
+    assert_eq!((submits, studio.bought()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_run_is_not_shown_as_paused() {
     let locked = Scenario::new().on(Operation::Submit, Fault::Locked);
     let studio = Studio::of(Rig::plain_builder().scenario(locked.always())).await;

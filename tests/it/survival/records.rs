@@ -117,6 +117,35 @@ async fn purchases_that_cannot_be_finished_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_a_purchase_may_stay_unlisted_is_told_whatever_the_clocks_say() {
+    let submit = Operation::Submit;
+    let scene = Scene::new(Scenario::new().on(submit, Fault::Hang), RUNNING).await;
+    let mut child = scene.generate(Shape::One, &[]);
+    assert!(scene.reach(Point::Struck(submit, 1), &mut child).await);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Long ago by the clock of the service, and just now by that of this machine.
+    let unknown = scene.jobs().await.remove(0);
+    let mut intent = json!(unknown.intent);
+    intent["sent_at_ms"] = 0.into();
+    let record = json!({
+        "origin": unknown.origin,
+        "account": unknown.account,
+        "target": { "file": scene.cli.folder().join("out/old.png") },
+        "intent": intent,
+    });
+    let file = scene.cli.folder().join("state/f-0.json");
+    fs::write(file, record.to_string()).unwrap();
+    let run = scene.run(&["resume", "j2", "--json"]).await;
+    assert_eq!(run.code, 6, "{run:?}");
+    let told = run.json()["resumed"][0]["message"].take();
+    let seconds = told.as_str().and_then(|text| text.split_once("up to "));
+    let seconds = seconds.and_then(|(_, rest)| rest.split_once(" s more"));
+    let seconds: u64 = seconds.unwrap().0.parse().unwrap();
+    assert!((600..=1321).contains(&seconds), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_ended_before_the_submit_leaves_nothing_to_pay() {
     let scenario = Scenario::new().on(Operation::Initiate, Fault::Hang);
     let scene = Scene::new(scenario, RUNNING).await;

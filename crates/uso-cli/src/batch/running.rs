@@ -14,6 +14,7 @@ use uso_journal::{
 };
 
 use super::display::Display;
+use super::plan_text::counted;
 use super::planned_row::PlannedRow;
 use super::record::BatchRecord;
 use super::row::Row;
@@ -167,7 +168,7 @@ pub(crate) async fn drive(
                     });
                 }
                 Some(_) => {
-                    let_submits_end(&run).await;
+                    let_submits_end(&run, &mut signals, &display).await;
                     break;
                 }
             },
@@ -207,10 +208,21 @@ impl Audience for Heard {
     }
 }
 
-/// Waits until no submit is on its way, so that the outcome of each is recorded.
-async fn let_submits_end(run: &Run) {
+/// Waits until no submit is on its way, so that the outcome of each is recorded. A submit that the
+/// service asks to send again later can take minutes, which another signal cuts short.
+async fn let_submits_end(run: &Run, signals: &mut Signals, display: &Display) {
+    let submits = run.sending();
+    if submits > 0 {
+        display.line(&format!(
+            "{} without a response yet; Ctrl-C again does not wait for it, and the next run looks up what was bought",
+            counted(submits, "submit")
+        ));
+    }
     while run.sending() > 0 {
-        tokio::time::sleep(MOMENT).await;
+        tokio::select! {
+            () = tokio::time::sleep(MOMENT) => {}
+            _ = signals.next() => break,
+        }
     }
 }
 

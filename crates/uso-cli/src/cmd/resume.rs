@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -253,22 +252,14 @@ impl Collector {
     /// A purchase that the account's listing does not show, or not for certain.
     fn unknown(&self, purchase: &Purchase) -> Outcome {
         let reason = purchase.reason.as_ref();
-        let left = purchase.intent.as_ref().and_then(|intent| {
-            let listed = intent.listed_by().duration_since(SystemTime::now());
-            listed.ok()
-        });
         let give_up = format!("give it up with: uso cancel --write-off {}", purchase.id);
+        let message = reason.map_or("", |reason| reason.message.as_str());
         let (word, line) = match reason.map(|reason| reason.cause) {
             Some(Cause::NotYetListed) => (
                 "not_yet_known",
-                match left {
-                    Some(left) => format!(
-                        "not yet known whether it was accepted; look again with uso resume, in {} s at the latest",
-                        left.as_secs() + 1
-                    ),
-                    None => "not yet known whether it was accepted; look again with uso resume"
-                        .to_owned(),
-                },
+                format!(
+                    "not yet known whether it was accepted: {message}; look again with uso resume"
+                ),
             ),
             Some(Cause::NotListed) => (
                 "not_listed",
@@ -279,8 +270,7 @@ impl Collector {
             Some(Cause::Undecidable) => (
                 "undecidable",
                 format!(
-                    "it is not known whether it was accepted: {}; look in fal's dashboard, then {give_up}",
-                    reason.map_or("", |reason| reason.message.as_str())
+                    "it is not known whether it was accepted: {message}; look in fal's dashboard, then {give_up}"
                 ),
             ),
             _ => (

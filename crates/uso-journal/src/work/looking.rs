@@ -1,5 +1,7 @@
 //! Looking a purchase up whose response was lost.
 
+use std::time::SystemTime;
+
 use uso::purchase::Recovery;
 
 use super::Work;
@@ -43,8 +45,12 @@ impl Work {
     async fn looked(&mut self, recovery: uso::Result<Recovery>) -> Result<(), Error> {
         match recovery {
             Ok(Recovery::Found(job)) => self.bought(job.ticket().clone()).await,
-            Ok(Recovery::NotYet { .. }) => {
-                let message = "the account's listing does not show it yet";
+            Ok(Recovery::NotYet { until }) => {
+                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+                let message = format!(
+                    "the account's listing does not show it yet, which can take up to {} s more",
+                    left.as_secs() + 1
+                );
                 self.not_shown(Reason::new(Cause::NotYetListed, message))
                     .await
             }
@@ -69,6 +75,7 @@ impl Work {
             }),
         }
     }
+
     /// A notification may have told meanwhile that it is bought, which stands.
     async fn not_shown(&mut self, reason: Reason) -> Result<(), Error> {
         let not_shown = Step::NotShown(reason);
