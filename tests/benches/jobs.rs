@@ -150,7 +150,7 @@ async fn bare(origin: &str, certificate: &str, at_once: usize) {
                 .await
                 .unwrap();
             let answer: Value = serde_json::from_slice(&answer).unwrap();
-            let status = format!("{}/stream?logs=1", answer["status_url"].as_str().unwrap());
+            let status = format!("{}/stream?logs=0", answer["status_url"].as_str().unwrap());
             let mut stream = client
                 .get(status)
                 .header("authorization", key)

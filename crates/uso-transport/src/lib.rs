@@ -28,6 +28,7 @@ mod intent;
 mod key;
 mod keys;
 mod kind;
+mod lenient;
 mod lifecycle;
 mod money;
 mod next_step;

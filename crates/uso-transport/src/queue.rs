@@ -3,15 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::de::{IgnoredAny, MapAccess};
 use tracing::{Span, debug, info_span, warn};
-use url::Url;
 
 use crate::error::{Error, Result};
 use crate::exchange::{Attempt, Exchange, Moment};
 use crate::http::{Guarded, RequestBody, Withheld};
 use crate::intent::Intent;
 use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::lenient::{Lenient, text};
 use crate::order::Order;
 use crate::problem::Problem;
 use crate::reconcile::Reconcile;
@@ -318,25 +318,61 @@ fn read_submitted(intent: &Intent, response: &Response) -> Result<Ticket> {
             .with_delivery(Delivery::Unknown)
             .with_raw_body(response.body.clone())
     };
-    let body: Option<Value> = response.json();
-    let field = |name: &str| body.as_ref().and_then(|body| body.get(name)?.as_str());
-    let id = field("request_id").or_else(|| response.request_id());
+    let body: Submitted = response.read();
+    let id = body.request_id.as_deref().or_else(|| response.request_id());
     let id = id.ok_or_else(|| unknown("it has no request_id".to_owned()))?;
     let ticket = intent
         .ticket(id)
         .map_err(|error| unknown(error.to_string()))?;
-    let url = |name: &str| field(name).and_then(|url| Url::parse(url).ok());
-    Ok(ticket.with_urls(url("status_url"), url("response_url"), url("cancel_url")))
+    Ok(ticket.with_urls(body.status_url, body.response_url, body.cancel_url))
 }
 
 /// What the response to a cancel says; `None` when it is an error.
 fn read_cancelled(response: &Response) -> Option<Cancellation> {
-    let json = response.json();
-    let word = json.as_ref().and_then(|json| json.get("status")?.as_str());
-    match (response.status, word) {
+    let Cancelled { status } = response.read();
+    match (response.status, status.as_deref()) {
         (400, Some("ALREADY_COMPLETED")) => Some(Cancellation::AlreadyCompleted),
         (200, Some("OK")) => Some(Cancellation::Removed),
         (200..=299, _) => Some(Cancellation::Requested),
         _ => None,
+    }
+}
+
+/// What is read of the response to a submit.
+#[derive(Default)]
+struct Submitted {
+    request_id: Option<String>,
+    status_url: Option<String>,
+    response_url: Option<String>,
+    cancel_url: Option<String>,
+}
+
+impl Lenient for Submitted {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: &mut A) -> Result<(), A::Error> {
+        let field = match name {
+            "request_id" => &mut self.request_id,
+            "status_url" => &mut self.status_url,
+            "response_url" => &mut self.response_url,
+            "cancel_url" => &mut self.cancel_url,
+            _ => return value.next_value::<IgnoredAny>().map(drop),
+        };
+        *field = text(value)?;
+        Ok(())
+    }
+}
+
+/// What is read of the response to a cancel.
+#[derive(Default)]
+struct Cancelled {
+    status: Option<String>,
+}
+
+impl Lenient for Cancelled {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "status" => self.status = text(value)?,
+            _ => drop(value.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
     }
 }

@@ -96,13 +96,13 @@ impl<'a> Requests<'a> {
 
     pub(crate) fn status(&self, ticket: &Ticket, logs: bool) -> Request<Bytes> {
         let mut url = self.follow_up(ticket, FollowUp::Status);
-        url.set_query(Some(if logs { "logs=1" } else { "logs=0" }));
+        url.set_query(Some(logs_query(logs)));
         self.request(Method::GET, url, Bytes::new())
     }
 
-    pub(crate) fn stream(&self, ticket: &Ticket) -> Request<Bytes> {
+    pub(crate) fn stream(&self, ticket: &Ticket, logs: bool) -> Request<Bytes> {
         let mut url = self.follow_up(ticket, FollowUp::Stream);
-        url.set_query(Some("logs=1"));
+        url.set_query(Some(logs_query(logs)));
         let mut request = self.request(Method::GET, url, Bytes::new());
         let events = HeaderValue::from_static("text/event-stream");
         request.headers.insert(ACCEPT, events);
@@ -136,8 +136,9 @@ impl<'a> Requests<'a> {
             FollowUp::Cancel => (ticket.cancel_url(), &[]),
         };
         let origin = &queue[..Position::BeforePath];
+        let given = given.and_then(|given| Url::parse(given).ok());
         if let Some(given) = given.filter(|given| &given[..Position::BeforePath] == origin) {
-            let mut url = extend(given, extra.iter().copied());
+            let mut url = extend(&given, extra.iter().copied());
             url.set_fragment(None);
             return url;
         }
@@ -190,6 +191,10 @@ pub(crate) fn plain_request<B>(method: Method, url: Url, body: B) -> Request<B> 
     }
 }
 
+fn logs_query(logs: bool) -> &'static str {
+    if logs { "logs=1" } else { "logs=0" }
+}
+
 fn purchase_url(base: &Url, order: &Order) -> Url {
     extend(base, order.intent().endpoint().as_str().split('/'))
 }
@@ -216,14 +221,14 @@ mod tests {
     fn ticket(status_url: &str) -> Ticket {
         Ticket::for_request("fal-ai/flux/dev".parse().unwrap(), "r-1")
             .unwrap()
-            .with_urls(Url::parse(status_url).ok(), None, None)
+            .with_urls(Some(status_url.to_owned()), None, None)
     }
 
     #[test]
     fn follow_ups_use_the_servers_url_on_its_own_origin_only() {
         let config = config();
         let requests = Requests::new(&config);
-        let stream = |given: &str| requests.stream(&ticket(given)).url.to_string();
+        let stream = |given: &str| requests.stream(&ticket(given), true).url.to_string();
         let given = "https://queue.fal.run/somewhere/else/r-1/status";
         assert_eq!(
             stream(given),

@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::billed::Billed;
 use crate::error::{Error, Result};
 use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::lenient::{Lenient, Read};
 use crate::retry::Outcome;
 use crate::sanitize::{json_problem, plain_text};
 use crate::verdict::Verdict;
@@ -112,6 +113,17 @@ impl Response {
     /// The time of the service.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         date(&self.headers)
+    }
+
+    /// What can be read of the body, repaired where it has to be.
+    pub(crate) fn read<T: Lenient>(&self) -> T {
+        parse(&self.body).map_or_else(
+            |_| T::default(),
+            |parsed| {
+                let Read(read) = parsed.value;
+                read
+            },
+        )
     }
 
     /// The body as JSON, repaired where it has to be.

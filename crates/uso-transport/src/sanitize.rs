@@ -4,14 +4,7 @@
 /// that it may echo.
 pub(crate) fn plain_text(text: &str) -> String {
     const LONGEST: usize = 500;
-    // Most texts are plain already.
-    let is_plain = text
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-        && text.len() <= 64
-        && text.trim_ascii() == text
-        && !text.contains("  ");
-    if is_plain {
+    if is_plain(text) {
         return text.to_owned();
     }
     let mut plain = String::new();
@@ -38,6 +31,25 @@ pub(crate) fn plain_text(text: &str) -> String {
         }
     }
     plain
+}
+
+/// As [`plain_text`], of a text that is not needed otherwise.
+pub(crate) fn plain(text: String) -> String {
+    match is_plain(&text) {
+        true => text,
+        false => plain_text(&text),
+    }
+}
+
+/// Whether a text shows as it is: most are short words with single blanks between.
+fn is_plain(text: &str) -> bool {
+    let mut last = b' ';
+    let is_shown = |byte: u8| {
+        let is_shown = byte.is_ascii_graphic() || (byte == b' ' && last != b' ');
+        last = byte;
+        is_shown
+    };
+    text.len() <= 64 && text.bytes().all(is_shown) && last != b' '
 }
 
 /// Control characters, and those that change the direction of the text around them.

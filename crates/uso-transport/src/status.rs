@@ -1,13 +1,12 @@
 //! Status of a job, parsed leniently.
 
-use std::fmt;
-
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde_json::Value;
 use tracing::warn;
 
-use crate::sanitize::{json_problem, plain_text};
+use crate::lenient::{Lenient, Read, text};
+use crate::sanitize::{json_problem, plain, plain_text};
 use uso_types::json_repair::{Parsed, parse};
 
 /// State of a job. A job can go back from running to the queue, when its runner fails.
@@ -68,66 +67,85 @@ pub struct Status {
     pub logs: Vec<LogLine>,
 }
 
-/// The fields of a status that are read, of any type; the last of a name counts.
+/// What is read of a status.
 #[derive(Default)]
 struct Body {
-    status: Value,
-    request_id: Value,
-    queue_position: Value,
-    error: Value,
-    error_type: Value,
-    metrics: Value,
-    logs: Value,
+    status: Option<String>,
+    request_id: Option<String>,
+    position: Option<u64>,
+    error: Option<String>,
+    error_type: Option<String>,
+    metrics: Metrics,
+    logs: Logs,
 }
 
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    Status,
-    RequestId,
-    QueuePosition,
-    Error,
-    ErrorType,
-    Metrics,
-    Logs,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Body {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Body;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Body, A::Error> {
-                let mut body = Body::default();
-                while let Some(field) = fields.next_key()? {
-                    let place = match field {
-                        Field::Status => &mut body.status,
-                        Field::RequestId => &mut body.request_id,
-                        Field::QueuePosition => &mut body.queue_position,
-                        Field::Error => &mut body.error,
-                        Field::ErrorType => &mut body.error_type,
-                        Field::Metrics => &mut body.metrics,
-                        Field::Logs => &mut body.logs,
-                        Field::Other => {
-                            fields.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    *place = fields.next_value()?;
-                }
-                Ok(body)
-            }
+impl Lenient for Body {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "status" => self.status = text(value)?,
+            "request_id" => self.request_id = text(value)?,
+            "queue_position" => self.position = value.next_value::<Value>()?.as_u64(),
+            "error" => self.error = text(value)?,
+            "error_type" => self.error_type = text(value)?,
+            "metrics" => Read(self.metrics) = value.next_value()?,
+            "logs" => Read(self.logs) = value.next_value()?,
+            _ => drop(value.next_value::<IgnoredAny>()?),
         }
+        Ok(())
+    }
+}
 
-        deserializer.deserialize_map(Fields)
+#[derive(Default)]
+struct Metrics {
+    inference_time: Option<f64>,
+}
+
+impl Lenient for Metrics {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "inference_time" => self.inference_time = value.next_value::<Value>()?.as_f64(),
+            _ => drop(value.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Logs(Vec<LogLine>);
+
+impl Lenient for Logs {
+    fn item<'de, A: SeqAccess<'de>>(&mut self, items: &mut A) -> Result<Option<()>, A::Error> {
+        let item = items.next_element::<Read<Line>>()?;
+        Ok(item.map(|Read(line)| self.0.extend(line.told())))
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    message: Option<String>,
+    timestamp: Option<String>,
+    level: Option<String>,
+}
+
+impl Lenient for Line {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: &mut A) -> Result<(), A::Error> {
+        match name {
+            "message" => self.message = text(value)?,
+            "timestamp" => self.timestamp = text(value)?,
+            "level" => self.level = text(value)?,
+            _ => drop(value.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn told(self) -> Option<LogLine> {
+        Some(LogLine {
+            message: plain(self.message?),
+            timestamp: self.timestamp.map(plain),
+            level: self.level.map(plain),
+        })
     }
 }
 
@@ -139,47 +157,31 @@ impl Status {
 
     /// Reads the status of this request; `Err` says why the body is none.
     pub(crate) fn read(body: &[u8], request_id: &str) -> Result<Self, String> {
-        let Parsed::<Body> { value, is_repaired } =
-            parse(body).map_err(|error| json_problem(&error))?;
+        let Parsed { value, is_repaired } = parse(body).map_err(|error| json_problem(&error))?;
         if is_repaired {
             warn!(request_id, "the status is not valid JSON and was repaired");
         }
-        let named = value.request_id.as_str();
-        if let Some(other) = named.filter(|named| *named != request_id) {
-            return Err(format!("it is about request {:?}", plain_text(other)));
+        let Read::<Body>(body) = value;
+        if let Some(other) = body.request_id.filter(|named| *named != request_id) {
+            return Err(format!("it is about request {:?}", plain(other)));
         }
         // An error that is empty, or says nothing, is none.
-        let text = |field: &Value| {
-            let text = plain_text(field.as_str()?);
-            (!text.is_empty()).then_some(text)
-        };
-        let state = match value.status.as_str() {
+        let said = |text: Option<String>| text.map(plain).filter(|text| !text.is_empty());
+        let state = match body.status.as_deref() {
             Some("IN_QUEUE") => State::Queued {
-                position: value.queue_position.as_u64(),
+                position: body.position,
             },
             Some("IN_PROGRESS") => State::Running,
             Some("COMPLETED") => State::Completed(Completion {
-                error: text(&value.error),
-                error_type: text(&value.error_type),
-                inference_seconds: value.metrics.get("inference_time").and_then(Value::as_f64),
+                error: said(body.error),
+                error_type: said(body.error_type),
+                inference_seconds: body.metrics.inference_time,
             }),
             Some(other) => return Err(format!("status {:?} is unknown", plain_text(other))),
             None => return Err("there is no status in it".to_owned()),
         };
-        let logs = value.logs.as_array().into_iter().flatten();
-        let logs = logs.filter_map(LogLine::read).collect();
+        let logs = body.logs.0;
         Ok(Self { state, logs })
-    }
-}
-
-impl LogLine {
-    fn read(value: &Value) -> Option<Self> {
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(plain_text);
-        Some(Self {
-            message: text("message")?,
-            timestamp: text("timestamp"),
-            level: text("level"),
-        })
     }
 }
 

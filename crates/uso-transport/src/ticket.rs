@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::endpoint::EndpointId;
 use crate::fingerprint::Fingerprint;
@@ -33,12 +32,13 @@ pub struct Ticket(#[serde(with = "shared")] Arc<Record>);
 struct Record {
     endpoint: EndpointId,
     request_id: RequestId,
+    // As the service gave them: they are read where they are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    status_url: Option<Url>,
+    status_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    response_url: Option<Url>,
+    response_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cancel_url: Option<Url>,
+    cancel_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,9 +110,9 @@ impl Ticket {
 
     pub(crate) fn with_urls(
         mut self,
-        status: Option<Url>,
-        response: Option<Url>,
-        cancel: Option<Url>,
+        status: Option<String>,
+        response: Option<String>,
+        cancel: Option<String>,
     ) -> Self {
         let record = Arc::make_mut(&mut self.0);
         record.status_url = status;
@@ -166,16 +166,16 @@ impl Ticket {
         UNIX_EPOCH.checked_add(Duration::from_millis(self.0.submitted_at_ms?))
     }
 
-    pub(crate) fn status_url(&self) -> Option<&Url> {
-        self.0.status_url.as_ref()
+    pub(crate) fn status_url(&self) -> Option<&str> {
+        self.0.status_url.as_deref()
     }
 
-    pub(crate) fn response_url(&self) -> Option<&Url> {
-        self.0.response_url.as_ref()
+    pub(crate) fn response_url(&self) -> Option<&str> {
+        self.0.response_url.as_deref()
     }
 
-    pub(crate) fn cancel_url(&self) -> Option<&Url> {
-        self.0.cancel_url.as_ref()
+    pub(crate) fn cancel_url(&self) -> Option<&str> {
+        self.0.cancel_url.as_deref()
     }
 }
 

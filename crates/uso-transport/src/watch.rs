@@ -96,6 +96,13 @@ impl Watch {
         }
     }
 
+    /// Follows the job without its log lines, which are then not asked for.
+    #[must_use]
+    pub fn without_logs(mut self) -> Self {
+        self.with_logs = false;
+        self
+    }
+
     /// The ticket of the job.
     pub fn ticket(&self) -> &Ticket {
         &self.ticket
@@ -194,7 +201,7 @@ impl Watch {
             self.phase = Phase::Poll { at: Instant::now() };
             return None;
         }
-        match StatusStream::open(&self.exchange, &self.ticket).await {
+        match StatusStream::open(&self.exchange, &self.ticket, self.with_logs).await {
             Ok(stream) => {
                 self.phase = Phase::Stream(Box::new(stream));
                 self.told_at = Instant::now();

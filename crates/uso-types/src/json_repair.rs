@@ -40,8 +40,8 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::
 
 /// Repairs what some JSON writers get wrong; `None` when there is nothing to repair.
 ///
-/// A byte order mark at the start is dropped. Outside strings, `NaN` and the infinities become
-/// `null`. Inside strings, a lone surrogate such as `\ud800` and invalid UTF-8 become U+FFFD, and a
+/// A byte order mark at the start is dropped. Outside strings, `NaN`, the infinities and numbers that
+/// are too large for a float become `null`. Inside strings, a lone surrogate such as `\ud800` and invalid UTF-8 become U+FFFD, and a
 /// raw control character is escaped. Nothing else changes, so that numbers and names keep their
 /// spelling.
 ///
@@ -84,7 +84,16 @@ fn outside_token(rest: &str) -> Token {
             return (word.len(), Some(Cow::Borrowed("null")));
         }
     }
-    (rest.chars().next().map_or(0, char::len_utf8), None)
+    let is_numeric = |character: char| matches!(character, '0'..='9' | '+' | '-' | '.' | 'e' | 'E');
+    let end = rest.find(|character| !is_numeric(character));
+    let (number, _) = rest
+        .split_at_checked(end.unwrap_or(rest.len()))
+        .unwrap_or_default();
+    if number.is_empty() {
+        return (rest.chars().next().map_or(0, char::len_utf8), None);
+    }
+    let is_too_large = number.parse().is_ok_and(f64::is_infinite);
+    (number.len(), is_too_large.then_some(Cow::Borrowed("null")))
 }
 
 /// The length of the next token inside a string, and what replaces it.
@@ -147,6 +156,10 @@ mod tests {
                 r#"{"a":"NaN \" NaN","b":NaN}"#,
                 json!({ "a": "NaN \" NaN", "b": null }),
             ),
+            (
+                r#"{"a":[1e999,-1.5E+400,1e9],"b":"1e999"}"#,
+                json!({ "a": [null, null, 1e9], "b": "1e999" }),
+            ),
             ("{\"a\":\"one\ntwo\"}", json!({ "a": "one\ntwo" })),
         ] {
             let parsed: Parsed<Value> = parse(text.as_bytes()).unwrap();
@@ -159,7 +172,7 @@ mod tests {
 
     #[test]
     fn valid_json_is_left_alone_and_hopeless_text_is_refused() {
-        let valid = r#"{"a":"NaN","b":"\\ud800","c":"\ud83e\udd80","d":1e999}"#;
+        let valid = r#"{"a":"NaN","b":"\\ud800","c":"\ud83e\udd80","d":1e300}"#;
         assert_eq!(repair(valid.as_bytes()), None);
         for text in ["", "{", "<html>", "{\"a\":NaN", "NaNa", "{\"a\":NaNNaN}"] {
             assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");

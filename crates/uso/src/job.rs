@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use uso_transport::{Cancellation, Operation, Result, State, Status, Ticket, Transport};
 
 use self::collector::Collector;
+use self::events::Following;
 pub use self::events::{Event, Events};
 use crate::from_result::FromResult;
 use crate::output::Output;
@@ -98,7 +99,9 @@ impl<T: FromResult> Job<T> {
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) with the raw body when no picture can
     /// be read from the result. Each carries the ticket.
     pub async fn wait(&self) -> Result<T> {
-        self.wait_with(|_| ()).await
+        Following::of(self.collector.clone(), false)
+            .run(|_| ())
+            .await
     }
 
     /// As [`Job::wait`], and reports the progress.
@@ -117,12 +120,8 @@ impl<T: FromResult> Job<T> {
     /// # Errors
     ///
     /// As [`Job::wait`].
-    pub async fn wait_with(&self, mut tell: impl FnMut(&Event) + Send) -> Result<T> {
-        let mut following = events::Following::of(self.collector.clone());
-        while let Some(event) = following.next().await {
-            tell(&event?);
-        }
-        following.into_output().await
+    pub async fn wait_with(&self, tell: impl FnMut(&Event) + Send) -> Result<T> {
+        Following::of(self.collector.clone(), true).run(tell).await
     }
 
     /// Collects the output of a job without waiting for its end.

@@ -15,8 +15,9 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
-/// Requests that share one HTTP/2 connection; servers allow 100 streams or more.
-const STREAMS_PER_LANE: usize = 90;
+/// Requests that share one HTTP/2 connection: servers are to allow 100 streams or more (RFC 9113,
+/// 6.5.2).
+const STREAMS_PER_LANE: usize = 100;
 
 /// Connections to one HTTP/2 origin at the most. Beyond them, requests wait inside the connection.
 pub(super) const LANES: usize = 8;
@@ -184,7 +185,7 @@ mod tests {
         while lanes.has_room_for_stream(&url) {
             places.push(lanes.place(&url));
         }
-        assert_eq!(places.len(), 630);
+        assert_eq!(places.len(), 700);
         let free = (0..STREAMS_PER_LANE).map(|_| lanes.place(&url));
         let free: Vec<Place> = free.collect();
         assert!(free.iter().all(|place| place.index() == LANES - 1));

@@ -27,9 +27,13 @@ pub(super) struct StatusStream {
 }
 
 impl StatusStream {
-    /// Opens the stream of a job; `Err` says why there is none.
-    pub(super) async fn open(exchange: &Exchange, ticket: &Ticket) -> Result<Self, String> {
-        let request = exchange.requests().stream(ticket);
+    /// Opens the stream of a job, with or without its log lines; `Err` says why there is none.
+    pub(super) async fn open(
+        exchange: &Exchange,
+        ticket: &Ticket,
+        logs: bool,
+    ) -> Result<Self, String> {
+        let request = exchange.requests().stream(ticket, logs);
         let opened = exchange.open(Operation::Stream, request).await;
         let incoming = opened.map_err(|failure| {
             format!("the status stream could not be opened: {}", failure.error)

@@ -80,6 +80,10 @@ const MOST_PARTS: usize = 64;
 pub fn from_value_lossy<T: DeserializeOwned>(
     mut value: Value,
 ) -> Result<(T, Vec<Unreadable>), Unreadable> {
+    // Most values fit, and the place of what does not fit takes longer to keep than the value.
+    if let Ok(decoded) = T::deserialize(&value) {
+        return Ok((decoded, Vec::new()));
+    }
     let mut left_out: Vec<Unreadable> = Vec::new();
     let mut removed: BTreeMap<String, usize> = BTreeMap::new();
     loop {

@@ -48,9 +48,14 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn of(collector: Collector) -> Self {
+    /// The loop, which asks for the log lines of the job where somebody listens.
+    pub(super) fn of(collector: Collector, with_logs: bool) -> Self {
+        let watch = collector.transport.watch(&collector.ticket);
         Self {
-            watch: collector.transport.watch(&collector.ticket),
+            watch: match with_logs {
+                true => watch,
+                false => watch.without_logs(),
+            },
             collector,
             ready: VecDeque::new(),
             last: None,
@@ -95,9 +100,15 @@ impl Following {
         }
     }
 
-    /// The output, when the last event has been given.
-    pub(super) async fn into_output<T: FromResult>(self) -> Result<T> {
-        match self.end {
+    /// Tells every event, and gives the output after the last one.
+    pub(super) async fn run<T: FromResult>(
+        &mut self,
+        mut tell: impl FnMut(&Event) + Send,
+    ) -> Result<T> {
+        while let Some(event) = self.next().await {
+            tell(&event?);
+        }
+        match self.end.take() {
             Some((completion, fetched)) => {
                 let read = fetched.and_then(|response| self.collector.read(response));
                 self.collector.agree(&completion, read)
@@ -130,7 +141,7 @@ type Followed = (Box<Following>, Option<Result<Event>>);
 impl Events {
     pub(super) fn of(collector: Collector) -> Self {
         Self {
-            state: Step::Rest(Box::new(Following::of(collector))),
+            state: Step::Rest(Box::new(Following::of(collector, true))),
         }
     }
 
