@@ -1,7 +1,9 @@
 //! The next step after an error, as one line that names a command.
 
-use uso::error::Delivery;
+use uso::error::{Delivery, Operation};
 use uso::{Error, ErrorKind, Intent};
+
+const KEPT_FOR: &str = "the service keeps a result for an hour, a large one for six minutes";
 
 /// The way out. With a ticket something was bought: the line is then always about collecting it,
 /// and never about running the command again.
@@ -24,6 +26,10 @@ fn bought(error: &Error, id: &str) -> Option<String> {
             "the job is bought: top up the account at fal.ai/dashboard/billing, then {collect}"
         ),
         ErrorKind::NotReady => format!("wait for it with: uso result --wait {id}"),
+        // The service knew the job a moment ago.
+        ErrorKind::Gone if matches!(error.operation(), Operation::Result | Operation::Download) => {
+            format!("{KEPT_FOR}; try again with: uso result {id}")
+        }
         ErrorKind::Gone => gone(),
         ErrorKind::Failed | ErrorKind::Cancelled | ErrorKind::Input => {
             let ended =
@@ -99,14 +105,12 @@ fn picture(error: &Error) -> Option<&'static str> {
 }
 
 fn gone() -> String {
-    "check the request id and the key; the service keeps a result for an hour, a large one for six minutes"
-        .to_owned()
+    format!("check the request id and the key; {KEPT_FOR}")
 }
 
 #[cfg(test)]
 mod tests {
     use uso::Ticket;
-    use uso::error::Operation;
     use uso::purchase::EndpointId;
 
     use super::*;
@@ -123,6 +127,7 @@ mod tests {
             ErrorKind::Server,
             ErrorKind::Deadline,
             ErrorKind::Malformed,
+            ErrorKind::Gone,
             ErrorKind::Io,
             ErrorKind::Config,
         ] {
