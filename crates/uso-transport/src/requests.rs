@@ -138,7 +138,10 @@ impl<'a> Requests<'a> {
         let origin = &queue[..Position::BeforePath];
         let given = given.and_then(|given| Url::parse(given).ok());
         if let Some(given) = given.filter(|given| &given[..Position::BeforePath] == origin) {
-            let mut url = extend(&given, extra.iter().copied());
+            let mut url = match extra {
+                [] => given,
+                extra => extend(&given, extra.iter().copied()),
+            };
             url.set_fragment(None);
             return url;
         }

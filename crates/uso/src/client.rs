@@ -77,7 +77,8 @@ impl Client {
     /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) when the job may have been bought; [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable),
     /// [`ErrorKind::Throttled`](crate::ErrorKind::Throttled), [`ErrorKind::Auth`](crate::ErrorKind::Auth) or [`ErrorKind::Locked`](crate::ErrorKind::Locked) when it was not.
     pub async fn submit(&self, request: Request) -> Result<Job> {
-        let prepared = self.prepare(request).await?;
+        // Boxed, so that the future around it stays small: it is copied when a task is made of it.
+        let prepared = Box::pin(self.prepare(request)).await?;
         self.place(prepared.order()).await
     }
 

@@ -99,9 +99,7 @@ impl<T: FromResult> Job<T> {
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) with the raw body when no picture can
     /// be read from the result. Each carries the ticket.
     pub async fn wait(&self) -> Result<T> {
-        Following::of(self.collector.clone(), false)
-            .run(|_| ())
-            .await
+        Box::pin(self.follow(false, |_| ())).await
     }
 
     /// As [`Job::wait`], and reports the progress.
@@ -121,7 +119,16 @@ impl<T: FromResult> Job<T> {
     ///
     /// As [`Job::wait`].
     pub async fn wait_with(&self, tell: impl FnMut(&Event) + Send) -> Result<T> {
-        Following::of(self.collector.clone(), true).run(tell).await
+        Box::pin(self.follow(true, tell)).await
+    }
+
+    /// Its callers box it: a future of some kilobytes is copied with every future around it.
+    async fn follow(&self, with_logs: bool, mut tell: impl FnMut(&Event) + Send) -> Result<T> {
+        let mut following = Following::of(self.collector.clone(), with_logs);
+        while let Some(event) = following.next().await {
+            tell(&event?);
+        }
+        following.into_output().await
     }
 
     /// Collects the output of a job without waiting for its end.

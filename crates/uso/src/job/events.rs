@@ -100,15 +100,9 @@ impl Following {
         }
     }
 
-    /// Tells every event, and gives the output after the last one.
-    pub(super) async fn run<T: FromResult>(
-        &mut self,
-        mut tell: impl FnMut(&Event) + Send,
-    ) -> Result<T> {
-        while let Some(event) = self.next().await {
-            tell(&event?);
-        }
-        match self.end.take() {
+    /// The output, when the last event has been given.
+    pub(super) async fn into_output<T: FromResult>(self) -> Result<T> {
+        match self.end {
             Some((completion, fetched)) => {
                 let read = fetched.and_then(|response| self.collector.read(response));
                 self.collector.agree(&completion, read)
