@@ -99,6 +99,14 @@ impl Progress {
         }
     }
 
+    /// A warning above the bar.
+    pub(crate) fn warn(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.printer.warn(line)),
+            None => self.printer.warn(line),
+        }
+    }
+
     pub(crate) fn event(&self, event: &Event) {
         if let Event::Interrupted(why) = event {
             self.interrupted(why);

@@ -221,6 +221,7 @@ impl Buyer<'_> {
                 progress.line("an uploaded picture is gone at the service; uploading it again");
                 known.phase = Phase::Preparing;
             }
+            Step::Warning(warning) => progress.warn(&warning),
             Step::Failed(error) => known.error = Some(error),
             _ => {}
         }

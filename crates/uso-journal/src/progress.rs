@@ -19,6 +19,9 @@ pub enum Progress {
     Submitted(Box<Ticket>),
     /// The service told of the job.
     Job(uso::Event),
+    /// The result has its pictures, and something else about it is odd: its status names an error, or
+    /// a part of it cannot be read.
+    Warning(String),
     /// A picture is whole on disk.
     Saved(SavedPicture),
     /// The service no longer has a picture that was uploaded earlier, and billed nothing: the picture

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use uso_emulator::{Fault, Operation, Scenario};
+use uso_emulator::{Fault, OddResult, Operation, Scenario};
 use uso_tests::postgres::{Cluster, run, text};
 use uso_tests::rig::{Cli, Rig, content, skipped, style, until};
 
@@ -480,4 +480,32 @@ async fn a_dry_run_makes_no_table_and_does_without_a_server() {
         text(&place, "SELECT version::text FROM uso.journal").await,
         "1"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_that_collects_says_what_is_odd_about_a_result() {
+    let odd = Fault::OddResult(OddResult::NanTimings);
+    let scenario = Scenario::new().on(Operation::Result, odd);
+    let rig = Rig::of(Rig::plain_builder().scenario(scenario.always())).await;
+    let cli = uso().at(&rig.emulator.origin());
+    let (content, style) = (path(content()), path(style()));
+    let restyle = ["restyle", &content, &style, "-s", "64x64", "-q"];
+    let detached = [&restyle[..], &["--detach"]].concat();
+    let one = [&restyle[..], &["-o", "out.png"]].concat();
+    std::fs::create_dir(cli.folder().join("photos")).unwrap();
+    std::fs::copy(&content, cli.folder().join("photos/a.jpg")).unwrap();
+    let batch = ["batch", "run", "photos", "--style", &style, "-q"];
+    for (before, command) in [
+        (None, &one[..]),
+        (Some(&detached), &["result", "--wait", "-q"]),
+        (Some(&detached), &["resume", "-q"]),
+        (None, &batch),
+    ] {
+        if let Some(before) = before {
+            assert_eq!(cli.run(before).code, 0);
+        }
+        let run = cli.run(command);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(run.stderr.matches("warning: ").count(), 1, "{run:?}");
+    }
 }

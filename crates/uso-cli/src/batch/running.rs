@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use uso::MicroDollars;
 use uso::webhook::Notification;
 use uso_journal::{
-    Batch, BatchEvent, BatchRow, Error, Notified, Purchase, Run, State, Stop, Stopped, Target,
+    Batch, BatchEvent, BatchRow, Error, Notified, Progress, Purchase, Run, State, Stop, Stopped,
+    Target,
 };
 
 use super::display::Display;
@@ -243,6 +244,13 @@ fn tell(
                 .ok()
                 .filter(|purchase| purchase.state == State::Done);
             return row.cloned().zip(done);
+        }
+        BatchEvent::Progress {
+            key,
+            progress: Progress::Warning(warning),
+        } => {
+            let place = rows.get(&key).map_or(key, place);
+            display.warn(&format!("{place}: {warning}"));
         }
         BatchEvent::Paused {
             message, again_in, ..

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use uso::{ErrorKind, Event};
+use uso::ErrorKind;
 use uso_journal::{Error, Journal, Progress as Step, Purchase, SavedPicture, State, Target};
 
 use crate::args::{CollectOptions, Global, ResultArgs};
@@ -46,7 +46,11 @@ pub(crate) async fn run(
     let host = client.config().base_urls().queue().host_str();
     let progress = Arc::new(Progress::start(printer, "fetching the result").about(host));
     let line = Arc::clone(&progress);
-    let tell = move |event: &Event| line.event(event);
+    let tell = move |step: &Step| match step {
+        Step::Job(event) => line.event(event),
+        Step::Warning(warning) => line.warn(warning),
+        _ => {}
+    };
     let collected = place.collect(client, args.wait, purchase, tell).await;
     progress.end();
     let (purchase, failure) = collected?;
@@ -89,7 +93,7 @@ impl<'a> Place<'a> {
         client: &uso::Client,
         wait: bool,
         mut purchase: Purchase,
-        tell: impl Fn(&Event) + Send + Sync + 'static,
+        tell: impl Fn(&Step) + Send + Sync + 'static,
     ) -> Result<(Purchase, Option<Failure>), Failure> {
         let journal = self.journal;
         let id = purchase.id;
@@ -124,8 +128,7 @@ impl<'a> Place<'a> {
             Step::Failed(error) => {
                 *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(error));
             }
-            Step::Job(event) => tell(event),
-            _ => {}
+            step => tell(step),
         };
         let collected = match wait {
             true => journal.resume(client, id, tell).await,

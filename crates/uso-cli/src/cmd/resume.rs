@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uso::{Client, Event};
-use uso_journal::{Cause, Journal, Purchase, State};
+use uso_journal::{Cause, Journal, Progress as Step, Purchase, State};
 
 use crate::args::{CollectOptions, Global, ResumeArgs};
 use crate::batch::plan_text::counted;
@@ -226,15 +226,15 @@ impl Collector {
     }
 
     /// Progress of one job in lines that name it.
-    fn teller(&self, label: &str) -> impl Fn(&Event) + Send + Sync + 'static {
+    fn teller(&self, label: &str) -> impl Fn(&Step) + Send + Sync + 'static {
         let (printer, label) = (self.printer, label.to_owned());
         let host = self.client.config().base_urls().queue().host_str();
         let host = host.unwrap_or("the service").to_owned();
         let interruptions = AtomicU32::new(0);
-        move |event| match event {
-            Event::Log(_) => {}
+        move |step| match step {
+            Step::Warning(warning) => printer.warn(&format!("{label}: {warning}")),
             // As long as the service is down: fewer and fewer lines.
-            Event::Interrupted(why) => {
+            Step::Job(Event::Interrupted(why)) => {
                 let count = interruptions
                     .fetch_add(1, Ordering::Relaxed)
                     .saturating_add(1);
@@ -242,10 +242,12 @@ impl Collector {
                     printer.say(&format!("{label}: {}", interruption(&host, why)));
                 }
             }
-            event => {
+            Step::Job(Event::Log(_)) => {}
+            Step::Job(event) => {
                 interruptions.store(0, Ordering::Relaxed);
                 printer.say(&format!("{label}: {}", describe(event)));
             }
+            _ => {}
         }
     }
 

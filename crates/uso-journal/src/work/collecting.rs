@@ -121,6 +121,9 @@ impl Work {
             Some(target) => target.clone(),
             None => Target::folder(self.shared.pictures_folder()),
         };
+        for warning in output.warnings() {
+            self.listener.tell(&Progress::Warning(warning.clone()));
+        }
         let mut pictures = std::mem::take(&mut self.row.purchase.pictures);
         let saving = save(
             self.shared.store.as_ref(),
