@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
+use serde_json::Deserializer;
 
 /// A value that was read from JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +14,12 @@ pub struct Parsed<T> {
     pub is_repaired: bool,
 }
 
-/// Parses JSON strictly, and once more after [`repair`] where that changes anything.
+/// Parses JSON strictly, and where that fails once more: after [`repair`], and of an object or a list
+/// without the bytes that follow it.
 ///
 /// # Errors
 ///
-/// The error of the strict parser when the repair changes nothing or does not help.
+/// The error of the strict parser when that does not help.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::Error> {
     let error = match serde_json::from_slice(text) {
         Ok(value) => {
@@ -26,16 +28,25 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::
         }
         Err(error) => error,
     };
-    let Some(repaired) = repair(text) else {
-        return Err(error);
-    };
-    match serde_json::from_slice(&repaired) {
+    match first(repair(text).as_deref().unwrap_or(text)) {
         Ok(value) => Ok(Parsed {
             value,
             is_repaired: true,
         }),
         Err(_) => Err(error),
     }
+}
+
+/// The first value of a text. Only an object or a list has an end of its own, behind which anything
+/// may follow.
+fn first<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    let mut deserializer = Deserializer::from_slice(text);
+    let value = T::deserialize(&mut deserializer)?;
+    match text.trim_ascii_start() {
+        [b'{' | b'[', ..] => {}
+        _ => deserializer.end()?,
+    }
+    Ok(value)
 }
 
 /// Repairs what some JSON writers get wrong; `None` when there is nothing to repair.
@@ -161,6 +172,9 @@ mod tests {
                 json!({ "a": [null, null, 1e9], "b": "1e999" }),
             ),
             ("{\"a\":\"one\ntwo\"}", json!({ "a": "one\ntwo" })),
+            ("{\"a\":1}{\"a\":2}", json!({ "a": 1 })),
+            (" [1]\n<!-- cached -->", json!([1])),
+            ("{\"a\":NaN}\0\0", json!({ "a": null })),
         ] {
             let parsed: Parsed<Value> = parse(text.as_bytes()).unwrap();
             assert_eq!(parsed.value, value, "{text}");
@@ -174,7 +188,15 @@ mod tests {
     fn valid_json_is_left_alone_and_hopeless_text_is_refused() {
         let valid = r#"{"a":"NaN","b":"\\ud800","c":"\ud83e\udd80","d":1e300}"#;
         assert_eq!(repair(valid.as_bytes()), None);
-        for text in ["", "{", "<html>", "{\"a\":NaN", "NaNa", "{\"a\":NaNNaN}"] {
+        for text in [
+            "",
+            "{",
+            "<html>",
+            "{\"a\":NaN",
+            "NaNa",
+            "1 2",
+            "{\"a\":NaNNaN}",
+        ] {
             assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");
         }
     }

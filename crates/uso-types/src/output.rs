@@ -1,6 +1,6 @@
 //! Lossy decoding of the endpoint's result.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::generated::{Image, UsoOutput};
 use crate::support::{Unreadable, from_value_lossy};
@@ -8,6 +8,8 @@ use crate::support::{Unreadable, from_value_lossy};
 impl UsoOutput {
     /// Decodes a result, and leaves out what cannot be decoded: each picture stands alone, and no
     /// field beside the pictures hides them.
+    ///
+    /// A URL alone counts as a picture, and a picture alone as a list of one.
     ///
     /// A picture that is left out has no entry in `has_nsfw_concepts` either, so that the entries
     /// of both lists still belong together. An entry that is no truth value counts as `false`.
@@ -36,6 +38,9 @@ impl UsoOutput {
     pub fn from_value_lossy(mut value: Value) -> Result<(Self, Vec<Unreadable>), Unreadable> {
         Unreadable::unless_object(&value)?;
         let mut left_out = LeftOut::default();
+        if let Some(images @ (Value::Object(_) | Value::String(_))) = value.get_mut("images") {
+            *images = Value::Array(vec![images.take()]);
+        }
         let images = take_list(&mut value, "images", &mut left_out);
         let flags = take_list(&mut value, "has_nsfw_concepts", &mut left_out);
         let mut flags = flags.map(|flags| flags.into_iter().map(Some).collect::<Vec<_>>());
@@ -43,6 +48,10 @@ impl UsoOutput {
         let has_images = images.is_some();
         let mut decoded: Vec<Image> = Vec::new();
         for (index, image) in images.into_iter().flatten().enumerate() {
+            let image = match image {
+                Value::String(url) if is_url(&url) => json!({ "url": url }),
+                image => image,
+            };
             match Unreadable::unless_object(&image).and_then(|()| from_value_lossy(image)) {
                 Ok((image, parts)) => {
                     decoded.push(image);
@@ -82,6 +91,12 @@ impl UsoOutput {
         output.has_nsfw_concepts = flags;
         Ok((output, left_out.told()))
     }
+}
+
+/// Whether a text can only be the URL of a picture.
+fn is_url(text: &str) -> bool {
+    let mut schemes = ["https://", "http://", "data:image/"].iter();
+    schemes.any(|scheme| text.starts_with(scheme))
 }
 
 /// Most parts that are told one by one: the service chooses their number.
@@ -125,8 +140,6 @@ fn take_list(object: &mut Value, name: &str, left_out: &mut LeftOut) -> Option<V
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -119,6 +119,32 @@ fn each_picture_stands_alone_and_keeps_its_own_flag() {
 }
 
 #[test]
+fn a_picture_without_its_list_or_its_object_is_read() {
+    let url = "https://v3.fal.media/a.png";
+    for images in [
+        json!([url]),
+        json!(url),
+        json!({ "url": url }),
+        json!([{ "url": url }]),
+    ] {
+        let body = json!({ "images": images, "has_nsfw_concepts": [true] });
+        let (read, left_out) = output(body);
+        assert_eq!(urls(&read), [url], "{images}");
+        assert_eq!(read.has_nsfw_concepts, Some(vec![true]), "{images}");
+        assert!(left_out.is_empty(), "{images}: {left_out:?}");
+    }
+    for (images, message) in [
+        (json!("none"), "images[0]: a text does not fit the schema"),
+        (json!({}), "images[0]: missing field `url`"),
+        (json!(5), "images: not a list"),
+    ] {
+        let (read, left_out) = output(json!({ "images": images }));
+        assert!(urls(&read).is_empty(), "{images}");
+        assert_eq!(left_out, [message]);
+    }
+}
+
+#[test]
 fn an_entry_that_is_no_truth_value_leaves_the_flags_of_the_others() {
     let (read, left_out) = output(json!({
         "images": [{ "url": "a" }, { "url": "b" }],
