@@ -278,6 +278,15 @@ fn png_header(colour: u8, width: u32, height: u32) -> Vec<u8> {
     png
 }
 
+/// A PNG with a text where its header belongs, which tells a size of one pixel, and a large one
+/// behind it.
+fn small_before_large() -> Vec<u8> {
+    let mut png = png_header(2, 16_000, 16_000);
+    let size = [1u32, 1].map(u32::to_be_bytes).concat();
+    png.splice(8..8, super::png_chunk(b"tEXt", &size));
+    png
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_that_cannot_be_sent_is_refused_before_anything_is_sent() {
     let photo = super::jpeg(&quarters(400, 300), None);
@@ -298,6 +307,7 @@ async fn a_picture_that_cannot_be_sent_is_refused_before_anything_is_sent() {
             png_header(6, 16_384, 2950),
             "too large: decoding 16384x2950",
         ),
+        (small_before_large(), "is damaged: it has no header"),
         (
             riff(&vec![riff_chunk(b"JUNK", b""); 100_001]),
             "is a WebP of a rare kind (more than 100000 parts); export it again",

@@ -53,12 +53,13 @@ pub(crate) enum Profile {
 
 /// The size that the first bytes of a file tell, as stored.
 pub(crate) fn size(head: &[u8], format: Format) -> Option<(u32, u32)> {
-    match format {
+    let size = match format {
         Format::Jpeg => jpeg::size(head),
         Format::Png => png::size(head),
         Format::WebP => webp::size(head),
         Format::Gif => gif_size(head),
-    }
+    };
+    size.filter(|(width, height)| *width > 0 && *height > 0)
 }
 
 fn gif_size(head: &[u8]) -> Option<(u32, u32)> {

@@ -63,17 +63,26 @@ pub(crate) struct Png {
     pub(super) is_changed: bool,
 }
 
+/// The header, which is the first chunk of every PNG.
+fn header(bytes: &[u8]) -> Option<[u8; 13]> {
+    let first = bytes.get(SIGNATURE.len()..)?;
+    array(first.strip_prefix(b"\0\0\0\x0dIHDR")?, 0)
+}
+
 /// The size that the header tells, for files of which only the beginning is read.
 pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
-    Some((be32(bytes, 16)?, be32(bytes, 20)?))
+    let header = header(bytes)?;
+    Some((be32(&header, 0)?, be32(&header, 4)?))
 }
 
 /// Reads a file; `Err` continues the phrase "the picture is …".
 pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
+    let no_header = "damaged: it has no header";
+    let size = size(bytes).ok_or(no_header)?;
+    let [.., bit_depth, colour, _, _, interlace] = header(bytes).ok_or(no_header)?;
     let mut clean = Rebuilt::new(bytes);
     clean.keep(0..SIGNATURE.len());
     let mut at = SIGNATURE.len();
-    let mut header = None;
     let mut orientation = Found::default();
     let mut profile = None;
     let (mut is_animated, mut is_transparent, mut is_other_dropped) = (false, false, false);
@@ -88,7 +97,6 @@ pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
             continue;
         }
         match &kind {
-            b"IHDR" => header = header.or_else(|| <[u8; 13]>::try_from(data).ok()),
             b"tRNS" => is_transparent = true,
             b"iCCP" => {
                 // A name, its end, and the number of the only compression there is.
@@ -115,9 +123,6 @@ pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
             break;
         }
     }
-    let Some([.., bit_depth, colour, _, _, interlace]) = header else {
-        return Err("damaged: it has no header".to_owned());
-    };
     let is_transparent = u8::from(is_transparent);
     let channels = match colour {
         0 => 1 + is_transparent,
@@ -128,7 +133,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Png, String> {
     let is_longer = at < bytes.len();
     let (clean, _) = clean.finish();
     Ok(Png {
-        size: size(bytes).unwrap_or_default(),
+        size,
         bit_depth,
         channels,
         is_interlaced: interlace != 0,

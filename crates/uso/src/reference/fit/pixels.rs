@@ -27,6 +27,14 @@ impl Pixels {
         }
     }
 
+    /// The pixels, unless there are more or fewer of them than the size tells.
+    pub(super) fn whole(self) -> Result<Self, String> {
+        match self.bytes.len() == index(self.size.0) * index(self.size.1) * self.channels {
+            true => Ok(self),
+            false => Err("damaged: its pixels are not as many as its header tells".to_owned()),
+        }
+    }
+
     /// A transparent picture of this size with these pixels at this place.
     pub(super) fn placed(&self, size: (u32, u32), (left, top): (u32, u32)) -> Self {
         let mut bytes = vec![0; index(size.0) * index(size.1) * 4];

@@ -10,10 +10,11 @@ use super::damage::damaged;
 use crate::reference::container::Png;
 
 pub(super) fn decode(file: &Png, clean: &[u8]) -> Result<Pixels, String> {
-    rows(file, clean).map_err(|error| match error {
+    let pixels = rows(file, clean).map_err(|error| match error {
         DecodingError::LimitsExceeded => "too large to be decoded here; shrink it first".to_owned(),
         other => damaged(&other),
-    })
+    })?;
+    pixels.whole()
 }
 
 fn rows(file: &Png, clean: &[u8]) -> Result<Pixels, DecodingError> {
