@@ -1,6 +1,7 @@
 //! Architecture of the workspace: dependencies of crates and files, public API, code map, words.
 
 mod circles;
+mod docs;
 mod map;
 mod modules;
 mod outline;

@@ -33,7 +33,8 @@ impl BaseUrls {
     /// `/rest`, `/cdn` and `/platform`, as the emulator does, or a gateway of one's own.
     ///
     /// ```
-    /// let urls = uso_transport::BaseUrls::single_origin("http://127.0.0.1:7700")?;
+    /// # use uso_transport::BaseUrls;
+    /// let urls = BaseUrls::single_origin("http://127.0.0.1:7700")?;
     /// assert_eq!(urls.queue().as_str(), "http://127.0.0.1:7700/queue");
     /// # Ok::<(), uso_transport::Error>(())
     /// ```

@@ -16,7 +16,7 @@ const SLOW_LINE: u64 = 32 << 10;
 ///
 /// ```
 /// use std::time::Duration;
-/// use uso_transport::{ApiKey, BaseUrls, Config};
+/// # use uso_transport::{ApiKey, BaseUrls, Config};
 ///
 /// let config = Config::new(ApiKey::new("id:secret")?, BaseUrls::fal()?)
 ///     .finish_within(Duration::from_secs(300));

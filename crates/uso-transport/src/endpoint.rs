@@ -11,8 +11,7 @@ const NAMESPACES: [&str; 2] = ["workflows", "comfy"];
 /// The id of an endpoint: `[namespace/]owner/alias[/path]`, such as `fal-ai/uso`.
 ///
 /// ```
-/// use uso_transport::EndpointId;
-///
+/// # use uso_transport::EndpointId;
 /// let id: EndpointId = "fal-ai/flux/dev".parse()?;
 /// assert_eq!(id.as_str(), "fal-ai/flux/dev");
 /// // Status, result and cancel leave the path after the alias out.

@@ -28,7 +28,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// ```
 /// # fn handle(error: uso_transport::Error) {
-/// use uso_transport::ErrorKind;
+/// # use uso_transport::ErrorKind;
 /// match error.kind() {
 ///     ErrorKind::Unreachable | ErrorKind::Throttled => println!("safe to repeat"),
 ///     ErrorKind::OutcomeUnknown => println!("look for the request before repeating it"),

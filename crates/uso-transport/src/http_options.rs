@@ -15,7 +15,7 @@ use crate::kind::{ErrorKind, Operation};
 ///
 /// ```
 /// use std::time::Duration;
-/// use uso_transport::{HttpOptions, Operation};
+/// # use uso_transport::{HttpOptions, Operation};
 ///
 /// let options = HttpOptions::new()
 ///     .proxy("http://proxy.example:3128")

@@ -230,7 +230,7 @@ impl Intent {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use uso_transport::{EndpointId, Order, Webhook};
+    /// # use uso_transport::{EndpointId, Order, Webhook};
     ///
     /// let order = Order::new(EndpointId::uso(), &b"{}"[..], Duration::from_secs(600))?
     ///     .with_webhook(Webhook::new("https://example.org/hook")?);

@@ -13,7 +13,8 @@ use crate::sanitize::hex;
 /// Its `Debug` shows nothing of it, and no error, log line or URL does.
 ///
 /// ```
-/// let key = uso_transport::ApiKey::new("id:secret")?;
+/// # use uso_transport::ApiKey;
+/// let key = ApiKey::new("id:secret")?;
 /// assert_eq!(format!("{key:?}"), "ApiKey(…)");
 /// # Ok::<(), uso_transport::Error>(())
 /// ```

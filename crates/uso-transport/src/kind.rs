@@ -161,7 +161,7 @@ impl Operation {
     /// Whether the service may see the same request twice without a second purchase.
     ///
     /// ```
-    /// use uso_transport::Operation;
+    /// # use uso_transport::Operation;
     /// assert!(Operation::Result.is_idempotent());
     /// assert!(!Operation::Submit.is_idempotent());
     /// ```

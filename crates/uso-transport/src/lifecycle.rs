@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 ///
 /// ```
 /// use std::time::Duration;
-/// use uso_transport::{Access, Lifecycle};
+/// # use uso_transport::{Access, Lifecycle};
 ///
 /// let private = Lifecycle::new()
 ///     .expires_after(Duration::from_secs(24 * 3600))

@@ -13,8 +13,7 @@ const MICRO_DOLLARS_PER_MEGAPIXEL: u64 = 100_000;
 /// Money, as a whole number of millionths of a US dollar.
 ///
 /// ```
-/// use uso_transport::MicroDollars;
-///
+/// # use uso_transport::MicroDollars;
 /// assert_eq!(MicroDollars::new(104_858).to_string(), "$0.104858");
 /// assert_eq!("0.5".parse::<MicroDollars>()?, MicroDollars::new(500_000));
 /// # Ok::<(), uso_transport::InvalidAmount>(())

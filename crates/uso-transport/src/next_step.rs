@@ -29,9 +29,8 @@ impl Error {
     /// Next step of a program after this error.
     ///
     /// ```
-    /// use uso_transport::{NextStep, Problem};
-    ///
-    /// let error = uso_transport::Error::invalid(vec![Problem::new("seed", "is negative")]);
+    /// # use uso_transport::{Error, NextStep, Problem};
+    /// let error = Error::invalid(vec![Problem::new("seed", "is negative")]);
     /// assert_eq!(error.next_step(), NextStep::Change(error.problems().to_vec()));
     /// ```
     pub fn next_step(&self) -> NextStep {

@@ -45,7 +45,7 @@ impl Guard {
 ///
 /// ```
 /// use std::time::Duration;
-/// use uso_transport::{EndpointId, Order};
+/// # use uso_transport::{EndpointId, Order};
 ///
 /// let input = br#"{"input_image_urls":["https://example.org/a.png"],"seed":7}"#;
 /// let order = Order::new(EndpointId::uso(), input.to_vec(), Duration::from_secs(600))?;

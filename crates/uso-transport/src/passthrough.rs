@@ -124,6 +124,10 @@ impl fmt::Debug for ForwardedBody {
 impl ForwardedBody {
     /// The next piece; `None` at the end.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no piece: the next call waits for the same one, for the whole time again.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unreachable`] when the response ends too early, or when nothing comes for longer

@@ -16,8 +16,7 @@ use crate::intent::{Intent, now_ms};
 /// is a small JSON object without key, prompt or picture.
 ///
 /// ```
-/// use uso_transport::{EndpointId, Ticket};
-///
+/// # use uso_transport::{EndpointId, Ticket};
 /// let ticket = Ticket::for_request(EndpointId::uso(), "3f1c9a52-7d0e-4c86-9a57-0f6b2f0c1d11")?;
 /// let kept = serde_json::to_string(&ticket)?;
 /// assert_eq!(serde_json::from_str::<Ticket>(&kept)?, ticket);

@@ -308,6 +308,10 @@ impl Transport {
     /// byte of the body; see [`Order::only_while`]. Otherwise nothing is sent, and the error is of the
     /// kind [`ErrorKind::Deadline`](crate::ErrorKind::Deadline).
     ///
+    /// # Cancel safety
+    ///
+    /// As [`Transport::forward`].
+    ///
     /// # Errors
     ///
     /// As [`Transport::forward`].

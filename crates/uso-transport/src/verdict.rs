@@ -38,7 +38,7 @@ impl Verdict {
     ///
     /// ```
     /// use http::HeaderMap;
-    /// use uso_transport::{Operation, Verdict};
+    /// # use uso_transport::{Operation, Verdict};
     ///
     /// let of = |status| Verdict::of(Operation::Submit, status, &HeaderMap::new(), b"");
     /// assert_eq!(of(200), Verdict::Bought);

@@ -24,8 +24,7 @@ use crate::sanitize::hex;
 /// shows nothing, and no error or log line quotes it.
 ///
 /// ```
-/// use uso_transport::Webhook;
-///
+/// # use uso_transport::Webhook;
 /// assert!(Webhook::new("https://example.org/hook").is_ok());
 /// assert!(Webhook::new("http://127.0.0.1:7701/").is_ok());
 /// let error = Webhook::new("http://example.org/hook").unwrap_err();

@@ -16,7 +16,7 @@ impl UsoOutput {
     ///
     /// ```
     /// use serde_json::json;
-    /// use uso_types::UsoOutput;
+    /// # use uso_types::UsoOutput;
     ///
     /// let (output, left_out) = UsoOutput::from_value_lossy(json!({
     ///     "images": [{ "width": 8 }, { "url": "https://example.com/b.png", "width": 8.0 }],

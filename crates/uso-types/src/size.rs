@@ -36,8 +36,7 @@ impl ImageSizeChoice {
     /// Width and height in pixels; a side that is left out has its default.
     ///
     /// ```
-    /// use uso_types::{ImageSize, ImageSizeChoice, UsoInput};
-    ///
+    /// # use uso_types::{ImageSize, ImageSizeChoice, UsoInput};
     /// assert_eq!(UsoInput::IMAGE_SIZE_DEFAULT.dimensions(), Some((1024, 1024)));
     /// let wide = ImageSizeChoice::from(ImageSize { width: Some(2000), height: None });
     /// assert_eq!(wide.dimensions(), Some((2000, 512)));

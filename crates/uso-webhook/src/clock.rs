@@ -11,7 +11,7 @@ pub(crate) const TOLERANCE: u64 = 300;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use uso_webhook::Clock;
+/// # use uso_webhook::Clock;
 ///
 /// let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_760_000_000);
 /// assert_eq!(Clock::of(move || at).now(), at);

@@ -45,8 +45,7 @@ pub enum OnceError<S, E> {
 /// notification. So it runs to its end once, and may have started more often.
 ///
 /// ```
-/// use uso_webhook::{MemoryStore, Notification, Once, once};
-///
+/// # use uso_webhook::{MemoryStore, Notification, Once, once};
 /// # async fn example(store: MemoryStore, notification: Notification) {
 /// let handled = once(&store, &notification, || async {
 ///     std::fs::write(format!("{}.json", notification.deduplication_key()), notification.raw_body())
@@ -58,6 +57,10 @@ pub enum OnceError<S, E> {
 /// }
 /// # }
 /// ```
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the handler with it, and a later notification runs the handler again.
 ///
 /// # Errors
 ///

@@ -14,8 +14,7 @@ use crate::verifier::Verifier;
 /// Verifies notifications with keys from a source. Clones are cheap and share the source.
 ///
 /// ```
-/// use uso_webhook::{KeySet, Receiver, Verifier};
-///
+/// # use uso_webhook::{KeySet, Receiver, Verifier};
 /// # fn example(keys: KeySet) {
 /// let receiver = Receiver::new(keys).verifier(Verifier::new().max_body(1 << 20));
 /// # }
@@ -49,6 +48,11 @@ impl Receiver {
 
     /// Verifies a request whose body was read whole. When no key fits, the source is asked for
     /// newer ones once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the request alone: fal sends a notification again that gets no
+    /// response.
     ///
     /// # Errors
     ///

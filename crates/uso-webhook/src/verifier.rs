@@ -29,7 +29,7 @@ const MAX_BODY: usize = 32 << 20;
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use http::HeaderMap;
-/// use uso_webhook::{Clock, KeySet, Rejection, Verifier};
+/// # use uso_webhook::{Clock, KeySet, Rejection, Verifier};
 ///
 /// let keys = KeySet::from_jwks(br#"{"keys":[{"x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}"#)?;
 /// let verifier = Verifier::new().clock(Clock::of(|| UNIX_EPOCH + Duration::from_secs(1_760_000_000)));

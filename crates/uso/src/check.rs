@@ -24,6 +24,10 @@ impl Request {
     /// # }
     /// ```
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a reader or a pipe keeps what was read of it.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) with everything that is wrong.

@@ -69,6 +69,10 @@ impl Request {
     /// # }
     /// ```
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a reader or a pipe keeps what was read of it.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) when the size depends on a content picture

@@ -354,6 +354,10 @@ impl Request {
     /// The request as it would be sent, checked, with every local picture made fit; nothing is
     /// sent. [`Client::preview`](crate::Client::preview) knows the client's earlier uploads, too.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a reader or a pipe keeps what was read of it.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) with every problem of the request.

@@ -82,6 +82,10 @@ pub(crate) fn not_json(error: serde_json::Error) -> Error {
 impl Request {
     /// Recipe of the request. Local pictures are read for their digest; nothing is sent.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a reader or a pipe keeps what was read of it.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Input`] when a picture cannot be read.

@@ -129,6 +129,10 @@ impl FalKeys {
 
     /// Fetches the keys now, whatever is kept.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the kept keys as they are.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unreachable`] or [`ErrorKind::Server`] when they cannot be fetched,

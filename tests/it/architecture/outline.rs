@@ -9,48 +9,64 @@ use super::modules::{Crate, attributes, crates};
 
 #[test]
 fn the_public_api_of_the_facade_is_as_accepted() {
-    let crates: Crates = crates()
-        .into_iter()
-        .filter(|krate| krate.is_library)
-        .map(|krate| (krate.name.replace('-', "_"), krate))
-        .collect();
-    let text = describe(&crates, "uso", &[]);
+    let crates = libraries();
+    let mut text = String::new();
+    for (path, names) in public_modules(&crates, "uso", &[]) {
+        text.push_str(&format!("# {path}\n\n"));
+        for (name, target) in names {
+            match target {
+                Some(Named::Item(krate, module, item)) => {
+                    text.push_str(&describe_item(&crates, krate, module, &name, item));
+                }
+                Some(Named::Module(..)) => {}
+                None => text.push_str(&format!("use {name}\n\n")),
+            }
+        }
+    }
     assert!(text.contains("struct Client"), "the outline is not empty");
     crate::codegen::snapshot("facade-outline", "The public API of the facade.", &text);
 }
 
-type Crates = BTreeMap<String, Crate>;
+pub(super) type Crates = BTreeMap<String, Crate>;
+
+pub(super) fn libraries() -> Crates {
+    crates()
+        .into_iter()
+        .filter(|krate| krate.is_library)
+        .map(|krate| (krate.name.replace('-', "_"), krate))
+        .collect()
+}
 
 /// What a name stands for, after all re-exports.
-enum Named<'a> {
+pub(super) enum Named<'a> {
     Item(&'a str, &'a [String], &'a Item),
     Module(&'a str, &'a [String]),
 }
 
-/// The public items of a module and of the public modules below.
-fn describe(crates: &Crates, krate: &str, module: &[String]) -> String {
-    let (name, crate_modules) = (krate, &crates[krate].modules);
-    let path = [&[name.to_owned()], module].concat().join("::");
-    let mut text = format!("# {path}\n\n");
-    let mut below = Vec::new();
-    for (name, target) in public_names(crates, krate, module) {
-        match target {
-            Some(Named::Item(krate, module, item)) => {
-                text.push_str(&describe_item(crates, krate, module, &name, item));
-            }
-            Some(Named::Module(krate, module)) => below.push((krate.to_owned(), module.to_vec())),
-            None => text.push_str(&format!("use {name}\n\n")),
+/// The public names of a module and of the public modules below, by the module's path.
+pub(super) fn public_modules<'a>(
+    crates: &'a Crates,
+    krate: &'a str,
+    module: &[String],
+) -> Vec<(String, BTreeMap<String, Option<Named<'a>>>)> {
+    let path = [&[krate.to_owned()], module].concat().join("::");
+    let names = public_names(crates, krate, module);
+    let mut below: Vec<(&str, &[String])> = Vec::new();
+    for target in names.values() {
+        if let Some(Named::Module(krate, module)) = target {
+            below.push((krate, module));
         }
     }
-    for (child, found) in crate_modules {
+    for (child, found) in &crates[krate].modules {
         if found.is_public && child.len() == module.len() + 1 && child.starts_with(module) {
-            below.push((krate.to_owned(), child.clone()));
+            below.push((krate, child));
         }
     }
+    let mut all = vec![(path, names)];
     for (krate, module) in below {
-        text.push_str(&describe(crates, &krate, &module));
+        all.extend(public_modules(crates, krate, module));
     }
-    text
+    all
 }
 
 fn public_names<'a>(
@@ -86,6 +102,39 @@ fn describe_item(
     item: &Item,
 ) -> String {
     let defined = name_of(item).map(|(name, _)| name).unwrap_or_default();
+    let file = syn::File {
+        shebang: None,
+        frontmatter: None,
+        attrs: Vec::new(),
+        items: with_impls(crates, krate, module, item),
+    };
+    let mut text = outline(&file);
+    if defined != name {
+        text.push_str(&format!("{defined} is exported as {name}\n"));
+    }
+    let derives = attributes(item)
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("derive"));
+    for derive in derives {
+        if let syn::Meta::List(list) = &derive.meta {
+            text.push_str(&format!(
+                "derives {}\n",
+                list.tokens.to_string().replace(" ,", ",")
+            ));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// An item, and the blocks of its crate that implement something for it.
+pub(super) fn with_impls(
+    crates: &Crates,
+    krate: &str,
+    module: &[String],
+    item: &Item,
+) -> Vec<Item> {
+    let defined = name_of(item).map(|(name, _)| name).unwrap_or_default();
     let krate = krate.replace('-', "_");
     let mut items = vec![item.clone()];
     for (other, found) in &crates[&krate].modules {
@@ -116,29 +165,7 @@ fn describe_item(
             }
         }
     }
-    let file = syn::File {
-        shebang: None,
-        frontmatter: None,
-        attrs: Vec::new(),
-        items,
-    };
-    let mut text = outline(&file);
-    if defined != name {
-        text.push_str(&format!("{defined} is exported as {name}\n"));
-    }
-    let derives = attributes(item)
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("derive"));
-    for derive in derives {
-        if let syn::Meta::List(list) = &derive.meta {
-            text.push_str(&format!(
-                "derives {}\n",
-                list.tokens.to_string().replace(" ,", ",")
-            ));
-        }
-    }
-    text.push('\n');
-    text
+    items
 }
 
 /// The names that an import brings, each with the path that it stands for.

@@ -47,6 +47,10 @@ impl Source {
 
     /// The first bytes, at most so many, which tell the type.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the source can be read again.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`] when the file cannot be read.
@@ -67,6 +71,10 @@ impl Source {
 
     /// Content in memory, for files that are known to be small.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the source can be read again.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`] when the file cannot be read, or changes while it is.
@@ -78,6 +86,10 @@ impl Source {
 
     /// Passes the whole content to a function, in order and in small pieces, on a thread that may
     /// block.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the result alone: the function still gets the whole content.
     ///
     /// # Errors
     ///
@@ -117,6 +129,10 @@ impl Source {
 
     /// A file on disk. It is read while it is sent; if it changes meanwhile, the upload fails. A
     /// pipe is read to its end first, as [`Source::reader`] does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves a file as it is. It loses what was read of a pipe.
     ///
     /// # Errors
     ///
@@ -162,6 +178,10 @@ impl Source {
 
     /// Content of a reader, up to its end: kept in a temporary file, since a part may have to be sent
     /// twice.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future loses what was read of the reader.
     ///
     /// # Errors
     ///

@@ -20,14 +20,10 @@ use crate::lifecycle::Lifecycle;
 /// parts that arrived, and the next call sends the others.
 ///
 /// ```no_run
-/// use uso_transport::{Config, Source, Transport, Upload};
-///
+/// # use uso_transport::{Source, Upload};
 /// # async fn example() -> uso_transport::Result<()> {
-/// let transport = Transport::new(Config::from_env()?)?;
 /// let source = Source::file("film.mp4").await?;
-/// let mut upload = Upload::new(source).content_type("video/mp4").file_name("film.mp4");
-/// let uploaded = transport.upload(&mut upload).await?;
-/// println!("{}", uploaded.url);
+/// let upload = Upload::new(source).content_type("video/mp4").file_name("film.mp4");
 /// # Ok(())
 /// # }
 /// ```

@@ -141,6 +141,10 @@ impl Events {
 
     /// The next event; `None` after the last event or after an error.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event: the next call goes on where this one was.
+    ///
     /// # Errors
     ///
     /// Those of [`Job::wait`](crate::Job::wait) that come before the end of the job.
