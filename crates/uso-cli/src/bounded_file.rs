@@ -11,9 +11,21 @@ pub(crate) fn may_be_written(path: &Path, most: u64, is_earlier: impl Fn(&[u8]) 
         return true;
     }
     let mut beginning = Vec::new();
-    let is_file = path.metadata().is_ok_and(|found| found.is_file());
-    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut beginning));
-    is_file && read.is_ok() && is_earlier(&beginning)
+    let read = regular(path).and_then(|file| file.take(most).read_to_end(&mut beginning));
+    read.is_ok() && is_earlier(&beginning)
+}
+
+/// Opens a regular file. A pipe, which would wait for a writer, is never opened.
+fn regular(path: &Path) -> io::Result<File> {
+    match path.metadata()?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// The content of a regular file of at most this many bytes.
+pub(crate) fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_from(regular(path)?, most)
 }
 
 /// The content of a file of at most this many bytes.

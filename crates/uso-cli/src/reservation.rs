@@ -220,6 +220,18 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     })
 }
 
+/// A folder that files can be written to; it is made with its missing parents.
+pub(crate) fn writable_folder(folder: &Path) -> Result<(), Failure> {
+    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    tried.map(drop).map_err(|error| {
+        Failure::io(format!(
+            "the folder {} cannot be written to: {error}",
+            folder.display()
+        ))
+        .with_hint("nothing was bought; name another folder with -o")
+    })
+}
+
 fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let paths = paths
         .iter()

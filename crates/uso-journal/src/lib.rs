@@ -135,7 +135,7 @@ mod money;
 mod notified;
 mod offers;
 mod pace;
-mod path_text;
+pub mod path_text;
 mod place;
 #[cfg(feature = "postgres")]
 mod postgres;

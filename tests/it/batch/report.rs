@@ -163,6 +163,23 @@ async fn a_report_shows_only_saved_results_and_reads_no_pipe() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_at_the_place_of_a_report_is_refused_and_not_opened() {
+    let studio = Studio::plain().await;
+    studio.photos(1);
+    let arguments = ["batch", "run", "photos", "--style", "ink.jpg", "-o", "out"];
+    assert_eq!(studio.run(&arguments).await.code, 0);
+    let pipe = studio.path("report.html");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let report = studio.run(&["batch", "report", "-o", "report.html"]);
+    let limit = std::time::Duration::from_secs(60);
+    let report = tokio::time::timeout(limit, report).await.unwrap();
+    assert_eq!(report.code, 2, "{report:?}");
+    assert!(report.stderr.contains("report.html"), "{report:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_is_run_again_as_a_new_purchase() {
     let studio = Studio::plain().await;

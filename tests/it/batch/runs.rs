@@ -495,6 +495,16 @@ async fn resume_leaves_offered_rows_to_the_workers_and_collect_prints_one_docume
     let resumed = studio.run(&["resume"]).await;
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert!(resumed.stderr.contains("3 rows wait"), "{resumed:?}");
+    // Whoever buys a row saves its picture where the worker was asked to.
+    let early = studio.run(&["result", "j2", "-o", "early.png"]).await;
+    assert_ne!(early.code, 0, "{early:?}");
+    assert!(!studio.path("early.png").exists(), "{early:?}");
+    // A folder that cannot be written to is told before anything is bought.
+    let unwritable = ["batch", "work", "b", "-o", "ink.jpg"];
+    let refused = studio.run(&unwritable).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("nothing was bought"), "{refused:?}");
+    assert_eq!(studio.bought(), 0);
     // A row that its owner cancelled is not offered again, and the offer says so.
     let listed = studio.run(&["list", "--json"]).await.json();
     let id = listed["jobs"][0]["id"].as_str().unwrap().to_owned();
@@ -514,5 +524,34 @@ async fn resume_leaves_offered_rows_to_the_workers_and_collect_prints_one_docume
         .await;
     assert_eq!(collected.code, 0, "{collected:?}");
     assert_eq!(collected.json()["saved"], 2);
+    assert_eq!(studio.files("out").len(), 2);
     assert_eq!(studio.bought(), 2);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_whose_name_is_no_unicode_takes_the_pictures_and_the_report() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let studio = Studio::plain().await;
+    studio.photos(2);
+    let folder = OsStr::from_bytes(b"out\xff");
+    let run = async |arguments: &[&str], output: &OsStr| {
+        let mut command = studio.cli.command(arguments);
+        command.arg("-o").arg(output);
+        let output = tokio::task::spawn_blocking(move || command.output());
+        let run = Run::of(&output.await.unwrap().unwrap());
+        assert_eq!(run.code, 0, "{run:?}");
+    };
+    let batch = ["batch", "run", "photos", "--style", "ink.jpg", "--batch"];
+    run(&[&batch[..], &["a"]].concat(), folder).await;
+    let status = studio.run(&["batch", "status", "a"]).await;
+    assert_eq!(status.code, 0, "{status:?}");
+    let report = OsStr::from_bytes(b"report\xff.html");
+    run(&["batch", "report", "a"], report).await;
+    let offered = studio.run(&[&batch[..], &["b", "--offer"]].concat()).await;
+    assert_eq!(offered.code, 0, "{offered:?}");
+    run(&["batch", "work", "b"], folder).await;
+    run(&["batch", "collect", "b"], OsStr::from_bytes(b"all\xff")).await;
+    assert_eq!(studio.bought(), 4);
 }

@@ -78,6 +78,12 @@ async fn two_proxies_share_owners_and_spending_and_a_restart_forgets_nothing() {
         let resumed = cli.run(&["resume"]);
         assert_eq!(resumed.code, 0, "{resumed:?}");
         assert_eq!(rig.emulator.ledger().purchases().len(), before + 2);
+
+        let prune = ["prune", "--older-than", "1ms", "--json", "--dry-run"];
+        let (real, _) = prune.split_at(4);
+        let [due, pruned] = [&prune[..], real].map(|arguments| cli.run(arguments).json());
+        assert_eq!(due["jobs"].as_array().unwrap().len(), 2, "{due}");
+        assert_eq!(pruned["pruned"], 2, "what the dry run tells");
     }
 }
 

@@ -377,7 +377,7 @@ fn a_captured_notification_that_does_not_verify_says_why() {
     assert_eq!(run.code, 2, "{run:?}");
     std::fs::remove_file(cli.folder().join("body.json")).unwrap();
     let run = verify(&cli, &at);
-    assert_eq!(run.code, 2, "{run:?}");
+    assert_eq!(run.code, 3, "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

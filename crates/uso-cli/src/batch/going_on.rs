@@ -163,7 +163,7 @@ async fn reopen_missing(
 }
 
 fn document(record: &BatchRecord, tally: &Tally) -> serde_json::Value {
-    let batch = json!({ "batch": record.name, "output": record.output });
+    let batch = json!({ "batch": record.name, "output": record.output.to_string_lossy() });
     merged(tally.to_json(), batch)
 }
 

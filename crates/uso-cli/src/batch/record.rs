@@ -14,7 +14,11 @@ use tempfile::NamedTempFile;
 
 use super::pause_note::PauseNote;
 use super::row::Row;
+use crate::bounded_file;
 use crate::failure::Failure;
+
+/// Most bytes of a record, whose paths and template are its longest parts.
+const LONGEST_RECORD: u64 = 1 << 20;
 
 /// Longest name of a batch.
 const LONGEST_NAME: usize = 100;
@@ -24,8 +28,10 @@ const LONGEST_NAME: usize = 100;
 pub(crate) struct BatchRecord {
     pub(crate) name: String,
     /// The manifest or the folder.
+    #[serde(with = "uso_journal::path_text")]
     pub(crate) source: PathBuf,
     /// The folder of the pictures.
+    #[serde(with = "uso_journal::path_text")]
     pub(crate) output: PathBuf,
     /// Template of the file names.
     pub(crate) template: Option<String>,
@@ -55,7 +61,10 @@ impl Records {
         let mut all: Vec<BatchRecord> = entries
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|end| end == "json"))
-            .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
+            .filter_map(|path| {
+                let record = bounded_file::read_regular(&path, LONGEST_RECORD).ok()?;
+                serde_json::from_slice(&record).ok()
+            })
             .collect();
         all.sort_by_key(|record| std::cmp::Reverse(record.ran_at));
         all

@@ -25,9 +25,10 @@ pub(crate) async fn run(
     let client = &connection.client;
     let journal = journal::open(global, &connection).await?;
     let before = SystemTime::now().checked_sub(args.older_than);
-    let is_due =
-        |job: &Purchase| !job.pruned && before.is_some_and(|before| job.changed_at < before);
-    let closed = [State::Done, State::Failed, State::Cancelled];
+    let is_due = |job: &Purchase| {
+        !job.pruned && !job.in_work && before.is_some_and(|before| job.changed_at < before)
+    };
+    let closed = State::ALL.into_iter().filter(|state| state.is_closed());
     let (mut count, mut lines, mut documents) = (0_usize, Vec::new(), Vec::new());
     journal::each(journal.jobs(client).states(closed), |job| {
         if !is_due(&job) {

@@ -112,12 +112,17 @@ impl<'a> Place<'a> {
             return Ok((purchase, failure));
         }
         self.refuse_several(&purchase, count)?;
-        let mut taken = self.take(&purchase, count)?;
+        // Whoever sends a purchase saves its pictures where it was asked to.
+        let is_sent = !matches!(purchase.state, State::Pending | State::Reserved);
+        let mut taken = match is_sent {
+            true => self.take(&purchase, count)?,
+            false => None,
+        };
         if purchase.state.is_closed() {
             let reopened = journal.reopen(client, id).await;
             purchase = reopened.map_err(|error| Failure::unfinished(error, &purchase))?;
         }
-        if let Some(target) = self.target(&purchase, taken.as_ref()) {
+        if is_sent && let Some(target) = self.target(&purchase, taken.as_ref()) {
             let set = journal.set_target(client, id, target).await;
             set.map_err(|error| Failure::unfinished(error, &purchase))?;
             reservation::release(purchase.target.as_ref());

@@ -85,11 +85,22 @@ impl Session {
         ))
     }
 
-    /// The folder of the pictures.
+    /// The folder of the pictures, to which files can be written.
     pub(crate) fn folder(&self) -> Result<PathBuf, Refusal> {
-        match &self.output {
-            Some(folder) => Ok(folder.clone()),
-            None => self.root.folder(Path::new(PICTURES)),
+        let folder = match &self.output {
+            Some(folder) => folder.clone(),
+            None => self.root.folder(Path::new(PICTURES))?,
+        };
+        let tried = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+        match tried {
+            Ok(_) => Ok(folder),
+            Err(error) => {
+                let why = format!(
+                    "the folder for pictures, {}, cannot be written to: {error}",
+                    folder.display()
+                );
+                Err(Refusal::new("folder", why, "tell the user"))
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn run(
     ));
     let document = json!({
         "batch": args.batch,
-        "output": args.output,
+        "output": args.output.to_string_lossy(),
         "saved": saved,
         "missing": missing,
         "unknown": unknown,

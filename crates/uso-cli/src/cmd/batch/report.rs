@@ -27,6 +27,7 @@ pub(crate) async fn run(
     let write = move || report::write(&record, &rows, &bought, &written);
     let outcome = tokio::task::spawn_blocking(write).await;
     outcome.map_err(|error| Failure::other(error.to_string()))??;
-    printer.data(&json!({ "report": file }), &[file.display().to_string()])?;
+    let file = file.display().to_string();
+    printer.data(&json!({ "report": file }), &[file])?;
     Ok(ExitCode::SUCCESS)
 }

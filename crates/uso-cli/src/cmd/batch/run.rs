@@ -26,6 +26,7 @@ use crate::batch::vary::Variation;
 use crate::batch::{going_on, manifest, plan_text, report};
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::reservation;
 use crate::spending;
 
 pub(crate) async fn run(
@@ -121,7 +122,7 @@ pub(crate) async fn run(
         // Another process began this batch meanwhile; both go on with it.
         return Box::pin(run(global, args, printer)).await;
     }
-    make_folder(&record.output)?;
+    reservation::writable_folder(&record.output)?;
     going_on::write_missing_sidecars(&session, &record, &bought, &plan.rows, printer).await?;
     let tally = Tally {
         total: plan.rows.len(),
@@ -242,17 +243,6 @@ fn write_sheet(args: &BatchRunArgs, plan: &Plan, printer: &Printer) -> Result<()
     report::write_sheet(&title, rows, file)?;
     printer.say(&format!("the contact sheet is {}", file.display()));
     Ok(())
-}
-
-fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let probe = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
-    probe.map(|_| ()).map_err(|error| {
-        Failure::io(format!(
-            "the folder {} cannot be written to: {error}",
-            folder.display()
-        ))
-        .with_hint("nothing was bought; name another folder with -o")
-    })
 }
 
 fn dry_run(

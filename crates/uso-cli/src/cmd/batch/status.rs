@@ -67,8 +67,8 @@ pub(crate) async fn run(
     let paused = session.records.pause_note(&record.name).read();
     let document = json!({
         "batch": record.name,
-        "source": record.source,
-        "output": record.output,
+        "source": record.source.to_string_lossy(),
+        "output": record.output.to_string_lossy(),
         "rows": rows.len(),
         "states": counts,
         "causes": causes,

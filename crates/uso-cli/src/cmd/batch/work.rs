@@ -15,6 +15,7 @@ use crate::batch::tally::Tally;
 use crate::exit_code::{self, worst};
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::reservation;
 
 pub(crate) async fn run(
     global: &Global,
@@ -25,6 +26,7 @@ pub(crate) async fn run(
     let client = &session.connection.client;
     let before = Counts::read(&session, &args.batch).await?;
     before.refuse_none(&args.batch)?;
+    reservation::writable_folder(&args.output)?;
     let work = session.journal.work(client, &args.batch, &args.output);
     let tally = Tally {
         total: before.total(),
@@ -46,7 +48,7 @@ pub(crate) async fn run(
     let code = worst([after.code(), stopped.code()].into_iter());
     let document = json!({
         "batch": name,
-        "output": args.output,
+        "output": args.output.to_string_lossy(),
         "done_here": ended.tally.done,
         "states": after.to_json(),
         "exit_code": code,

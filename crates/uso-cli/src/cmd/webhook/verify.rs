@@ -11,10 +11,14 @@ use uso::webhook::{Clock, FalKeys, KeySet, Rejection, Verifier};
 use super::captured;
 use super::describe::{describe, to_json};
 use crate::args::{Global, VerifyArgs};
+use crate::bounded_file;
 use crate::connection::base_urls;
 use crate::document::merged;
 use crate::failure::Failure;
 use crate::printer::Printer;
+
+/// Most bytes of a file that was captured: a notification holds whole pictures in sync mode.
+const LARGEST: u64 = 256 << 20;
 
 pub(super) async fn run(
     global: &Global,
@@ -67,6 +71,6 @@ async fn keys(global: &Global, place: &str) -> Result<KeySet, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
+    bounded_file::read(path, LARGEST)
+        .map_err(|error| Failure::input(format!("{} cannot be read: {error}", path.display())))
 }
