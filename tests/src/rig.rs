@@ -115,6 +115,13 @@ pub fn config_for(origin: &str) -> uso::Result<Config> {
     ))
 }
 
+/// A number below a limit that looks random and is the same in each run.
+pub fn pick(round: usize, salt: usize, below: usize) -> usize {
+    let mixed = (round as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ (salt as u64).wrapping_mul(0xbf58_476d);
+    (mixed >> 33) as usize % below
+}
+
 /// A file of the tests' folder.
 pub fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use uso_emulator::{Fault, Operation, Scenario};
-use uso_tests::rig::{Rig, Run, until};
+use uso_tests::rig::{Rig, Run, pick, until};
 
 use super::Studio;
 
@@ -60,7 +60,7 @@ async fn a_batch_that_is_killed_at_random_moments_buys_every_row_once_and_loses_
         "8",
     ];
     let mut killed = 0;
-    for _ in 0..kills {
+    for round in 0..kills {
         let mut child = studio
             .cli
             .command(&arguments)
@@ -69,7 +69,7 @@ async fn a_batch_that_is_killed_at_random_moments_buys_every_row_once_and_loses_
             .spawn()
             .unwrap();
         let seen = || studio.rig.emulator.requests().len();
-        let moment = seen() + fastrand::usize(1..=(rows * 8 / kills).max(4));
+        let moment = seen() + 1 + pick(round, 3, (rows * 8 / kills).max(4));
         let has_ended = |child: &mut std::process::Child| child.try_wait().unwrap().is_some();
         until("the moment of the kill, or the end", || {
             seen() >= moment || has_ended(&mut child)

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uso_types::{Unreadable, UsoOutput, from_value_lossy};
@@ -264,6 +266,60 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A field that is missing, as the schema has it, or seldom anything at all.
+fn field(valid: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Option<Value>> {
+    let present = prop_oneof![30 => valid.boxed(), 1 => any_json().boxed()];
+    prop::option::weighted(0.8, present)
+}
+
+/// An object of these fields, where they are present.
+fn object(fields: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
+    let present = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(present.collect())
+}
+
+fn any_picture() -> impl Strategy<Value = Value> {
+    let number = || field(any::<u64>().prop_map(Value::from));
+    let text = || field(".{0,8}".prop_map(Value::from));
+    let fields = (".{1,8}", text(), text(), number(), number(), number());
+    fields.prop_map(|(url, content_type, file_name, size, width, height)| {
+        object([
+            ("url", Some(json!(url))),
+            ("content_type", content_type),
+            ("file_name", file_name),
+            ("file_size", size),
+            ("width", width),
+            ("height", height),
+        ])
+    })
+}
+
+/// A result in the shape of the schema, with few fields that are not.
+fn any_output() -> impl Strategy<Value = Value> {
+    let list = |item: BoxedStrategy<Value>| prop::collection::vec(item, 0..4).prop_map(Value::from);
+    let timings = prop::collection::btree_map(".{0,4}", any_json(), 0..3);
+    let fields = (
+        field(list(any_picture().boxed())),
+        field(any::<u64>().prop_map(Value::from)),
+        field(list(any::<bool>().prop_map(Value::from).boxed())),
+        field(".{0,8}".prop_map(Value::from)),
+        field(timings.prop_map(Value::from_iter)),
+        any_json(),
+    );
+    fields.prop_map(|(images, seed, flags, prompt, timings, unknown)| {
+        object([
+            ("images", images),
+            ("seed", seed),
+            ("has_nsfw_concepts", flags),
+            ("prompt", prompt),
+            ("timings", timings),
+            ("unknown", Some(unknown)),
+        ])
+    })
+}
+
 proptest! {
     #[test]
     fn good_pictures_survive_anything_beside_them(
@@ -282,10 +338,23 @@ proptest! {
     }
 
     #[test]
-    fn what_strict_decoding_takes_lossy_decoding_takes_whole(body in any_json()) {
-        if let Ok(strict) = serde_json::from_value::<UsoOutput>(body.clone())
-            && body.is_object() {
-                prop_assert_eq!(UsoOutput::from_value_lossy(body), Ok((strict, Vec::new())));
-            }
+    fn what_strict_decoding_takes_lossy_decoding_takes_whole(body in any_output()) {
+        if let Ok(strict) = serde_json::from_value::<UsoOutput>(body.clone()) {
+            prop_assert_eq!(UsoOutput::from_value_lossy(body), Ok((strict, Vec::new())));
+        }
     }
+}
+
+#[test]
+fn the_outputs_that_are_drawn_are_often_right_with_pictures_and_often_wrong() {
+    let mut runner = TestRunner::deterministic();
+    let (mut with_pictures, mut wrong) = (0, 0);
+    for _ in 0..256 {
+        let body = any_output().new_tree(&mut runner).unwrap().current();
+        match serde_json::from_value::<UsoOutput>(body) {
+            Ok(output) => with_pictures += usize::from(!urls(&output).is_empty()),
+            Err(_) => wrong += 1,
+        }
+    }
+    assert!(with_pictures > 50 && wrong > 50, "{with_pictures}, {wrong}");
 }

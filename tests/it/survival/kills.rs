@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::State;
+use uso_tests::rig::pick;
 
 use super::{Child, Scene, Shape};
 
 /// Rounds, where `USO_KILLS` asks for no other number.
-const ROUNDS: u64 = 20;
+const ROUNDS: usize = 20;
 
 /// A fault of each operation that a command makes, and another one of the submit in each round.
-fn scenario(round: u64) -> Scenario {
+fn scenario(round: usize) -> Scenario {
     let submits = [
         Fault::AcceptThenDrop,
         Fault::Drop,
@@ -24,17 +25,10 @@ fn scenario(round: u64) -> Scenario {
         .on(Operation::Result, Fault::Drop)
         .on(Operation::File, Fault::TruncatedBody);
     // One round of six has a submit without a fault.
-    let index = usize::try_from(round % 6).unwrap();
-    if let Some(fault) = submits.get(index) {
+    if let Some(fault) = submits.get(round % 6) {
         scenario = scenario.on(Operation::Submit, fault.clone());
     }
     scenario
-}
-
-/// A number below a limit that looks random and is the same in each run.
-fn pick(round: u64, salt: u64, below: u64) -> usize {
-    let mixed = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xbf58_476d);
-    usize::try_from((mixed >> 33) % below).unwrap()
 }
 
 /// A process that makes no request for this long waits for something that does not come.
