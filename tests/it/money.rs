@@ -5,6 +5,7 @@
 //! still has it, and nothing outlasts its deadline. The table in the facade's documentation is
 //! made from the same cells.
 
+mod listings;
 mod lookups;
 
 use std::time::Duration;

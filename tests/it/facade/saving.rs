@@ -1,5 +1,6 @@
 //! Saving pictures: names of one's own, never a name that exists.
 
+use serde_json::json;
 use uso::pictures::escaped;
 use uso::upload::{Access, Lifecycle};
 use uso::{ErrorKind, ImageSizePreset, Request, UsoInput};
@@ -41,6 +42,30 @@ async fn a_file_appears_whole_or_not_at_all_and_replaces_nothing_unasked() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
+}
+
+#[tokio::test]
+async fn a_picture_of_another_length_than_its_result_names_is_not_called_whole() {
+    let rig = Rig::plain().await;
+    let request = || Request::reimagine("https://example.org/a.png", "x");
+    let output = rig.client.generate(request()).await.unwrap();
+    let picture = &output.images()[0];
+    let length = picture.bytes().await.unwrap().len();
+    let folder = tempfile::tempdir().unwrap();
+    for (named, is_whole) in [(length, true), (length + 1, false)] {
+        let result = json!({ "images": [{ "url": picture.url(), "file_size": named }] });
+        let body = Fault::Body(result.to_string());
+        let scenario = Scenario::new().on(Operation::Result, body);
+        rig.emulator.set_scenario(scenario);
+        let output = rig.client.generate(request()).await.unwrap();
+        let path = folder.path().join(format!("{named}.png"));
+        let saved = output.images()[0].save(&path).await;
+        assert_eq!(
+            (saved.is_ok(), path.exists()),
+            (is_whole, is_whole),
+            "{saved:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-/* Records what a program writes to its journal and when it syncs, so that a test can make the disk
+/* Records what a program writes to its journal and when it syncs that or a picture, so that a test can make the disk
  * of a power cut: preloaded, it appends to the file that USO_TRACE names.
  *
  * An entry is: kind (1 byte: w, t or s), length of the path (4), path, offset (8), length (4), data;
@@ -36,9 +36,10 @@ static void find_real(void) {
     real_write = dlsym(RTLD_NEXT, "write");
 }
 
-/* The path of a file of the journal; 0 for every other file. */
+/* Whether a file is one of the journal; gives its path. */
 static int is_journal(int fd, char *path, size_t size) {
     char link[64];
+    *path = 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, size - 1);
     if (length <= 0) return 0;
@@ -98,7 +99,8 @@ ssize_t pwrite64(int fd, const void *data, size_t length, off64_t offset) {
 static int synced(int fd, int (*sync)(int)) {
     char path[4096];
     int outcome = sync(fd);
-    if (!outcome && is_journal(fd, path, sizeof path)) note('s', path, 0, 0, 0);
+    int is_noted = is_journal(fd, path, sizeof path) || strstr(path, "/pictures");
+    if (!outcome && is_noted) note('s', path, 0, 0, 0);
     return outcome;
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use uso_emulator::{Emulator, EmulatorBuilder};
 use uso_journal::{Journal, State};
@@ -176,6 +176,51 @@ fn builder() -> EmulatorBuilder {
     Rig::plain_builder()
 }
 
+/// A process that buys, and records what it does to the disk.
+fn recorded(desk: &Desk, shim: &Path, keys: &[String]) -> Child {
+    Command::new(PROGRAM)
+        .arg(desk.path().join("cut/journal.db"))
+        .arg(desk.rig.emulator.origin())
+        .arg(desk.path().join("pictures"))
+        .args(["-", "4"])
+        .args(keys)
+        .env("LD_PRELOAD", shim)
+        .env("USO_TRACE", desk.path().join("trace"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn recording(desk: &Desk) -> Recording {
+    read(&fs::read(desk.path().join("trace")).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_picture_and_its_name_are_on_the_disk_before_the_purchase_is_done() {
+    let tools = tempfile::tempdir().unwrap();
+    let Some(shim) = shim(tools.path()) else {
+        skipped("a_picture_and_its_name_are_on_the_disk", "a C compiler");
+        return;
+    };
+    let desk = Desk::new(Rig::of(builder()).await).await;
+    let mut child = recorded(&desk, &shim, &["key".to_owned()]);
+    until("the end", || child.try_wait().unwrap().is_some()).await;
+    let recording = recording(&desk);
+    let last = |is: &dyn Fn(&str, &Entry) -> bool| {
+        recording.iter().rposition(|(name, entry)| is(name, entry))
+    };
+    let file = last(&|name, entry| name.ends_with(".part") && matches!(entry, Entry::Sync));
+    let folder = last(&|name, entry| name == "pictures" && matches!(entry, Entry::Sync));
+    let done =
+        last(&|name, entry| name == "journal.db-wal" && matches!(entry, Entry::Write { .. }));
+    assert!(
+        file.is_some() && file < folder && folder < done,
+        "{file:?} {folder:?} {done:?}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_power_cut_forgets_nothing_that_was_bought_and_without_syncs_it_would() {
@@ -190,21 +235,8 @@ async fn a_power_cut_forgets_nothing_that_was_bought_and_without_syncs_it_would(
     let mut without_syncs = 0;
     for round in 1..=5_u64 {
         let desk = Desk::new(Rig::of(builder()).await).await;
-        let trace = desk.path().join("trace");
         let keys: Vec<String> = (0..30).map(|key| format!("key-{key}")).collect();
-        let journal = desk.path().join("cut/journal.db");
-        let mut child = Command::new(PROGRAM)
-            .arg(&journal)
-            .arg(desk.rig.emulator.origin())
-            .arg(desk.path().join("pictures"))
-            .args(["-", "4"])
-            .args(&keys)
-            .env("LD_PRELOAD", &shim)
-            .env("USO_TRACE", &trace)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = recorded(&desk, &shim, &keys);
         let most = usize::try_from(round * 5).unwrap();
         until("that many purchases, or the end", || {
             desk.bought() >= most || child.try_wait().unwrap().is_some()
@@ -212,7 +244,8 @@ async fn a_power_cut_forgets_nothing_that_was_bought_and_without_syncs_it_would(
         .await;
         child.kill().unwrap();
         child.wait().unwrap();
-        let recording = read(&fs::read(&trace).unwrap());
+        let mut recording = recording(&desk);
+        recording.retain(|(name, _)| name.starts_with("journal.db"));
         let syncs = recording
             .iter()
             .filter(|(_, entry)| matches!(entry, Entry::Sync));

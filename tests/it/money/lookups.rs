@@ -176,7 +176,7 @@ async fn a_purchase_without_history_is_never_taken_for_one_that_was_not_made() {
     }
 }
 
-fn changed(intent: &Intent, change: impl FnOnce(&mut Value)) -> Intent {
+pub(super) fn changed(intent: &Intent, change: impl FnOnce(&mut Value)) -> Intent {
     let mut intent = serde_json::to_value(intent).unwrap();
     change(&mut intent);
     serde_json::from_value(intent).unwrap()
@@ -308,22 +308,78 @@ async fn an_order_buys_once_and_may_be_placed_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_lost_submit_is_dated_by_its_end() {
-    let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenHang);
+async fn a_lost_submit_is_dated_by_its_beginning_and_its_end() {
     let limit = Duration::from_millis(200);
     let configure = |config: Config| config.without_reconciliation().answer_within(limit);
-    let rig = Rig::configured(Rig::plain_builder().scenario(scenario), configure).await;
     let now = || {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.unwrap().as_millis()
     };
+    for tells_time in [false, true] {
+        let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenHang);
+        let rig = Rig::configured(Rig::plain_builder().scenario(scenario), configure).await;
+        if tells_time {
+            let unknown = rig.client.job_by_id("unknown").unwrap();
+            unknown.status().await.unwrap_err();
+        }
+        let request = Request::subject("https://example.org/a.png", "x");
+        let prepared = rig.client.prepare(request).await.unwrap();
+        let before = now();
+        let error = rig.client.place(prepared.order()).await.unwrap_err();
+        let intent = serde_json::to_value(error.intent().unwrap()).unwrap();
+        let time = |name: &str| intent[name].as_u64().map(u128::from);
+        let sent_at = time("sent_at_ms").unwrap();
+        assert!(sent_at >= before + limit.as_millis(), "{intent} {before}");
+        let sent_from = time("sent_from_ms");
+        assert_eq!(sent_from.is_some(), tells_time, "{intent}");
+        assert!(
+            sent_from.is_none_or(|from| from <= before),
+            "{intent} {before}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_is_found_though_this_machines_clock_was_a_minute_ahead() {
+    let (rig, error) = lost_answer(Fault::EmptyListing).await;
+    rig.emulator.set_scenario(Scenario::new());
+    let ahead = changed(error.intent().unwrap(), |intent| {
+        for name in ["made_at_ms", "sent_from_ms", "sent_at_ms"] {
+            intent[name] = (intent[name].as_u64().unwrap() + 60_000).into();
+        }
+    });
+    let recovered = rig.client.recover(&ahead).await.unwrap();
+    assert!(matches!(recovered, Recovery::Found(_)), "{recovered:?}");
+}
+
+#[tokio::test]
+async fn a_submit_whose_body_is_cut_is_known_by_the_head_of_its_response() {
+    let scenario = Scenario::new().on(Operation::Submit, Fault::TruncatedBody);
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, Config::without_reconciliation).await;
     let request = Request::subject("https://example.org/a.png", "x");
-    let prepared = rig.client.prepare(request).await.unwrap();
-    let before = now();
-    let error = rig.client.place(prepared.order()).await.unwrap_err();
-    let intent = serde_json::to_value(error.intent().unwrap()).unwrap();
-    let sent_at = u128::from(intent["sent_at_ms"].as_u64().unwrap());
-    assert!(sent_at >= before + limit.as_millis(), "{intent} {before}");
+    let job = rig.client.submit(request).await.unwrap();
+    let ledger = rig.emulator.ledger();
+    assert_eq!(job.request_id(), ledger.purchases()[0].request_id);
+}
+
+#[tokio::test]
+async fn an_id_that_a_fault_names_is_taken_only_where_no_other_purchase_has_it() {
+    let scenario = Scenario::new().on(Operation::Submit, Fault::AcceptThenStatus(500));
+    let builder = Rig::plain_builder().scenario(scenario);
+    let rig = Rig::configured(builder, Config::without_reconciliation).await;
+    let request = Request::subject("https://example.org/a.png", "x");
+    let error = rig.client.submit(request).await.unwrap_err();
+    let intent = error.intent().unwrap();
+    let id = intent.candidate().unwrap().to_owned();
+    let recovered = rig.client.recover(intent).await.unwrap();
+    assert!(matches!(recovered, Recovery::Found(_)), "{recovered:?}");
+    let anothers = intent.clone().except([id]);
+    let recovered = rig.client.recover(&anothers).await.unwrap();
+    assert!(
+        matches!(recovered, Recovery::NotYet { .. }),
+        "{recovered:?}"
+    );
 }
 
 #[tokio::test]
