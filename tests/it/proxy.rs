@@ -25,7 +25,7 @@ use uso_proxy::{
     Caller, Guard, MemoryRecords, NotBegun, PROXY_PATH, Proxy, Purchase, PurchaseLimits, Recording,
     Records, RecordsError, Settings, SharedTokens,
 };
-use uso_tests::rig::Rig;
+use uso_tests::rig::{Rig, until};
 use uso_transport::{Ticket, Transport};
 
 pub(crate) const KEY: &str = "the-key-id:the-key-secret";
@@ -173,6 +173,38 @@ struct Faults {
     forgets: AtomicBool,
     /// A purchase that has begun may not be sent.
     withholds: AtomicBool,
+    begins: Gate,
+    ends: Gate,
+}
+
+/// A step of the records, which can be held up.
+#[derive(Default)]
+struct Gate {
+    is_shut: AtomicBool,
+    is_reached: AtomicBool,
+}
+
+impl Gate {
+    fn shut(&self) {
+        self.is_shut.store(true, Ordering::Relaxed);
+    }
+
+    fn open(&self) {
+        self.is_shut.store(false, Ordering::Relaxed);
+    }
+
+    async fn pass(&self) {
+        self.is_reached.store(true, Ordering::Relaxed);
+        while self.is_shut.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until a step is held up, or has passed.
+    async fn reached(&self) {
+        let is_reached = || self.is_reached.load(Ordering::Relaxed);
+        until("the step of the records", is_reached).await;
+    }
 }
 
 /// Records in memory that show the purchases that have ended.
@@ -202,6 +234,7 @@ impl Records for Observed {
         let faults = Arc::clone(&self.faults);
         Box::pin(async move {
             begun.await?;
+            faults.begins.pass().await;
             let guard: Guard = Box::new(move || !faults.withholds.load(Ordering::Relaxed));
             Ok(Some(guard))
         })
@@ -216,9 +249,12 @@ impl Records for Observed {
             let error = RecordsError("no space is left".to_owned());
             return Box::pin(std::future::ready(Err(error)));
         }
-        let ended = self.memory.end(purchase, limits);
-        self.ended.lock().unwrap().push(purchase.clone());
-        ended
+        Box::pin(async move {
+            self.faults.ends.pass().await;
+            let ended = self.memory.end(purchase, limits).await;
+            self.ended.lock().unwrap().push(purchase.clone());
+            ended
+        })
     }
 
     fn received<'a>(&'a self, purchase: &'a Purchase) -> Recording<'a, ()> {

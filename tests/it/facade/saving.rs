@@ -85,6 +85,14 @@ async fn the_type_of_a_saved_picture_is_that_of_its_bytes() {
     assert_eq!(saved.content_type, "image/jpeg");
     assert_eq!(saved.path, folder.path().join("1.jpg"));
     assert!(!folder.path().join("1.png").exists());
+    std::fs::write(&saved.path, "mine").unwrap();
+    let again = output.save_all(folder.path(), "{n}.{ext}").await.unwrap();
+    assert_eq!(again[0].as_ref().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(std::fs::read_to_string(&saved.path).unwrap(), "mine");
+    assert!(
+        folder.path().join("1.png").exists(),
+        "it has the other name"
+    );
 
     let rig = Rig::of(Rig::plain_builder().scenario(scenario())).await;
     let cli = Cli::new(env!("CARGO_BIN_EXE_uso-under-test")).at(&rig.emulator.origin());

@@ -128,7 +128,13 @@ async fn a_batch_stops_before_the_purchase_that_would_exceed_its_budget() {
 }
 
 #[tokio::test]
-async fn a_claim_of_several_rows_takes_those_that_the_budget_of_the_batch_has_room_for() {
+async fn a_claim_of_several_rows_takes_those_that_every_cap_has_room_for() {
+    for scope in [Scope::Batch, Scope::Day, Scope::Total] {
+        a_claim_takes_what_has_room(scope).await;
+    }
+}
+
+async fn a_claim_takes_what_has_room(scope: Scope) {
     let desk = Desk::plain().await;
     let client = &desk.rig.client;
     let size = uso::types::ImageSizeChoice::from(uso::ImageSize {
@@ -143,14 +149,19 @@ async fn a_claim_of_several_rows_takes_those_that_the_budget_of_the_batch_has_ro
     }
     let work = async |cap| {
         let cap = Some(MicroDollars::new(cap));
-        desk.journal.set_batch_cap(client, "b", cap).await.unwrap();
+        let set = match scope {
+            Scope::Day => desk.journal.set_caps(client, cap, None).await,
+            Scope::Total => desk.journal.set_caps(client, None, cap).await,
+            _ => desk.journal.set_batch_cap(client, "b", cap).await,
+        };
+        set.unwrap();
         let out = desk.path().join("out");
         let work = desk.journal.work(client, "b", out).await.unwrap();
         work.concurrency(5).start().finish().await
     };
     let first = work(399_999).await;
     let is_stopped = matches!(first.stopped, Some(Stopped::Budget(_)));
-    assert!(is_stopped && first.done == 3, "{first:?}");
+    assert!(is_stopped && first.done == 3, "{scope:?}: {first:?}");
     assert_eq!(desk.bought(), 3);
     let rows = desk.journal.jobs(client).read().await.unwrap();
     let free = rows.iter().filter(|row| row.state == State::Pending);

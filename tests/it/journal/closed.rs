@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
-use uso::{ErrorKind, Request};
+use uso::{ErrorKind, MicroDollars, Request};
 use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{CancelOutcome, Cause, Error, Journal, Purchase, State};
 use uso_tests::rig::{Rig, config_for};
@@ -14,6 +15,14 @@ async fn with(scenario: Scenario) -> Desk {
     let builder = Rig::plain_builder().scenario(scenario);
     let rig = Rig::configured(builder, uso::Config::without_reconciliation);
     Desk::new(rig.await).await
+}
+
+fn failing() -> Scenario {
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    Scenario::new().on(Operation::Submit, failure)
 }
 
 async fn buy(desk: &Desk) -> Result<Purchase, Error> {
@@ -28,11 +37,7 @@ fn cause(purchase: &Purchase) -> Cause {
 
 #[tokio::test]
 async fn a_job_that_failed_twice_is_returned_until_a_retry() {
-    let failure = Fault::FailsWith {
-        status: 500,
-        error_type: "internal_error".to_owned(),
-    };
-    let desk = with(Scenario::new().on(Operation::Submit, failure)).await;
+    let desk = with(failing()).await;
     let failed = buy(&desk).await.unwrap();
     assert_eq!(
         (failed.state, cause(&failed)),
@@ -55,6 +60,54 @@ async fn one_failed_answer_alone_closes_nothing() {
     let desk = with(Scenario::new().on(Operation::Result, page).times(1)).await;
     assert_eq!(buy(&desk).await.unwrap().state, State::Done);
     assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_a_second_look_does_not_confirm_closes_nothing() {
+    let page = Fault::GatewayPage(503);
+    let scenario = failing().on(Operation::Result, page).after(1).always();
+    let desk = with(scenario).await;
+    let Err(Error::NotCollected { purchase, .. }) = buy(&desk).await else {
+        panic!("the second look sees a page of a gateway");
+    };
+    assert_eq!(purchase.state, State::Submitted);
+    desk.rig.emulator.set_scenario(Scenario::new());
+    assert_eq!(buy(&desk).await.unwrap().state, State::Failed);
+    assert_eq!(desk.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_job_is_free_only_where_no_look_names_a_bill() {
+    let cases = [
+        (Some("0"), Some("0"), true),
+        (None, Some("0"), true),
+        (Some("0"), Some("1"), false),
+        (Some("1"), Some("0"), false),
+        (None, None, false),
+    ];
+    let looks = cases.map(async |(first, second, is_free)| {
+        let units = |units: Option<&str>| Fault::BillableUnits(units.map(str::to_owned));
+        let refused = Fault::ModelAnswers {
+            status: 422,
+            body: json!({ "detail": [{ "loc": [], "msg": "no", "type": "no" }] }),
+        };
+        // Each look asks for the result twice.
+        let scenario = Scenario::new()
+            .on(Operation::Submit, refused)
+            .on(Operation::Result, units(first))
+            .times(2)
+            .on(Operation::Result, units(second))
+            .always();
+        let desk = with(scenario).await;
+        let failed = buy(&desk).await.unwrap();
+        assert_eq!(failed.state, State::Failed);
+        let expected = is_free.then(|| MicroDollars::new(0));
+        assert_eq!(failed.cost.billed, expected, "{first:?} {second:?}");
+        let budget = desk.journal.budget(&desk.rig.client).await.unwrap();
+        let counts = budget.total_committed.get() > 0;
+        assert_eq!(counts, !is_free, "{first:?} {second:?}");
+    });
+    join_all(looks).await;
 }
 
 #[tokio::test]

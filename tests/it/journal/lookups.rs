@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uso::endpoint::Endpoint;
 use uso::{Config, Request};
 use uso_emulator::{EmulatorBuilder, Fault, Operation, Scenario};
-use uso_journal::{Purchase, State};
+use uso_journal::{Cause, Purchase, State};
 use uso_tests::rig::{Rig, file};
 
 use super::{Desk, request};
@@ -148,4 +148,35 @@ async fn an_order_is_looked_for_from_the_time_of_its_purchase_on() {
         intent.listed_by(),
         sent_at + intent.start_within() + Duration::from_secs(60)
     );
+}
+
+/// The owner decides whether to risk paying twice.
+#[tokio::test]
+async fn a_purchase_that_the_listing_rules_out_stays_unknown_until_its_owner_decides() {
+    let desk = desk(Rig::plain_builder()).await;
+    let client = &desk.rig.client;
+    // The service tells its time.
+    let unknown = client.job_by_id("unknown").unwrap();
+    unknown.status().await.unwrap_err();
+    let lost = client.prepare(same()).await.unwrap();
+    let mut intent = serde_json::to_value(client.intent(lost.order())).unwrap();
+    for name in ["made_at_ms", "sent_from_ms", "sent_at_ms"] {
+        intent[name] = 1000.into();
+    }
+    let folder = desk.path().join("old");
+    std::fs::create_dir(&folder).unwrap();
+    let origin = client.config().base_urls().queue().to_string();
+    let record = json!({ "origin": origin, "intent": intent,
+        "target": { "folder": desk.path().join("out") } });
+    std::fs::write(folder.join("17a-1.json"), record.to_string()).unwrap();
+    let imported = desk.journal.import_state_files(client, &folder).await;
+    assert_eq!(imported.unwrap().added, 1);
+    let id = desk.journal.jobs(client).read().await.unwrap()[0].id;
+    let looked_up = desk.journal.reconcile(client, id).await.unwrap();
+    let cause = looked_up.reason.map(|reason| reason.cause);
+    assert_eq!(
+        (looked_up.state, cause),
+        (State::Unknown, Some(Cause::NotListed))
+    );
+    assert_eq!(desk.bought(), 0);
 }

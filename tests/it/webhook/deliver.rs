@@ -94,6 +94,9 @@ async fn a_payload_that_is_missing_says_so() {
     let why = notification.output().unwrap_err();
     assert!(matches!(why, NoOutput::Withheld { why: Some(_) }));
     assert!(why.is_worth_fetching());
+    let missing = scene.rig.client.output_of(&notification).unwrap_err();
+    assert_eq!(missing.kind(), uso::ErrorKind::Malformed, "not failed");
+    assert!(missing.ticket().is_some());
 }
 
 #[tokio::test]
