@@ -325,3 +325,17 @@ pub(crate) fn admit(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reservation_of_the_last_24_hours_counts_and_none_that_is_a_minute_older() {
+        const DAY: i64 = 24 * 60 * MINUTE;
+        for now in [3 * DAY, 3 * DAY + 1, 3 * DAY + MINUTE - 1] {
+            assert!(minute(now - DAY) >= first_minute(now), "{now}");
+            assert!(minute(now - DAY - MINUTE) < first_minute(now), "{now}");
+        }
+    }
+}

@@ -453,6 +453,10 @@ mod tests {
         // The first one's time is over; that of the last one is not.
         table.forget(now + NOT_REPEATED_FOR);
         assert!(table.begin(&purchase("a", "{}"), &limits, now).is_err());
+        table.end(&ended(last, Verdict::Unknown, None), &limits, now);
+        table.received(&purchase("a", "{}"));
+        let again = table.begin(&purchase("a", "{}"), &limits, now);
+        assert!(again.is_err(), "another response was received");
     }
 
     #[test]

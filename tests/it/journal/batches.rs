@@ -199,6 +199,28 @@ async fn more_are_in_flight_while_jobs_start_at_once() {
 }
 
 #[tokio::test]
+async fn a_job_that_never_starts_is_bought_again_three_times_and_no_more() {
+    let scenario = Scenario::new()
+        .on(Operation::Submit, Fault::NeverStarts)
+        .always();
+    let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
+    let row = request("a cat").start_within(Duration::from_secs(30));
+    let rows = vec![("a".to_owned(), row)];
+    let mut run = desk.journal.run(&desk.rig.client, rows).start();
+    while let Some(event) = run.next().await {
+        if let BatchEvent::Progress {
+            progress: uso_journal::Progress::Submitted(_),
+            ..
+        } = event
+        {
+            assert!(desk.bought() <= 4, "{} times", desk.bought());
+            desk.rig.emulator.advance(Duration::from_secs(60));
+        }
+    }
+    assert_eq!((run.summary().failed, desk.bought()), (1, 4));
+}
+
+#[tokio::test]
 async fn a_job_that_does_not_start_in_time_is_free_and_bought_again() {
     let scenario = Scenario::new()
         .on(Operation::Submit, Fault::NeverStarts)

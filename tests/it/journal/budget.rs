@@ -2,7 +2,9 @@
 
 use tokio::task::JoinSet;
 use uso::{MicroDollars, Request};
+use uso_emulator::{Fault, Operation, Scenario};
 use uso_journal::{BudgetStop, Error, Scope, State, Stopped, UnitPrice};
+use uso_tests::rig::Rig;
 
 use super::{Desk, request};
 
@@ -170,4 +172,27 @@ async fn a_claim_takes_what_has_room(scope: Scope) {
     assert_eq!((second.done, second.stopped), (2, None));
     let spent = desk.journal.batch_committed(client, "b").await.unwrap();
     assert_eq!(spent.get(), 500_000);
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_may_cost_counts_beside_the_next_attempt() {
+    let failure = Fault::FailsWith {
+        status: 500,
+        error_type: "internal_error".to_owned(),
+    };
+    let scenario = Scenario::new().on(Operation::Submit, failure);
+    let desk = Desk::new(Rig::of(Rig::plain_builder().scenario(scenario)).await).await;
+    let client = &desk.rig.client;
+    let buy = || desk.journal.purchase(client, "key", request("a cat"));
+    let failed = buy().await.unwrap();
+    assert_eq!((failed.state, failed.cost.billed), (State::Failed, None));
+    let spent = async || {
+        let budget = desk.journal.budget(client).await.unwrap();
+        (budget.day_committed.get(), budget.total_committed.get())
+    };
+    assert_eq!(spent().await, (100_000, 100_000));
+    desk.journal.retry(client, failed.id, 1).await.unwrap();
+    assert_eq!(spent().await, (100_000, 100_000));
+    let billed = buy().await.unwrap().cost.billed.unwrap().get();
+    assert_eq!(spent().await, (100_000 + billed, 100_000 + billed));
 }

@@ -337,6 +337,50 @@ async fn cancelling_says_what_the_service_answered() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_said_to_be_removed_and_goes_on_stays_open() {
+    let removed = Fault::Answer {
+        status: 200,
+        body: json!({ "status": "OK" }).to_string(),
+    };
+    let hour = Duration::from_secs(3600);
+    let scenario = Scenario::new().on(Operation::Cancel, removed);
+    let builder = Rig::plain_builder().inference_time(hour).scenario(scenario);
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let buy = desk.journal.purchase(client, "key", request("a cat"));
+    let bought = buy.detach(true).await.unwrap();
+    let cancelled = desk.journal.cancel(client, bought.id).await.unwrap();
+    assert_eq!(cancelled.outcome, CancelOutcome::Removed);
+    assert_eq!(cancelled.purchase.state, State::Submitted);
+    desk.rig.emulator.advance(hour);
+    let resumed = desk.journal.resume(client, bought.id, |_| ()).await;
+    assert_eq!(resumed.unwrap().state, State::Done);
+}
+
+#[tokio::test]
+async fn a_lost_upload_buys_nothing_again_where_one_look_names_a_bill() {
+    let units = |units: &str| Fault::BillableUnits(Some(units.to_owned()));
+    // Each of the two looks asks for the result of the second job twice.
+    let scenario = Scenario::new()
+        .on(Operation::Result, units("0"))
+        .after(1)
+        .times(2)
+        .on(Operation::Result, units("1"))
+        .after(1)
+        .always();
+    let desk = Desk::new(Rig::of(Rig::pictures_builder().scenario(scenario)).await).await;
+    let buy = |key| {
+        let client = &desk.rig.client;
+        desk.journal.purchase(client, key, request("a cat"))
+    };
+    assert_eq!(buy("one").await.unwrap().state, State::Done);
+    desk.rig.emulator.forget_files();
+    let failed = buy("two").await.unwrap();
+    assert_eq!((failed.state, failed.attempt), (State::Failed, 1));
+    assert_eq!(desk.bought(), 2);
+}
+
+#[tokio::test]
 async fn a_lost_upload_is_made_again_and_the_job_bought_again_where_it_cost_nothing() {
     let desk = Desk::new(Rig::with_pictures().await).await;
     let origin = desk.rig.emulator.origin();

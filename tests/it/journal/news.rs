@@ -161,6 +161,32 @@ async fn a_notification_of_an_earlier_attempt_contradicts_a_later_one_that_was_s
 }
 
 #[tokio::test]
+async fn a_notification_of_an_earlier_attempt_contradicts_a_later_one_that_was_written_off() {
+    let (desk, mut hook) = (lossy(2).await, Hook::start().await);
+    let client = &desk.rig.client;
+    let (given_up, notification) = given_up(&desk, &mut hook).await;
+    let second = with_webhook(&desk, &hook).again(given_up.attempt);
+    let second = second.await.unwrap();
+    let second = desk.journal.write_off(client, second.id, second.state);
+    let second = second.await.unwrap();
+    // The later attempt may have been bought as well.
+    let told = desk.journal.deliver(&notification).await.unwrap();
+    assert_eq!(told, Notified::Contradicts(Box::new(second)));
+}
+
+#[tokio::test]
+async fn a_purchase_that_was_written_off_counts_again_once_it_is_known_to_be_bought() {
+    let (desk, mut hook) = (lossy(1).await, Hook::start().await);
+    let client = &desk.rig.client;
+    let (given_up, notification) = given_up(&desk, &mut hook).await;
+    let spent = async || desk.journal.budget(client).await.unwrap().total_committed;
+    assert_eq!(spent().await.get(), 0);
+    let told = desk.journal.deliver(&notification).await.unwrap();
+    assert!(matches!(told, Notified::Adopted(_)), "{told:?}");
+    assert_eq!(Some(spent().await), given_up.cost.reserved);
+}
+
+#[tokio::test]
 async fn a_notification_of_an_earlier_attempt_is_adopted_where_no_later_one_was_sent() {
     let (desk, mut hook) = (lossy(1).await, Hook::start().await);
     let client = &desk.rig.client;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use uso_emulator::{Emulator, EmulatorBuilder};
+use uso_emulator::{Emulator, EmulatorBuilder, Operation};
 use uso_journal::{Journal, State};
 use uso_tests::rig::{Rig, skipped, until};
 
@@ -138,7 +138,8 @@ impl Dice {
     }
 }
 
-/// The ledger's purchases that a journal does not know of.
+/// The ledger's purchases that a journal does not know of, and the jobs that were followed though the
+/// journal does not know their ids.
 async fn forgotten(desk: &Desk, files: &BTreeMap<String, Vec<u8>>) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -150,15 +151,25 @@ async fn forgotten(desk: &Desk, files: &BTreeMap<String, Vec<u8>>) -> Result<usi
     let jobs = jobs.map_err(|error| error.to_string())?;
     // No process is alive after a power cut, so that the rows of the dead are released.
     assert!(jobs.iter().all(|job| job.state != State::Sending));
-    let known: BTreeSet<String> = jobs
-        .into_iter()
+    let ids: BTreeSet<&str> = jobs.iter().filter_map(|job| job.request_id()).collect();
+    let requests = desk.rig.emulator.requests();
+    let is_followed = |purchase: &&uso_emulator::Purchase| {
+        let id = purchase.request_id.as_str();
+        let mut streams = requests
+            .iter()
+            .filter(|request| request.operation == Operation::Stream);
+        !ids.contains(id) && streams.any(|request| request.path.contains(id))
+    };
+    let ledger = desk.rig.emulator.ledger();
+    let followed = ledger.purchases().iter().filter(is_followed).count();
+    let known: BTreeSet<&str> = jobs
+        .iter()
         .filter(|job| job.state.may_be_bought())
-        .map(|job| job.key)
+        .map(|job| job.key.as_str())
         .collect();
-    Ok(prompts(&desk.rig.emulator)
-        .into_iter()
-        .filter(|key| !known.contains(key))
-        .count())
+    let bought = prompts(&desk.rig.emulator).into_iter();
+    let forgotten = bought.filter(|key| !known.contains(key.as_str())).count();
+    Ok(forgotten + followed)
 }
 
 /// The keys of everything that was bought: the program uses each as its prompt.

@@ -16,20 +16,23 @@ use super::lookups::changed;
 /// The time of a service whose clock is far behind.
 const LONG_AGO: &str = "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
 
-/// A client of a service that gives each request the response that this makes of its first line.
-async fn client_of(response: fn(&str) -> String) -> Client {
+/// The response to a request with this first line.
+type Service = fn(&str) -> String;
+
+/// A client of this service.
+async fn client_of(service: Service) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(respond(socket, response));
+            tokio::spawn(respond(socket, service));
         }
     });
     let config = config_for(&origin).map(Config::without_reconciliation);
     Client::new(config.unwrap()).unwrap()
 }
 
-async fn respond(mut socket: TcpStream, response: fn(&str) -> String) {
+async fn respond(mut socket: TcpStream, service: Service) {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         if socket.read_buf(&mut request).await.unwrap_or(0) == 0 {
@@ -37,7 +40,7 @@ async fn respond(mut socket: TcpStream, response: fn(&str) -> String) {
         }
     }
     let request = String::from_utf8_lossy(&request);
-    let response = response(request.lines().next().unwrap());
+    let response = service(request.lines().next().unwrap());
     let _ = socket.write_all(response.as_bytes()).await;
     let _ = socket.shutdown().await;
     // What is left of the request is read, so that the connection is not reset.
@@ -85,7 +88,7 @@ async fn only_a_listing_with_an_end_and_a_time_proves_that_nothing_was_bought() 
         let cursor = cursor.split([' ', '&']).next().unwrap_or_default();
         empty_page(cursor.parse().unwrap_or(0) + 1)
     };
-    let services: [(&str, fn(&str) -> String); 4] = [
+    let services: [(&str, Service); 4] = [
         ("", |_| ok(LONG_AGO, &json!({ "items": [] }))),
         ("the service's time", |_| ok("", &json!({ "items": [] }))),
         ("the same page", |_| empty_page(1)),

@@ -82,4 +82,18 @@ mod tests {
         assert!(now >= date + HOUR);
         assert!(begun <= date - 2 * HOUR + Duration::from_secs(60));
     }
+
+    #[test]
+    fn the_steady_clock_may_have_stood_still_while_the_machine_slept() {
+        let slept = Moment {
+            wall: SystemTime::now() - HOUR,
+            ..Moment::now()
+        };
+        let clock = ServiceClock::default();
+        let date = SystemTime::UNIX_EPOCH + 100 * HOUR;
+        clock.set(date, slept);
+        let (begun, now) = clock.since(slept).unwrap();
+        assert!(now >= date + HOUR);
+        assert!(begun <= date - HOUR + Duration::from_secs(60));
+    }
 }
