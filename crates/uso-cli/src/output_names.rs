@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use uso::pictures::escaped;
+
 use crate::failure::Failure;
 
 /// Longest value that is filled into a name, in characters.
@@ -175,7 +177,6 @@ impl Template {
 
     /// The template's text with what is known filled in, to be read again later.
     pub(crate) fn narrowed(&self, names: &Names) -> String {
-        let escaped = |text: &str| text.replace('{', "{{").replace('}', "}}");
         let part = |part: &Part| match part {
             Part::Text(text) => escaped(text),
             Part::Field(field) => match value(*field, names, 0) {

@@ -1,7 +1,7 @@
 //! Submits of a run: how many are on their way, and when the service last accepted one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -35,19 +35,16 @@ impl Submits {
         self.0.news.notified().await;
     }
 
-    fn accepted(&self) -> Option<Instant> {
-        *self
-            .0
-            .accepted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn accepted(&self) -> MutexGuard<'_, Option<Instant>> {
+        let accepted = self.0.accepted.lock();
+        accepted.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows one purchase.
     pub(crate) fn follow(&self) -> Submit {
         Submit {
             submits: self.clone(),
-            is_sending: Mutex::new(false),
+            is_sending: AtomicBool::new(false),
         }
     }
 }
@@ -56,7 +53,7 @@ impl Submits {
 #[derive(Debug)]
 pub(crate) struct Submit {
     submits: Submits,
-    is_sending: Mutex<bool>,
+    is_sending: AtomicBool,
 }
 
 impl Submit {
@@ -65,30 +62,21 @@ impl Submit {
             // Before the record of the submit, which may outlive its process as one that left.
             Progress::Prepared(_) | Progress::Sending => self.set(true),
             Progress::Submitted(_) => {
-                let inner = &self.submits.0;
-                *inner
-                    .accepted
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                *self.submits.accepted() = Some(Instant::now());
                 self.set(false);
-                inner.news.notify_one();
+                self.submits.0.news.notify_one();
             }
             _ => {}
         }
     }
 
     fn set(&self, sending: bool) {
-        let mut is_sending = self
-            .is_sending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let count = &self.submits.0.sending;
-        match (*is_sending, sending) {
+        match (self.is_sending.swap(sending, Ordering::AcqRel), sending) {
             (false, true) => count.fetch_add(1, Ordering::AcqRel),
             (true, false) => count.fetch_sub(1, Ordering::AcqRel),
             _ => 0,
         };
-        *is_sending = sending;
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use uso::Client;
 
+use crate::active::Turn;
 use crate::error::Error;
 use crate::import;
 use crate::journal::Journal;
@@ -82,13 +83,7 @@ impl Journal {
         listener: Listener,
         until: Until,
     ) -> Result<Purchase, Error> {
-        let realm = self.shared.realm(client).await?;
-        let row = self.own(realm, id).await?;
-        let turn = self.shared.active.enter(realm, &row.purchase.key);
-        let turn = turn.ok_or(Error::Busy(id))?;
-        if !self.shared.release_if_dead(&row).await? {
-            return Err(Error::Busy(id));
-        }
+        let turn = self.turn(client, id).await?;
         let Some(row) = self.shared.store.take(id).await? else {
             return Ok(self.shared.row(id).await?.purchase);
         };
@@ -223,14 +218,20 @@ impl Journal {
         id: LocalId,
         step: Step,
     ) -> Result<Purchase, Error> {
+        let _turn = self.turn(client, id).await?;
+        Ok(self.shared.store.apply(id, None, step).await?.purchase)
+    }
+
+    /// The turn to work on a purchase, which no live worker holds.
+    async fn turn(&self, client: &Client, id: LocalId) -> Result<Turn, Error> {
         let realm = self.shared.realm(client).await?;
         let row = self.own(realm, id).await?;
         let turn = self.shared.active.enter(realm, &row.purchase.key);
-        let _turn = turn.ok_or(Error::Busy(id))?;
-        if !self.shared.release_if_dead(&row).await? {
-            return Err(Error::Busy(id));
+        let turn = turn.ok_or(Error::Busy(id))?;
+        match self.shared.release_if_dead(&row).await? {
+            true => Ok(turn),
+            false => Err(Error::Busy(id)),
         }
-        Ok(self.shared.store.apply(id, None, step).await?.purchase)
     }
 
     /// The row, if it is one of this realm.

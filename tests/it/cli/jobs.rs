@@ -459,7 +459,7 @@ async fn a_dry_run_makes_no_table_and_does_without_a_server() {
         });
         runs.collect::<Vec<_>>()
     };
-    let away = dry("postgres://nobody@127.0.0.1:1/uso");
+    let away = dry("postgres://user@127.0.0.1:1/uso");
     assert_eq!(away, [(1, Value::Null), (1, Value::Null)]);
 
     let Some(server) = Cluster::shared() else {

@@ -25,13 +25,16 @@ impl Session {
     pub(crate) async fn open(global: &Global, timeout: Option<Duration>) -> Result<Self, Failure> {
         let connection = Connection::waiting(global, timeout).await?;
         let journal = journal::open(global, &connection).await?;
-        let records = Records::beside(journal.path());
-        Ok(Self {
+        Ok(Self::of(connection, journal))
+    }
+
+    fn of(connection: Connection, journal: Journal) -> Self {
+        Self {
+            records: Records::beside(journal.path()),
             connection,
             journal,
-            records,
             listen: None,
-        })
+        }
     }
 
     /// The session of a dry run, which makes and changes no journal, and is told where it cannot be
@@ -43,13 +46,7 @@ impl Session {
         let connection = Connection::open(global).await?;
         let journal = journal::look_or_empty(global, &connection.client).await;
         let journal = journal.inspect_err(|failure| spending::warn_of_no_caps(failure, printer))?;
-        let records = Records::beside(journal.path());
-        Ok(Self {
-            connection,
-            journal,
-            records,
-            listen: None,
-        })
+        Ok(Self::of(connection, journal))
     }
 
     /// The session of a command that buys.

@@ -38,7 +38,7 @@ pub(super) async fn claim(
         Examined::Buys(mut row, effect) => {
             let held = budget::hold(transaction, claim.realm, claim.batch.as_deref(), now);
             let (caps, batch) = held.await?;
-            claiming::admit(claim.into(), &caps, batch.committed)?;
+            claiming::admit(claim.into(), &caps, batch.committed).map_err(Error::from)?;
             claiming::reserve(&mut row, claim, now)?;
             (row, effect)
         }

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use tokio_postgres::error::SqlState;
 
 use crate::columns::Columns;
-use crate::error::{BudgetStop, Error};
+use crate::error::Error;
 
 /// Why a transaction did not happen.
 #[derive(Debug)]
@@ -32,12 +32,6 @@ impl From<tokio_postgres::Error> for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Refused(Box::new(error))
-    }
-}
-
-impl From<BudgetStop> for Fault {
-    fn from(stop: BudgetStop) -> Self {
-        Error::from(stop).into()
     }
 }
 

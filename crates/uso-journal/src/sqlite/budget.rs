@@ -6,6 +6,7 @@ use uso::MicroDollars;
 use super::fault::Done;
 use crate::claiming::{self, Room};
 use crate::columns::dollars;
+use crate::error::Error;
 use crate::money::Budget;
 use crate::row::Row;
 use crate::store::{Claim, Offer};
@@ -73,7 +74,7 @@ pub(super) fn admit(connection: &Connection, claim: &Claim, now: i64) -> Done<()
         (Some(name), Some(_)) => batch_committed(connection, claim.realm, name)?,
         _ => MicroDollars::new(0),
     };
-    Ok(claiming::admit(claim.into(), &caps, batch)?)
+    Ok(claiming::admit(claim.into(), &caps, batch).map_err(Error::from)?)
 }
 
 /// What the caps leave for the rows of an offer: the cap of the batch is that of all workers.

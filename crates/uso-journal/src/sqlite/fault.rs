@@ -1,6 +1,6 @@
 //! Fault of a write: an error of the database, or a refusal of the journal.
 
-use crate::error::{BudgetStop, Error};
+use crate::error::Error;
 
 /// Why a write did not happen; what it did is undone.
 pub(super) enum Fault {
@@ -20,11 +20,5 @@ impl From<rusqlite::Error> for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Refused(Box::new(error))
-    }
-}
-
-impl From<BudgetStop> for Fault {
-    fn from(stop: BudgetStop) -> Self {
-        Error::from(stop).into()
     }
 }
