@@ -9,7 +9,7 @@ use std::path::Path;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use uso_transport::{
-    Delivery, Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket, Transport,
+    Error, ErrorKind, MicroDollars, Operation, Response, Result, Ticket, Transport,
 };
 use uso_types::{UsoOutput, json_repair};
 
@@ -17,13 +17,11 @@ use self::files::Found;
 use self::names::{Template, Values};
 pub use self::names::{escaped, id_in_name};
 pub use self::picture::{Picture, Saved};
-use crate::from_result::{FromResult, sealed::Sealed};
+use crate::from_result::{FromResult, REPAIRED, attached, sealed::Sealed, unusable};
 use crate::runtime;
 
 /// Pictures that are fetched at a time.
 const AT_ONCE: usize = 4;
-
-pub(crate) const REPAIRED: &str = "the result is not valid JSON and was repaired";
 
 /// The output of a job: at least one picture, and what the service says about it.
 ///
@@ -60,15 +58,7 @@ impl Sealed for Output {}
 
 impl FromResult for Output {
     fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self> {
-        let attach = |error: Error| picture::attached(error, ticket);
-        let unusable = |message: String| {
-            let error = Error::new(Operation::Result, ErrorKind::Malformed, message);
-            attach(
-                error
-                    .with_delivery(Delivery::Answered)
-                    .with_raw_body(response.body().clone()),
-            )
-        };
+        let unusable = |message: String| unusable(&response, ticket, message);
         if let Some(ticket) = ticket.filter(|ticket| !picture::is_uso(ticket)) {
             return match response.body().is_empty() {
                 true => Err(unusable("the result is empty".to_owned())),
@@ -76,7 +66,8 @@ impl FromResult for Output {
             };
         }
         let Ok(parsed) = json_repair::parse::<Value>(response.body()) else {
-            let refused = response.decode::<Value>().map_err(attach);
+            let refused = response.decode::<Value>();
+            let refused = refused.map_err(|error| attached(error, ticket));
             return refused.and_then(|_| Err(unusable("the result is not JSON".to_owned())));
         };
         let repaired = parsed.is_repaired.then(|| REPAIRED.to_owned());
@@ -269,7 +260,7 @@ impl Output {
     }
 
     fn attach(&self, error: Error) -> Error {
-        picture::attached(error, self.ticket.as_ref())
+        attached(error, self.ticket.as_ref())
     }
 }
 

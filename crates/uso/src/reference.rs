@@ -30,6 +30,10 @@ use self::stream::{LARGEST_PICTURE, Stream, is_pipe};
 /// passed on as it is, and must be reachable for the service without a key or a cookie; everything
 /// else is uploaded before the purchase, or sent with the request when it is tiny.
 ///
+/// Messages name a local picture by its path as it was given. A service that passes messages on to
+/// its own callers gives the bytes instead, by [`Reference::bytes`] or under a name by
+/// [`Reference::read`].
+///
 /// A named pipe, such as the `/dev/fd/63` that a shell's `<(command)` stands for, is a path that can
 /// be read only once: its content is kept, and clones of the reference share it.
 ///

@@ -6,9 +6,9 @@ use uso_transport::{
 use uso_webhook::Notification;
 
 use super::Client;
-use crate::from_result::FromResult as _;
+use crate::from_result::{FromResult as _, REPAIRED};
 use crate::job::Job;
-use crate::output::{Output, REPAIRED};
+use crate::output::Output;
 use crate::recovery::Recovery;
 use crate::runtime;
 use crate::unclaimed::Unclaimed;

@@ -5,13 +5,10 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use uso_transport::{
-    Delivery, Download, Error, ErrorKind, Expected, Operation, Overwrite, Response, Result, Ticket,
-    Transport,
-};
+use uso_transport::{Expected, Operation, Overwrite, Response, Result, Ticket, Transport};
 use uso_types::json_repair;
 
-use crate::from_result::{FromResult, sealed::Sealed};
+use crate::from_result::{FromResult, REPAIRED, attached, sealed::Sealed, unusable};
 use crate::runtime;
 
 /// Output of a job of another endpoint.
@@ -40,19 +37,10 @@ impl<O> Sealed for TypedOutput<O> {}
 
 impl<O: DeserializeOwned> FromResult for TypedOutput<O> {
     fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self> {
-        let unusable = |message: String| {
-            let error = Error::new(Operation::Result, ErrorKind::Malformed, message)
-                .with_delivery(Delivery::Answered)
-                .with_raw_body(response.body().clone());
-            match ticket {
-                Some(ticket) => error.with_ticket(ticket),
-                None => error,
-            }
-        };
+        let unusable = |message: String| unusable(&response, ticket, message);
         let parsed = json_repair::parse::<Value>(response.body());
         let parsed = parsed.map_err(|_| unusable("the result is not JSON".to_owned()))?;
-        let repaired = "the result is not valid JSON and was repaired".to_owned();
-        let repaired = parsed.is_repaired.then_some(repaired);
+        let repaired = parsed.is_repaired.then(|| REPAIRED.to_owned());
         let (value, left_out) = uso_types::from_value_lossy(parsed.value)
             .map_err(|part| unusable(format!("the result cannot be read: {part}")))?;
         let left_out = left_out.iter().map(|part| format!("left out: {part}"));
@@ -102,19 +90,20 @@ impl<O> TypedOutput<O> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Exists`] when the name is taken, [`ErrorKind::Io`] when the file cannot be
-    /// written, [`ErrorKind::Gone`] when the service no longer has the file,
-    /// [`ErrorKind::Malformed`] when the file stays damaged. Each carries the ticket.
+    /// [`ErrorKind::Exists`](crate::ErrorKind::Exists) when the name is taken,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) when the file cannot be written,
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) when the service no longer has the file,
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when the file stays damaged. Each
+    /// carries the ticket.
     pub async fn save(&self, url: &str, path: impl AsRef<Path>) -> Result<u64> {
         runtime::check(Operation::Save)?;
         let anything = Expected::anything();
         let saved = self
             .transport
-            .download(url, path.as_ref(), Overwrite::Never, &anything);
-        match (saved.await, &self.ticket) {
-            (Ok(Download { bytes, .. }), _) => Ok(bytes),
-            (Err(error), Some(ticket)) => Err(error.with_ticket(ticket)),
-            (Err(error), None) => Err(error),
-        }
+            .download(url, path.as_ref(), Overwrite::Never, &anything)
+            .await;
+        saved
+            .map(|saved| saved.bytes)
+            .map_err(|error| attached(error, self.ticket.as_ref()))
     }
 }

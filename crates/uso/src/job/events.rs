@@ -48,7 +48,7 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// The loop, which asks for the log lines of the job where somebody listens.
+    /// The loop, which asks for the log lines of the job where a caller listens.
     pub(super) fn of(collector: Collector, with_logs: bool) -> Self {
         let watch = collector.transport.watch(&collector.ticket);
         Self {

@@ -10,6 +10,7 @@ use uso_transport::{
 };
 use uso_types::Image;
 
+use crate::from_result::attached;
 use crate::runtime;
 
 /// MIME type of a result.
@@ -262,14 +263,6 @@ fn picture_type(header: &[u8]) -> Result<&'static str, String> {
         Some(kind) if kind.matcher_type() == infer::MatcherType::Image => Ok(kind.mime_type()),
         Some(kind) => Err(format!("it is of type {}", kind.mime_type())),
         None => Err("its first bytes are those of no known format".to_owned()),
-    }
-}
-
-/// The error of a job, which its ticket resumes. A synchronous run has none.
-pub(super) fn attached(error: Error, ticket: Option<&Ticket>) -> Error {
-    match ticket {
-        Some(ticket) => error.with_ticket(ticket),
-        None => error,
     }
 }
 
