@@ -495,7 +495,7 @@ async fn resume_leaves_offered_rows_to_the_workers_and_collect_prints_one_docume
     let resumed = studio.run(&["resume"]).await;
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert!(resumed.stderr.contains("3 rows wait"), "{resumed:?}");
-    // Whoever buys a row saves its picture where the worker was asked to.
+    // The buyer of a row saves its picture where the worker was asked to.
     let early = studio.run(&["result", "j2", "-o", "early.png"]).await;
     assert_ne!(early.code, 0, "{early:?}");
     assert!(!studio.path("early.png").exists(), "{early:?}");

@@ -112,7 +112,7 @@ impl<'a> Place<'a> {
             return Ok((purchase, failure));
         }
         self.refuse_several(&purchase, count)?;
-        // Whoever sends a purchase saves its pictures where it was asked to.
+        // The sender of a purchase saves its pictures where it was asked to.
         let is_sent = !matches!(purchase.state, State::Pending | State::Reserved);
         let mut taken = match is_sent {
             true => self.take(&purchase, count)?,
