@@ -118,6 +118,7 @@ fn label(fault: &Fault) -> String {
     let name = fault.name();
     match fault {
         Fault::Status(status)
+        | Fault::CutStatus(status)
         | Fault::AcceptThenStatus(status)
         | Fault::AcceptThenStatusWithoutId(status)
         | Fault::GatewayPage(status)

@@ -42,7 +42,11 @@ fn count(rig: &Rig, operation: Operation) -> usize {
 
 #[tokio::test]
 async fn a_stream_that_tells_nothing_new_does_not_hide_the_end_of_a_job() {
-    for fault in [Fault::KeepAlivesOnly, Fault::InProgressForever] {
+    for fault in [
+        Fault::KeepAlivesOnly,
+        Fault::InProgressForever,
+        Fault::SameLogForever,
+    ] {
         let scenario = Scenario::new()
             .on(Operation::Stream, fault.clone())
             .always();
@@ -53,7 +57,15 @@ async fn a_stream_that_tells_nothing_new_does_not_hide_the_end_of_a_job() {
         .await;
         let job = rig.client.submit(request()).await.unwrap();
         // The stream never ends, so that without a status request the job would not either.
-        job.wait().await.unwrap();
+        let mut events = job.events();
+        let mut same_lines = 0;
+        while let Some(event) = events.next().await {
+            let event = event.unwrap();
+            same_lines +=
+                usize::from(matches!(&event, Event::Log(line) if line.message == "still at work"));
+        }
+        assert!(same_lines <= 1, "{fault:?}: told {same_lines} times");
+        job.output().await.unwrap();
         assert!(count(&rig, Operation::Status) >= 1, "{fault:?}");
     }
 }

@@ -315,8 +315,8 @@ impl Watch {
 
     /// What of a status is told now.
     fn tell(&mut self, mut status: Status, is_asked: bool) -> Option<Update> {
-        status.logs = self.lines.untold(status.logs, is_asked);
-        if self.told.as_ref() != Some(&status.state) || !status.logs.is_empty() {
+        let has_news = self.lines.untold(&mut status.logs, is_asked);
+        if has_news || self.told.as_ref() != Some(&status.state) {
             self.told_at = Instant::now();
             self.told = Some(status.state.clone());
         }

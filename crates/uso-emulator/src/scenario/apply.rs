@@ -109,6 +109,7 @@ fn refusal(fault: &Fault, request: &Request<'_>) -> Option<Response> {
             response
         }
         Fault::Status(status) => error(request, *status, None),
+        Fault::CutStatus(status) => bodies::cut(error(request, *status, None)),
         Fault::GatewayPage(status) => page(*status),
         Fault::Locked => told(
             request,

@@ -14,7 +14,7 @@ use hyper::body::Frame;
 
 use super::Fault;
 use super::streams::LEAVING;
-use crate::server::respond::{self, Body, full};
+use crate::server::respond::{self, Body, Response, full};
 
 const CHUNK: usize = 64 << 10;
 
@@ -109,6 +109,13 @@ pub(super) fn changed(fault: &Fault, parts: &mut Parts, bytes: &Bytes) -> Option
         }
         _ => None,
     }
+}
+
+/// The response with the first byte of its body, after which the connection breaks.
+pub(super) fn cut(response: Response) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(CONTENT_LENGTH, 100.into());
+    Response::from_parts(parts, cut_after(Bytes::from_static(b"{")))
 }
 
 /// These bytes, and then the connection breaks.

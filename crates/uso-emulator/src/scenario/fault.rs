@@ -41,7 +41,9 @@ pub enum Fault {
     ConcurrencyLimit,
     /// A JSON error with this status and an `x-fal-request-id`, before any work.
     Status(u16),
-    /// The same after the work; a 3xx has a `Location` on the same host.
+    /// The same, and the connection closes in the middle of the body.
+    CutStatus(u16),
+    /// As [`Fault::Status`] after the work; a 3xx has a `Location` on the same host.
     AcceptThenStatus(u16),
     /// The same after the work, without an `x-fal-request-id`.
     AcceptThenStatusWithoutId(u16),
@@ -183,6 +185,8 @@ pub enum Fault {
     KeepAlivesOnly,
     /// `IN_PROGRESS` events, ten a second, whatever becomes of the job.
     InProgressForever,
+    /// The same, each event with the same log line.
+    SameLogForever,
     /// One event that never ends.
     EndlessLine,
     /// Every event arrives in pieces of a few bytes, which split characters.

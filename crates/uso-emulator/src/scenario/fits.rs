@@ -64,6 +64,7 @@ impl Fault {
             | Self::SilentStream
             | Self::KeepAlivesOnly
             | Self::InProgressForever
+            | Self::SameLogForever
             | Self::EndlessLine
             | Self::SplitEvents => operation == On::Stream,
             _ => true,

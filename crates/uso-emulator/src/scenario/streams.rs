@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use hyper::body::Frame;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Fault, mangle};
 use crate::queue::events::Event;
@@ -57,8 +57,17 @@ pub(crate) fn body(
             respond::stream(first.chain(stream::pending()))
         }
         Fault::KeepAlivesOnly => respond::stream(beats().map(|()| frame(Event::KeepAlive.bytes()))),
-        Fault::InProgressForever => {
-            let running = events.take(1).map(|event| in_progress(&event));
+        Fault::InProgressForever | Fault::SameLogForever => {
+            let logs = match fault {
+                Fault::SameLogForever => json!([{
+                    "message": "still at work",
+                    "timestamp": "2026-01-05T10:00:01.250Z",
+                }]),
+                _ => Value::Null,
+            };
+            let running = events
+                .take(1)
+                .map(move |event| in_progress(&event, logs.clone()));
             respond::stream(running.flat_map(|bytes| beats().map(move |()| frame(bytes.clone()))))
         }
         Fault::EndlessLine => {
@@ -103,8 +112,8 @@ fn beats() -> impl Stream<Item = ()> + Send {
     })
 }
 
-/// The event of a job that runs.
-fn in_progress(event: &Event) -> Bytes {
+/// The event of a job that runs, with these log lines.
+fn in_progress(event: &Event, logs: Value) -> Bytes {
     let Event::Status { json, .. } = event else {
         return event.bytes();
     };
@@ -114,7 +123,7 @@ fn in_progress(event: &Event) -> Bytes {
             fields.remove(ended);
         }
         fields.insert("status".to_owned(), "IN_PROGRESS".into());
-        fields.insert("logs".to_owned(), Value::Null);
+        fields.insert("logs".to_owned(), logs);
     }
     format!("data: {status}\n\n").into()
 }

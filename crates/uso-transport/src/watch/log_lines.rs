@@ -24,16 +24,25 @@ impl LogLines {
     /// Leaves out the lines that were told before, as far as they may repeat: a status request has
     /// all lines so far, a stream the new ones, and what a second stream has is not known. A job
     /// that writes more lines than are remembered is not told twice, but incompletely.
-    pub(super) fn untold(&mut self, mut lines: Vec<LogLine>, is_asked: bool) -> Vec<LogLine> {
-        let full = self.told.len() >= REMEMBERED;
+    ///
+    /// A line with a time that comes again is the same line, without one perhaps another. Whether
+    /// any line has not been seen before is told beside the lines.
+    pub(super) fn untold(&mut self, lines: &mut Vec<LogLine>, is_asked: bool) -> bool {
         let may_repeat = is_asked || self.may_repeat;
+        let mut any_new = false;
         lines.retain(|line| {
-            let new = !full && self.told.insert(fingerprint(line));
-            new || !may_repeat
+            let fingerprint = fingerprint(line);
+            let is_known = self.told.contains(&fingerprint);
+            let is_new = !is_known && self.told.len() < REMEMBERED;
+            if is_new {
+                self.told.insert(fingerprint);
+                any_new = true;
+            }
+            is_new || !may_repeat && (!is_known || line.timestamp.is_none())
         });
         // Later streams may repeat what a status request told.
         self.may_repeat |= is_asked;
-        lines
+        any_new
     }
 }
 
