@@ -26,6 +26,7 @@ use crate::kind::Operation;
 use crate::requests::{Request, Requests};
 use crate::response::{Response, date};
 use crate::retry::{Outcome, decide};
+use crate::verdict::Verdict;
 
 type Sleep = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -245,6 +246,10 @@ impl Exchange {
         };
         // The head of a response carries the request id, even if the body is lost.
         let head = Response::new(operation, status.as_u16(), headers, Bytes::new());
+        // It may also refuse a purchase, whatever the words of the body are.
+        if !operation.is_idempotent() && head.verdict() == Verdict::NotBought {
+            return Ok(head);
+        }
         Err(failure.map(|error| {
             let delivery = error.delivery();
             error
