@@ -118,21 +118,6 @@ pub struct Budget {
     pub total_committed: MicroDollars,
 }
 
-/// The bill of a decimal number of megapixels, rounded up to a micro-dollar; `None` when the text is
-/// no decimal number.
-pub(crate) fn bill(megapixels: &str, unit: UnitPrice) -> Option<MicroDollars> {
-    let (whole, fraction) = megapixels.split_once('.').unwrap_or((megapixels, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 18 {
-        return None;
-    }
-    // Megapixels times 10^18, so that no digit of the fraction is lost.
-    let scaled: u128 = format!("{whole}{fraction:0<18}").parse().ok()?;
-    let product = scaled.checked_mul(u128::from(unit.micro_dollars))?;
-    let micro = product.div_ceil(1_000_000_000_000_000_000);
-    u64::try_from(micro).ok().map(MicroDollars::new)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,20 +149,6 @@ mod tests {
         let unseen = estimate(None, 1);
         assert_eq!(unseen.estimate, None);
         assert_eq!(unseen.bound, Some(MicroDollars::new(419_431)));
-    }
-
-    #[test]
-    fn a_bill_is_exact_and_only_a_decimal_number_is_one() {
-        let of = |units: &str| bill(units, UnitPrice::published()).map(MicroDollars::get);
-        assert_eq!(of("1.048576"), Some(104_858));
-        assert_eq!(of("0"), Some(0));
-        assert_eq!(of("2"), Some(200_000));
-        assert_eq!(of("0.000001"), Some(1));
-        for wrong in [
-            "", ".", ".5", "1,05", "abc", "1.05 MP", "0x1", "1_0", "-1", "1e3",
-        ] {
-            assert_eq!(of(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::warn;
 
-use crate::billed::Billed;
+use crate::billed::{BillableUnits, Billed};
 use crate::error::{Error, Result};
 use crate::kind::{Delivery, ErrorKind, Operation};
 use crate::lenient::{Lenient, Read};
+use crate::money::MicroDollars;
 use crate::retry::Outcome;
 use crate::sanitize::{json_problem, plain_text};
 use crate::verdict::Verdict;
@@ -72,9 +73,20 @@ impl Response {
         self.header(&REQUEST_ID)
     }
 
-    /// `X-Fal-Billable-Units` as it came: a decimal number, megapixels for `fal-ai/uso`.
+    /// `X-Fal-Billable-Units` as it came: a decimal number, megapixels for `fal-ai/uso`; `None`
+    /// where it came several times with different values.
     pub fn billable_units(&self) -> Option<&str> {
-        self.header(&BILLABLE_UNITS)
+        let mut values = self.headers.get_all(BILLABLE_UNITS).iter();
+        let first = values.next()?;
+        values
+            .all(|value| value == first)
+            .then(|| first.to_str().ok())?
+    }
+
+    /// The billable units at this price of a unit, rounded up to a millionth of a dollar; `None`
+    /// where the service names no plain decimal number of units.
+    pub fn cost(&self, unit: MicroDollars) -> Option<MicroDollars> {
+        BillableUnits::parse(self.billable_units()?)?.at(unit)
     }
 
     /// Decodes the body.
@@ -214,4 +226,21 @@ fn retry_after(value: &HeaderValue) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_different_numbers_of_billable_units_prove_nothing() {
+        for (second, billed) in [("0", Billed::Free), ("1", Billed::Unknown)] {
+            let mut headers = HeaderMap::new();
+            for value in ["0", second] {
+                headers.append(BILLABLE_UNITS, HeaderValue::from_static(value));
+            }
+            let response = Response::new(Operation::Result, 422, headers, Bytes::new());
+            assert_eq!(response.billed(), billed);
+        }
+    }
 }

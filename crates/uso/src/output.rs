@@ -194,7 +194,13 @@ impl Output {
         if self.ticket.as_ref().is_some_and(|it| !picture::is_uso(it)) {
             return None;
         }
-        megapixels(self.billable_units()?).map(MicroDollars::for_pixels)
+        self.cost_at(MicroDollars::for_pixels(1_000_000))
+    }
+
+    /// The billed units at this price of a unit, rounded up to a millionth of a dollar; `None`
+    /// where the service names no units.
+    pub fn cost_at(&self, unit: MicroDollars) -> Option<MicroDollars> {
+        self.response.cost(unit)
     }
 
     /// The body of the response, unchanged.
@@ -261,46 +267,5 @@ impl Output {
 
     fn attach(&self, error: Error) -> Error {
         attached(error, self.ticket.as_ref())
-    }
-}
-
-/// Billed units, a plain decimal number of megapixels, as pixels, rounded up.
-fn megapixels(units: &str) -> Option<u64> {
-    let units = units.trim();
-    let (whole, fraction) = units.split_once('.').unwrap_or((units, "0"));
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(fraction) {
-        return None;
-    }
-    let (digits, rest) = fraction.split_at_checked(6).unwrap_or((fraction, ""));
-    let pixels = format!("{whole}{digits:0<6}").parse::<u64>().ok()?;
-    pixels.checked_add(u64::from(rest.bytes().any(|digit| digit != b'0')))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_plain_decimal_number_is_a_bill() {
-        assert_eq!(megapixels("1.048576"), Some(1_048_576));
-        assert_eq!(megapixels("1.0485761"), Some(1_048_577));
-        assert_eq!(megapixels(" 2 "), Some(2_000_000));
-        assert_eq!(megapixels("0"), Some(0));
-        for odd in [
-            "",
-            "1,05",
-            "abc",
-            "1.05 MP",
-            "0x1",
-            "1_0",
-            "-1",
-            "1e3",
-            "NaN",
-            "1.",
-            "99999999999999999999",
-        ] {
-            assert_eq!(megapixels(odd), None, "{odd}");
-        }
     }
 }

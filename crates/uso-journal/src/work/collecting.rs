@@ -11,7 +11,6 @@ use uso::{Error as ClientError, MicroDollars, Output};
 use super::ending::{Ending, billed, ending, may_have_ended};
 use super::{Until, Work};
 use crate::error::Error;
-use crate::money::bill;
 use crate::progress::Progress;
 use crate::purchase::{Cause, Reason};
 use crate::row::Step;
@@ -138,8 +137,7 @@ impl Work {
         match outcome {
             Ok(()) => {
                 let unit = self.row.purchase.cost.unit_price;
-                let units = output.billable_units();
-                let billed = units.zip(unit).and_then(|(units, unit)| bill(units, unit));
+                let billed = unit.and_then(|unit| output.cost_at(unit.megapixel()));
                 let seed = output.seed();
                 let finish = Step::Finish {
                     pictures,
