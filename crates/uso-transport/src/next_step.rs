@@ -3,7 +3,7 @@
 use crate::billed::Billed;
 use crate::error::Error;
 use crate::intent::Intent;
-use crate::kind::{Delivery, ErrorKind, Operation};
+use crate::kind::{ErrorKind, Operation};
 use crate::problem::Problem;
 use crate::ticket::Ticket;
 use crate::verdict::Verdict;
@@ -54,7 +54,6 @@ impl Error {
             _ if matches!(kind, Kind::Throttled | Kind::Unreachable | Kind::Server) => {
                 NextStep::Repeat
             }
-            _ if kind == Kind::Locked && self.delivery() == Delivery::Answered => NextStep::Stop,
             _ if kind == Kind::NotReady && self.operation() == Operation::Result => {
                 NextStep::Repeat
             }
