@@ -2,6 +2,7 @@
 
 mod circles;
 mod docs;
+mod layers;
 mod map;
 mod modules;
 mod outline;

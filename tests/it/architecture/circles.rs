@@ -12,7 +12,7 @@ use quote::ToTokens;
 use super::modules::{Crate, crates};
 
 /// The arrows of a crate: from file to file, with the paths that make them.
-type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+pub(super) type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 #[test]
 fn no_files_of_a_crate_use_each_other_in_a_circle() {
@@ -93,7 +93,7 @@ fn a_circle_is_told_with_its_files_and_paths() {
     assert!(told.contains("c.rs -> b.rs: crate::b::D"), "{told}");
 }
 
-fn arrows(krate: &Crate) -> Arrows {
+pub(super) fn arrows(krate: &Crate) -> Arrows {
     let mut arrows = Arrows::new();
     for (here, module) in &krate.modules {
         let mut paths = Vec::new();
