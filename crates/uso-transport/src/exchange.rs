@@ -165,6 +165,20 @@ impl Exchange {
     where
         F: Future<Output = Attempt<T>>,
     {
+        self.repeat_while(operation, || true, attempt).await
+    }
+
+    /// As [`Exchange::repeat`], and no attempt but the first begins when `may_repeat` says no: the
+    /// machine may have slept through a pause.
+    async fn repeat_while<T, F>(
+        &self,
+        operation: Operation,
+        may_repeat: impl Fn() -> bool,
+        attempt: impl Fn() -> F,
+    ) -> Result<Repeated<T>>
+    where
+        F: Future<Output = Attempt<T>>,
+    {
         let started = Instant::now();
         let budget = self.budget(operation);
         budget.earn();
@@ -178,8 +192,10 @@ impl Exchange {
                 let delay = delay.random();
                 warn!(%operation, attempts, ?outcome, ?delay, "trying again");
                 (self.0.sleep)(delay).await;
-                attempts += 1;
-                continue;
+                if may_repeat() {
+                    attempts += 1;
+                    continue;
+                }
             }
             let elapsed = started.elapsed();
             let status = outcome.status();
@@ -201,12 +217,23 @@ impl Exchange {
         operation: Operation,
         request: impl Fn() -> Request<B>,
     ) -> Result<Response> {
+        self.send_while(operation, || true, request).await
+    }
+
+    /// As [`Exchange::send`], and sends again only while `may_repeat` allows it.
+    pub(crate) async fn send_while<B: Into<RequestBody>>(
+        &self,
+        operation: Operation,
+        may_repeat: impl Fn() -> bool,
+        request: impl Fn() -> Request<B>,
+    ) -> Result<Response> {
         let attempt = || async {
             self.attempt(operation, request().map(Into::into))
                 .await
                 .into()
         };
-        Ok(self.repeat(operation, attempt).await?.into())
+        let sent = self.repeat_while(operation, may_repeat, attempt).await;
+        Ok(sent?.into())
     }
 
     /// As [`Exchange::send`]; a response outside 2xx is the error that it stands for.
@@ -358,6 +385,24 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unreachable);
         let (made, error) = fails(&exchange, Operation::Submit).await;
         assert_eq!((made, error.kind()), (1, ErrorKind::OutcomeUnknown));
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_would_be_too_late_is_not_made() {
+        let counted = AtomicU32::new(0);
+        let attempt = || async {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Attempt::<()>::from(Failure::not_sent(Operation::Submit, "it was tried"))
+        };
+        let in_time = || counted.load(Ordering::Relaxed) < 3;
+        let exchange = exchange(30);
+        let outcome = exchange.repeat_while(Operation::Submit, in_time, attempt);
+        let error = outcome.await.err().unwrap();
+        assert_eq!(
+            (error.attempts(), error.kind()),
+            (3, ErrorKind::Unreachable)
+        );
+        assert_eq!(counted.into_inner(), 3);
     }
 
     #[tokio::test]

@@ -44,10 +44,12 @@ pub struct Intent {
 /// How long a request may take to appear in the account's listing after its start deadline.
 const INDEX_DELAY: Duration = Duration::from_secs(60);
 
-/// How long a submit may have been repeated after it was made, where nothing tells when it left for
-/// the last time: six attempts of a minute, and before each but the first a pause of a minute that
-/// the service may ask for.
-const REPEATED_FOR: Duration = Duration::from_secs(660);
+/// How long after its intent was made a submit may be sent again: the time of five attempts of a
+/// minute, each with the pause of a minute after it that the service may ask for.
+const REPEATED_FOR: Duration = Duration::from_secs(600);
+
+/// How long an attempt may take, where the limit of the client is not known.
+const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// Digest of a webhook's attempt id: SHA-256 in lower-case hex. The id cannot be derived from it,
 /// so that the digest may be written down.
@@ -123,12 +125,20 @@ impl Intent {
     }
 
     /// Notes that the submit leaves soon after this moment, which is between two times of the
-    /// service's clock.
-    pub(crate) fn sending(mut self, between: (SystemTime, SystemTime)) -> Self {
+    /// service's clock, in attempts that each end within a limit.
+    pub(crate) fn sending(mut self, between: (SystemTime, SystemTime), limit: Duration) -> Self {
         let (from, by) = between;
+        let repeated_for = to_ms(REPEATED_FOR.saturating_add(limit));
         self.sent_from_ms = Some(since_epoch_ms(from));
-        self.sent_at_ms = Some(since_epoch_ms(by).saturating_add(to_ms(REPEATED_FOR)));
+        self.sent_at_ms = Some(since_epoch_ms(by).saturating_add(repeated_for));
         self
+    }
+
+    /// Whether the submit, which began this long ago, may be sent again: later than this, an intent
+    /// that was written down could be taken for one of a purchase that was never made.
+    pub(crate) fn may_repeat(&self, begun: Duration) -> bool {
+        let age = self.made_at().elapsed().unwrap_or_default();
+        age.max(begun) < REPEATED_FOR
     }
 
     /// A time before the submit left: the earliest by any clock, as neither is known to be right.
@@ -202,7 +212,8 @@ impl Intent {
     /// purchase whose outcome became unknown while the service could be reached, it is a time of
     /// the service's clock, otherwise of this machine's.
     pub fn listed_by(&self) -> SystemTime {
-        let repeated_until = || self.made_at_ms.saturating_add(to_ms(REPEATED_FOR));
+        let repeated_for = to_ms(REPEATED_FOR + ATTEMPT);
+        let repeated_until = || self.made_at_ms.saturating_add(repeated_for);
         self.listed_after(self.sent_at_ms.unwrap_or_else(repeated_until))
     }
 
@@ -271,4 +282,31 @@ fn time(since_epoch_ms: u64) -> SystemTime {
 
 fn to_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submit_is_repeated_only_while_every_clock_says_that_it_is_young() {
+        let inspected = serde_json::from_slice(b"{}").unwrap();
+        let mut intent = Intent::new(EndpointId::uso(), inspected, REPEATED_FOR);
+        assert!(intent.may_repeat(Duration::ZERO));
+        assert!(!intent.may_repeat(REPEATED_FOR));
+        intent.made_at_ms -= to_ms(REPEATED_FOR);
+        assert!(!intent.may_repeat(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_intent_that_is_written_down_covers_every_attempt_of_its_submit() {
+        let inspected = serde_json::from_slice(b"{}").unwrap();
+        let start_within = Duration::from_secs(90);
+        let limit = Duration::from_secs(3600);
+        let intent = Intent::new(EndpointId::uso(), inspected, start_within);
+        let now = SystemTime::now();
+        let listed_by = intent.sending((now, now), limit).listed_by();
+        let at_least = REPEATED_FOR + limit + start_within;
+        assert!(listed_by.duration_since(now).unwrap() > at_least);
+    }
 }

@@ -110,7 +110,11 @@ impl Queue<'_> {
                 None => body.into(),
             })
         };
-        match self.0.send(operation, guarded).await {
+        let begun = Moment::now();
+        // An intent finds the purchases of submits; of a run there is none.
+        let may_repeat =
+            || operation == Operation::Run || order.intent().may_repeat(begun.elapsed().1);
+        match self.0.send_while(operation, may_repeat, guarded).await {
             // With a status, the service has judged the request without its body.
             Err(error) if withheld.happened() && error.status().is_none() => {
                 Err(Withheld::error(operation))

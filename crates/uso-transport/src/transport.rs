@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::exchange::{Exchange, Moment};
 use crate::intent::Intent;
 use crate::keys::Keys;
+use crate::kind::Operation;
 use crate::order::{Guard, Order};
 use crate::passthrough::{Forward, Forwarded, Passthrough};
 use crate::queue::{Queue, span};
@@ -114,7 +115,11 @@ impl Transport {
     pub fn intent(&self, order: &Order) -> Intent {
         let intent = order.intent().clone();
         match self.exchange.since(Moment::now()) {
-            Some(between) => intent.sending(between),
+            Some(between) => {
+                let length = order.input().len().try_into().unwrap_or(u64::MAX);
+                let config = self.exchange.config();
+                intent.sending(between, config.attempt_limit(Operation::Submit, length))
+            }
             None => intent,
         }
     }

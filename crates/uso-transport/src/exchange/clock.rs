@@ -20,7 +20,7 @@ impl Moment {
 
     /// The shortest and the longest time that can have passed since: the wall clock may have been
     /// set, and the steady clock may stand still while the machine sleeps.
-    fn elapsed(self) -> (Duration, Duration) {
+    pub(crate) fn elapsed(self) -> (Duration, Duration) {
         let steady = self.steady.elapsed();
         let wall = self.wall.elapsed().unwrap_or_default();
         (steady.min(wall), steady.max(wall))
