@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use uso::config::RetryPolicy;
+use uso::error::Verdict;
+use uso::status::Cancellation;
 use uso::{Client, Config, ErrorKind, Event, Output, Request};
 use uso_emulator::{Fault, LoggedRequest, Operation, Scenario};
 use uso_tests::rig::{Rig, config_for};
@@ -127,6 +129,90 @@ async fn a_fault_in_front_of_a_result_is_no_failure_of_the_job() {
     let error = job.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
     assert_eq!(error.ticket(), Some(job.ticket()));
+}
+
+#[tokio::test]
+async fn statements_that_contradict_each_other_end_no_job_and_are_not_asked_for_for_ever() {
+    let said = |status| Fault::Answer {
+        status,
+        body: r#"{"detail":"no"}"#.to_owned(),
+    };
+    let scenario = [422, 499].into_iter().cycle().take(6);
+    let scenario = scenario.fold(Scenario::new(), |scenario, status| {
+        scenario.on(Operation::Result, said(status))
+    });
+    let rig = rig(scenario).await;
+    let job = rig.client.submit(request()).await.unwrap();
+    let error = job.wait().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
+    assert!(error.to_string().contains("HTTP 422"), "{error}");
+    assert_eq!(error.ticket(), Some(job.ticket()));
+    assert_eq!(count(&rig, Operation::Result), 3);
+    rig.emulator.set_scenario(Scenario::new());
+    job.collect().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_whose_body_is_lost_has_bought_nothing() {
+    let submitted = async |status| {
+        let scenario = Scenario::new().on(Operation::Submit, Fault::CutStatus(status));
+        let configure = |config: Config| quick(config.without_reconciliation());
+        let rig = Rig::configured(Rig::plain_builder().scenario(scenario), configure).await;
+        let submitted = rig.client.submit(request()).await;
+        (rig, submitted)
+    };
+    for (status, kind) in [
+        (401, ErrorKind::Auth),
+        (403, ErrorKind::Auth),
+        (404, ErrorKind::Config),
+        (413, ErrorKind::Input),
+        (422, ErrorKind::Input),
+    ] {
+        let (rig, submitted) = submitted(status).await;
+        let error = submitted.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert_eq!(error.verdict(), Verdict::NotBought, "{error:?}");
+        assert_eq!(rig.operations(), ["submit"]);
+    }
+    let (limited, submitted_again) = submitted(429).await;
+    submitted_again.unwrap();
+    assert_eq!(count(&limited, Operation::Submit), 2);
+    for status in [409, 503] {
+        let (_, submitted) = submitted(status).await;
+        let error = submitted.unwrap_err();
+        assert_eq!(error.verdict(), Verdict::Unknown, "{error:?}");
+    }
+    // The words of the body would tell whether the model has worked.
+    let scenario = Scenario::new().on(Operation::Run, Fault::CutStatus(422));
+    let run = rig(scenario).await.client.run(request()).await;
+    assert_eq!(run.unwrap_err().verdict(), Verdict::Unknown);
+}
+
+#[tokio::test]
+async fn a_cancel_is_told_as_its_words_say_whatever_its_status_is() {
+    for (status, words, told) in [
+        (200, r#"{"success":true}"#, Some(Cancellation::Requested)),
+        (200, r#"{"success":false}"#, None),
+        (202, "{}", Some(Cancellation::Requested)),
+        (
+            200,
+            r#"{"status":"ALREADY_COMPLETED"}"#,
+            Some(Cancellation::AlreadyCompleted),
+        ),
+        (
+            409,
+            r#"{"status":"ALREADY_COMPLETED"}"#,
+            Some(Cancellation::AlreadyCompleted),
+        ),
+    ] {
+        let body = words.to_owned();
+        let scenario = Scenario::new().on(Operation::Cancel, Fault::Answer { status, body });
+        let builder = Rig::plain_builder().scenario(scenario);
+        let builder = builder.inference_time(Duration::from_secs(600));
+        let rig = Rig::configured(builder, quick).await;
+        let job = rig.client.submit(request()).await.unwrap();
+        assert_eq!(job.cancel().await.ok(), told, "{status} {words}");
+    }
 }
 
 #[tokio::test]

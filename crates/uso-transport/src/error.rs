@@ -197,11 +197,11 @@ impl Error {
     }
 
     /// Makes the error one of a passing fault of the service.
-    pub(crate) fn into_server_fault(mut self) -> Self {
+    pub(crate) fn into_server_fault(mut self, why: &str) -> Self {
         self.0.kind = ErrorKind::Server;
         let status = self.0.status.unwrap_or_default();
         self.0.message = format!(
-            "{} was answered with HTTP {status} ({}), while the status names no failure",
+            "{} was answered with HTTP {status} ({}), {why}",
             self.0.operation, self.0.message
         );
         self

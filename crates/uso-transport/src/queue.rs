@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::de::{IgnoredAny, MapAccess};
+use serde_json::Value;
 use tracing::{Span, debug, info_span, warn};
 
 use crate::error::{Error, Result};
@@ -28,6 +29,9 @@ const SETTLING: Duration = Duration::from_secs(30);
 
 /// How often a request id that is not known, or a page of a gateway, is asked for again.
 const PATIENCE: u32 = 4;
+
+/// Statements about the end of a job, each unlike the one before, after which none is believed.
+const STATEMENTS: u32 = 3;
 
 /// The operations of the queue.
 pub(crate) struct Queue<'a>(pub(crate) &'a Exchange);
@@ -171,6 +175,7 @@ impl Queue<'_> {
         let attach = |error: Error| error.with_ticket(ticket);
         let mut asked = Asked::default();
         let mut said: Option<ErrorKind> = None;
+        let mut statements = 0;
         loop {
             let request = || self.0.requests().result(ticket);
             let response = self.0.send(Operation::Result, request).await;
@@ -194,6 +199,11 @@ impl Queue<'_> {
                     if said == Some(kind) {
                         return Err(error);
                     }
+                    statements += 1;
+                    if statements == STATEMENTS {
+                        let why = "after other answers that contradict each other";
+                        return Err(error.into_server_fault(why));
+                    }
                     said = Some(kind);
                     self.0.pause(CONFIRMATION).await;
                     if is_fault && error.problems().is_empty() {
@@ -210,7 +220,7 @@ impl Queue<'_> {
                         }
                         let error = attach(self.0.refused(response));
                         return Err(match is_denied {
-                            true => error.into_server_fault(),
+                            true => error.into_server_fault("while the status names no failure"),
                             false => error,
                         });
                     }
@@ -264,8 +274,10 @@ impl Queue<'_> {
             if let Some(cancellation) = read_cancelled(&response) {
                 return Ok(cancellation);
             }
-            // "Too late" is a 400; where its words cannot be read, the status tells.
-            if response.status == 400 && self.is_completed(ticket).await? {
+            // "Too late" is a 400; where its words cannot be read, the status tells. So it does where
+            // a 2xx says that nothing was cancelled.
+            let may_be_late = response.status == 400 || response.is_success();
+            if may_be_late && self.is_completed(ticket).await? {
                 return Ok(Cancellation::AlreadyCompleted);
             }
             self.ask_again(&mut asked, attach(self.0.refused(response)), ticket)
@@ -333,11 +345,11 @@ fn read_submitted(intent: &Intent, response: &Response) -> Result<Ticket> {
 
 /// What the response to a cancel says; `None` when it is an error.
 fn read_cancelled(response: &Response) -> Option<Cancellation> {
-    let Cancelled { status } = response.read();
+    let Cancelled { status, success } = response.read();
     match (response.status, status.as_deref()) {
-        (400, Some("ALREADY_COMPLETED")) => Some(Cancellation::AlreadyCompleted),
+        (_, Some("ALREADY_COMPLETED")) => Some(Cancellation::AlreadyCompleted),
         (200, Some("OK")) => Some(Cancellation::Removed),
-        (200..=299, _) => Some(Cancellation::Requested),
+        (200..=299, _) => success.unwrap_or(true).then_some(Cancellation::Requested),
         _ => None,
     }
 }
@@ -369,12 +381,14 @@ impl Lenient for Submitted {
 #[derive(Default)]
 struct Cancelled {
     status: Option<String>,
+    success: Option<bool>,
 }
 
 impl Lenient for Cancelled {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: &mut A) -> Result<(), A::Error> {
         match name {
             "status" => self.status = text(value)?,
+            "success" => self.success = value.next_value::<Value>()?.as_bool(),
             _ => drop(value.next_value::<IgnoredAny>()?),
         }
         Ok(())
