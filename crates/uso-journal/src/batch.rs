@@ -148,11 +148,19 @@ pub struct Run {
 
 impl Run {
     /// The next event; `None` once every purchase has an outcome or the batch was stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<BatchEvent> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
     /// Runs to the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the batch, as dropping the [`Run`] does.
     pub async fn finish(mut self) -> Summary {
         while self.next().await.is_some() {}
         self.summary

@@ -177,6 +177,10 @@ impl Buy {
     /// [`Journal::watch`](crate::Journal::watch) follows the row. A purchase that has ended, or on
     /// which another caller works, is returned as it is.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the next call with the key goes on with what this one began.
+    ///
     /// # Errors
     ///
     /// [`Error::Request`], [`Error::Conflict`], [`Error::Budget`] and [`Error::WouldBuy`]; nothing was

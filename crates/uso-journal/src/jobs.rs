@@ -11,6 +11,10 @@ use crate::state::State;
 use crate::store::Filter;
 
 /// Purchases to be read, newest first. See [`Journal::jobs`](crate::Journal::jobs).
+///
+/// # Cancel safety
+///
+/// Dropping the future of a call loses nothing: the same purchases can be read again.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     shared: Shared,

@@ -27,6 +27,12 @@ const SHORTEST_START: usize = 4;
 
 /// A journal of purchases. Clones share one open file; the file is closed with the last of them and
 /// the work that they began.
+///
+/// # Cancel safety
+///
+/// Dropping the future of a call loses nothing: a change of the journal is made whole or not at all,
+/// the work on a purchase goes on in a task of its own, and the next call goes on with what a dropped
+/// one began.
 #[derive(Clone, Debug)]
 pub struct Journal {
     pub(crate) shared: Shared,

@@ -37,6 +37,10 @@ pub struct Watch(mpsc::Receiver<Result<WatchEvent, Error>>);
 impl Watch {
     /// The next event; `None` once the purchase is closed, or no caller works on it and its job has
     /// ended or is not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<Result<WatchEvent, Error>> {
         self.0.recv().await
     }
