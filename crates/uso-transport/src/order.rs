@@ -41,7 +41,8 @@ impl Guard {
 ///
 /// An order and its clones buy once. [`Order::again`] makes the order of another purchase of the
 /// same input, with an intent of its own. Where the intent is written down and the order was made
-/// some time ago, place [`Order::again`], whose intent is dated anew.
+/// some time ago, place [`Order::again`], whose intent is dated anew: ten minutes after its intent was
+/// made, an order is sent once and not again, also where the service refuses it with 429.
 ///
 /// ```
 /// use std::time::Duration;
