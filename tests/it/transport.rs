@@ -54,7 +54,8 @@ async fn a_stream_that_tells_nothing_new_does_not_hide_the_end_of_a_job() {
             .always();
         let builder = Rig::plain_builder().scenario(scenario);
         let rig = Rig::configured(builder, |config| {
-            config.status_every(Duration::from_millis(50))
+            // Longer than the pause between two events.
+            config.status_every(Duration::from_millis(250))
         })
         .await;
         let job = rig.client.submit(request()).await.unwrap();
