@@ -41,6 +41,10 @@ const COLLECTED: usize = 50;
 /// How often the driver looks at what other workers of the account do.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often the driver takes over what workers that are gone had: the service forgets the results
+/// of their jobs within an hour.
+const RELEASE: Duration = Duration::from_secs(10);
+
 /// Why a batch pauses that learns of a lock from another worker.
 const LOCKED_ELSEWHERE: &str = "another run of this journal found the account locked";
 
@@ -75,6 +79,8 @@ pub(crate) struct Driver {
     /// Purchases that other runs of the account have in flight.
     elsewhere: usize,
     looked: Instant,
+    /// When the rows of workers that are gone were last released.
+    released: Option<Instant>,
     pause: Option<Pause>,
     refusals: Refusals,
     stopped: Option<Stopped>,
@@ -111,6 +117,7 @@ impl Driver {
             flying: JoinSet::new(),
             elsewhere: 0,
             looked: Instant::now(),
+            released: None,
             pause: None,
             refusals: Refusals::default(),
             stopped: None,
@@ -118,8 +125,6 @@ impl Driver {
     }
 
     pub(crate) async fn drive(mut self) {
-        // What dead workers had in flight counts no longer.
-        let _ = self.terms.shared.release_gone().await;
         self.look_around().await;
         loop {
             // A reader that has gone wants no more; what flies goes on in tasks of its own.
@@ -165,6 +170,11 @@ impl Driver {
     /// Learns what other runs of the account do: all share one limit and one lock.
     async fn look_around(&mut self) {
         self.looked = Instant::now();
+        // What dead workers had in flight counts no longer.
+        if self.released.is_none_or(|last| last.elapsed() >= RELEASE) {
+            self.released = Some(Instant::now());
+            let _ = self.terms.shared.release_gone().await;
+        }
         let Some(traffic) = self.traffic().await else {
             return;
         };

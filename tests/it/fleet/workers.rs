@@ -97,3 +97,31 @@ async fn a_worker_that_is_stopped_past_its_lease_sends_nothing_late() {
     // Each waits for the end of a lease.
     join_all(["reserved", "sending", "submitted", "done"].map(case)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_worker_bought_is_collected_while_rows_are_still_pending() {
+    let Some(server) = server("workers::pending") else {
+        return;
+    };
+    let hour = Duration::from_secs(3600);
+    let builder = Rig::plain_builder().inference_time(hour).concurrency(8);
+    let fleet = Fleet::new(server, builder.start().await.unwrap(), 8).await;
+    let machines = [fleet.machine(), fleet.machine()];
+    let has = async |wanted: usize, condition: &str| fleet.count(condition).await == wanted;
+    let mut killed = work(&machines[0]);
+    let bought = "state = 'submitted'";
+    until_async("two purchases", async || has(2, bought).await).await;
+    // Both have places for two; the account's are taken, and each worker has room for one.
+    let mut other = work(&machines[1]);
+    until_async("another purchase", async || has(3, bought).await).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let leases = "SELECT count(*)::text FROM uso.worker";
+    let has_one = async || fleet.text(leases).await == "1";
+    until_async("the release of its rows", has_one).await;
+    fleet.emulator.advance(hour);
+    until_async("the pictures", async || has(3, "state = 'done'").await).await;
+    assert!(fleet.count("state = 'pending'").await > 0);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
