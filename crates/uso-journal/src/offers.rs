@@ -9,7 +9,8 @@ use crate::batch_row::BatchRow;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::money::UnitPrice;
-use crate::purchase::Purchase;
+use crate::purchase::{LocalId, Purchase};
+use crate::row::Step;
 use crate::sendable::Sendable;
 use crate::source::Source;
 use crate::store::{Claimed, Offer};
@@ -56,6 +57,16 @@ impl Journal {
             Claimed::Mine(row) | Claimed::Busy(row) | Claimed::Ended(row) => Ok(row.purchase),
             Claimed::Conflict(row) => Err(crate::buy::conflict(&row, &claim)),
         }
+    }
+
+    /// Takes an offered row back that no worker has begun: it leaves its batch, and is bought only if
+    /// it is offered again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAllowed`] when it is not pending, and [`Error::Busy`] while a worker has it.
+    pub async fn take_back(&self, client: &Client, id: LocalId) -> Result<Purchase, Error> {
+        self.step(client, id, Step::TakeBack).await
     }
 
     /// Caps what a batch may spend, for all workers that take its offered rows.

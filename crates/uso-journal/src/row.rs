@@ -77,6 +77,8 @@ pub(crate) enum Step {
     },
     HandOver(Option<Box<Ticket>>),
     Withdraw,
+    /// The batch that offered it asks for it no longer.
+    TakeBack,
     WriteOff {
         seen: State,
     },
@@ -257,6 +259,15 @@ impl Row {
                 self.end(Reason::new(
                     Cause::Cancelled,
                     "withdrawn before anything was sent",
+                ));
+            }
+            Step::TakeBack => {
+                self.go(Move::TakeBack, "taken back")?;
+                self.purchase.batch = None;
+                self.settle(Some(MicroDollars::new(0)));
+                self.end(Reason::new(
+                    Cause::NotBought,
+                    "taken back: its batch asks for it no longer",
                 ));
             }
             Step::WriteOff { seen } => {

@@ -114,6 +114,8 @@ pub(crate) enum Move {
     Cancel,
     /// The owner withdraws it before anything was sent.
     Withdraw,
+    /// The batch that offered it asks for it no longer.
+    TakeBack,
     /// The owner gives it up.
     WriteOff,
     /// The owner asks for a new attempt.
@@ -126,7 +128,7 @@ pub(crate) enum Move {
 
 impl Move {
     #[cfg(test)]
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Reserve,
         Self::Release,
         Self::Send,
@@ -139,6 +141,7 @@ impl Move {
         Self::Fail,
         Self::Cancel,
         Self::Withdraw,
+        Self::TakeBack,
         Self::WriteOff,
         Self::Retry,
         Self::ReopenBought,
@@ -169,6 +172,7 @@ impl State {
             (Self::Submitted, M::Fail) => Self::Failed,
             (Self::Submitted, M::Cancel) => Self::Cancelled,
             (Self::Pending | Self::Reserved, M::Withdraw) => Self::Cancelled,
+            (Self::Pending, M::TakeBack) => Self::Failed,
             (Self::Unknown | Self::Submitted, M::WriteOff) => Self::Failed,
             (Self::Failed | Self::Cancelled, M::Retry) => Self::Pending,
             (Self::Done | Self::Failed | Self::Cancelled | Self::HandedOver, M::ReopenBought) => {

@@ -136,6 +136,41 @@ async fn a_row_that_was_refused_and_is_corrected_counts_once() {
     assert_eq!(studio.bought(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_offer_takes_back_what_its_manifest_asks_for_no_longer() {
+    let (studio, _) = studio().await;
+    let offer = async |rows: &[[&str; 2]]| {
+        let rows = rows
+            .iter()
+            .map(|[id, prompt]| format!("{id},ink.jpg,{prompt}\n"));
+        let rows: String = rows.collect();
+        studio.write("m.csv", format!("id,content,prompt\n{rows}"));
+        let offer = ["batch", "run", "m.csv", "--batch", "b", "--offer", "--json"];
+        let offered = studio.run(&offer).await;
+        assert_eq!(offered.code, 0, "{offered:?}");
+        let document = offered.json();
+        [&document["offered"], &document["taken_back"]].map(|count| count.as_u64().unwrap())
+    };
+    let first = [["a", "one"], ["b", "two"], ["c", "three"]];
+    assert_eq!(offer(&first).await, [3, 0]);
+    assert_eq!(offer(&first).await, [3, 0], "the same manifest again");
+    assert_eq!(offer(&[["a", "other"], first[1]]).await, [2, 2]);
+    assert_eq!(offer(&[["a", "last"], first[1]]).await, [2, 1]);
+    // Taken back is not cancelled: the row may be as it was before.
+    assert_eq!(offer(&[first[0], first[1]]).await, [2, 1]);
+    let work = ["batch", "work", "b", "-o", "out", "--json"];
+    let worked = studio.run(&work).await;
+    assert_eq!(worked.code, 0, "{worked:?}");
+    assert_eq!(worked.json()["states"], serde_json::json!({ "done": 2 }));
+    let ledger = studio.rig.emulator.ledger();
+    let bought = ledger.purchases().iter();
+    let mut bought: Vec<_> = bought
+        .map(|bought| bought.input["prompt"].as_str())
+        .collect();
+    bought.sort_unstable();
+    assert_eq!(bought, [Some("one"), Some("two")]);
+}
+
 /// Calls of the command that make folders, sync and connect, in their order.
 fn calls(studio: &Studio, shim: &Path, state: &Path) -> Vec<String> {
     let trace = studio.path("trace");

@@ -112,6 +112,11 @@ pub(crate) async fn run(
     for line in plan_text::summary(&plan, &todo) {
         printer.say(&line);
     }
+    // Before the record, which knows the rows of the last offer.
+    let taken_back = match args.rows.offer {
+        true => offer::take_back(&session, &record.name, &plan.rows, &changes, &bought).await?,
+        false => 0,
+    };
     let frozen: Vec<Row> = plan.rows.iter().map(|row| row.row.clone()).collect();
     if before.is_some() {
         session.records.write(&record, Some(&frozen))?;
@@ -131,7 +136,7 @@ pub(crate) async fn run(
     };
     let todo: Vec<PlannedRow> = todo.rows.into_iter().cloned().collect();
     if args.rows.offer {
-        return offer::offer(&session, &record, todo, printer).await;
+        return offer::offer(&session, &record, todo, taken_back, printer).await;
     }
     going_on::run(&session, &record, &bought, todo, tally, printer).await
 }
