@@ -55,7 +55,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`Error::NotAllowed`] when its outcome is unknown or it is closed; [`Error::Lookup`] when the
-    /// service cannot be asked.
+    /// service cannot be asked, and then no later look at the job cancels it.
     pub async fn cancel(&self, client: &Client, id: LocalId) -> Result<Cancelled, Error> {
         let realm = self.shared.realm(client).await?;
         let row = self.own(realm, id).await?;
@@ -64,6 +64,7 @@ impl Journal {
             let outcome = CancelOutcome::Withdrawn;
             return Ok(Cancelled { purchase, outcome });
         }
+        let was_asked = row.purchase.cancel_asked;
         let row = self.shared.store.apply(id, None, Step::AskCancel).await?;
         let mut purchase = row.purchase;
         let Some(ticket) = purchase.ticket.clone() else {
@@ -74,12 +75,26 @@ impl Journal {
             Ok(cancellation) => cancellation.into(),
             Err(error) if error.kind() == ErrorKind::Gone => CancelOutcome::NotFound,
             Err(error) => {
+                // A later look at the job is made for its pictures.
+                if !was_asked {
+                    let _ = self.drop_cancel(id).await;
+                }
                 return Err(Error::Lookup {
                     id,
                     source: Box::new(error),
                 });
             }
         };
+        // The result of a job that was not cancelled expires too. After an earlier cancel, a job that
+        // the service does not know may have ended by that one.
+        let is_in_vain = match outcome {
+            CancelOutcome::AlreadyCompleted => true,
+            CancelOutcome::NotFound => !was_asked,
+            _ => false,
+        };
+        if is_in_vain {
+            purchase = self.drop_cancel(id).await?;
+        }
         // The removal is the first statement of the service, and the job's end the second.
         if outcome == CancelOutcome::Removed && has_ended_cancelled(&job).await {
             let step = Step::Cancel {
@@ -95,6 +110,11 @@ impl Journal {
             }
         }
         Ok(Cancelled { purchase, outcome })
+    }
+
+    async fn drop_cancel(&self, id: LocalId) -> Result<Purchase, Error> {
+        let dropped = self.shared.store.apply(id, None, Step::DropCancel);
+        Ok(dropped.await?.purchase)
     }
 }
 

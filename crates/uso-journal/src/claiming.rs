@@ -237,7 +237,7 @@ pub(crate) fn check_fence(row: &Row, fence: Option<i64>, step: &Step) -> Result<
     match (fence, &row.worker) {
         (Some(fence), Some(_)) if fence == row.fence => Ok(()),
         (Some(_), _) => Err(Error::TakenOver(id)),
-        (None, Some(_)) if matches!(step, Step::AskCancel) => Ok(()),
+        (None, Some(_)) if matches!(step, Step::AskCancel | Step::DropCancel) => Ok(()),
         (None, Some(_)) => Err(Error::Busy(id)),
         (None, None) => Ok(()),
     }

@@ -98,6 +98,8 @@ pub(crate) enum Step {
     Bury,
     /// The owner wants the job cancelled.
     AskCancel,
+    /// The job goes on, or has ended: no later look at it asks for the cancellation again.
+    DropCancel,
     /// The pictures go somewhere else.
     Retarget(Target),
 }
@@ -339,6 +341,7 @@ impl Row {
                 }
                 self.purchase.cancel_asked = true;
             }
+            Step::DropCancel => self.purchase.cancel_asked = false,
             Step::Retarget(target) => {
                 if self.purchase.state.is_closed() {
                     return Err(self.not_allowed("directed to another place"));

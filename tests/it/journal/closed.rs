@@ -331,9 +331,60 @@ async fn cancelling_says_what_the_service_answered() {
     let late = desk.journal.cancel(client, running.id).await.unwrap();
     assert_eq!(late.outcome, CancelOutcome::AlreadyCompleted);
     desk.rig.emulator.advance(hour * 24);
+    is_not_taken_for_cancelled(&desk, &running).await;
     let gone = desk.journal.cancel(client, running.id).await.unwrap();
     assert_eq!(gone.outcome, CancelOutcome::NotFound);
     assert_eq!(gone.purchase.state, State::Submitted, "no proof");
+    is_not_taken_for_cancelled(&desk, &running).await;
+}
+
+/// The result has expired, which is no proof of a cancellation.
+async fn is_not_taken_for_cancelled(desk: &Desk, bought: &Purchase) {
+    let client = &desk.rig.client;
+    let gone = desk.journal.resume(client, bought.id, |_| ()).await;
+    assert!(matches!(gone, Err(Error::NotCollected { .. })), "{gone:?}");
+    let row = desk.journal.get(client, bought.id).await.unwrap();
+    assert_eq!((row.state, row.cancel_asked), (State::Submitted, false));
+}
+
+#[tokio::test]
+async fn a_result_that_expires_after_a_cancel_came_too_late_is_not_taken_for_cancelled() {
+    let hour = Duration::from_secs(3600);
+    let lost = Scenario::new().on(Operation::File, Fault::Gone).always();
+    let builder = Rig::plain_builder().inference_time(hour).scenario(lost);
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let buy = desk.journal.purchase(client, "key", request("a cat"));
+    let bought = buy.detach(true).await.unwrap();
+    let asked = desk.journal.cancel(client, bought.id).await.unwrap();
+    assert_eq!(asked.outcome, CancelOutcome::Requested);
+    desk.rig.emulator.advance(hour);
+    is_not_taken_for_cancelled(&desk, &bought).await;
+    desk.rig.emulator.advance(hour * 24);
+    is_not_taken_for_cancelled(&desk, &bought).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_cancel_failed_is_collected_without_another_cancel() {
+    let hour = Duration::from_secs(3600);
+    let refused = Scenario::new().on(Operation::Cancel, Fault::Status(500));
+    let builder = Rig::plain_builder().inference_time(hour).cancellable(true);
+    let builder = builder.scenario(refused.always());
+    let desk = Desk::new(Rig::of(builder).await).await;
+    let client = &desk.rig.client;
+    let buy = desk.journal.purchase(client, "key", request("a cat"));
+    let bought = buy.detach(true).await.unwrap();
+    let failed = desk.journal.cancel(client, bought.id).await;
+    assert!(matches!(failed, Err(Error::Lookup { .. })), "{failed:?}");
+    desk.rig.emulator.set_scenario(Scenario::new());
+    let open = desk.journal.collect(client, bought.id, |_| ()).await;
+    let Err(Error::NotCollected { source, .. }) = open else {
+        panic!("the job goes on: {open:?}");
+    };
+    assert_eq!(source.unwrap().kind(), ErrorKind::NotReady);
+    desk.rig.emulator.advance(hour);
+    let done = desk.journal.resume(client, bought.id, |_| ()).await;
+    assert_eq!(done.unwrap().state, State::Done);
 }
 
 #[tokio::test]

@@ -17,6 +17,14 @@ pub(super) fn after(error: &Error) -> Option<String> {
 fn bought(error: &Error, id: &str) -> Option<String> {
     let collect = format!("collect it with: uso result {id}");
     let hint = error.hint();
+    let fate = match error.operation() {
+        Operation::Cancel => {
+            format!(
+                "the job may go on, and is then billed; cancel it again with: uso cancel {id}, or "
+            )
+        }
+        _ => "the job is not affected; ".to_owned(),
+    };
     Some(match error.kind() {
         ErrorKind::Auth => {
             let check = hint.unwrap_or("check the key in FAL_KEY");
@@ -46,7 +54,7 @@ fn bought(error: &Error, id: &str) -> Option<String> {
         ),
         _ => match hint {
             Some(hint) => format!("{hint}; {collect}"),
-            None => format!("the job is not affected; {collect}"),
+            None => format!("{fate}{collect}"),
         },
     })
 }
@@ -114,6 +122,18 @@ mod tests {
     use uso::purchase::EndpointId;
 
     use super::*;
+
+    #[test]
+    fn a_cancel_that_failed_names_both_ways_out() {
+        let ticket = Ticket::for_request(EndpointId::uso(), "r-1").unwrap();
+        let error = Error::new(Operation::Cancel, ErrorKind::Server, "it broke");
+        let line = after(&error.with_ticket(&ticket)).unwrap();
+        assert!(
+            line.contains("uso cancel r-1") && line.contains("uso result r-1"),
+            "{line}"
+        );
+        assert!(!line.contains("not affected"), "{line}");
+    }
 
     #[test]
     fn with_a_ticket_the_command_is_never_run_again() {

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use uso::status::Cancellation;
 use uso::{Error as ClientError, MicroDollars, Output};
 
-use super::ending::{Ending, billed, ending, may_have_ended};
+use super::ending::{CancelAsked, Ending, billed, ending, may_have_ended};
 use super::{Until, Work};
 use crate::error::Error;
 use crate::progress::Progress;
@@ -27,10 +27,13 @@ impl Work {
             return self.pause(None).await;
         };
         let job = self.client.job(ticket);
+        let mut had_ended = false;
         if self.row.purchase.cancel_asked {
             // Where it fails, the job goes on, and is watched.
             if let Ok(Cancellation::AlreadyCompleted) = job.cancel().await {
                 debug!(id = %self.row.purchase.id, "it had ended before it was cancelled");
+                had_ended = true;
+                self.record(Step::DropCancel).await?;
             }
         }
         let listener = self.listener.clone();
@@ -61,7 +64,12 @@ impl Work {
         if let Some(row) = self.shared.store.row(self.row.purchase.id).await? {
             self.row.purchase.cancel_asked = row.purchase.cancel_asked;
         }
-        match ending(&first, &second, self.row.purchase.cancel_asked) {
+        let asked = match self.row.purchase.cancel_asked {
+            true => CancelAsked::Open,
+            false if had_ended => CancelAsked::AfterTheEnd,
+            false => CancelAsked::Never,
+        };
+        match ending(&first, &second, asked) {
             Some(Ending::Cancelled) => {
                 let reason =
                     Reason::new(Cause::Cancelled, "the service says that it was cancelled");

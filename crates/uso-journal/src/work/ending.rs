@@ -11,6 +11,15 @@ pub(super) enum Ending {
     Failed(Cause),
 }
 
+/// Whether the owner asked for a cancellation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum CancelAsked {
+    Never,
+    /// The job had ended, which an earlier cancel may have done.
+    AfterTheEnd,
+    Open,
+}
+
 /// Whether an error may be the end of the job, so that a second look is worth it.
 pub(super) fn may_have_ended(error: &ClientError) -> bool {
     matches!(
@@ -23,13 +32,19 @@ pub(super) fn may_have_ended(error: &ClientError) -> bool {
 pub(super) fn ending(
     first: &ClientError,
     second: &ClientError,
-    cancel_asked: bool,
+    asked: CancelAsked,
 ) -> Option<Ending> {
     let both = |is: &dyn Fn(&ClientError) -> bool| is(first) && is(second);
     // The status and the result of one cancelled job may say it in different ways.
     let is_cancelled = |error: &ClientError| {
         let is_said = error.error_type() == Some("client_cancelled");
-        is_said || (cancel_asked && (error.kind() == ErrorKind::Gone || is_499(error)))
+        is_said
+            || match asked {
+                CancelAsked::Never => false,
+                // The result of a job that was not cancelled expires too.
+                CancelAsked::AfterTheEnd => is_499(error),
+                CancelAsked::Open => error.kind() == ErrorKind::Gone || is_499(error),
+            }
     };
     let is_failed =
         |error: &ClientError| matches!(error.kind(), ErrorKind::Failed | ErrorKind::Input);
