@@ -76,6 +76,8 @@ pub enum Stopped {
     Locked(String),
     /// Purchases did not reach the service, which accepted none for ten minutes.
     Unreachable(String),
+    /// A picture that is bought could not be written to the disk.
+    Disk(String),
 }
 
 /// State of the purchase of a row, by the row's outcome.

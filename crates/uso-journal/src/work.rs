@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tracing::warn;
+use uso::error::Operation;
 use uso::purchase::Prepared;
-use uso::{Client, ErrorKind};
+use uso::{Client, Error as ClientError, ErrorKind};
 
 use crate::active::Turn;
 use crate::asked::Asked;
@@ -192,13 +193,24 @@ async fn repeated<'a, T>(again: u32, write: impl Fn() -> Reply<'a, T>) -> Result
 
 /// The error of a purchase that is bought: where the journal itself failed, with the purchase.
 fn with_purchase(error: Error, purchase: &Purchase) -> Error {
-    let is_journals = matches!(error, Error::Database { .. } | Error::Io { .. });
-    match is_journals && purchase.ticket.is_some() {
-        true => Error::NotCollected {
-            purchase: Box::new(purchase.clone()),
-            message: error.to_string(),
-            source: None,
-        },
-        false => error,
+    let source = match &error {
+        Error::Database { .. } => None,
+        Error::Io { source, .. } => {
+            let message = format!("{error}: {source}");
+            Some(ClientError::new(
+                Operation::Download,
+                ErrorKind::Io,
+                message,
+            ))
+        }
+        _ => return error,
+    };
+    let Some(ticket) = &purchase.ticket else {
+        return error;
+    };
+    Error::NotCollected {
+        purchase: Box::new(purchase.clone()),
+        message: error.to_string(),
+        source: source.map(|source| Box::new(source.with_ticket(ticket))),
     }
 }

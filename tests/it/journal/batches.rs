@@ -378,3 +378,27 @@ async fn a_pause_of_another_kind_is_told_and_begins_anew() {
     assert_eq!(kinds, [ErrorKind::Throttled, ErrorKind::Locked]);
     assert_eq!((run.summary().done, desk.bought()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_batch_that_cannot_write_its_pictures_buys_no_more_than_what_is_in_flight() {
+    let desk = Desk::plain().await;
+    let folder = desk.path().join("out");
+    let run = || {
+        let target = Target::named(&folder, "{key}.{ext}");
+        let run = desk.journal.run(&desk.rig.client, rows(12));
+        run.concurrency(1).target(target).start()
+    };
+    // No folder can be made there, and nothing written into it.
+    std::fs::write(&folder, "").unwrap();
+    let stopped = run().finish().await;
+    assert!(
+        matches!(&stopped.stopped, Some(Stopped::Disk(why)) if why.contains("out")),
+        "{stopped:?}"
+    );
+    // One at the service, and one whose pictures are fetched.
+    assert!(desk.bought() <= 2, "{stopped:?}");
+    std::fs::remove_file(&folder).unwrap();
+    let whole = run().finish().await;
+    assert_eq!((whole.done, whole.stopped), (12, None));
+    assert_eq!(desk.bought(), 12);
+}

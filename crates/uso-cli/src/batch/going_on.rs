@@ -193,6 +193,9 @@ fn hints(record: &BatchRecord, tally: &Tally) -> Vec<String> {
         Some(Stopped::Unreachable(_)) => hints.push(format!(
             "find out why with uso doctor, then go on with: uso batch resume {name}"
         )),
+        Some(Stopped::Disk(_)) => hints.push(format!(
+            "make room on the disk, or the folder writable, then go on with: uso batch resume {name}"
+        )),
         Some(Stopped::Key(_)) => hints.push(format!(
             "check the key in FAL_KEY, then go on with: uso batch resume {name}"
         )),

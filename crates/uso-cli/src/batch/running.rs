@@ -264,7 +264,8 @@ fn tell(
                 Stopped::Budget(stop) => display.warn(&format!("stopped: {stop}")),
                 Stopped::Key(message)
                 | Stopped::Locked(message)
-                | Stopped::Unreachable(message) => display.warn(&format!("stopped: {message}")),
+                | Stopped::Unreachable(message)
+                | Stopped::Disk(message) => display.warn(&format!("stopped: {message}")),
                 _ => {}
             }
             tally.stopped = Some(stopped);

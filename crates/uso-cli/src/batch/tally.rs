@@ -120,6 +120,7 @@ impl Tally {
                 Stopped::Key(_) => "key",
                 Stopped::Locked(_) => "locked",
                 Stopped::Unreachable(_) => "unreachable",
+                Stopped::Disk(_) => "disk",
                 _ => "asked",
             }),
             "exit_code": self.code(),

@@ -54,7 +54,16 @@ impl Driver {
                 self.exhausted = false;
                 return self.postponed(&begun).await;
             }
-            Err(Error::NotCollected { purchase, .. }) => self.source.give_up(purchase.id),
+            Err(Error::NotCollected {
+                purchase, source, ..
+            }) => {
+                self.source.give_up(purchase.id);
+                let is_disk = |error: &&ClientError| error.kind() == ErrorKind::Io;
+                if let Some(error) = source.as_deref().filter(is_disk) {
+                    let why = || Stopped::Disk(error.to_string());
+                    self.stopped.get_or_insert_with(why);
+                }
+            }
             Err(Error::Busy(id)) => self.source.give_up(*id),
             Err(Error::Budget(stop)) => {
                 self.stopped.get_or_insert(Stopped::Budget(stop.clone()));
