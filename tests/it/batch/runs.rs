@@ -239,6 +239,27 @@ async fn a_budget_stops_before_the_purchase_that_would_exceed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_and_a_run_compare_a_budget_with_the_same_price() {
+    let studio = Studio::plain().await;
+    studio.photos(1);
+    let url = "https://example.org/photo.jpg";
+    for (content, size, budget) in [
+        ("photos/p0001.jpg", "size=256x256", "0.05"),
+        (url, "keep-size=true", "0.3"),
+    ] {
+        let manifest = format!("id,content,prompt\na,{content},x\n");
+        studio.write("m.csv", manifest);
+        for more in [&["--dry-run"][..], &[]] {
+            let run = ["batch", "run", "m.csv", "--set", size, "--budget", budget];
+            let refused = studio.run(&[&run[..], more].concat()).await;
+            assert_eq!(refused.code, 9, "{content} {more:?}: {refused:?}");
+            assert!(refused.stderr.contains("can cost"), "{refused:?}");
+        }
+    }
+    assert_eq!(studio.bought(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_done_needs_its_inputs_no_more() {
     let studio = Studio::plain().await;
     studio.photos(4);

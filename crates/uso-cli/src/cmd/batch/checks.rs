@@ -110,11 +110,11 @@ pub(super) async fn check_budget(
     let committed = committed?;
     let left = MicroDollars::new(budget.saturating_sub(committed.get()));
     let shown = MicroDollars::new(budget);
-    let cheapest = new.iter().filter_map(|row| row.price).min();
+    // What the journal compares as well.
+    let cheapest = new.iter().filter_map(|row| row.bound).min();
     if let Some(cheapest) = cheapest.filter(|cheapest| *cheapest > left) {
         return Ok(Some(format!(
-            "the budget of {shown} has {left} left, and the cheapest row costs about {}",
-            rounded(cheapest)
+            "the budget of {shown} has {left} left, and the cheapest row can cost {cheapest}"
         )));
     }
     let (sum, _) = Plan::price(new.iter().copied());
