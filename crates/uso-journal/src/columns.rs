@@ -1,4 +1,7 @@
 //! Columns of the table `job` as a row, and back: one mapping for every database.
+//!
+//! Statements that every database runs as they are stand here too. SQLite takes `$1` for a name, and
+//! numbers the names in the order in which they first appear.
 
 use std::error::Error as StdError;
 
@@ -22,10 +25,57 @@ pub(crate) const INSERT_PAST: &str = "INSERT INTO past_attempt (job, number, sta
     intent, ticket, request_id, committed, ended_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
-/// As [`crate::store::Store::record_earlier`]: ticket, request id, purchase and number. SQLite takes
-/// `$1` for a name, and numbers the names in the order in which they first appear.
+/// As [`crate::store::Store::record_earlier`]: ticket, request id, purchase and number.
 pub(crate) const RECORD_EARLIER: &str = "UPDATE past_attempt SET ticket = $1, request_id = $2 \
     WHERE job = $3 AND number = $4 AND coalesce(request_id, $2) = $2";
+
+/// As [`crate::store::Store::unfinished_elsewhere`]: realm and batch.
+pub(crate) const UNFINISHED_ELSEWHERE: &str = "SELECT count(*) FROM job \
+    JOIN realm ON realm.id = job.realm \
+    WHERE origin = (SELECT origin FROM realm WHERE id = $1) AND realm.id <> $1 \
+    AND state IN ('reserved', 'sending', 'submitted', 'unknown') \
+    AND (CAST($2 AS text) IS NULL OR batch = $2)";
+
+/// As [`crate::store::Store::traffic`]: whether the realm is locked, and what is in flight.
+pub(crate) const TRAFFIC: &str = "SELECT is_locked, (SELECT count(*) FROM job \
+    WHERE worker IS NOT NULL AND realm = $1 AND state IN ('reserved', 'sending', 'submitted')) \
+    FROM realm WHERE id = $1";
+
+/// Adds a purchase of a proxy.
+pub(crate) const INSERT_RELAY: &str = "INSERT INTO relay \
+    (id, realm, job, owner, digest, app, is_kept, record, begun_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// A purchase of a proxy that is equal to another one: realm, digest and time. One whose proxy died
+/// is not repeated for two minutes from then on.
+pub(crate) const EQUAL_RELAY: &str = "SELECT relay.request_id, \
+    coalesce(repeat_until, job.changed_at + 120000), job.worker IS NOT NULL \
+    FROM relay JOIN job ON job.id = relay.job \
+    WHERE relay.realm = $1 AND digest = $2 AND job.state <> 'failed' \
+    AND (job.worker IS NOT NULL OR coalesce(repeat_until, job.changed_at + 120000) > $3) LIMIT 1";
+
+/// How many requests are kept, and how many of them for one owner: owner, realm and time. Two ranges
+/// of one index, so that what is kept no more costs nothing.
+pub(crate) const KEPT_RELAYS: &str = "SELECT count(*), count(*) FILTER (WHERE owner = $1) FROM \
+    (SELECT owner FROM relay WHERE realm = $2 AND is_kept AND kept_until > $3 \
+    UNION ALL SELECT owner FROM relay JOIN job ON job.id = relay.job \
+    WHERE relay.realm = $2 AND is_kept AND kept_until IS NULL \
+    AND job.worker IS NOT NULL) AS kept";
+
+/// What an owner spent by the minute: realm, owner and the first minute.
+pub(crate) const SPENT_BY_RELAYS: &str = "SELECT reserved_at / 60000, \
+    CAST(sum(coalesce(billed, reserved, 0)) AS bigint) \
+    FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = $1 AND owner = $2 \
+    AND begun_at >= CAST($3 AS bigint) * 60000 GROUP BY 1 ORDER BY 1";
+
+/// As [`crate::store::Store::relay_received`]: realm and id.
+pub(crate) const RELAY_RECEIVED: &str = "UPDATE relay SET repeat_until = 0 \
+    WHERE realm = $1 AND id = $2 AND repeat_until IS NOT NULL";
+
+/// As [`crate::store::Store::unknown_relays`]: realm.
+pub(crate) const UNKNOWN_RELAYS: &str = "SELECT record FROM relay JOIN job ON job.id = relay.job \
+    WHERE relay.realm = $1 AND (state = 'unknown' OR state = 'handed_over' \
+    AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
 
 /// A row of a database's result.
 pub(crate) trait Columns {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use uso::MicroDollars;
 
-use crate::columns::{self, SELECT, micro};
+use crate::columns::{self, SELECT, UNFINISHED_ELSEWHERE, micro};
 use crate::error::Error;
 use crate::host;
 use crate::money::Budget;
@@ -302,7 +302,7 @@ impl Store for Postgres {
     }
 
     fn relay_received(&self, realm: i64, id: String) -> Reply<'_, ()> {
-        Box::pin(async move { self.execute(relays::RECEIVED, &[&realm, &id]).await })
+        Box::pin(async move { self.execute(columns::RELAY_RECEIVED, &[&realm, &id]).await })
     }
 
     fn relay_owner(
@@ -370,13 +370,11 @@ impl Store for Postgres {
 
     fn unfinished_elsewhere(&self, realm: i64, batch: Option<String>) -> Reply<'_, u64> {
         Box::pin(async move {
-            let sql = "SELECT count(*) FROM job JOIN realm ON realm.id = job.realm \
-                       WHERE origin = (SELECT origin FROM realm WHERE id = $1) AND realm.id <> $1 \
-                       AND state IN ('reserved', 'sending', 'submitted', 'unknown') \
-                       AND ($2::text IS NULL OR batch = $2)";
             let tries = self.connections.read();
             let count: i64 = transact!(tries, |transaction| async {
-                let row = transaction.row(sql, &[&realm, &batch]).await?;
+                let row = transaction
+                    .row(UNFINISHED_ELSEWHERE, &[&realm, &batch])
+                    .await?;
                 Ok::<i64, fault::Fault>(row.try_get(0)?)
             })?;
             Ok(u64::try_from(count).unwrap_or_default())

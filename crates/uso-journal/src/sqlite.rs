@@ -18,7 +18,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _};
 use uso::MicroDollars;
 
-use crate::columns::{RECORD_EARLIER, micro};
+use crate::columns::{RECORD_EARLIER, TRAFFIC, UNFINISHED_ELSEWHERE, micro};
 use crate::error::Error;
 use crate::money::Budget;
 use crate::place;
@@ -388,11 +388,7 @@ impl Store for Sqlite {
 
     fn unfinished_elsewhere(&self, realm: i64, batch: Option<String>) -> Reply<'_, u64> {
         self.read(move |connection| {
-            let sql = "SELECT count(*) FROM job JOIN realm ON realm.id = job.realm \
-                       WHERE origin = (SELECT origin FROM realm WHERE id = ?1) AND realm.id <> ?1 \
-                       AND state IN ('reserved', 'sending', 'submitted', 'unknown') \
-                       AND (?2 IS NULL OR batch = ?2)";
-            let mut select = connection.prepare_cached(sql)?;
+            let mut select = connection.prepare_cached(UNFINISHED_ELSEWHERE)?;
             let count: i64 = select.query_row((realm, &batch), |row| row.get(0))?;
             Ok(u64::try_from(count).unwrap_or_default())
         })
@@ -400,10 +396,7 @@ impl Store for Sqlite {
 
     fn traffic(&self, realm: i64) -> Reply<'_, Traffic> {
         self.read(move |connection| {
-            let sql = "SELECT is_locked, (SELECT count(*) FROM job WHERE worker IS NOT NULL \
-                       AND realm = ?1 AND state IN ('reserved', 'sending', 'submitted')) \
-                       FROM realm WHERE id = ?1";
-            let mut select = connection.prepare_cached(sql)?;
+            let mut select = connection.prepare_cached(TRAFFIC)?;
             select.query_row([realm], |row| {
                 let in_flight: i64 = row.get(1)?;
                 Ok(Traffic {

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::transaction::Transaction;
+use crate::columns::TRAFFIC;
 use crate::store::{Realm, Traffic};
 
 /// As [`crate::store::Store::realm`].
@@ -16,10 +17,7 @@ pub(super) async fn find_or_add(transaction: &Transaction, realm: &Realm) -> Res
 
 /// As [`crate::store::Store::traffic`].
 pub(super) async fn traffic(transaction: &Transaction, realm: i64) -> Result<Traffic, Fault> {
-    let sql = "SELECT is_locked, (SELECT count(*) FROM job WHERE worker IS NOT NULL \
-               AND realm = $1 AND state IN ('reserved', 'sending', 'submitted')) \
-               FROM realm WHERE id = $1";
-    let row = transaction.row(sql, &[&realm]).await?;
+    let row = transaction.row(TRAFFIC, &[&realm]).await?;
     let in_flight: i64 = row.try_get(1)?;
     Ok(Traffic {
         is_locked: row.try_get(0)?,

@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::rows::{Locked, insert, lock_key, save, save_and_go_on};
 use super::transaction::{Transaction, Values};
 use crate::claiming;
+use crate::columns::{EQUAL_RELAY, INSERT_RELAY, KEPT_RELAYS, SPENT_BY_RELAYS, UNKNOWN_RELAYS};
 use crate::error::Error;
 use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, key};
 use crate::row::{Effect, Row};
@@ -37,8 +38,6 @@ pub(super) async fn begin(
         row.purchase.id = added.row.purchase.id;
     }
     save_and_go_on(transaction, &row, 0, &Effect::default()).await?;
-    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record, begun_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let record = relay.record.to_string();
     let values: Values<'_> = &[
         &relay.id,
@@ -51,7 +50,7 @@ pub(super) async fn begin(
         &record,
         &now,
     ];
-    transaction.execute(sql, values).await?;
+    transaction.execute(INSERT_RELAY, values).await?;
     Ok(Ok(row))
 }
 
@@ -61,33 +60,19 @@ async fn standing(
     relay: &Relay,
     now: i64,
 ) -> Result<Standing, Fault> {
-    // A purchase whose proxy died is not repeated for two minutes from then on.
-    let equal = "SELECT relay.request_id, \
-                 coalesce(repeat_until, job.changed_at + 120000), job.worker IS NOT NULL \
-                 FROM relay JOIN job ON job.id = relay.job \
-                 WHERE relay.realm = $1 AND digest = $2 AND job.state <> 'failed' \
-                 AND (job.worker IS NOT NULL \
-                      OR coalesce(repeat_until, job.changed_at + 120000) > $3) LIMIT 1";
-    // Two ranges of one index, so that what is kept no more costs nothing.
-    let kept = "SELECT count(*), count(*) FILTER (WHERE owner = $3) FROM \
-                (SELECT owner FROM relay WHERE realm = $1 AND is_kept AND kept_until > $2 \
-                 UNION ALL SELECT owner FROM relay JOIN job ON job.id = relay.job \
-                 WHERE relay.realm = $1 AND is_kept AND kept_until IS NULL \
-                 AND job.worker IS NOT NULL) AS kept";
-    let spent = "SELECT reserved_at / 60000, sum(coalesce(billed, reserved, 0))::bigint \
-                 FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = $1 AND owner = $2 \
-                 AND begun_at >= $3::bigint * 60000 GROUP BY 1 ORDER BY 1";
     let found = transaction
-        .row_opt(equal, &[&realm, &relay.digest, &now])
+        .row_opt(EQUAL_RELAY, &[&realm, &relay.digest, &now])
         .await?;
     let equal = match found {
         Some(row) => Some((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)),
         None => None,
     };
-    let kept = transaction.row(kept, &[&realm, &now, &relay.owner]).await?;
+    let kept = transaction
+        .row(KEPT_RELAYS, &[&relay.owner, &realm, &now])
+        .await?;
     let since = claiming::first_minute(now);
     let sums = transaction
-        .rows(spent, &[&realm, &relay.owner, &since])
+        .rows(SPENT_BY_RELAYS, &[&realm, &relay.owner, &since])
         .await?;
     let sums = sums
         .iter()
@@ -135,10 +120,6 @@ pub(super) async fn end(
     Ok(())
 }
 
-/// As [`crate::store::Store::relay_received`]: realm and id.
-pub(super) const RECEIVED: &str = "UPDATE relay SET repeat_until = 0 \
-    WHERE realm = $1 AND id = $2 AND repeat_until IS NOT NULL";
-
 /// As [`crate::store::Store::adopt_relay`]: realm, owner, endpoint, request id and milliseconds.
 pub(super) const ADOPT: &str = "INSERT INTO relay \
     (id, realm, owner, app, request_id, is_kept, begun_at, kept_until) \
@@ -159,10 +140,7 @@ pub(super) async fn owner(
 
 /// As [`crate::store::Store::unknown_relays`].
 pub(super) async fn unknown(transaction: &Transaction, realm: i64) -> Result<Vec<String>, Fault> {
-    let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
-               WHERE relay.realm = $1 AND (state = 'unknown' OR state = 'handed_over' \
-               AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
-    let rows = transaction.rows(sql, &[&realm]).await?;
+    let rows = transaction.rows(UNKNOWN_RELAYS, &[&realm]).await?;
     let records = rows.iter().map(|row| Ok(row.try_get(0)?));
     records.collect()
 }

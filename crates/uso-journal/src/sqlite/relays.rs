@@ -7,6 +7,9 @@ use super::claims::now;
 use super::fault::Done;
 use super::rows::{all, by_key, insert, save};
 use crate::claiming;
+use crate::columns::{
+    EQUAL_RELAY, INSERT_RELAY, KEPT_RELAYS, RELAY_RECEIVED, SPENT_BY_RELAYS, UNKNOWN_RELAYS,
+};
 use crate::error::Error;
 use crate::relay::{RecordedEnd, Relay, RelayLimits, RelayRefusal, Standing, key};
 use crate::row::{Effect, Row};
@@ -30,9 +33,7 @@ pub(super) fn begin(
     let mut row = claiming::relayed(realm, relay, worker, now);
     insert(connection, &mut row)?;
     save(connection, &row, 0, &Effect::default())?;
-    let sql = "INSERT INTO relay (id, realm, job, owner, digest, app, is_kept, record, begun_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(INSERT_RELAY)?.execute((
         &relay.id,
         realm,
         row.purchase.id.0,
@@ -52,33 +53,16 @@ fn standing(
     relay: &Relay,
     now: i64,
 ) -> rusqlite::Result<Standing> {
-    // A purchase whose proxy died is not repeated for two minutes from then on.
-    let equal = "SELECT relay.request_id, \
-                 coalesce(repeat_until, job.changed_at + 120000), job.worker IS NOT NULL \
-                 FROM relay JOIN job ON job.id = relay.job \
-                 WHERE relay.realm = ?1 AND digest = ?2 AND job.state <> 'failed' \
-                 AND (job.worker IS NOT NULL \
-                      OR coalesce(repeat_until, job.changed_at + 120000) > ?3) LIMIT 1";
-    // Two ranges of one index, so that what is kept no more costs nothing.
-    let kept = "SELECT count(*), coalesce(sum(is_mine), 0) FROM \
-                (SELECT owner = ?3 AS is_mine FROM relay \
-                 WHERE realm = ?1 AND is_kept AND kept_until > ?2 \
-                 UNION ALL SELECT owner = ?3 FROM relay JOIN job ON job.id = relay.job \
-                 WHERE relay.realm = ?1 AND is_kept AND kept_until IS NULL \
-                 AND job.worker IS NOT NULL)";
-    let spent = "SELECT reserved_at / 60000, sum(coalesce(billed, reserved, 0)) \
-                 FROM relay JOIN job ON job.id = relay.job WHERE relay.realm = ?1 AND owner = ?2 \
-                 AND begun_at >= ?3 * 60000 GROUP BY 1 ORDER BY 1";
-    let mut select = connection.prepare_cached(equal)?;
+    let mut select = connection.prepare_cached(EQUAL_RELAY)?;
     let equal = select.query_row((realm, &relay.digest, now), |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     });
-    let mut select = connection.prepare_cached(kept)?;
-    let (kept, kept_each) = select.query_row((realm, now, &relay.owner), |row| {
+    let mut select = connection.prepare_cached(KEPT_RELAYS)?;
+    let (kept, kept_each) = select.query_row((&relay.owner, realm, now), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
     let since = (realm, &relay.owner, claiming::first_minute(now));
-    let spent = all(connection, spent, since, |row| {
+    let spent = all(connection, SPENT_BY_RELAYS, since, |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
     Ok(Standing {
@@ -131,9 +115,9 @@ pub(super) fn adopt(
 
 /// As [`crate::store::Store::relay_received`].
 pub(super) fn received(connection: &Connection, realm: i64, id: &str) -> Done<()> {
-    let sql = "UPDATE relay SET repeat_until = 0 \
-               WHERE realm = ?1 AND id = ?2 AND repeat_until IS NOT NULL";
-    connection.prepare_cached(sql)?.execute((realm, id))?;
+    connection
+        .prepare_cached(RELAY_RECEIVED)?
+        .execute((realm, id))?;
     Ok(())
 }
 
@@ -153,8 +137,5 @@ pub(super) fn owner(
 
 /// As [`crate::store::Store::unknown_relays`].
 pub(super) fn unknown(connection: &Connection, realm: i64) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT record FROM relay JOIN job ON job.id = relay.job \
-               WHERE relay.realm = ?1 AND (state = 'unknown' OR state = 'handed_over' \
-               AND is_kept AND relay.request_id IS NULL) ORDER BY job.id";
-    all(connection, sql, [realm], |row| row.get(0))
+    all(connection, UNKNOWN_RELAYS, [realm], |row| row.get(0))
 }
