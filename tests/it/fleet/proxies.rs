@@ -48,11 +48,9 @@ async fn two_proxies_share_owners_and_spending_and_a_restart_forgets_nothing() {
         let (one, first, _lines) = start(&cli, &limit);
         let (two, second, _more_lines) = start(&cli, &limit);
         let id = bought(&first, TOKEN, 1).await;
-        assert_eq!(
-            status(&second, TOKEN, &id).await,
-            200,
-            "the other proxy knows the owner"
-        );
+        let known = status(&second, TOKEN, &id).await;
+        let is_known = matches!(known, 200 | 202);
+        assert!(is_known, "{known}: the other proxy knows the owner");
         let other = submit(&second, TOKEN, 2).send().await.unwrap();
         assert_eq!(other.status(), 200);
         for url in [&first, &second] {
@@ -66,7 +64,8 @@ async fn two_proxies_share_owners_and_spending_and_a_restart_forgets_nothing() {
 
         let (three, third, _lines) = start(&cli, &limit);
         let kept = status(&third, TOKEN, &id).await;
-        assert_eq!(kept, 200, "a restart forgets no owner");
+        let is_kept = matches!(kept, 200 | 202);
+        assert!(is_kept, "{kept}: a restart forgets no owner");
         let refused = submit(&third, TOKEN, 4).send().await.unwrap();
         assert_eq!(refused.status(), 429, "a restart forgets no spending");
         stop(three);
