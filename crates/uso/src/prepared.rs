@@ -191,14 +191,14 @@ impl PreparedPicture {
 /// A picture before its upload.
 #[derive(Clone)]
 enum Stage {
-    Url(String),
+    Url(String, PreparedPicture),
     Found(String, Found),
 }
 
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Url(_) => "Url",
+            Self::Url(..) => "Url",
             Self::Found(_, Found::Known(_)) => "Known",
             Self::Found(_, Found::Ready(_)) => "Ready",
         })
@@ -211,7 +211,7 @@ pub(crate) async fn preview(request: Request, uploads: &Uploads) -> Result<Previ
     let fit = request.wants_fit();
     let looks = request.references().map(async |(role, reference)| {
         match reference.url(role) {
-            Some(url) => url.map(Stage::Url),
+            Some(url) => url.map(|url| Stage::Url(url, PreparedPicture::by_url(role, reference))),
             // Boxed, as is the sending below: a job by URLs alone need not have room for it.
             None => Box::pin(find(uploads, fit, role, reference)).await,
         }
@@ -229,7 +229,7 @@ pub(crate) async fn preview(request: Request, uploads: &Uploads) -> Result<Previ
     let mut pictures = Vec::new();
     for ((role, reference), stage) in request.references().zip(&stages) {
         let (url, picture) = match stage {
-            Stage::Url(url) => (url.clone(), PreparedPicture::by_url(role, reference)),
+            Stage::Url(url, picture) => (url.clone(), picture.clone()),
             Stage::Found(key, Found::Known(known)) => {
                 let way = Sending::Reused;
                 let picture = PreparedPicture::of_known(role, reference, key, known, way);
@@ -306,7 +306,7 @@ pub(crate) async fn complete(
     input.input_image_urls.truncate(own);
     let references = request.references().zip(stages);
     let sent = references.map(async |((role, reference), stage)| match stage {
-        Stage::Url(url) => Ok((url, PreparedPicture::by_url(role, reference))),
+        Stage::Url(url, picture) => Ok((url, picture)),
         Stage::Found(key, found) => {
             let send = send(uploads, transport, (role, reference), &key, found);
             Box::pin(send).await
