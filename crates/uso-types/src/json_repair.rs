@@ -14,13 +14,29 @@ pub struct Parsed<T> {
     pub is_repaired: bool,
 }
 
-/// Parses JSON strictly, and where that fails once more: after [`repair`], and of an object or a list
-/// without the bytes that follow it.
+/// Parses JSON strictly, and once more after [`repair`] where that fails.
 ///
 /// # Errors
 ///
 /// The error of the strict parser when that does not help.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::Error> {
+    parse_as(text, |text| serde_json::from_slice(text))
+}
+
+/// As [`parse`], and of an object or a list without the bytes that follow it: what is there is worth
+/// having, and what else there was is not known.
+///
+/// # Errors
+///
+/// The error of the strict parser when that does not help.
+pub fn parse_first<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::Error> {
+    parse_as(text, first)
+}
+
+fn parse_as<T: DeserializeOwned>(
+    text: &[u8],
+    once_more: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+) -> Result<Parsed<T>, serde_json::Error> {
     let error = match serde_json::from_slice(text) {
         Ok(value) => {
             let is_repaired = false;
@@ -28,7 +44,7 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Parsed<T>, serde_json::
         }
         Err(error) => error,
     };
-    match first(repair(text).as_deref().unwrap_or(text)) {
+    match once_more(repair(text).as_deref().unwrap_or(text)) {
         Ok(value) => Ok(Parsed {
             value,
             is_repaired: true,
@@ -52,9 +68,9 @@ fn first<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
 /// Repairs what some JSON writers get wrong; `None` when there is nothing to repair.
 ///
 /// A byte order mark at the start is dropped. Outside strings, `NaN`, the infinities and numbers that
-/// are too large for a float become `null`. Inside strings, a lone surrogate such as `\ud800` and invalid UTF-8 become U+FFFD, and a
-/// raw control character is escaped. Nothing else changes, so that numbers and names keep their
-/// spelling.
+/// are too large for a float become `null`. Inside strings, a lone surrogate such as `\ud800` and
+/// invalid UTF-8 become U+FFFD, and a raw control character is escaped. Nothing else changes, so that
+/// numbers and names keep their spelling.
 ///
 /// ```
 /// let repaired = uso_types::json_repair::repair(br#"{"t":NaN,"p":"\ud800"}"#);
@@ -172,9 +188,6 @@ mod tests {
                 json!({ "a": [null, null, 1e9], "b": "1e999" }),
             ),
             ("{\"a\":\"one\ntwo\"}", json!({ "a": "one\ntwo" })),
-            ("{\"a\":1}{\"a\":2}", json!({ "a": 1 })),
-            (" [1]\n<!-- cached -->", json!([1])),
-            ("{\"a\":NaN}\0\0", json!({ "a": null })),
         ] {
             let parsed: Parsed<Value> = parse(text.as_bytes()).unwrap();
             assert_eq!(parsed.value, value, "{text}");
@@ -182,6 +195,19 @@ mod tests {
         }
         let parsed: Parsed<Value> = parse(b"{\"a\":\"\xff\"}").unwrap();
         assert_eq!(parsed.value, json!({ "a": "\u{fffd}" }));
+    }
+
+    #[test]
+    fn bytes_behind_a_value_are_left_out_only_where_that_is_asked_for() {
+        for (text, value) in [
+            ("{\"a\":1}{\"a\":2}", json!({ "a": 1 })),
+            (" [1]\n<!-- cached -->", json!([1])),
+            ("{\"a\":NaN}\0\0", json!({ "a": null })),
+        ] {
+            assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");
+            let parsed: Parsed<Value> = parse_first(text.as_bytes()).unwrap();
+            assert_eq!((parsed.value, parsed.is_repaired), (value, true), "{text}");
+        }
     }
 
     #[test]
@@ -197,7 +223,7 @@ mod tests {
             "1 2",
             "{\"a\":NaNNaN}",
         ] {
-            assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");
+            assert!(parse_first::<Value>(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

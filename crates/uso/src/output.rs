@@ -65,7 +65,7 @@ impl FromResult for Output {
                 false => Ok(Self::of_other(transport, ticket, response)),
             };
         }
-        let Ok(parsed) = json_repair::parse::<Value>(response.body()) else {
+        let Ok(parsed) = json_repair::parse_first::<Value>(response.body()) else {
             let refused = response.decode::<Value>();
             let refused = refused.map_err(|error| attached(error, ticket));
             return refused.and_then(|_| Err(unusable("the result is not JSON".to_owned())));
@@ -117,7 +117,7 @@ impl FromResult for Output {
 impl Output {
     /// The output of another endpoint: its files, also where the rest of it cannot be read.
     fn of_other(transport: &Transport, ticket: &Ticket, response: Response) -> Self {
-        let (result, warning) = match json_repair::parse::<Value>(response.body()) {
+        let (result, warning) = match json_repair::parse_first::<Value>(response.body()) {
             Ok(parsed) => (
                 parsed.value,
                 parsed.is_repaired.then(|| REPAIRED.to_owned()),

@@ -237,6 +237,16 @@ mod tests {
     use crate::endpoint::EndpointId;
     use crate::order::Order;
 
+    #[test]
+    fn a_page_with_other_bytes_behind_it_is_no_page_and_proves_nothing() {
+        let page = r#"{"items":[]}"#;
+        assert!(Page::read(page.as_bytes()).is_ok());
+        for more in [page, "\0", "<!-- cached -->"] {
+            let body = format!("{page}{more}");
+            assert!(Page::read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
     fn intent() -> Intent {
         let input = json!({ "seed": 7, "prompt": "x" }).to_string();
         let order = Order::new(EndpointId::uso(), input, Duration::from_secs(600)).unwrap();

@@ -38,7 +38,7 @@ impl<O> Sealed for TypedOutput<O> {}
 impl<O: DeserializeOwned> FromResult for TypedOutput<O> {
     fn read(transport: &Transport, ticket: Option<&Ticket>, response: Response) -> Result<Self> {
         let unusable = |message: String| unusable(&response, ticket, message);
-        let parsed = json_repair::parse::<Value>(response.body());
+        let parsed = json_repair::parse_first::<Value>(response.body());
         let parsed = parsed.map_err(|_| unusable("the result is not JSON".to_owned()))?;
         let repaired = parsed.is_repaired.then(|| REPAIRED.to_owned());
         let (value, left_out) = uso_types::from_value_lossy(parsed.value)
